@@ -1,0 +1,45 @@
+// What a newcomer reads after the start: where to point the app and the CLI.
+import { networkInterfaces } from "node:os";
+import type { Config } from "../config/settings.ts";
+
+export interface Greeting {
+  readonly config: Pick<Config, "dataDir" | "publicUrl">;
+  readonly firstRun: boolean;
+  readonly local: string;
+  /** Addresses of this machine in its networks. */
+  readonly network: readonly string[];
+}
+
+/** The URLs under which a server that listens on `host` can be reached. */
+export function addresses(host: string, port: number): Pick<Greeting, "local" | "network"> {
+  const everywhere = host === "0.0.0.0" || host === "::";
+  const url = (address: string) => `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+  if (!everywhere) return { local: url(host), network: [] };
+  const network = Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .filter(({ internal, family }) => !internal && family === "IPv4")
+    .map(({ address }) => url(address));
+  return { local: url("localhost"), network };
+}
+
+export function greeting({ config, firstRun, local, network }: Greeting): string {
+  const reachable = config.publicUrl ?? network[0] ?? local;
+  const app = [
+    ...new Set([...(config.publicUrl === undefined ? [] : [config.publicUrl]), ...network, local]),
+  ];
+  return [
+    "",
+    firstRun
+      ? `Roost is running. Its data is in ${config.dataDir} (made just now).`
+      : `Roost is running. Its data is in ${config.dataDir}.`,
+    "",
+    '  In the Happy app: Settings, Relay server (or "custom server" on the first screen), enter',
+    ...app.map((url) => `      ${url}`),
+    "",
+    "  For the happy CLI, on each machine with agents:",
+    `      export HAPPY_SERVER_URL=${reachable}`,
+    "      happy",
+    "",
+    "",
+  ].join("\n");
+}

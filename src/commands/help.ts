@@ -1,0 +1,21 @@
+// `roost help`: commands, and every setting with its flag, variables and default.
+import { flagName, type Setting, settings, variableName } from "../config/settings.ts";
+import { type Command, commands } from "./index.ts";
+
+export const help: Command = {
+  about: "show the commands and every setting",
+  run: async () => {
+    process.stdout.write(text());
+    return 0;
+  },
+};
+
+function text(): string {
+  const names = Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`);
+  const options = Object.entries<Setting>(settings).map(([name, { about, legacy = [], schema, secret }]) => {
+    const parsed = schema.safeParse(undefined);
+    const value = parsed.success && parsed.data !== undefined && !secret ? ` [${String(parsed.data)}]` : "";
+    return `  ${flagName(name)}\n      ${about}${value}\n      ${[variableName(name), ...legacy].join(", ")}`;
+  });
+  return `Usage: roost [command] [settings]\n\nCommands\n${names.join("\n")}\n\nSettings (flag over variable over default)\n${options.join("\n")}\n`;
+}

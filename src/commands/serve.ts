@@ -1,0 +1,61 @@
+// `roost serve`: runs the server until SIGINT or SIGTERM.
+import { parseConfig } from "../config/config.ts";
+import { readEnvironment, readFlags } from "../config/env.ts";
+import type { Config } from "../config/settings.ts";
+import { startServer } from "../context.ts";
+import { createLog } from "../observability/log.ts";
+import { addresses, greeting } from "./greeting.ts";
+import type { Command } from "./index.ts";
+
+export const serve: Command = {
+  about: "run the server (the default command)",
+  run: async (argv) => {
+    const config = parseConfig(readFlags(argv), readEnvironment(process.env));
+    // Whatever is created from here on is for the owner's eyes only.
+    process.umask(0o077);
+    const log = createLog(config.logLevel);
+    const stopping = signalled();
+    const server = await startServer(config, log).catch((error: unknown) => {
+      throw explained(error, config);
+    });
+    process.stdout.write(
+      greeting({ ...addresses(config.host, server.port), config, firstRun: server.firstRun }),
+    );
+    const signal = await stopping;
+    log.info({ signal }, "stopping");
+    await server.stop();
+    log.info("stopped");
+    return 0;
+  },
+};
+
+function signalled(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
+  });
+}
+
+/** The system's error codes as a sentence that says what to do. */
+function explained(error: unknown, { port, dataDir }: Config): unknown {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "EADDRINUSE") {
+    return new Error(
+      `Port ${port} is already in use. Stop the other program, or choose another port with --port.`,
+    );
+  }
+  if (
+    ["EACCES", "EPERM", "EROFS", "SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM"].some((known) =>
+      code.startsWith(known),
+    )
+  ) {
+    if (error instanceof Error && "syscall" in error && error.syscall === "listen") {
+      return new Error(`Port ${port} may not be opened by this user. Choose one above 1023 with --port.`);
+    }
+    return new Error(
+      `The data folder ${dataDir} is not writable. Change its owner, or choose another one with --data-dir.`,
+    );
+  }
+  if (code === "ENOTDIR" || code === "EEXIST")
+    return new Error(`The data folder ${dataDir} is not a folder. Choose another one with --data-dir.`);
+  return error;
+}

@@ -1,0 +1,91 @@
+// Step one of three: raw strings as people gave them, with where each came from. No parsing, no defaults.
+import { flagName, type Setting, type SettingName, settings, variableName } from "./settings.ts";
+
+export interface RawValue {
+  readonly value: string;
+  /** The flag or variable as the person wrote it. */
+  readonly source: string;
+}
+
+export type RawSettings = Partial<Record<SettingName, RawValue>>;
+
+/** A command line that cannot be understood. The message is one sentence for the person; exit code 2. */
+export class UsageError extends Error {}
+
+const names = Object.keys(settings) as SettingName[];
+
+/** Variables of the environment: ROOST_* wins over the originals' names. An empty legacy variable counts as unset. */
+export function readEnvironment(environment: Record<string, string | undefined>): RawSettings {
+  const raw: RawSettings = {};
+  for (const name of names) {
+    const { legacy = [] }: Setting = settings[name];
+    for (const variable of [variableName(name), ...legacy]) {
+      const value = environment[variable];
+      if (value === undefined || value === "") continue;
+      raw[name] = { value, source: variable };
+      break;
+    }
+  }
+  return raw;
+}
+
+/**
+ * Flags of the form `--name value`, `--name=value` and, for switches, `--name`.
+ * @throws UsageError for an unknown flag (with the nearest known one), a missing value or a stray word.
+ */
+export function readFlags(argv: readonly string[]): RawSettings {
+  const raw: RawSettings = {};
+  const byFlag = new Map(names.map((name) => [flagName(name), name]));
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] ?? "";
+    const [flag, inline] = splitOnce(word, "=");
+    const name = byFlag.get(flag);
+    if (name === undefined) throw unknown(word, flag, [...byFlag.keys()]);
+    const next = argv[index + 1];
+    if (inline !== undefined) raw[name] = { value: inline, source: flag };
+    else if (next !== undefined && !next.startsWith("--")) {
+      raw[name] = { value: next, source: flag };
+      index++;
+    } else if (name === "rateLimits" || name === "clientLogs") raw[name] = { value: "true", source: flag };
+    else throw new UsageError(`${flag} needs a value, for example "${flag} ${example(name)}".`);
+  }
+  return raw;
+}
+
+function splitOnce(text: string, separator: string): [string, string | undefined] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function unknown(word: string, flag: string, known: string[]): UsageError {
+  if (!word.startsWith("-")) return new UsageError(`Unexpected word "${word}". Settings start with "--".`);
+  return new UsageError(`Unknown setting ${flag}. Did you mean ${nearest(flag, known)}?`);
+}
+
+function example(name: SettingName): string {
+  return name === "port" ? "3005" : name === "dataDir" ? "/var/lib/roost" : "VALUE";
+}
+
+/** The known word with the smallest edit distance. */
+export function nearest(word: string, known: readonly string[]): string {
+  let best = known[0] ?? "";
+  let bestDistance = Number.POSITIVE_INFINITY;
+  for (const candidate of known) {
+    const distance = editDistance(word, candidate);
+    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
+  }
+  return best;
+}
+
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= b.length; column++) {
+      const substitution = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
+      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, substitution));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}

@@ -1,0 +1,78 @@
+// The only composition root: builds every long-lived part from the configuration, starts and stops them in order.
+import { chmodSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { loadMasterSecret } from "./config/secrets.ts";
+import type { Config } from "./config/settings.ts";
+import { migrations as happyMigrations, happyProtocol } from "./happy/index.ts";
+import { parseRanges } from "./server/client-address.ts";
+import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
+import { openDatabase } from "./storage/database.ts";
+import { lockFolder } from "./storage/lock.ts";
+
+export interface RunningServer {
+  readonly port: number;
+  readonly host: string;
+  /** True on the very first start in this data folder. */
+  readonly firstRun: boolean;
+  /** Refuses new work, finishes what is in flight, closes sockets so that clients come back, stores and closes everything. */
+  stop(): Promise<void>;
+}
+
+/** In-flight requests get this long at a stop. */
+const FINISH_MS = 3_000;
+
+/** @throws StorageError, or the system's error for the folder or the port; whatever was opened is closed again. */
+export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const lock = lockFolder(config.dataDir);
+  const undo: (() => Promise<void> | void)[] = [() => lock.release()];
+  try {
+    const secret = loadMasterSecret(config);
+    const path = join(config.dataDir, "happy.db");
+    const database = openDatabase({ path, migrations: happyMigrations, log: log.child({ area: "storage" }) });
+    undo.unshift(() => database.close());
+    chmodSync(path, 0o600);
+    if (database.migration.snapshot !== undefined) {
+      log.info(
+        { snapshot: database.migration.snapshot },
+        "the database was brought up to date; the old file is kept",
+      );
+    }
+    const protocols = [
+      happyProtocol({ config, masterSecret: secret.value, database, log: log.child({ area: "happy" }) }),
+    ];
+    const door: FrontDoor = openFrontDoor({
+      host: config.host,
+      port: config.port,
+      protocols,
+      trustedProxies: parseRanges(["127.0.0.0/8", "::1"]),
+      log: log.child({ area: "server" }),
+    });
+    undo.unshift(() => door.close(FINISH_MS));
+    for (const protocol of protocols) {
+      protocol.start();
+      // Runs after the door is closed, before the database is.
+      undo.splice(1, 0, () => protocol.stop());
+    }
+    return {
+      port: door.port,
+      host: door.host,
+      firstRun: database.migration.from === 0,
+      stop: () => unwind(undo, log),
+    };
+  } catch (error) {
+    await unwind(undo, log);
+    throw error;
+  }
+}
+
+async function unwind(steps: (() => Promise<void> | void)[], log: Logger): Promise<void> {
+  for (const step of steps.splice(0)) {
+    try {
+      await step();
+    } catch (error) {
+      log.error({ err: error }, "a part could not be stopped cleanly");
+    }
+  }
+}

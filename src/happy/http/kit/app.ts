@@ -1,0 +1,176 @@
+// The Hono app of the Happy protocol: mounts endpoints, and gives every answer the contract's global behaviour (HTTP contract 1).
+import { type Context, Hono } from "hono";
+import { getPath } from "hono/utils/url";
+import { bearerToken } from "../../../auth/tokens.ts";
+import type { RequestFacts } from "../../../server/protocol.ts";
+import { StorageError } from "../../../storage/errors.ts";
+import type { HappyRoom } from "../../room.ts";
+import { BodyProblem, parseBody } from "./body.ts";
+import { type Endpoint, json, refusal } from "./endpoint.ts";
+import { queryOf, ValidationProblem, validate } from "./validate.ts";
+
+type Env = { Bindings: RequestFacts };
+
+/** Longest decoded path parameter; a longer one does not match its route. */
+const MAX_PARAM = 100;
+/** What somebody without a valid token may make the server read. */
+const MAX_ANONYMOUS_BODY = 1024 * 1024;
+
+export function happyApp(
+  room: HappyRoom,
+  endpoints: readonly Endpoint[],
+  notFound: (request: Request) => Response | Promise<Response>,
+) {
+  const app = new Hono<Env>({ strict: true, getPath: (request) => collapseSlashes(getPath(request)) });
+  for (const endpoint of [...endpoints].sort(staticFirst)) mount(app, room, endpoint, notFound);
+  app.notFound((context) => notFound(context.req.raw));
+  app.onError((error) => unexpected(room, error, undefined));
+  return async (request: Request, facts: RequestFacts): Promise<Response> => {
+    if (request.method === "OPTIONS") return preflight(request);
+    const undecodable = badUrl(request.url);
+    if (undecodable !== undefined) return undecodable;
+    const answer = await app.fetch(request, facts);
+    answer.headers.set("access-control-allow-origin", "*");
+    return answer;
+  };
+}
+
+function mount(
+  app: Hono<Env>,
+  room: HappyRoom,
+  endpoint: Endpoint,
+  notFound: (request: Request) => Response | Promise<Response>,
+) {
+  const handler = async (context: Context<Env>) => {
+    const params = context.req.param() as Record<string, string>;
+    for (const name of endpoint.path.match(/:(\w+)/g) ?? []) params[name.slice(1)] ??= "";
+    if (Object.values(params).some((value) => value.length > MAX_PARAM)) return notFound(context.req.raw);
+    return answer(room, endpoint, context.req.raw, params, context.env);
+  };
+  app.on(endpoint.method, endpoint.path, handler);
+  // An empty last parameter still matches (HTTP contract 1.2).
+  const beforeLast = /^(.*\/):\w+$/.exec(endpoint.path)?.[1];
+  if (beforeLast !== undefined) app.on(endpoint.method, beforeLast, handler);
+}
+
+async function answer(
+  room: HappyRoom,
+  endpoint: Endpoint,
+  request: Request,
+  rawParams: Record<string, string>,
+  facts: RequestFacts,
+): Promise<Response> {
+  try {
+    const large = endpoint.streams !== true && isLarge(request);
+    // Reading much for somebody unknown is the one case where the token comes first.
+    const early = large ? await authenticate(room, endpoint, request) : undefined;
+    if (early instanceof Response) return early;
+    const limit = large && endpoint.auth === "none" ? MAX_ANONYMOUS_BODY : room.config.maxBodyBytes;
+    const rawBody = endpoint.streams === true ? undefined : await parseBody(request, limit);
+    const params = validate("params", endpoint.params, rawParams);
+    const body = endpoint.streams === true ? undefined : validate("body", endpoint.body, rawBody);
+    const query = validate("querystring", endpoint.query, queryOf(request.url));
+    const headers = validate("headers", endpoint.headers, Object.fromEntries(request.headers));
+    const account = early ?? (await authenticate(room, endpoint, request));
+    if (account instanceof Response) return account;
+    return await endpoint.handle({ room, account, params, body, query, headers, request, facts });
+  } catch (error) {
+    return failure(room, endpoint, error);
+  }
+}
+
+/** The caller's account id, "" where none is needed, or the 401 (HTTP contract 1.7). */
+async function authenticate(
+  room: HappyRoom,
+  endpoint: Endpoint,
+  request: Request,
+): Promise<string | Response> {
+  if (endpoint.auth === "none") return "";
+  const token = bearerToken(request.headers.get("authorization"));
+  if (token === undefined) return refusal(401, "Missing authorization header");
+  const claims = room.tokens.verifiedBefore(token) ?? (await room.tokens.verify(token));
+  return claims === undefined ? refusal(401, "Invalid token") : claims.account;
+}
+
+function isLarge(request: Request): boolean {
+  const length = request.headers.get("content-length");
+  return length === null ? request.headers.has("transfer-encoding") : Number(length) > MAX_ANONYMOUS_BODY;
+}
+
+function failure(room: HappyRoom, endpoint: Endpoint, error: unknown): Response {
+  const generic = (status: number, body: { error: string; message: string; statusCode: number }) =>
+    json(endpoint.bareErrors?.includes(status) ? { error: body.error } : body, status);
+  if (error instanceof ValidationProblem) {
+    return generic(400, { error: "Error", message: error.message, statusCode: 400 });
+  }
+  if (error instanceof BodyProblem) {
+    const answer = generic(error.status, {
+      error: error.error,
+      message: error.message,
+      statusCode: error.status,
+    });
+    // What is left of a refused body must not be read as the next request.
+    if (error.status !== 415) answer.headers.set("connection", "close");
+    return answer;
+  }
+  return unexpected(room, error, endpoint);
+}
+
+function unexpected(room: HappyRoom, error: unknown, endpoint: Endpoint | undefined): Response {
+  const route = endpoint && `${endpoint.method} ${endpoint.path}`;
+  if (error instanceof StorageError) {
+    room.log.error({ route, code: error.code }, error.message);
+    return json({ error: "Service Unavailable", message: error.message, statusCode: 503 }, 503);
+  }
+  room.log.error({ route, err: error }, "a request ended in an unexpected error");
+  if (endpoint?.failure !== undefined) return json(endpoint.failure, 500);
+  const body = { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 };
+  return json(endpoint?.bareErrors?.includes(500) ? { error: body.error } : body, 500);
+}
+
+/** HTTP contract 1.9. `authorization` and its kin stand beside `*`, which by the Fetch standard does not cover them. */
+function preflight(request: Request): Response {
+  const asks = request.headers.has("origin") && request.headers.has("access-control-request-method");
+  if (!asks) {
+    return new Response("Invalid Preflight Request", {
+      status: 400,
+      headers: { "content-type": "text/plain; charset=utf-8", "access-control-allow-origin": "*" },
+    });
+  }
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "access-control-allow-origin": "*",
+      "access-control-allow-methods": "GET, POST, PUT, DELETE",
+      "access-control-allow-headers": "*, authorization, content-type, x-happy-client",
+    },
+  });
+}
+
+/** Scheme and authority end here; the rest is the request target with its query. */
+export function targetOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  return start < 0 ? "/" : url.slice(start);
+}
+
+function badUrl(url: string): Response | undefined {
+  if (!url.includes("%")) return undefined;
+  const target = targetOf(url);
+  try {
+    decodeURIComponent(target.split("?")[0] ?? "");
+    return undefined;
+  } catch {
+    const message = `'${target}' is not a valid url component`;
+    return json({ error: "Bad Request", code: "FST_ERR_BAD_URL", message, statusCode: 400 }, 400);
+  }
+}
+
+function collapseSlashes(path: string): string {
+  return path.includes("//") ? path.replace(/\/{2,}/g, "/") : path;
+}
+
+/** Static segments win over parameters, segment by segment. */
+function staticFirst(a: Endpoint, b: Endpoint): number {
+  const key = ({ path }: Endpoint) => path.replace(/:\w+/g, "\u{10ffff}");
+  return key(a) < key(b) ? -1 : 1;
+}

@@ -1,0 +1,59 @@
+// Request bodies as the contract reads them (HTTP contract 1.3): which content types, what an empty body means, how bad ones fail.
+import { BodyCutShort, BodyTooLarge, readBody } from "../../../server/body.ts";
+
+/** A body that is refused before validation; `error` and `message` are the contract's. */
+export class BodyProblem extends Error {
+  constructor(
+    readonly status: number,
+    readonly error: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/**
+ * The parsed body: JSON value, text, bytes, or null when there is none.
+ * @throws BodyProblem 400, 413 or 415.
+ */
+export async function parseBody(request: Request, limitBytes: number): Promise<unknown> {
+  const { method, headers } = request;
+  if (method === "GET" || method === "HEAD") return null;
+  const type = headers.get("content-type");
+  const carriesBytes =
+    headers.has("transfer-encoding") || !["0", null].includes(headers.get("content-length"));
+  if (type === null || type === "") {
+    if (carriesBytes) throw unsupported("undefined");
+    return null;
+  }
+  if (method === "DELETE" && !carriesBytes) return null;
+  const kind = type.split(";")[0]?.trim().toLowerCase();
+  if (kind !== "application/json" && kind !== "text/plain" && kind !== "application/octet-stream")
+    throw unsupported(type);
+  const bytes = await read(request, limitBytes);
+  if (kind === "application/octet-stream") return bytes;
+  const text = new TextDecoder().decode(bytes);
+  if (kind === "text/plain") return text;
+  if (text === "") return method === "DELETE" ? null : {};
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new BodyProblem(400, "SyntaxError", error instanceof Error ? error.message : "invalid JSON");
+  }
+}
+
+async function read(request: Request, limitBytes: number): Promise<Uint8Array> {
+  try {
+    return await readBody(request, limitBytes);
+  } catch (error) {
+    if (error instanceof BodyTooLarge)
+      throw new BodyProblem(413, "FastifyError", "Request body is too large");
+    if (error instanceof BodyCutShort)
+      throw new BodyProblem(400, "FastifyError", "Request body size did not match Content-Length");
+    throw error;
+  }
+}
+
+function unsupported(type: string): BodyProblem {
+  return new BodyProblem(415, "FastifyError", `Unsupported Media Type: ${type}`);
+}

@@ -1,0 +1,74 @@
+// One HTTP endpoint as a value: where it is, what it takes, who may call it, what it does. The kit does the rest in the contract's
+// order (HTTP contract 1.4): route, body, schema, token, handler.
+import type { z } from "zod";
+import type { RequestFacts } from "../../../server/protocol.ts";
+import type { HappyRoom } from "../../room.ts";
+
+export type Method = "GET" | "POST" | "PUT" | "DELETE";
+
+export interface EndpointSpec<
+  P extends z.ZodType,
+  B extends z.ZodType,
+  Q extends z.ZodType,
+  H extends z.ZodType,
+> {
+  readonly method: Method;
+  /** Hono pattern, such as `/v1/sessions/:sessionId/messages`. */
+  readonly path: string;
+  readonly auth: "bearer" | "none";
+  readonly params?: P;
+  readonly body?: B;
+  readonly query?: Q;
+  readonly headers?: H;
+  /** The handler reads the request's body itself; `body` is then not used. */
+  readonly streams?: boolean;
+  /** Body of an unexpected failure where the contract has one of its own. */
+  readonly failure?: Readonly<Record<string, unknown>>;
+  /** Statuses whose generic error bodies shrink to `{error}` (HTTP contract 1.5, stripping quirk). */
+  readonly bareErrors?: readonly number[];
+}
+
+export interface Call<P, B, Q, H> {
+  readonly room: HappyRoom;
+  /** Account id of the caller; empty where `auth` is none. */
+  readonly account: string;
+  readonly params: P;
+  readonly body: B;
+  readonly query: Q;
+  readonly headers: H;
+  readonly request: Request;
+  readonly facts: RequestFacts;
+}
+
+/** An endpoint with its types folded away, ready to be mounted. */
+export interface Endpoint extends EndpointSpec<z.ZodType, z.ZodType, z.ZodType, z.ZodType> {
+  readonly handle: (call: Call<unknown, unknown, unknown, unknown>) => Response | Promise<Response>;
+}
+
+export function endpoint<
+  P extends z.ZodType = z.ZodUnknown,
+  B extends z.ZodType = z.ZodUnknown,
+  Q extends z.ZodType = z.ZodUnknown,
+  H extends z.ZodType = z.ZodUnknown,
+>(
+  spec: EndpointSpec<P, B, Q, H>,
+  handle: (call: Call<z.output<P>, z.output<B>, z.output<Q>, z.output<H>>) => Response | Promise<Response>,
+): Endpoint {
+  return { ...spec, handle: handle as Endpoint["handle"] };
+}
+
+const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" };
+
+/** A JSON answer in the contract's shape. */
+export function json(value: unknown, status = 200): Response {
+  return new Response(JSON.stringify(value), { status, headers: JSON_HEADERS });
+}
+
+/** `{"error": text}` with a status. */
+export function refusal(status: number, error: string): Response {
+  return json({ error }, status);
+}
+
+export function plain(text: string, status = 200): Response {
+  return new Response(text, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
+}

@@ -1,0 +1,130 @@
+// Machines over HTTP (HTTP contract 9, and the additive PUT of 17).
+import { z } from "zod";
+import { decodeLenient } from "../../auth/base64.ts";
+import { machineAndUser, userScoped } from "../audience.ts";
+import { announceMachineChange } from "../session-announcements.ts";
+import {
+  changeMachine,
+  deleteMachine,
+  findMachine,
+  listMachines,
+  type MachineRow,
+  registerMachine,
+} from "../store/machines.ts";
+import { deletedMachine, machineBody, machineMetadata, newMachine } from "../updates.ts";
+import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+
+const params = z.object({ id: z.string() });
+const withSeq = (row: MachineRow) => ({ ...machineBody(row), seq: row.seq });
+
+const register = endpoint(
+  {
+    method: "POST",
+    path: "/v1/machines",
+    auth: "bearer",
+    body: z.object({
+      id: z.string(),
+      metadata: z.string(),
+      daemonState: z.string().optional(),
+      dataEncryptionKey: z.string().nullish(),
+    }),
+  },
+  async ({ room, account, body }) => {
+    const machine = {
+      id: body.id,
+      metadata: body.metadata,
+      daemonState: body.daemonState,
+      dataEncryptionKey: body.dataEncryptionKey ? decodeLenient(body.dataEncryptionKey) : null,
+    };
+    const registered = await registerMachine(room.database, account, machine, (result) => {
+      if (result.kind !== "new") return;
+      const { row, newMachineSeq, updateMachineSeq } = result;
+      room.publisher.update(userScoped(account), newMachineSeq, newMachine(row));
+      room.publisher.update(
+        machineAndUser(account, row.id),
+        updateMachineSeq,
+        machineMetadata(row.id, row.metadata, row.metadataVersion),
+      );
+    });
+    // The CLI has a helpful text for 409 (HTTP contract 20, fix 2).
+    if (registered.kind === "foreign") return refusal(409, "Machine already registered to another account");
+    return json({ machine: machineBody(registered.row) });
+  },
+);
+
+const list = endpoint({ method: "GET", path: "/v1/machines", auth: "bearer" }, ({ room, account }) =>
+  json(listMachines(room.database, account).map(withSeq)),
+);
+
+const read = endpoint(
+  { method: "GET", path: "/v1/machines/:id", auth: "bearer", params },
+  ({ room, account, params: { id } }) => {
+    const row = findMachine(room.database.reads, account, id);
+    return row === undefined ? refusal(404, "Machine not found") : json({ machine: withSeq(row) });
+  },
+);
+
+const remove = endpoint(
+  { method: "DELETE", path: "/v1/machines/:id", auth: "bearer", params },
+  async ({ room, account, params: { id } }) => {
+    const deleted = await deleteMachine(room.database, account, id, (seq) => {
+      room.publisher.update(userScoped(account), seq, deletedMachine(id));
+    });
+    return deleted ? json({ success: true }) : refusal(404, "Machine not found");
+  },
+);
+
+const version = z.int().min(0);
+
+const change = endpoint(
+  {
+    method: "PUT",
+    path: "/v1/machines/:id",
+    auth: "bearer",
+    params,
+    body: z.object({
+      metadata: z.string().optional(),
+      expectedMetadataVersion: version.optional(),
+      daemonState: z.string().optional(),
+      expectedDaemonStateVersion: version.optional(),
+    }),
+  },
+  async ({ room, account, params: { id }, body }) => {
+    const { metadata, expectedMetadataVersion, daemonState, expectedDaemonStateVersion } = body;
+    const parts = {
+      ...(metadata !== undefined &&
+        expectedMetadataVersion !== undefined && {
+          metadata: { value: metadata, expectedVersion: expectedMetadataVersion },
+        }),
+      ...(daemonState !== undefined &&
+        expectedDaemonStateVersion !== undefined && {
+          daemonState: { value: daemonState, expectedVersion: expectedDaemonStateVersion },
+        }),
+    };
+    const announce = announceMachineChange(room, account, id, parts);
+    const result = await changeMachine(room.database, account, id, parts, announce);
+    if (result.kind === "missing") return refusal(404, "Machine not found");
+    if (result.kind === "mismatch") {
+      const { row } = result;
+      return json({
+        success: false,
+        error: "version-mismatch",
+        ...(result.metadata && {
+          currentMetadataVersion: row.metadataVersion,
+          currentMetadata: row.metadata,
+        }),
+        ...(result.daemonState && {
+          currentDaemonStateVersion: row.daemonStateVersion,
+          currentDaemonState: row.daemonState,
+        }),
+      });
+    }
+    return json({
+      success: true,
+      ...(parts.metadata && { metadataVersion: parts.metadata.expectedVersion + 1 }),
+      ...(parts.daemonState && { daemonStateVersion: parts.daemonState.expectedVersion + 1 }),
+    });
+  },
+);
+
+export const machineEndpoints: readonly Endpoint[] = [register, list, read, remove, change];

@@ -1,0 +1,19 @@
+// The banner that the app looks for, and the health check (HTTP contract 3.1, 3.2).
+import { sql } from "drizzle-orm";
+import { endpoint, json, plain } from "./kit/endpoint.ts";
+
+/** Load-bearing: the app refuses to save a server whose answer does not contain it. */
+export const BANNER = "Welcome to Happy Server!";
+
+export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, () => plain(BANNER));
+
+export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, ({ room }) => {
+  const facts = { timestamp: new Date().toISOString(), service: "happy-server" };
+  try {
+    room.database.reads.get(sql`SELECT 1`);
+    return json({ status: "ok", ...facts });
+  } catch (error) {
+    room.log.error({ err: error }, "the database does not answer");
+    return json({ status: "error", ...facts, error: "Database connectivity failed" }, 503);
+  }
+});

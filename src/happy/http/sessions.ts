@@ -1,0 +1,172 @@
+// Sessions over HTTP (HTTP contract 6.1 to 6.4, 6.6, 6.7, and the additive PUT of 17).
+import { z } from "zod";
+import { decodeLenient } from "../../auth/base64.ts";
+import { userScoped } from "../audience.ts";
+import { announceSessionChange } from "../session-announcements.ts";
+import { changeSession } from "../store/session-state.ts";
+import {
+  deleteSession,
+  listActiveSessions,
+  listSessions,
+  openSession,
+  pageSessions,
+} from "../store/sessions.ts";
+import { deletedSession, newSession, sessionBody } from "../updates.ts";
+import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+
+const LIST_LIMIT = 150;
+const ACTIVE_WINDOW_MS = 15 * 60_000;
+const CURSOR = "cursor_v1_";
+
+export const limitOf = (maximum: number, otherwise: number) =>
+  z.coerce.number().int().min(1).max(maximum).default(otherwise);
+
+const list = endpoint({ method: "GET", path: "/v1/sessions", auth: "bearer" }, ({ room, account }) => {
+  const rows = listSessions(room.database, account, LIST_LIMIT);
+  return json({ sessions: rows.map((row) => ({ ...sessionBody(row), lastMessage: null })) });
+});
+
+const listActive = endpoint(
+  {
+    method: "GET",
+    path: "/v2/sessions/active",
+    auth: "bearer",
+    query: z.object({ limit: limitOf(500, 150) }),
+  },
+  ({ room, account, query }) => {
+    const rows = listActiveSessions(room.database, account, Date.now() - ACTIVE_WINDOW_MS, query.limit);
+    return json({ sessions: rows.map(sessionBody) });
+  },
+);
+
+const page = endpoint(
+  {
+    method: "GET",
+    path: "/v2/sessions",
+    auth: "bearer",
+    query: z.object({
+      cursor: z.string().optional(),
+      limit: limitOf(200, 50),
+      changedSince: z.coerce.number().int().positive().optional(),
+    }),
+  },
+  ({ room, account, query: { cursor, limit, changedSince } }) => {
+    if (cursor && !cursor.startsWith(CURSOR)) return refusal(400, "Invalid cursor format");
+    // An empty cursor, or the bare prefix, means the start.
+    const beforeId = cursor?.slice(CURSOR.length) || undefined;
+    const { rows, hasNext } = pageSessions(room.database, account, { limit, beforeId, changedSince });
+    const nextCursor = hasNext ? `${CURSOR}${rows.at(-1)?.id}` : null;
+    return json({ sessions: rows.map(sessionBody), nextCursor, hasNext });
+  },
+);
+
+const open = endpoint(
+  {
+    method: "POST",
+    path: "/v1/sessions",
+    auth: "bearer",
+    body: z.object({
+      tag: z.string(),
+      metadata: z.string(),
+      // Accepted and not used: the CLI sends the state again over its socket (HTTP contract 20, defect 10).
+      agentState: z.string().nullish(),
+      dataEncryptionKey: z.string().nullish(),
+    }),
+  },
+  async ({ room, account, body }) => {
+    const dataEncryptionKey = body.dataEncryptionKey ? decodeLenient(body.dataEncryptionKey) : null;
+    const session = { tag: body.tag, metadata: body.metadata, dataEncryptionKey };
+    const { row, updateSeq } = await openSession(room.database, account, session, (opened) => {
+      if (opened.updateSeq !== undefined) {
+        room.publisher.update(userScoped(account), opened.updateSeq, newSession(opened.row));
+      }
+    });
+    if (updateSeq === undefined) room.presence.lift(account, row.id);
+    return json({ session: { ...sessionBody(row), lastMessage: null } });
+  },
+);
+
+const archive = endpoint(
+  {
+    method: "POST",
+    path: "/v1/sessions/:sessionId/archive",
+    auth: "bearer",
+    params: z.object({ sessionId: z.string() }),
+  },
+  async ({ room, account, params: { sessionId } }) => {
+    const ended = await room.presence.end(account, sessionId, Date.now());
+    return ended === undefined ? refusal(404, "Session not found") : json({ success: true });
+  },
+);
+
+const remove = endpoint(
+  {
+    method: "DELETE",
+    path: "/v1/sessions/:sessionId",
+    auth: "bearer",
+    params: z.object({ sessionId: z.string() }),
+  },
+  async ({ room, account, params: { sessionId } }) => {
+    const deleted = await deleteSession(room.database, account, sessionId, (seq) => {
+      room.presence.suppress(account, sessionId);
+      room.publisher.update(userScoped(account), seq, deletedSession(sessionId));
+    });
+    if (!deleted) return refusal(404, "Session not found or not owned by user");
+    return json({ success: true });
+  },
+);
+
+const version = z.int().min(0);
+
+const change = endpoint(
+  {
+    method: "PUT",
+    path: "/v1/sessions/:sessionId",
+    auth: "bearer",
+    params: z.object({ sessionId: z.string() }),
+    body: z.object({
+      metadata: z.string().optional(),
+      expectedMetadataVersion: version.optional(),
+      agentState: z.string().nullable().optional(),
+      expectedAgentStateVersion: version.optional(),
+    }),
+  },
+  async ({ room, account, params: { sessionId }, body }) => {
+    const { metadata, expectedMetadataVersion, agentState, expectedAgentStateVersion } = body;
+    const parts = {
+      ...(metadata !== undefined &&
+        expectedMetadataVersion !== undefined && {
+          metadata: { value: metadata, expectedVersion: expectedMetadataVersion },
+        }),
+      ...(agentState !== undefined &&
+        expectedAgentStateVersion !== undefined && {
+          agentState: { value: agentState, expectedVersion: expectedAgentStateVersion },
+        }),
+    };
+    const announce = announceSessionChange(room, account, sessionId, parts);
+    const result = await changeSession(room.database, account, sessionId, parts, announce);
+    if (result.kind === "missing") return refusal(404, "Session not found");
+    if (result.kind === "mismatch") {
+      const { row } = result;
+      return json({
+        success: false,
+        error: "version-mismatch",
+        ...(result.metadata && {
+          currentMetadataVersion: row.metadataVersion,
+          currentMetadata: row.metadata,
+        }),
+        ...(result.agentState && {
+          currentAgentStateVersion: row.agentStateVersion,
+          currentAgentState: row.agentState,
+        }),
+      });
+    }
+    return json({
+      success: true,
+      ...(parts.metadata && { metadataVersion: parts.metadata.expectedVersion + 1 }),
+      ...(parts.agentState && { agentStateVersion: parts.agentState.expectedVersion + 1 }),
+    });
+  },
+);
+
+export const sessionEndpoints: readonly Endpoint[] = [list, listActive, page, open, archive, remove, change];

@@ -1,0 +1,50 @@
+// The Happy protocol as one value: zero-knowledge sync over REST and Socket.IO. The server stores blobs that it cannot read.
+import type { Logger } from "pino";
+import type { Config } from "../config/settings.ts";
+import type { Protocol } from "../server/protocol.ts";
+import type { Database } from "../storage/database.ts";
+import { happyEndpoints } from "./http/index.ts";
+import { happyApp } from "./http/kit/app.ts";
+import { notFound } from "./http/not-found.ts";
+import { Presence, TIMING } from "./presence/presence.ts";
+import { socketPublisher } from "./publisher.ts";
+import { RpcRelay } from "./realtime/rpc-relay.ts";
+import { HappyNamespaces, happySockets } from "./realtime/sockets.ts";
+import type { HappyRoom } from "./room.ts";
+import { serverKeys } from "./server-keys.ts";
+
+export { migrations } from "./store/migrations.ts";
+
+export interface HappyParts {
+  readonly config: Config;
+  readonly masterSecret: string;
+  readonly database: Database;
+  readonly log: Logger;
+}
+
+export function happyProtocol({ config, masterSecret, database, log }: HappyParts): Protocol {
+  const sockets = happySockets(config.maxQueuedBytes, log);
+  const namespaces = new HappyNamespaces(sockets.io);
+  const publisher = socketPublisher(() => namespaces.all());
+  const presence = new Presence(database, publisher, log, { ...TIMING, graceMs: config.presenceGraceMs });
+  const keys = serverKeys(masterSecret);
+  const room: HappyRoom = {
+    config,
+    database,
+    keys,
+    tokens: keys.bearer,
+    publisher,
+    presence,
+    rpc: new RpcRelay(),
+    log,
+  };
+  namespaces.accept(room);
+  return {
+    name: "happy",
+    prefixes: ["/"],
+    fetch: happyApp(room, happyEndpoints, notFound),
+    sockets: [sockets.endpoint],
+    start: () => presence.start(),
+    stop: () => presence.stop(),
+  };
+}

@@ -1,0 +1,30 @@
+// The way from a stored change to the sockets that hear it. Sending is synchronous: whoever publishes inside an announcement keeps
+// the commit order on every WebSocket.
+import type { Namespace } from "socket.io";
+import type { Audience } from "./audience.ts";
+import { type Ephemeral, type Update, type UpdateBody, update } from "./updates.ts";
+
+export interface Publisher {
+  /** Sends one update; `exceptSocket` is the id of a socket that does not hear it. */
+  update(audience: Audience, seq: number, body: UpdateBody, exceptSocket?: string): void;
+  ephemeral(audience: Audience, body: Ephemeral): void;
+}
+
+/** `namespaces` gives every namespace whose sockets are Happy clients: `/`, and invite paths that are treated as `/`. */
+export function socketPublisher(namespaces: () => Iterable<Namespace>): Publisher {
+  const send = (
+    audience: Audience,
+    event: "update" | "ephemeral",
+    body: Update | Ephemeral,
+    except?: string,
+  ) => {
+    for (const namespace of namespaces()) {
+      const to = namespace.to([...audience]);
+      (except === undefined ? to : to.except(except)).emit(event, body);
+    }
+  };
+  return {
+    update: (audience, seq, body, exceptSocket) => send(audience, "update", update(seq, body), exceptSocket),
+    ephemeral: (audience, body) => send(audience, "ephemeral", body),
+  };
+}

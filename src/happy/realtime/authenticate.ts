@@ -1,0 +1,43 @@
+// Decides before a Socket.IO connection is accepted whether it may be, and what it is (realtime contract 2).
+import type { Socket } from "socket.io";
+import type { Tokens } from "../../auth/tokens.ts";
+import type { Scope } from "../audience.ts";
+import type { ConnectionFacts } from "./connection.ts";
+
+/** The contract's texts, in the contract's order; first failing rule wins. */
+export class Refused extends Error {}
+
+/**
+ * Facts of a handshake.
+ * @throws Refused with the text of the CONNECT_ERROR packet.
+ */
+export async function authenticate(handshake: Socket["handshake"], tokens: Tokens): Promise<ConnectionFacts> {
+  const auth: Record<string, unknown> = handshake.auth;
+  const { token, clientType, appState, happyClient } = auth;
+  if (!token) throw new Refused("Missing authentication token");
+  const scope = scopeOf(auth);
+  const claims = typeof token === "string" ? await tokens.verify(token) : undefined;
+  if (claims === undefined) throw new Refused("Invalid authentication token");
+  const header = handshake.headers["x-happy-client"];
+  const client = typeof happyClient === "string" && happyClient !== "" ? happyClient : header;
+  return {
+    account: claims.account,
+    scope,
+    declaredType: typeof clientType === "string" ? clientType : undefined,
+    client: typeof client === "string" && client !== "" ? client.slice(0, 200) : "unknown",
+    focus: appState ? (appState === "active" ? "active" : "background") : undefined,
+  };
+}
+
+/** Ids are not looked up: the account is part of every room name, so a foreign id reaches nothing (realtime contract 2.3). */
+function scopeOf({ clientType, sessionId, machineId }: Record<string, unknown>): Scope {
+  if (clientType === "session-scoped") {
+    if (!sessionId) throw new Refused("Session ID required for session-scoped clients");
+    return { kind: "session", sessionId: String(sessionId) };
+  }
+  if (clientType === "machine-scoped") {
+    if (!machineId) throw new Refused("Machine ID required for machine-scoped clients");
+    return { kind: "machine", machineId: String(machineId) };
+  }
+  return { kind: "user" };
+}

@@ -1,0 +1,52 @@
+// One accepted Happy socket: whose it is, what it is scoped to, and how its events are handled. No payload can drop the socket or
+// end the process (realtime contract 6, general rules).
+import type { Socket } from "socket.io";
+import type { Scope } from "../audience.ts";
+import type { HappyRoom } from "../room.ts";
+
+/** What the handshake told; kept in `socket.data`. */
+export interface ConnectionFacts {
+  readonly account: string;
+  readonly scope: Scope;
+  /** `clientType` exactly as declared; only a declared "user-scoped" counts for push suppression. */
+  readonly declaredType: string | undefined;
+  /** Free text such as `ios/1.7.0`, a label only. */
+  readonly client: string;
+  /** Remembered focus of an app; undefined until it tells. */
+  focus: "active" | "background" | undefined;
+}
+
+export interface Connection {
+  readonly account: string;
+  readonly facts: ConnectionFacts;
+  readonly room: HappyRoom;
+  readonly socket: Socket;
+}
+
+/** Answers the client's acknowledgement callback; does nothing when it gave none. */
+export type Ack = (answer?: unknown) => void;
+
+export interface SocketEvent {
+  readonly event: string;
+  /** Answer to an unexpected failure, and to a payload that the handler cannot read. */
+  readonly failure?: unknown;
+  handle(connection: Connection, payload: unknown, ack: Ack): void | Promise<void>;
+}
+
+export function attach(connection: Connection, events: readonly SocketEvent[]): void {
+  const { socket, room } = connection;
+  for (const { event, failure, handle } of events) {
+    socket.on(event, async (...args: unknown[]) => {
+      const last = args.at(-1);
+      const ack: Ack =
+        typeof last === "function" ? (answer) => (answer === undefined ? last() : last(answer)) : () => {};
+      const payload = typeof args[0] === "function" ? undefined : args[0];
+      try {
+        await handle(connection, payload, ack);
+      } catch (error) {
+        room.log.error({ event, err: error }, "a socket event failed");
+        if (failure !== undefined) ack(failure);
+      }
+    });
+  }
+}

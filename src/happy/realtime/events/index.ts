@@ -1,0 +1,25 @@
+// Every event that a Happy client may send. Unknown events are ignored in silence (realtime contract 6).
+import type { SocketEvent } from "../connection.ts";
+import { machineAlive, sessionAlive, sessionEnd } from "./alive.ts";
+import { appState } from "./app-state.ts";
+import { machineUpdateMetadata, machineUpdateState } from "./machine-state.ts";
+import { message } from "./message.ts";
+import { ping } from "./ping.ts";
+import { rpcCall, rpcRegister, rpcUnregister } from "./rpc.ts";
+import { updateMetadata, updateState } from "./session-state.ts";
+
+export const socketEvents: readonly SocketEvent[] = [
+  ping,
+  message,
+  updateMetadata,
+  updateState,
+  sessionAlive,
+  sessionEnd,
+  machineAlive,
+  machineUpdateMetadata,
+  machineUpdateState,
+  appState,
+  rpcRegister,
+  rpcUnregister,
+  rpcCall,
+];

@@ -1,0 +1,78 @@
+// `machine-update-metadata` and `machine-update-state`: compare-and-swap of a machine's two encrypted parts (realtime contract 6.8, 6.9).
+import { z } from "zod";
+import { announceMachineChange } from "../../session-announcements.ts";
+import { changeMachine } from "../../store/machines.ts";
+import type { Ack, SocketEvent } from "../connection.ts";
+
+const metadataSchema = z.object({
+  machineId: z.string().min(1),
+  metadata: z.string(),
+  expectedVersion: z.number(),
+});
+const stateSchema = z.object({
+  machineId: z.string().min(1),
+  daemonState: z.string(),
+  expectedVersion: z.number(),
+});
+
+const failure = { result: "error", message: "Internal error" };
+
+/** A payload that is no object at all is an internal error in the original; wrong fields are named. */
+function refuse(payload: unknown, ack: Ack): void {
+  const message = payload === null || payload === undefined ? "Internal error" : "Invalid parameters";
+  ack({ result: "error", message });
+}
+
+export const machineUpdateMetadata: SocketEvent = {
+  event: "machine-update-metadata",
+  failure,
+  handle: async ({ room, account }, payload, ack) => {
+    const parsed = metadataSchema.safeParse(payload);
+    if (!parsed.success) return refuse(payload, ack);
+    const { machineId, metadata: value, expectedVersion } = parsed.data;
+    const change = { metadata: { value, expectedVersion } };
+    const result = await changeMachine(
+      room.database,
+      account,
+      machineId,
+      change,
+      announceMachineChange(room, account, machineId, change),
+    );
+    if (result.kind === "missing") return ack({ result: "error", message: "Machine not found" });
+    if (result.kind === "mismatch") {
+      return ack({
+        result: "version-mismatch",
+        version: result.row.metadataVersion,
+        metadata: result.row.metadata,
+      });
+    }
+    ack({ result: "success", version: expectedVersion + 1, metadata: value });
+  },
+};
+
+export const machineUpdateState: SocketEvent = {
+  event: "machine-update-state",
+  failure,
+  handle: async ({ room, account }, payload, ack) => {
+    const parsed = stateSchema.safeParse(payload);
+    if (!parsed.success) return refuse(payload, ack);
+    const { machineId, daemonState: value, expectedVersion } = parsed.data;
+    const change = { daemonState: { value, expectedVersion } };
+    const result = await changeMachine(
+      room.database,
+      account,
+      machineId,
+      change,
+      announceMachineChange(room, account, machineId, change),
+    );
+    if (result.kind === "missing") return ack({ result: "error", message: "Machine not found" });
+    if (result.kind === "mismatch") {
+      return ack({
+        result: "version-mismatch",
+        version: result.row.daemonStateVersion,
+        daemonState: result.row.daemonState,
+      });
+    }
+    ack({ result: "success", version: expectedVersion + 1, daemonState: value });
+  },
+};

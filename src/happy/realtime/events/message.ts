@@ -1,0 +1,23 @@
+// `message`: a client adds one encrypted message to a session. Never acknowledged; not echoed to its sender (realtime contract 6.2).
+import { z } from "zod";
+import { interestedInSession } from "../../audience.ts";
+import { appendMessages } from "../../store/messages.ts";
+import { newMessage } from "../../updates.ts";
+import type { SocketEvent } from "../connection.ts";
+
+const schema = z.object({ sid: z.string(), message: z.string(), localId: z.unknown() });
+
+export const message: SocketEvent = {
+  event: "message",
+  handle: async ({ room, account, socket }, payload) => {
+    const parsed = schema.safeParse(payload);
+    if (!parsed.success) return;
+    const { sid, message: content, localId } = parsed.data;
+    const batch = [{ content, localId: typeof localId === "string" ? localId : null }];
+    await appendMessages(room.database, account, sid, batch, ({ created }) => {
+      for (const { row, updateSeq } of created) {
+        room.publisher.update(interestedInSession(account, sid), updateSeq, newMessage(sid, row), socket.id);
+      }
+    });
+  },
+};

@@ -1,0 +1,10 @@
+// `ping`: the CLI's flush barrier before it exits. The answer means that everything sent before is committed (realtime contract 6.1).
+import type { SocketEvent } from "../connection.ts";
+
+export const ping: SocketEvent = {
+  event: "ping",
+  handle: async ({ room }, _payload, ack) => {
+    await room.database.writer.barrier();
+    ack({});
+  },
+};

@@ -1,0 +1,60 @@
+// `rpc-register`, `rpc-unregister`, `rpc-call`: the wire side of the relay (realtime contract 9). Params and results are opaque.
+import type { Socket } from "socket.io";
+import { z } from "zod";
+import type { SocketEvent } from "../connection.ts";
+import type { RpcTarget } from "../rpc-relay.ts";
+
+const named = z.object({ method: z.string().min(1) });
+const call = z.object({ method: z.string().min(1), params: z.unknown() });
+
+export const rpcRegister: SocketEvent = {
+  event: "rpc-register",
+  handle: ({ room, account, socket }, payload) => {
+    const parsed = named.safeParse(payload);
+    if (!parsed.success || !room.rpc.register(account, parsed.data.method, target(socket))) {
+      socket.emit("rpc-error", { type: "register", error: "Invalid method name" });
+      return;
+    }
+    socket.emit("rpc-registered", { method: parsed.data.method });
+  },
+};
+
+export const rpcUnregister: SocketEvent = {
+  event: "rpc-unregister",
+  handle: ({ room, account, socket }, payload) => {
+    const parsed = named.safeParse(payload);
+    if (!parsed.success) {
+      socket.emit("rpc-error", { type: "unregister", error: "Invalid method name" });
+      return;
+    }
+    room.rpc.unregister(account, parsed.data.method, socket.id);
+    socket.emit("rpc-unregistered", { method: parsed.data.method });
+  },
+};
+
+export const rpcCall: SocketEvent = {
+  event: "rpc-call",
+  failure: { ok: false, error: "Internal error" },
+  handle: async ({ room, account, socket }, payload, ack) => {
+    const parsed = call.safeParse(payload);
+    if (!parsed.success) return ack({ ok: false, error: "Invalid parameters: method is required" });
+    ack(await room.rpc.call(account, socket.id, parsed.data.method, parsed.data.params));
+  },
+};
+
+function target(socket: Socket): RpcTarget {
+  return {
+    id: socket.id,
+    request: (method, params, timeoutMs) =>
+      new Promise((resolve, reject) => {
+        const request = params === undefined ? { method } : { method, params };
+        socket
+          .timeout(timeoutMs)
+          .emit("rpc-request", request, (error: Error | null, ...answer: unknown[]) => {
+            if (error) reject(error);
+            // An acknowledgement without arguments has no result at all.
+            else resolve(answer.length === 0 ? {} : { result: answer[0] });
+          });
+      }),
+  };
+}

@@ -1,0 +1,72 @@
+// `update-metadata` and `update-state`: compare-and-swap of a session's two encrypted parts (realtime contract 6.3, 6.4).
+import { z } from "zod";
+import { announceSessionChange } from "../../session-announcements.ts";
+import { changeSession } from "../../store/session-state.ts";
+import type { SocketEvent } from "../connection.ts";
+
+const metadataSchema = z.object({
+  sid: z.string().min(1),
+  metadata: z.string(),
+  expectedVersion: z.number(),
+});
+const stateSchema = z.object({
+  sid: z.string(),
+  agentState: z.string().nullable(),
+  expectedVersion: z.number(),
+});
+
+const failure = { result: "error" };
+
+export const updateMetadata: SocketEvent = {
+  event: "update-metadata",
+  failure,
+  handle: async ({ room, account }, payload, ack) => {
+    const parsed = metadataSchema.safeParse(payload);
+    if (!parsed.success) return ack(failure);
+    const { sid, metadata: value, expectedVersion } = parsed.data;
+    const change = { metadata: { value, expectedVersion } };
+    const result = await changeSession(
+      room.database,
+      account,
+      sid,
+      change,
+      announceSessionChange(room, account, sid, change),
+    );
+    if (result.kind === "missing") return ack(failure);
+    if (result.kind === "mismatch") {
+      return ack({
+        result: "version-mismatch",
+        version: result.row.metadataVersion,
+        metadata: result.row.metadata,
+      });
+    }
+    ack({ result: "success", version: expectedVersion + 1, metadata: value });
+  },
+};
+
+export const updateState: SocketEvent = {
+  event: "update-state",
+  failure,
+  handle: async ({ room, account }, payload, ack) => {
+    const parsed = stateSchema.safeParse(payload);
+    if (!parsed.success) return ack(failure);
+    const { sid, agentState: value, expectedVersion } = parsed.data;
+    const change = { agentState: { value, expectedVersion } };
+    const result = await changeSession(
+      room.database,
+      account,
+      sid,
+      change,
+      announceSessionChange(room, account, sid, change),
+    );
+    if (result.kind === "missing") return ack(failure);
+    if (result.kind === "mismatch") {
+      return ack({
+        result: "version-mismatch",
+        version: result.row.agentStateVersion,
+        agentState: result.row.agentState,
+      });
+    }
+    ack({ result: "success", version: expectedVersion + 1, agentState: value });
+  },
+};

@@ -1,0 +1,85 @@
+// The Socket.IO side of the Happy protocol: one engine at /v1/updates/, the namespace `/`, and invite paths that count as `/`.
+import type { Logger } from "pino";
+import type { Namespace, Socket } from "socket.io";
+import { type SocketIoRoom, socketIo } from "../../server/socket-io.ts";
+import { roomsOf, userScoped } from "../audience.ts";
+import type { HappyRoom } from "../room.ts";
+import { machineActivity } from "../updates.ts";
+import { authenticate, Refused } from "./authenticate.ts";
+import { attach, type ConnectionFacts } from "./connection.ts";
+import { socketEvents } from "./events/index.ts";
+
+/** Figures of realtime contract 1.1. */
+export function happySockets(maxQueuedBytes: number, log: Logger): SocketIoRoom {
+  return socketIo({
+    path: "/v1/updates/",
+    limits: { maxMessageBytes: 1_000_000, maxQueuedBytes },
+    pingIntervalMs: 15_000,
+    pingTimeoutMs: 45_000,
+    connectTimeoutMs: 20_000,
+    log,
+  });
+}
+
+/** Clients whose server URL has the path of an invite put that path into the namespace (realtime contract, decisions). */
+const INVITE_PATH = /^\/i\/[A-Za-z0-9_-]{1,100}\/?$/;
+
+export class HappyNamespaces {
+  readonly #invited = new Map<string, Namespace>();
+  readonly #parent;
+
+  constructor(private readonly io: SocketIoRoom["io"]) {
+    this.#parent = io.of(INVITE_PATH);
+  }
+
+  /** Every namespace with Happy clients. */
+  *all(): Iterable<Namespace> {
+    yield this.io.of("/");
+    yield* this.#invited.values();
+  }
+
+  /** Begins to accept: middleware and handlers stand before the first packet is read. */
+  accept(room: HappyRoom): void {
+    const guard = (socket: Socket, next: (error?: Error) => void) => {
+      authenticate(socket.handshake, room.tokens).then(
+        (facts) => {
+          socket.data = facts;
+          next();
+        },
+        (error: unknown) => {
+          if (error instanceof Refused) return next(error);
+          // A passing trouble must not look like a bad token: apps would stop trying (realtime contract 2.4).
+          room.log.error({ err: error }, "a socket could not be authenticated");
+          socket.conn.close();
+        },
+      );
+    };
+    const welcome = (socket: Socket) => this.#welcome(room, socket);
+    this.io.use(guard).on("connection", welcome);
+    this.#parent.use(guard).on("connection", welcome);
+  }
+
+  /** Every connected socket's facts, for whoever asks who is looking. */
+  *facts(): Iterable<ConnectionFacts> {
+    for (const namespace of this.all())
+      for (const socket of namespace.sockets.values()) yield socket.data as ConnectionFacts;
+  }
+
+  #welcome(room: HappyRoom, socket: Socket): void {
+    const facts = socket.data as ConnectionFacts;
+    const { account, scope } = facts;
+    if (socket.nsp.name !== "/") this.#invited.set(socket.nsp.name, socket.nsp);
+    socket.join(roomsOf(account, scope));
+    attach({ account, facts, room, socket }, socketEvents);
+    if (scope.kind === "machine") {
+      room.presence.socketJoined("machine", account, scope.machineId, socket.id);
+      room.publisher.ephemeral(userScoped(account), machineActivity(scope.machineId, true, Date.now()));
+    }
+    if (scope.kind === "session") room.presence.socketJoined("session", account, scope.sessionId, socket.id);
+    socket.on("disconnect", () => {
+      room.rpc.drop(socket.id);
+      room.presence.socketLeft(socket.id);
+      if (socket.nsp.name !== "/" && socket.nsp.sockets.size === 0) this.#invited.delete(socket.nsp.name);
+    });
+  }
+}

@@ -1,0 +1,21 @@
+// What every endpoint and socket event of the Happy protocol may use. Built once by index.ts.
+import type { Logger } from "pino";
+import type { Tokens } from "../auth/tokens.ts";
+import type { Config } from "../config/settings.ts";
+import type { Database } from "../storage/database.ts";
+import type { Presence } from "./presence/presence.ts";
+import type { Publisher } from "./publisher.ts";
+import type { RpcRelay } from "./realtime/rpc-relay.ts";
+import type { ServerKeys } from "./server-keys.ts";
+
+export interface HappyRoom {
+  readonly config: Config;
+  readonly database: Database;
+  readonly keys: ServerKeys;
+  /** Bearer tokens. */
+  readonly tokens: Tokens;
+  readonly publisher: Publisher;
+  readonly presence: Presence;
+  readonly rpc: RpcRelay;
+  readonly log: Logger;
+}

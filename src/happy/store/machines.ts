@@ -1,0 +1,171 @@
+// Machines: ids are chosen by clients and unique across accounts; metadata and daemon state are versioned.
+import { and, desc, eq, sql } from "drizzle-orm";
+import type { Database } from "../../storage/database.ts";
+import { type Db, prepared } from "../../storage/query.ts";
+import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
+import { accessKeys, accounts, machines } from "./schema.ts";
+import type { Versioned } from "./session-state.ts";
+
+export type MachineRow = typeof machines.$inferSelect;
+
+const owned = prepared((db) =>
+  db
+    .select({ machine: machines })
+    .from(machines)
+    .innerJoin(accounts, eq(accounts.pk, machines.accountPk))
+    .where(and(eq(machines.id, sql.placeholder("machine")), eq(accounts.id, sql.placeholder("account"))))
+    .prepare(),
+);
+
+/** A machine that belongs to the account, else undefined. */
+export function findMachine(db: Db, account: string, machine: string): MachineRow | undefined {
+  return owned(db).get({ account, machine })?.machine;
+}
+
+/** Most recently heard first. */
+export function listMachines({ reads }: Database, account: string): MachineRow[] {
+  const pk = findAccountPk(reads, account);
+  if (pk === undefined) return [];
+  return reads
+    .select()
+    .from(machines)
+    .where(eq(machines.accountPk, pk))
+    .orderBy(desc(machines.lastActiveAt))
+    .all();
+}
+
+export interface NewMachine {
+  readonly id: string;
+  readonly metadata: string;
+  /** Empty text counts as none. */
+  readonly daemonState: string | undefined;
+  readonly dataEncryptionKey: Uint8Array | null;
+}
+
+export type RegisteredMachine =
+  | {
+      readonly kind: "new";
+      readonly row: MachineRow;
+      readonly newMachineSeq: number;
+      readonly updateMachineSeq: number;
+    }
+  | { readonly kind: "known"; readonly row: MachineRow }
+  | { readonly kind: "foreign" };
+
+/** Create-or-return by id. A new machine takes two update numbers (realtime contract 7.7). @throws UnknownAccount */
+export function registerMachine(
+  { writer }: Database,
+  account: string,
+  machine: NewMachine,
+  announce: (registered: RegisteredMachine) => void,
+): Promise<RegisteredMachine> {
+  return writer.run((db): RegisteredMachine => {
+    const owner = accountPk(db, account);
+    const existing = db.select().from(machines).where(eq(machines.id, machine.id)).get();
+    if (existing !== undefined)
+      return existing.accountPk === owner ? { kind: "known", row: existing } : { kind: "foreign" };
+    const now = Date.now();
+    const daemonState = machine.daemonState || null;
+    const row = db
+      .insert(machines)
+      .values({
+        id: machine.id,
+        accountPk: owner,
+        metadata: machine.metadata,
+        metadataVersion: 1,
+        daemonState,
+        daemonStateVersion: daemonState === null ? 0 : 1,
+        dataEncryptionKey: machine.dataEncryptionKey,
+        active: false,
+        lastActiveAt: now,
+        createdAt: now,
+        updatedAt: now,
+      })
+      .returning()
+      .get();
+    const first = takeUpdateSeqs(db, owner, now, 2);
+    return { kind: "new", row, newMachineSeq: first, updateMachineSeq: first + 1 };
+  }, announce);
+}
+
+export interface MachineChange {
+  readonly metadata?: Versioned<string> | undefined;
+  readonly daemonState?: Versioned<string> | undefined;
+}
+
+export type MachineChangeResult =
+  | {
+      readonly kind: "changed";
+      readonly metadataSeq: number | undefined;
+      readonly daemonStateSeq: number | undefined;
+      readonly at: number;
+    }
+  | {
+      readonly kind: "mismatch";
+      readonly row: MachineRow;
+      readonly metadata: boolean;
+      readonly daemonState: boolean;
+    }
+  | { readonly kind: "missing" };
+
+/** Compare-and-swap of the given parts, all or nothing. A new daemon state also proves the machine alive (realtime contract 6.9). */
+export function changeMachine(
+  { writer }: Database,
+  account: string,
+  machine: string,
+  { metadata, daemonState }: MachineChange,
+  announce: (result: MachineChangeResult) => void,
+): Promise<MachineChangeResult> {
+  return writer.run((db): MachineChangeResult => {
+    const row = findMachine(db, account, machine);
+    if (row === undefined) return { kind: "missing" };
+    const stale = {
+      metadata: metadata !== undefined && metadata.expectedVersion !== row.metadataVersion,
+      daemonState: daemonState !== undefined && daemonState.expectedVersion !== row.daemonStateVersion,
+    };
+    if (stale.metadata || stale.daemonState) return { kind: "mismatch", row, ...stale };
+    const at = Date.now();
+    db.update(machines)
+      .set({
+        ...(metadata && { metadata: metadata.value, metadataVersion: row.metadataVersion + 1 }),
+        ...(daemonState && {
+          daemonState: daemonState.value,
+          daemonStateVersion: row.daemonStateVersion + 1,
+          active: true,
+          lastActiveAt: at,
+        }),
+        updatedAt: at,
+      })
+      .where(eq(machines.pk, row.pk))
+      .run();
+    return {
+      kind: "changed",
+      at,
+      metadataSeq: metadata && takeUpdateSeqs(db, row.accountPk, at),
+      daemonStateSeq: daemonState && takeUpdateSeqs(db, row.accountPk, at),
+    };
+  }, announce);
+}
+
+/** Deletes a machine and its access keys; its sessions stay. False when the account has no such machine. */
+export function deleteMachine(
+  { writer }: Database,
+  account: string,
+  machine: string,
+  announce: (updateSeq: number) => void,
+): Promise<boolean> {
+  return writer
+    .run(
+      (db) => {
+        const row = findMachine(db, account, machine);
+        if (row === undefined) return undefined;
+        db.delete(accessKeys).where(eq(accessKeys.machinePk, row.pk)).run();
+        db.delete(machines).where(eq(machines.pk, row.pk)).run();
+        return takeUpdateSeqs(db, row.accountPk, Date.now());
+      },
+      (seq) => {
+        if (seq !== undefined) announce(seq);
+      },
+    )
+    .then((seq) => seq !== undefined);
+}

@@ -1,0 +1,181 @@
+// Sessions: create-or-return by tag, lists, versioned metadata and agent state, deletion with all that belongs to one.
+import { and, desc, eq, gt, lt, sql } from "drizzle-orm";
+import type { Database } from "../../storage/database.ts";
+import { newId } from "../../storage/ids.ts";
+import { type Db, prepared } from "../../storage/query.ts";
+import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
+import { accessKeys, accounts, messages, sessions, usageReports } from "./schema.ts";
+
+export type SessionRow = typeof sessions.$inferSelect;
+
+const owned = prepared((db) =>
+  db
+    .select({ pk: sessions.pk, accountPk: sessions.accountPk })
+    .from(sessions)
+    .innerJoin(accounts, eq(accounts.pk, sessions.accountPk))
+    .where(and(eq(sessions.id, sql.placeholder("session")), eq(accounts.id, sql.placeholder("account"))))
+    .prepare(),
+);
+
+/** Integer keys of a session that belongs to the account, else undefined: a foreign session looks like none. */
+export function findOwnedSession(db: Db, account: string, session: string) {
+  return owned(db).get({ account, session });
+}
+
+const whole = prepared((db) =>
+  db
+    .select()
+    .from(sessions)
+    .where(eq(sessions.pk, sql.placeholder("pk")))
+    .prepare(),
+);
+
+export function findSession(db: Db, account: string, session: string): SessionRow | undefined {
+  const keys = findOwnedSession(db, account, session);
+  return keys === undefined ? undefined : whole(db).get({ pk: keys.pk });
+}
+
+const newest = prepared((db) =>
+  db
+    .select()
+    .from(sessions)
+    .where(eq(sessions.accountPk, sql.placeholder("accountPk")))
+    .orderBy(desc(sessions.updatedAt))
+    .limit(sql.placeholder("limit"))
+    .prepare(),
+);
+
+/** Newest change first, at most `limit`. */
+export function listSessions({ reads }: Database, account: string, limit: number): SessionRow[] {
+  const pk = findAccountPk(reads, account);
+  return pk === undefined ? [] : newest(reads).all({ accountPk: pk, limit });
+}
+
+const active = prepared((db) =>
+  db
+    .select()
+    .from(sessions)
+    .where(
+      and(
+        eq(sessions.accountPk, sql.placeholder("accountPk")),
+        sql`${sessions.active} = 1`,
+        gt(sessions.lastActiveAt, sql.placeholder("since")),
+      ),
+    )
+    .orderBy(desc(sessions.lastActiveAt))
+    .limit(sql.placeholder("limit"))
+    .prepare(),
+);
+
+/** Active and heard after `since`, most recently heard first. */
+export function listActiveSessions(
+  { reads }: Database,
+  account: string,
+  since: number,
+  limit: number,
+): SessionRow[] {
+  const pk = findAccountPk(reads, account);
+  return pk === undefined ? [] : active(reads).all({ accountPk: pk, since, limit });
+}
+
+export interface SessionPage {
+  readonly rows: SessionRow[];
+  readonly hasNext: boolean;
+}
+
+/** Newest created first; ids below `beforeId`, changed after `changedSince`. */
+export function pageSessions(
+  { reads }: Database,
+  account: string,
+  page: { limit: number; beforeId?: string | undefined; changedSince?: number | undefined },
+): SessionPage {
+  const pk = findAccountPk(reads, account);
+  if (pk === undefined) return { rows: [], hasNext: false };
+  const rows = reads
+    .select()
+    .from(sessions)
+    .where(
+      and(
+        eq(sessions.accountPk, pk),
+        page.beforeId === undefined ? undefined : lt(sessions.id, page.beforeId),
+        page.changedSince === undefined ? undefined : gt(sessions.updatedAt, page.changedSince),
+      ),
+    )
+    .orderBy(desc(sessions.id))
+    .limit(page.limit + 1)
+    .all();
+  return { rows: rows.slice(0, page.limit), hasNext: rows.length > page.limit };
+}
+
+export interface NewSession {
+  readonly tag: string;
+  readonly metadata: string;
+  readonly dataEncryptionKey: Uint8Array | null;
+}
+
+export interface OpenedSession {
+  readonly row: SessionRow;
+  /** Number of the announcement when the session is new. */
+  readonly updateSeq: number | undefined;
+}
+
+/** Create-or-return by (account, tag). An existing session is returned unchanged. @throws UnknownAccount */
+export function openSession(
+  { writer }: Database,
+  account: string,
+  { tag, metadata, dataEncryptionKey }: NewSession,
+  announce: (opened: OpenedSession) => void,
+): Promise<OpenedSession> {
+  return writer.run((db) => {
+    const owner = accountPk(db, account);
+    const existing = db
+      .select()
+      .from(sessions)
+      .where(and(eq(sessions.accountPk, owner), eq(sessions.tag, tag)))
+      .get();
+    if (existing !== undefined) return { row: existing, updateSeq: undefined };
+    const now = Date.now();
+    const updateSeq = takeUpdateSeqs(db, owner, now);
+    const row = db
+      .insert(sessions)
+      .values({
+        id: newId(now),
+        accountPk: owner,
+        tag,
+        metadata,
+        dataEncryptionKey,
+        active: true,
+        lastActiveAt: now,
+        createdAt: now,
+        updatedAt: now,
+      })
+      .returning()
+      .get();
+    return { row, updateSeq };
+  }, announce);
+}
+
+/** Deletes a session, its messages, usage reports and access keys. False when the account has no such session. */
+export function deleteSession(
+  { writer }: Database,
+  account: string,
+  session: string,
+  announce: (updateSeq: number) => void,
+): Promise<boolean> {
+  return writer
+    .run(
+      (db) => {
+        const keys = findOwnedSession(db, account, session);
+        if (keys === undefined) return undefined;
+        db.delete(messages).where(eq(messages.sessionPk, keys.pk)).run();
+        db.delete(usageReports).where(eq(usageReports.sessionPk, keys.pk)).run();
+        db.delete(accessKeys).where(eq(accessKeys.sessionPk, keys.pk)).run();
+        db.delete(sessions).where(eq(sessions.pk, keys.pk)).run();
+        return takeUpdateSeqs(db, keys.accountPk, Date.now());
+      },
+      (seq) => {
+        if (seq !== undefined) announce(seq);
+      },
+    )
+    .then((seq) => seq !== undefined);
+}

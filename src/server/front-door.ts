@@ -1,0 +1,156 @@
+// The one Bun.serve. It knows paths and sockets only from what protocols hand it: exact socket paths first, then the longest path
+// prefix. Stopping refuses new work, finishes what is in flight, closes sockets so that clients come back, all within a bound.
+import type { Server as BunServer } from "bun";
+import type { Logger } from "pino";
+import { type AddressRange, clientAddress, isTrusted } from "./client-address.ts";
+import { Peer, type SocketData } from "./peer.ts";
+import type { Protocol, RequestFacts } from "./protocol.ts";
+import type { SocketEndpoint, Upgrader } from "./socket-endpoint.ts";
+
+export interface FrontDoorOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly protocols: readonly Protocol[];
+  readonly trustedProxies: readonly AddressRange[];
+  readonly log: Logger;
+}
+
+export interface FrontDoor {
+  readonly port: number;
+  readonly host: string;
+  /** Resolves when nothing is open any more, at the latest after `withinMs`. */
+  close(withinMs: number): Promise<void>;
+}
+
+/** Longest silence on an HTTP connection, seconds, and the original's keep-alive. Handlers that need more extend it. */
+const IDLE_SECONDS = 72;
+/** Bun's own cap answers with an empty 413, so it stands above ours, which answers in the protocol's shape. */
+const BUN_BODY_CAP = 2 ** 31;
+/** Above what one burst may queue: our own bound closes the socket first, so that Bun never drops a frame. */
+const BUN_QUEUE_CAP = 2 ** 30;
+
+/** @throws the error of the operating system, such as EADDRINUSE. */
+export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
+  const { protocols, log, trustedProxies } = options;
+  const endpoints = new Map<string, SocketEndpoint>();
+  for (const endpoint of protocols.flatMap((protocol) => protocol.sockets))
+    endpoints.set(endpoint.path, endpoint);
+  const route = prefixRouter(protocols);
+  let closing = false;
+
+  const server: BunServer<SocketData> = Bun.serve<SocketData>({
+    hostname: options.host,
+    port: options.port,
+    idleTimeout: IDLE_SECONDS,
+    maxRequestBodySize: BUN_BODY_CAP,
+    fetch: (request, bun) => {
+      if (closing) return refuse();
+      const path = pathOf(request.url);
+      const endpoint = endpoints.get(path);
+      if (endpoint !== undefined) return endpoint.handle(request, upgraderFor(endpoint, bun));
+      return route(path).fetch(request, factsOf(request, bun, trustedProxies));
+    },
+    error: (error) => {
+      log.error({ err: error }, "a request ended in an unexpected error");
+      return Response.json(
+        { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 },
+        { status: 500, headers: { "access-control-allow-origin": "*" } },
+      );
+    },
+    websocket: {
+      data: {} as SocketData,
+      // Liveness is the protocols' own business (Socket.IO pings, heartbeats); this only reaps what they forgot.
+      idleTimeout: 240,
+      sendPings: false,
+      perMessageDeflate: false,
+      maxPayloadLength: Math.max(1, ...[...endpoints.values()].map(({ limits }) => limits.maxMessageBytes)),
+      backpressureLimit: BUN_QUEUE_CAP,
+      open: (socket) => {
+        const peer = new Peer(socket, log);
+        socket.data.peer = peer;
+        socket.data.endpoint.open(peer);
+      },
+      message: (socket, message) => {
+        const { peer, endpoint } = socket.data;
+        if (peer === undefined) return;
+        // Bun's limit is the largest of all endpoints'; each keeps its own.
+        const bytes = typeof message === "string" ? Buffer.byteLength(message) : message.byteLength;
+        if (bytes > endpoint.limits.maxMessageBytes) peer.close(1009, "message too large");
+        else endpoint.message(peer, message);
+      },
+      drain: (socket) => socket.data.peer?.drained(),
+      close: (socket, code, reason) => {
+        const { peer, endpoint } = socket.data;
+        if (peer !== undefined) endpoint.close(peer, code, reason);
+      },
+    },
+  });
+
+  return {
+    port: server.port ?? options.port,
+    host: options.host,
+    close: async (withinMs) => {
+      closing = true;
+      const finished = server.stop(false);
+      await Promise.allSettled([...endpoints.values()].map((endpoint) => endpoint.shutdown()));
+      await Promise.race([finished, Bun.sleep(withinMs)]);
+      await server.stop(true);
+    },
+  };
+}
+
+/** Pathname of an absolute URL as Bun gives it, without building a URL object. */
+export function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  if (start < 0) return "/";
+  const query = url.indexOf("?", start);
+  return query < 0 ? url.slice(start) : url.slice(start, query);
+}
+
+function prefixRouter(protocols: readonly Protocol[]): (path: string) => Protocol {
+  const entries = protocols
+    .flatMap((protocol) => protocol.prefixes.map((prefix) => ({ prefix, protocol })))
+    .sort((a, b) => b.prefix.length - a.prefix.length);
+  const fallback = entries.at(-1);
+  if (fallback === undefined) throw new Error("the front door needs a protocol");
+  return (path) => {
+    for (const { prefix, protocol } of entries) {
+      if (prefix === "/" || path === prefix || path.startsWith(prefix.endsWith("/") ? prefix : `${prefix}/`))
+        return protocol;
+    }
+    return fallback.protocol;
+  };
+}
+
+function upgraderFor(endpoint: SocketEndpoint, bun: BunServer<SocketData>): Upgrader {
+  return {
+    upgrade: (request, { headers, data }) =>
+      bun.upgrade(request, {
+        ...(headers === undefined ? {} : { headers }),
+        data: { endpoint, payload: data },
+      }),
+  };
+}
+
+function factsOf(
+  request: Request,
+  bun: BunServer<SocketData>,
+  trusted: readonly AddressRange[],
+): RequestFacts {
+  return {
+    get clientAddress() {
+      return clientAddress(bun.requestIP(request)?.address ?? "", request.headers, trusted);
+    },
+    get trustedProxy() {
+      return isTrusted(bun.requestIP(request)?.address ?? "", trusted);
+    },
+    extendIdle: (seconds) => bun.timeout(request, seconds),
+  };
+}
+
+function refuse(): Response {
+  return new Response("The server is stopping. Try again in a moment.\n", {
+    status: 503,
+    headers: { "retry-after": "2", connection: "close", "access-control-allow-origin": "*" },
+  });
+}

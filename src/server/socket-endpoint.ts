@@ -1,0 +1,27 @@
+// One WebSocket-speaking path behind the one Bun.serve: Socket.IO engines and plain WebSockets look the same to the door.
+import type { Peer } from "./peer.ts";
+
+export interface SocketLimits {
+  /** Largest inbound message in bytes; one more closes the socket with 1009. */
+  readonly maxMessageBytes: number;
+  /** Bytes that may wait for a slow client before it is closed. */
+  readonly maxQueuedBytes: number;
+}
+
+/** Turns a request into a WebSocket whose events go to the endpoint that asked. */
+export interface Upgrader {
+  upgrade(request: Request, options: { headers?: Headers; data?: unknown }): boolean;
+}
+
+export interface SocketEndpoint {
+  /** Exact pathname. */
+  readonly path: string;
+  readonly limits: SocketLimits;
+  /** Answers every request to the path; after a successful upgrade the answer is ignored. */
+  handle(request: Request, upgrader: Upgrader): Promise<Response> | Response;
+  open(peer: Peer): void;
+  message(peer: Peer, message: string | Buffer): void;
+  close(peer: Peer, code: number, reason: string): void;
+  /** Clients see the transport close, so that they reconnect. */
+  shutdown(): Promise<void>;
+}

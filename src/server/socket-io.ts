@@ -1,0 +1,105 @@
+// A Socket.IO server at one path, on Bun through @socket.io/bun-engine. Protocols that speak Socket.IO build theirs here, each with
+// its own engine and limits, all behind the same Bun.serve.
+import { Server as Engine } from "@socket.io/bun-engine";
+import type { Logger } from "pino";
+import { Server as SocketIo } from "socket.io";
+import { BodyTooLarge, readBody } from "./body.ts";
+import type { Peer } from "./peer.ts";
+import type { SocketEndpoint, SocketLimits, Upgrader } from "./socket-endpoint.ts";
+
+export interface SocketIoOptions {
+  /** Wire path, with the slash at its end. */
+  readonly path: string;
+  readonly limits: SocketLimits;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+  /** How long a transport may stay without a Socket.IO CONNECT. */
+  readonly connectTimeoutMs: number;
+  readonly log: Logger;
+}
+
+export interface SocketIoRoom {
+  readonly io: SocketIo;
+  readonly endpoint: SocketEndpoint;
+}
+
+/** The engine's own view of a WebSocket: what it was given at the upgrade, and the peer to send with. */
+type EngineSocket = Parameters<Engine["onWebSocketOpen"]>[0];
+type EngineServer = Parameters<Engine["handleRequest"]>[1];
+
+export function socketIo(options: SocketIoOptions): SocketIoRoom {
+  const { path, limits, log } = options;
+  const engine = new Engine({
+    path,
+    pingInterval: options.pingIntervalMs,
+    pingTimeout: options.pingTimeoutMs,
+    upgradeTimeout: 10_000,
+    maxHttpBufferSize: limits.maxMessageBytes,
+    cors: { origin: "*", methods: ["GET", "POST", "OPTIONS"], credentials: true, allowedHeaders: ["*"] },
+    editResponseHeaders: (headers) => headers.set("cache-control", "no-store"),
+  });
+  const io = new SocketIo({ connectTimeout: options.connectTimeoutMs, serveClient: false });
+  io.bind(engine);
+
+  const endpoint: SocketEndpoint = {
+    path,
+    limits,
+    handle: async (request, upgrader) => {
+      const bounded = await boundBody(request, limits.maxMessageBytes);
+      if (bounded instanceof Response) return bounded;
+      return engine.handleRequest(bounded, upgrader as Upgrader as EngineServer);
+    },
+    open: (peer) => engine.onWebSocketOpen(asEngineSocket(peer)),
+    message: (peer, message) =>
+      guarded(peer, log, () => engine.onWebSocketMessage(asEngineSocket(peer), message)),
+    close: (peer, code, reason) =>
+      guarded(peer, log, () => engine.onWebSocketClose(asEngineSocket(peer), code, reason)),
+    // io.close(), never socket.disconnect(): clients see "transport close" and come back (realtime contract 14).
+    shutdown: async () => {
+      await io.close();
+    },
+  };
+  return { io, endpoint };
+}
+
+/** Peer has `send`, `close`, `readyState` and `data`: all that the engine touches. */
+function asEngineSocket(peer: Peer): EngineSocket {
+  return peer as unknown as EngineSocket;
+}
+
+/** Whatever a client sends costs at most its own connection. */
+function guarded(peer: Peer, log: Logger, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    log.warn(
+      { err: error, address: peer.remoteAddress },
+      "a socket message could not be handled; its socket was closed",
+    );
+    peer.terminate();
+  }
+}
+
+/** The engine reads polling bodies whole before it looks at their size; this reads at most the limit. */
+async function boundBody(request: Request, limit: number): Promise<Request | Response> {
+  if (request.method !== "POST" || request.body === null) return request;
+  try {
+    const body = await readBody(request, limit);
+    return new Request(request.url, {
+      method: "POST",
+      headers: request.headers,
+      body,
+      signal: request.signal,
+    });
+  } catch (error) {
+    if (!(error instanceof BodyTooLarge)) throw error;
+    return new Response(null, {
+      status: 413,
+      headers: {
+        "access-control-allow-origin": "*",
+        "access-control-allow-credentials": "true",
+        connection: "close",
+      },
+    });
+  }
+}

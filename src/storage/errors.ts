@@ -1,0 +1,32 @@
+// What can be wrong with the disk or the database, as codes that a door can turn into its own shape.
+
+export type StorageProblem = "disk-full" | "failed" | "closed" | "in-use" | "newer" | "foreign" | "damaged";
+
+/** Nothing of the refused operation was stored. The message is a sentence for the person who runs the server. */
+export class StorageError extends Error {
+  constructor(
+    readonly code: StorageProblem,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** Keeps errors of the domain as they are and names those of SQLite and the disk. */
+export function asStorageError(error: unknown): unknown {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "SQLITE_FULL" || code === "ENOSPC" || code === "EDQUOT") {
+    return new StorageError(
+      "disk-full",
+      "The disk is full: nothing was stored. Free some space and try again.",
+      {
+        cause: error,
+      },
+    );
+  }
+  if (code.startsWith("SQLITE_IOERR")) {
+    return new StorageError("failed", "The disk refused to write: nothing was stored.", { cause: error });
+  }
+  return error;
+}

@@ -1,0 +1,42 @@
+// One process at a time in a data folder. The lock is SQLite's own lock on a file of its own, so the system gives it back
+// however the holder dies; there is no stale state to clean up.
+import { Database } from "bun:sqlite";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { StorageError } from "./errors.ts";
+
+export interface FolderLock {
+  release(): void;
+}
+
+/** @throws StorageError "in-use" when another process (or server in this one) holds the folder. */
+export function lockFolder(folder: string): FolderLock {
+  const pidFile = join(folder, "roost.pid");
+  const lock = new Database(join(folder, "roost.lock"), { create: true, strict: true });
+  try {
+    lock.run("PRAGMA busy_timeout = 0");
+    lock.run("BEGIN EXCLUSIVE");
+  } catch (error) {
+    lock.close();
+    if (!(error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY")))
+      throw error;
+    throw new StorageError(
+      "in-use",
+      `Another Roost${holder(pidFile)} is using the data folder ${folder}. Stop it, or give this one another folder with --data-dir.`,
+    );
+  }
+  writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
+  return {
+    release: () => {
+      lock.close();
+    },
+  };
+}
+
+function holder(pidFile: string): string {
+  try {
+    return ` (process ${readFileSync(pidFile, "utf8").trim()})`;
+  } catch {
+    return "";
+  }
+}

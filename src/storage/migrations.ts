@@ -1,0 +1,69 @@
+// A database is at one numbered version. Opening an older one brings it up inside one transaction, after a snapshot of the old
+// file; a newer one, or a file that is not ours, is refused and not touched.
+import type { Database } from "bun:sqlite";
+import { constants, copyFileSync } from "node:fs";
+import { dirname } from "node:path";
+import { syncFolder } from "./durable-file.ts";
+import { StorageError } from "./errors.ts";
+
+export interface Migration {
+  /** File name without ending, such as `0001_first`; its number is its place in the list, from 1. */
+  readonly name: string;
+  readonly up: string;
+  /** Undoes `up`; refuses by failing where newer data would be lost. */
+  readonly down: string;
+}
+
+export interface MigrationReport {
+  readonly from: number;
+  readonly to: number;
+  /** Path of the copy of the old file, when there was one to keep. */
+  readonly snapshot?: string;
+}
+
+/** "Rst1" in ASCII: marks the file as Roost's in SQLite's own header. */
+const APPLICATION_ID = 0x52737431;
+
+/** @throws StorageError "newer" or "foreign"; the file is then as it was. */
+export function migrate(sqlite: Database, migrations: readonly Migration[], path: string): MigrationReport {
+  const from = currentVersion(sqlite, path);
+  const to = migrations.length;
+  if (from > to) {
+    throw new StorageError(
+      "newer",
+      `The database ${path} was written by a newer Roost (version ${from}, this one knows ${to}). Use the newer executable; nothing was changed.`,
+    );
+  }
+  if (from === to) return { from, to };
+  const snapshot = from > 0 ? snapshotFile(sqlite, path, from) : undefined;
+  sqlite.transaction(() => {
+    for (const migration of migrations.slice(from)) sqlite.run(migration.up);
+    sqlite.run(`PRAGMA user_version = ${to}`);
+    sqlite.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+  })();
+  return snapshot === undefined ? { from, to } : { from, to, snapshot };
+}
+
+/** The version of an open database, 0 for an empty file. */
+export function currentVersion(sqlite: Database, path: string): number {
+  const number = (pragma: string) =>
+    sqlite.query<Record<string, number>, []>(`PRAGMA ${pragma}`).get()?.[pragma] ?? 0;
+  const id = number("application_id");
+  const tables = sqlite.query<{ n: number }, []>("SELECT count(*) AS n FROM sqlite_schema").get()?.n ?? 0;
+  if (id !== APPLICATION_ID && (id !== 0 || tables > 0)) {
+    throw new StorageError(
+      "foreign",
+      `The file ${path} is not a Roost database. Move it away, or choose another --data-dir.`,
+    );
+  }
+  return number("user_version");
+}
+
+function snapshotFile(sqlite: Database, path: string, version: number): string {
+  sqlite.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  const stamp = new Date().toISOString().replace(/[:.]/g, "-");
+  const copy = `${path}.v${version}-${stamp}.bak`;
+  copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+  syncFolder(dirname(path));
+  return copy;
+}
