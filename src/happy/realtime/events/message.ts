@@ -5,7 +5,7 @@ import { appendMessages } from "../../store/messages.ts";
 import { newMessage } from "../../updates.ts";
 import type { SocketEvent } from "../connection.ts";
 
-const schema = z.object({ sid: z.string(), message: z.string(), localId: z.unknown() });
+const schema = z.object({ sid: z.string(), message: z.string(), localId: z.unknown().optional() });
 
 export const message: SocketEvent = {
   event: "message",

@@ -5,7 +5,7 @@ import type { SocketEvent } from "../connection.ts";
 import type { RpcTarget } from "../rpc-relay.ts";
 
 const named = z.object({ method: z.string().min(1) });
-const call = z.object({ method: z.string().min(1), params: z.unknown() });
+const call = z.object({ method: z.string().min(1), params: z.unknown().optional() });
 
 export const rpcRegister: SocketEvent = {
   event: "rpc-register",

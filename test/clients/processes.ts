@@ -1,0 +1,78 @@
+// Every process that the client tests start, in one register: nothing survives the run, not even an aborted one, and what a process
+// printed is at hand when a test fails.
+import { closeSync, openSync, readFileSync } from "node:fs";
+
+export interface Launched {
+  readonly name: string;
+  readonly child: Bun.Subprocess;
+  /** Everything it printed so far, both streams, as printed. */
+  output(): string;
+}
+
+const launched = new Set<Launched>();
+
+/** Starts a process without a terminal; its output goes to `logPath`. */
+export function launch(
+  name: string,
+  command: readonly string[],
+  options: { cwd: string; env: Record<string, string>; logPath: string },
+): Launched {
+  const log = openSync(options.logPath, "a");
+  const child = Bun.spawn([...command], {
+    cwd: options.cwd,
+    env: options.env,
+    stdio: ["ignore", log, log],
+  });
+  closeSync(log);
+  return register({ name, child, output: () => readFileSync(options.logPath, "utf8") });
+}
+
+/** Starts a process in a terminal of its own, for programs that insist on one. */
+export function launchInTerminal(
+  name: string,
+  command: readonly string[],
+  options: { cwd: string; env: Record<string, string> },
+): Launched & { type(keys: string): void } {
+  const decoder = new TextDecoder();
+  let printed = "";
+  const child = Bun.spawn([...command], {
+    cwd: options.cwd,
+    env: options.env,
+    terminal: {
+      cols: 200,
+      rows: 60,
+      data: (_terminal, chunk) => {
+        printed += decoder.decode(chunk, { stream: true });
+      },
+    },
+  });
+  const type = (keys: string): void => {
+    child.terminal?.write(keys);
+  };
+  return { ...register({ name, child, output: () => Bun.stripANSI(printed) }), type };
+}
+
+function register(process: Launched): Launched {
+  launched.add(process);
+  return process;
+}
+
+/** Waits for something that needs the process: its end is the answer when it ends first. */
+export function whileRunning<T>({ name, child }: Launched, wait: Promise<T>): Promise<T> {
+  const ended = child.exited.then((code) => {
+    throw new Error(`${name} ended with ${child.signalCode ?? `code ${code}`} instead.`);
+  });
+  return Promise.race([wait, ended]);
+}
+
+/** The processes of this run, ended ones included. */
+export const allLaunched = (): readonly Launched[] => [...launched];
+
+export async function killAll(): Promise<void> {
+  for (const { child } of launched) child.kill("SIGKILL");
+  await Promise.all([...launched].map(({ child }) => child.exited));
+}
+
+process.once("exit", () => {
+  for (const { child } of launched) child.kill("SIGKILL");
+});

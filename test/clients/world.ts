@@ -1,0 +1,94 @@
+// What the client tests run in: a fresh folder with the server's data and one home per computer, the server itself, the installed CLI.
+// Closing it ends every process and removes the folder; a failed test gets the end of every log first.
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { HappyComputer, installHappyCli } from "./happy-cli.ts";
+import { allLaunched, killAll } from "./processes.ts";
+import { freePort, RoostServer } from "./roost-server.ts";
+import { until } from "./waiting.ts";
+
+/** The shortest grace that the server accepts: the tests wait for its end. */
+export const presenceGraceMs = 30_000;
+
+export class World {
+  readonly #computers: HappyComputer[] = [];
+
+  private constructor(
+    readonly folder: string,
+    readonly packageFolder: string,
+    readonly server: RoostServer,
+  ) {}
+
+  static async open(): Promise<World> {
+    const packageFolder = await installHappyCli();
+    const folder = mkdtempSync(join(tmpdir(), "roost-clients-"));
+    const server = new RoostServer(await freePort(), folder, {
+      ROOST_PRESENCE_GRACE_MS: `${presenceGraceMs}`,
+      ROOST_LOG_LEVEL: "debug",
+    });
+    await server.start();
+    return new World(folder, packageFolder, server);
+  }
+
+  addComputer(name: string): HappyComputer {
+    const folder = join(this.folder, name);
+    mkdirSync(folder);
+    const computer = new HappyComputer(name, folder, this.packageFolder, this.server.url);
+    this.#computers.push(computer);
+    return computer;
+  }
+
+  /** The last lines of everything that was printed or logged. */
+  report(lines = 30): string {
+    const sections = [
+      ...allLaunched().map(({ name, child, output }) => ({
+        title: `${name} (pid ${child.pid}, ${child.exitCode === null ? "running" : `exit ${child.exitCode}`})`,
+        text: output(),
+      })),
+      ...this.#computers.flatMap((computer) =>
+        computer.logs().map(({ file, text }) => ({ title: `${computer.name}: ${file}`, text })),
+      ),
+    ];
+    const end = (text: string) => {
+      const last = text.trimEnd().split("\n").slice(-lines);
+      return last.map((line) => line.slice(0, 300)).join("\n");
+    };
+    return sections.map(({ title, text }) => `--- ${title}\n${end(text)}`).join("\n");
+  }
+
+  /** @throws Error when a process of this world outlives it. */
+  async close(): Promise<void> {
+    await killAll();
+    for (const { daemonPid } of this.#computers) if (daemonPid !== undefined) kill(daemonPid);
+    await until("every process of the tests to end", 10_000, () => {
+      const left = processesWith(this.folder);
+      if (left.length > 0) throw new Error(`Still running: ${left.join(", ")}`);
+      return true;
+    });
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended before.
+  }
+}
+
+/** Process ids whose environment names the folder. Only Linux shows that. */
+function processesWith(folder: string): number[] {
+  if (process.platform !== "linux") return [];
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, "utf8").includes(folder);
+      } catch {
+        return false; // gone, or somebody else's
+      }
+    })
+    .map(Number);
+}
