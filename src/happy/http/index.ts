@@ -1,10 +1,18 @@
 // Every HTTP endpoint of the Happy protocol, in no particular order: the app sorts static paths before parameters.
+import { accessKeyEndpoints } from "./access-keys.ts";
+import { accountEndpoints } from "./account.ts";
+import { artifactEndpoints } from "./artifacts.ts";
 import { authEndpoints } from "./auth.ts";
+import { feedEndpoints } from "./feed.ts";
+import { friendEndpoints } from "./friends.ts";
 import type { Endpoint } from "./kit/endpoint.ts";
+import { kvEndpoints } from "./kv.ts";
 import { machineEndpoints } from "./machines.ts";
 import { messageEndpoints } from "./messages.ts";
 import { banner, health } from "./root.ts";
 import { sessionEndpoints } from "./sessions.ts";
+import { usageEndpoints } from "./usage.ts";
+import { userEndpoints } from "./users.ts";
 
 export const happyEndpoints: readonly Endpoint[] = [
   banner,
@@ -13,4 +21,12 @@ export const happyEndpoints: readonly Endpoint[] = [
   ...sessionEndpoints,
   ...messageEndpoints,
   ...machineEndpoints,
+  ...accountEndpoints,
+  ...usageEndpoints,
+  ...accessKeyEndpoints,
+  ...artifactEndpoints,
+  ...kvEndpoints,
+  ...userEndpoints,
+  ...friendEndpoints,
+  ...feedEndpoints,
 ];

@@ -1,0 +1,85 @@
+// An account's feed: posts numbered from 1 without reuse, newest first; posting with a repeat key takes the older post away.
+import { and, desc, eq, gt, lt, sql } from "drizzle-orm";
+import type { Database } from "../../storage/database.ts";
+import { newId } from "../../storage/ids.ts";
+import type { Db } from "../../storage/query.ts";
+import { findAccountPk, takeUpdateSeqs, UnknownAccount } from "./accounts.ts";
+import { accounts, feedItems } from "./schema.ts";
+
+/** The app refuses the whole feed when it meets a kind that it does not know (HTTP contract 16.4): never add one. */
+export type FeedBody =
+  | { readonly kind: "friend_request" | "friend_accepted"; readonly uid: string }
+  | { readonly kind: "text"; readonly text: string };
+
+export interface FeedItem {
+  readonly id: string;
+  readonly body: FeedBody;
+  readonly repeatKey: string | null;
+  readonly counter: number;
+  readonly createdAt: number;
+}
+
+/** A post that was stored, with what its announcement needs. */
+export interface Posted {
+  readonly account: string;
+  readonly updateSeq: number;
+  readonly item: FeedItem;
+}
+
+/** Posts into one account's feed, inside the operation that the post tells of. @throws UnknownAccount */
+export function post(db: Db, pk: number, body: FeedBody, repeatKey: string | null, now: number): Posted {
+  if (repeatKey !== null) {
+    db.delete(feedItems)
+      .where(and(eq(feedItems.accountPk, pk), eq(feedItems.repeatKey, repeatKey)))
+      .run();
+  }
+  const owner = db
+    .update(accounts)
+    .set({ feedSeq: sql`${accounts.feedSeq} + 1` })
+    .where(eq(accounts.pk, pk))
+    .returning({ id: accounts.id, counter: accounts.feedSeq })
+    .get();
+  if (owner === undefined) throw new UnknownAccount();
+  const item = { id: newId(now), body, repeatKey, counter: owner.counter, createdAt: now };
+  db.insert(feedItems)
+    .values({ ...item, body: JSON.stringify(body), accountPk: pk, updatedAt: now })
+    .run();
+  return { account: owner.id, updateSeq: takeUpdateSeqs(db, pk, now), item };
+}
+
+export interface FeedPage {
+  readonly limit: number;
+  /** Only items below this counter; wins over `after`. */
+  readonly before?: number | undefined;
+  /** Only items above this counter. */
+  readonly after?: number | undefined;
+}
+
+/** The newest items that fit, newest first, and whether more fit. */
+export function pageFeed({ reads }: Database, account: string, { limit, before, after }: FeedPage) {
+  const pk = findAccountPk(reads, account);
+  if (pk === undefined) return { items: [], hasMore: false };
+  const bound =
+    before !== undefined
+      ? lt(feedItems.counter, before)
+      : after !== undefined
+        ? gt(feedItems.counter, after)
+        : undefined;
+  const rows = reads
+    .select()
+    .from(feedItems)
+    .where(and(eq(feedItems.accountPk, pk), bound))
+    .orderBy(desc(feedItems.counter))
+    .limit(limit + 1)
+    .all();
+  const items = rows.slice(0, limit).map(
+    ({ id, body, repeatKey, counter, createdAt }): FeedItem => ({
+      id,
+      body: JSON.parse(body) as FeedBody,
+      repeatKey,
+      counter,
+      createdAt,
+    }),
+  );
+  return { items, hasMore: rows.length > limit };
+}

@@ -1,0 +1,77 @@
+// Accounts as others see them: found by id or username, searched by prefix, listed as friends, each with the asking account's side
+// of the relationship.
+import { and, asc, desc, eq, inArray, isNotNull, type SQL, sql } from "drizzle-orm";
+import type { Database } from "../../storage/database.ts";
+import type { Db } from "../../storage/query.ts";
+import type { UserParts } from "../user-profile.ts";
+import { findAccountPk } from "./accounts.ts";
+import { accounts, githubUsers, relationships } from "./schema.ts";
+
+const SEARCH_LIMIT = 10;
+/** No account has this key: a caller without an account is nobody's friend. */
+const NOBODY = -1;
+/** Sorts after every character of a username. */
+const LAST_CHARACTER = "\u{10ffff}";
+
+function select(db: Db, viewerPk: number) {
+  return db
+    .select({
+      id: accounts.id,
+      firstName: accounts.firstName,
+      lastName: accounts.lastName,
+      username: accounts.username,
+      avatar: accounts.avatar,
+      github: githubUsers.profile,
+      status: relationships.status,
+    })
+    .from(accounts)
+    .leftJoin(githubUsers, eq(githubUsers.id, accounts.githubUserId))
+    .leftJoin(relationships, and(eq(relationships.fromPk, viewerPk), eq(relationships.toPk, accounts.pk)));
+}
+
+type Selected = ReturnType<ReturnType<typeof select>["all"]>[number];
+
+const user = (row: Selected): UserParts => ({ ...row, status: row.status ?? "none" });
+
+/** One user as `viewerPk` sees it. */
+export function userByPk(db: Db, viewerPk: number, pk: number): UserParts | undefined {
+  const row = select(db, viewerPk).where(eq(accounts.pk, pk)).get();
+  return row && user(row);
+}
+
+/** By account id first, then by exact username without regard to case (HTTP contract 17). */
+export function findUser({ reads }: Database, viewer: string, idOrUsername: string): UserParts | undefined {
+  const viewerPk = findAccountPk(reads, viewer) ?? NOBODY;
+  const row =
+    select(reads, viewerPk).where(eq(accounts.id, idOrUsername)).get() ??
+    select(reads, viewerPk)
+      .where(and(isNotNull(accounts.username), sql`${accounts.username} = ${idOrUsername} COLLATE NOCASE`))
+      .orderBy(desc(eq(accounts.username, idOrUsername)), asc(accounts.username))
+      .limit(1)
+      .get();
+  return row && user(row);
+}
+
+/** Usernames that start with `prefix`, literally and without regard to (ASCII) case; the first ten by bytes. */
+export function searchUsers({ reads }: Database, viewer: string, prefix: string): UserParts[] {
+  const startsWith: SQL | undefined =
+    prefix === ""
+      ? undefined
+      : sql`${accounts.username} COLLATE NOCASE BETWEEN ${prefix} AND ${prefix + LAST_CHARACTER}`;
+  return select(reads, findAccountPk(reads, viewer) ?? NOBODY)
+    .where(and(isNotNull(accounts.username), startsWith))
+    .orderBy(asc(accounts.username))
+    .limit(SEARCH_LIMIT)
+    .all()
+    .map(user);
+}
+
+/** Everybody whom the account's own row marks friend, pending or requested. */
+export function listFriends({ reads }: Database, account: string): UserParts[] {
+  const pk = findAccountPk(reads, account);
+  if (pk === undefined) return [];
+  return select(reads, pk)
+    .where(inArray(relationships.status, ["friend", "pending", "requested"]))
+    .all()
+    .map(user);
+}

@@ -1,0 +1,34 @@
+// How one account shows itself to another: the user profile of HTTP contract 14.0, pure. Names are never null where the app
+// insists on text (16.4).
+import type { Config } from "../config/settings.ts";
+import { avatarBody, readAvatar, readGithubProfile } from "./profile.ts";
+import type { RELATIONSHIP_STATUSES } from "./store/schema.ts";
+
+export type RelationshipStatus = (typeof RELATIONSHIP_STATUSES)[number];
+
+/** Rows that make up a user profile. */
+export interface UserParts {
+  readonly id: string;
+  readonly firstName: string | null;
+  readonly lastName: string | null;
+  readonly username: string | null;
+  /** JSON text of an Avatar. */
+  readonly avatar: string | null;
+  /** JSON text of a GithubProfile. */
+  readonly github: string | null;
+  /** The asking account's side of their relationship. */
+  readonly status: RelationshipStatus;
+}
+
+export function userBody(config: Pick<Config, "publicUrl" | "port">, parts: UserParts) {
+  const github = readGithubProfile(parts.github);
+  return {
+    id: parts.id,
+    firstName: parts.firstName ?? "",
+    lastName: parts.lastName,
+    avatar: avatarBody(config, readAvatar(parts.avatar)),
+    username: parts.username ?? github?.login ?? "",
+    bio: github?.bio || null,
+    status: parts.status,
+  };
+}
