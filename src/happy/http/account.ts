@@ -1,0 +1,112 @@
+// The caller's own account over HTTP (HTTP contract 5.1 to 5.3, and the additive GET and PUT of 17).
+import { z } from "zod";
+import { updatedAccount } from "../account-updates.ts";
+import { userScoped } from "../audience.ts";
+import { profileBody } from "../profile.ts";
+import type { HappyRoom } from "../room.ts";
+import { loadProfile } from "../store/account-profile.ts";
+import { type AccountChange, changeAccount, loadSettings } from "../store/account-settings.ts";
+import { type Endpoint, endpoint, json } from "./kit/endpoint.ts";
+
+/** Names are shown to other accounts, so unlike the encrypted parts they have a limit of their own. */
+const MAX_NAME = 200;
+
+const profile = endpoint(
+  { method: "GET", path: "/v1/account/profile", auth: "bearer" },
+  ({ room, account }) => json(profileBody(room.config, loadProfile(room.database, account), Date.now())),
+);
+
+const whole = endpoint({ method: "GET", path: "/v1/account", auth: "bearer" }, ({ room, account }) => {
+  const { settings, settingsVersion, ...parts } = loadProfile(room.database, account);
+  return json({ ...profileBody(room.config, parts, Date.now()), settings, settingsVersion });
+});
+
+const readSettings = endpoint(
+  {
+    method: "GET",
+    path: "/v1/account/settings",
+    auth: "bearer",
+    failure: { error: "Failed to get account settings" },
+  },
+  ({ room, account }) => json(loadSettings(room.database, account)),
+);
+
+const version = z.int().min(0);
+
+const writeSettings = endpoint(
+  {
+    method: "POST",
+    path: "/v1/account/settings",
+    auth: "bearer",
+    body: z.object({ settings: z.string().nullable(), expectedVersion: version }),
+    failure: { success: false, error: "Failed to update account settings" },
+  },
+  ({ room, account, body: { settings: value, expectedVersion } }) =>
+    change(room, account, { settings: { value, expectedVersion } }),
+);
+
+const name = z.string().max(MAX_NAME).nullable().optional();
+
+const writeAccount = endpoint(
+  {
+    method: "PUT",
+    path: "/v1/account",
+    auth: "bearer",
+    body: z
+      .object({
+        settings: z.string().nullable().optional(),
+        expectedVersion: version.optional(),
+        firstName: name,
+        lastName: name,
+      })
+      .superRefine(({ settings, expectedVersion, firstName, lastName }, context) => {
+        // Names may come alone; without them this is 5.3, which needs both of its keys.
+        const onlyNames = settings === undefined && expectedVersion === undefined;
+        if (onlyNames && (firstName !== undefined || lastName !== undefined)) return;
+        const missing = (key: string, type: string) =>
+          context.addIssue({
+            code: "custom",
+            path: [key],
+            message: `Invalid input: expected ${type}, received undefined`,
+          });
+        if (settings === undefined) missing("settings", "string");
+        if (expectedVersion === undefined) missing("expectedVersion", "number");
+      }),
+    failure: { success: false, error: "Failed to update account settings" },
+  },
+  ({ room, account, body: { settings: value, expectedVersion, firstName, lastName } }) => {
+    const settings =
+      value === undefined || expectedVersion === undefined ? undefined : { value, expectedVersion };
+    return change(room, account, { settings, firstName, lastName });
+  },
+);
+
+/** Stores, announces with one `update-account`, and answers as 5.3 does. */
+async function change(room: HappyRoom, account: string, wanted: AccountChange): Promise<Response> {
+  const { settings, firstName, lastName } = wanted;
+  const version = settings && settings.expectedVersion + 1;
+  const result = await changeAccount(room.database, account, wanted, (outcome) => {
+    if (outcome.kind !== "changed") return;
+    const parts = {
+      ...(settings && version !== undefined && { settings: { value: settings.value, version } }),
+      ...(firstName !== undefined && { firstName }),
+      ...(lastName !== undefined && { lastName }),
+    };
+    room.publisher.update(userScoped(account), outcome.updateSeq, updatedAccount(account, parts));
+  });
+  if (result.kind === "changed") return json({ success: true, version });
+  return json({
+    success: false,
+    error: "version-mismatch",
+    currentVersion: result.version,
+    currentSettings: result.settings,
+  });
+}
+
+export const accountEndpoints: readonly Endpoint[] = [
+  profile,
+  whole,
+  readSettings,
+  writeSettings,
+  writeAccount,
+];

@@ -1,0 +1,165 @@
+// Artifacts over HTTP (HTTP contract 11, and the additive PUT of 17).
+import { z } from "zod";
+import { encode } from "../../auth/base64.ts";
+import {
+  announceArtifactChange,
+  announceArtifactDeletion,
+  announceNewArtifact,
+} from "../artifact-announcements.ts";
+import { artifactBody, artifactSummary } from "../artifact-updates.ts";
+import {
+  changeArtifact,
+  createArtifact,
+  deleteArtifact,
+  findArtifact,
+  listArtifacts,
+} from "../store/artifacts.ts";
+import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+
+const LIST_LIMIT = 200;
+const params = z.object({ id: z.string() });
+const missing = () => refusal(404, "Artifact not found");
+
+const list = endpoint(
+  {
+    method: "GET",
+    path: "/v1/artifacts",
+    auth: "bearer",
+    failure: { error: "Failed to get artifacts" },
+  },
+  ({ room, account }) => json(listArtifacts(room.database, account, LIST_LIMIT).map(artifactSummary)),
+);
+
+const read = endpoint(
+  {
+    method: "GET",
+    path: "/v1/artifacts/:id",
+    auth: "bearer",
+    params,
+    failure: { error: "Failed to get artifact" },
+  },
+  ({ room, account, params: { id } }) => {
+    const row = findArtifact(room.database.reads, account, id);
+    return row === undefined ? missing() : json(artifactBody(row));
+  },
+);
+
+const createFailure = { error: "Failed to create artifact" };
+
+const create = endpoint(
+  {
+    method: "POST",
+    path: "/v1/artifacts",
+    auth: "bearer",
+    body: z.object({
+      id: z.uuid(),
+      header: z.string(),
+      body: z.string(),
+      dataEncryptionKey: z.string(),
+    }),
+    failure: createFailure,
+  },
+  async ({ room, account, body: artifact }) => {
+    const created = await createArtifact(
+      room.database,
+      account,
+      artifact,
+      announceNewArtifact(room, account),
+    );
+    if (created.kind === "foreign")
+      return refusal(409, "Artifact with this ID already exists for another account");
+    if (created.kind === "undecodable") return json(createFailure, 500);
+    return json(artifactBody(created.row));
+  },
+);
+
+const version = z.int().min(0);
+const changeFailure = { error: "Failed to update artifact" };
+
+/** POST is the original's, PUT the additive alias. */
+const change = (method: "POST" | "PUT") =>
+  endpoint(
+    {
+      method,
+      path: "/v1/artifacts/:id",
+      auth: "bearer",
+      params,
+      body: z.object({
+        header: z.string().optional(),
+        expectedHeaderVersion: version.optional(),
+        body: z.string().optional(),
+        expectedBodyVersion: version.optional(),
+      }),
+      failure: changeFailure,
+    },
+    async ({ room, account, params: { id }, body: wanted }) => {
+      const result = await changeArtifact(
+        room.database,
+        account,
+        id,
+        {
+          header: versioned(wanted.header, wanted.expectedHeaderVersion),
+          body: versioned(wanted.body, wanted.expectedBodyVersion),
+        },
+        announceArtifactChange(room, account, id),
+      );
+      switch (result.kind) {
+        case "missing":
+          return missing();
+        case "undecodable":
+          return json(changeFailure, 500);
+        case "mismatch":
+          return json({
+            success: false,
+            error: "version-mismatch",
+            ...(result.header && {
+              currentHeaderVersion: result.row.headerVersion,
+              currentHeader: encode(result.row.header),
+            }),
+            ...(result.body && {
+              currentBodyVersion: result.row.bodyVersion,
+              currentBody: encode(result.row.body),
+            }),
+          });
+        case "changed":
+          return json({
+            success: true,
+            ...(result.header && { headerVersion: result.header.version }),
+            ...(result.body && { bodyVersion: result.body.version }),
+          });
+      }
+    },
+  );
+
+/** A value without its expected version is not written (HTTP contract 11.4), nor the other way round. */
+function versioned(value: string | undefined, expectedVersion: number | undefined) {
+  return value === undefined || expectedVersion === undefined ? undefined : { value, expectedVersion };
+}
+
+const remove = endpoint(
+  {
+    method: "DELETE",
+    path: "/v1/artifacts/:id",
+    auth: "bearer",
+    params,
+    failure: { error: "Failed to delete artifact" },
+  },
+  async ({ room, account, params: { id } }) => {
+    const deleted = await deleteArtifact(
+      room.database,
+      account,
+      id,
+      announceArtifactDeletion(room, account, id),
+    );
+    return deleted ? json({ success: true }) : missing();
+  },
+);
+
+export const artifactEndpoints: readonly Endpoint[] = [
+  list,
+  read,
+  create,
+  change("POST"),
+  change("PUT"),
+  remove,
+];

@@ -1,0 +1,124 @@
+// The key-value store over HTTP (HTTP contract 12, and the additive PUT and DELETE of 17).
+import { z } from "zod";
+import { userScoped } from "../audience.ts";
+import { kvBatchUpdate, kvBody, kvConflictBody } from "../kv-updates.ts";
+import type { HappyRoom } from "../room.ts";
+import { deleteKv, findKv, findManyKv, type KvConflict, listKv, mutateKv } from "../store/kv.ts";
+import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { limitOf } from "./sessions.ts";
+
+const MAX_BATCH = 100;
+const params = z.object({ key: z.string() });
+const missing = () => refusal(404, "Key not found");
+
+const read = endpoint(
+  {
+    method: "GET",
+    path: "/v1/kv/:key",
+    auth: "bearer",
+    params,
+    failure: { error: "Failed to get value" },
+  },
+  ({ room, account, params: { key } }) => {
+    const entry = findKv(room.database, account, key);
+    return entry === undefined ? missing() : json(kvBody(entry));
+  },
+);
+
+const list = endpoint(
+  {
+    method: "GET",
+    path: "/v1/kv",
+    auth: "bearer",
+    query: z.object({ prefix: z.string().default(""), limit: limitOf(1000, 100) }),
+    failure: { error: "Failed to list items" },
+  },
+  ({ room, account, query: { prefix, limit } }) =>
+    json({ items: listKv(room.database, account, prefix, limit).map(kvBody) }),
+);
+
+const readMany = endpoint(
+  {
+    method: "POST",
+    path: "/v1/kv/bulk",
+    auth: "bearer",
+    body: z.object({ keys: z.array(z.string()).min(1).max(MAX_BATCH) }),
+    failure: { error: "Failed to get values" },
+  },
+  ({ room, account, body: { keys } }) =>
+    json({ values: findManyKv(room.database, account, keys).map(kvBody) }),
+);
+
+const mutateFailure = { error: "Failed to mutate values" };
+const value = z.string().nullable();
+
+const mutate = endpoint(
+  {
+    method: "POST",
+    path: "/v1/kv",
+    auth: "bearer",
+    body: z.object({
+      mutations: z
+        .array(z.object({ key: z.string(), value, version: z.number() }))
+        .min(1)
+        .max(MAX_BATCH),
+    }),
+    failure: mutateFailure,
+  },
+  async ({ room, account, body: { mutations } }) => {
+    const result = await mutateKv(room.database, account, mutations, announce(room, account));
+    if (result.kind === "mismatch") return conflict(result.conflicts);
+    if (result.kind === "invalid") return json(mutateFailure, 500);
+    return json({ success: true, results: result.changes.map(({ key, version }) => ({ key, version })) });
+  },
+);
+
+const write = endpoint(
+  {
+    method: "PUT",
+    path: "/v1/kv/:key",
+    auth: "bearer",
+    params,
+    body: z.object({ value, version: z.number().optional() }),
+    failure: mutateFailure,
+  },
+  async ({ room, account, params: { key }, body }) => {
+    const mutation = { key, value: body.value, version: body.version };
+    const result = await mutateKv(room.database, account, [mutation], announce(room, account));
+    if (result.kind === "mismatch") return conflict(result.conflicts);
+    if (result.kind === "invalid") return json(mutateFailure, 500);
+    return json({ success: true, key, version: result.changes[0]?.version });
+  },
+);
+
+const remove = endpoint(
+  {
+    method: "DELETE",
+    path: "/v1/kv/:key",
+    auth: "bearer",
+    params,
+    query: z.object({ version: z.coerce.number().optional() }),
+    failure: mutateFailure,
+  },
+  async ({ room, account, params: { key }, query: { version } }) => {
+    const result = await deleteKv(room.database, account, key, version, announce(room, account));
+    if (result.kind === "missing") return missing();
+    if (result.kind === "mismatch") return conflict(result.conflicts);
+    if (result.kind === "invalid") return json(mutateFailure, 500);
+    return json({ success: true, version: result.changes[0]?.version });
+  },
+);
+
+/** One update for the whole batch. */
+function announce({ publisher }: HappyRoom, account: string) {
+  return (result: Awaited<ReturnType<typeof deleteKv>>): void => {
+    if (result.kind === "changed")
+      publisher.update(userScoped(account), result.updateSeq, kvBatchUpdate(result.changes));
+  };
+}
+
+/** Unlike every other version conflict, this one is a 409. */
+const conflict = (conflicts: readonly KvConflict[]) =>
+  json({ success: false, errors: conflicts.map(kvConflictBody) }, 409);
+
+export const kvEndpoints: readonly Endpoint[] = [read, list, readMany, mutate, write, remove];

@@ -1,0 +1,39 @@
+// Usage over HTTP (HTTP contract 5.4): sums of the reports that coding sessions sent.
+import { z } from "zod";
+import { listUsageReports } from "../store/usage.ts";
+import { usageBuckets } from "../usage-buckets.ts";
+import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+
+/** Times beyond this are no dates. */
+const MAX_DATE_MS = 8.64e15;
+const failure = { error: "Failed to query usage reports" };
+const seconds = z.int().positive().nullish();
+
+const query = endpoint(
+  {
+    method: "POST",
+    path: "/v1/usage/query",
+    auth: "bearer",
+    body: z.object({
+      sessionId: z.string().nullish(),
+      startTime: seconds,
+      endTime: seconds,
+      groupBy: z.enum(["hour", "day"]).nullish(),
+    }),
+    failure,
+  },
+  ({ room, account, body }) => {
+    const groupBy = body.groupBy ?? "day";
+    const filter = {
+      sessionId: body.sessionId || undefined,
+      from: body.startTime ? body.startTime * 1000 : undefined,
+      to: body.endTime ? body.endTime * 1000 : undefined,
+    };
+    const reports = listUsageReports(room.database, account, filter);
+    if (reports === undefined) return refusal(404, "Session not found");
+    if (Math.max(filter.from ?? 0, filter.to ?? 0) > MAX_DATE_MS) return json(failure, 500);
+    return json({ usage: usageBuckets(reports, groupBy), groupBy, totalReports: reports.length });
+  },
+);
+
+export const usageEndpoints: readonly Endpoint[] = [query];

@@ -1,0 +1,23 @@
+// `access-key-get`: the one thing about access keys that a socket may do (realtime contract 6.14).
+import { z } from "zod";
+import { accessKeyBody } from "../../access-key-body.ts";
+import { findAccessKey } from "../../store/access-keys.ts";
+import type { SocketEvent } from "../connection.ts";
+
+const schema = z.object({ sessionId: z.string().min(1), machineId: z.string().min(1) });
+
+const error = (text: string) => ({ ok: false, error: text });
+const failure = error("Internal error");
+
+export const accessKeyGet: SocketEvent = {
+  event: "access-key-get",
+  failure,
+  handle: ({ room, account }, payload, ack) => {
+    if (payload === null || payload === undefined) return ack(failure);
+    const parsed = schema.safeParse(payload);
+    if (!parsed.success) return ack(error("Invalid parameters: sessionId and machineId are required"));
+    const row = findAccessKey(room.database, account, parsed.data);
+    if (row === undefined) return ack(error("Session or machine not found"));
+    ack({ ok: true, accessKey: row === null ? null : accessKeyBody(row) });
+  },
+};

@@ -1,0 +1,45 @@
+// `usage-report`: a coding session tells what it has used so far (realtime contract 6.15). A report without a session is stored too,
+// and only one with a session is announced.
+import { z } from "zod";
+import { userScoped } from "../../audience.ts";
+import { saveUsageReport } from "../../store/usage.ts";
+import type { Ephemeral } from "../../updates.ts";
+import type { SocketEvent } from "../connection.ts";
+
+const fields = z.object({
+  key: z.unknown().optional(),
+  sessionId: z.unknown().optional(),
+  tokens: z.unknown().optional(),
+  cost: z.unknown().optional(),
+});
+const keySchema = z.string().min(1);
+const amounts = z.looseObject({ total: z.number() });
+
+const error = (text: string) => ({ success: false, error: text });
+
+export const usageReport: SocketEvent = {
+  event: "usage-report",
+  failure: error("Failed to save usage report"),
+  handle: async ({ room, account }, payload, ack) => {
+    if (payload === null || payload === undefined) return ack(error("Internal error"));
+    const given = fields.safeParse(payload).data;
+    const key = keySchema.safeParse(given?.key).data;
+    if (key === undefined) return ack(error("Invalid key"));
+    const tokens = amounts.safeParse(given?.tokens).data;
+    if (tokens === undefined) return ack(error("Invalid tokens object - must include total"));
+    const cost = amounts.safeParse(given?.cost).data;
+    if (cost === undefined) return ack(error("Invalid cost object - must include total"));
+    // Anything falsy means no session.
+    const sessionId = given?.sessionId || undefined;
+    if (sessionId !== undefined && typeof sessionId !== "string") return ack(error("Invalid sessionId"));
+    const report = { key, sessionId, tokens, cost };
+    const saved = await saveUsageReport(room.database, account, report, (outcome) => {
+      if (outcome === undefined || sessionId === undefined) return;
+      const usage = { type: "usage", id: sessionId, key, tokens, cost, timestamp: outcome.updatedAt };
+      room.publisher.ephemeral(userScoped(account), usage satisfies Ephemeral);
+    });
+    if (saved === undefined) return ack(error("Session not found"));
+    const { id: reportId, createdAt, updatedAt } = saved;
+    ack({ success: true, reportId, createdAt, updatedAt });
+  },
+};

@@ -1,0 +1,141 @@
+// Access keys: one opaque blob for each (account, machine, session), with a version. A foreign session or machine looks like none.
+import { and, asc, eq, sql } from "drizzle-orm";
+import type { Database } from "../../storage/database.ts";
+import { newId } from "../../storage/ids.ts";
+import { type Db, prepared } from "../../storage/query.ts";
+import { findAccountPk } from "./accounts.ts";
+import { findMachine } from "./machines.ts";
+import { accessKeys, machines, sessions } from "./schema.ts";
+import { findOwnedSession } from "./sessions.ts";
+
+export type AccessKeyRow = typeof accessKeys.$inferSelect;
+
+export interface Place {
+  readonly sessionId: string;
+  readonly machineId: string;
+}
+
+const byPlace = prepared((db) =>
+  db
+    .select()
+    .from(accessKeys)
+    .where(
+      and(
+        eq(accessKeys.sessionPk, sql.placeholder("session")),
+        eq(accessKeys.machinePk, sql.placeholder("machine")),
+      ),
+    )
+    .prepare(),
+);
+
+/** Integer keys of a session and a machine that both belong to the account, else undefined. */
+function findPlace(db: Db, account: string, { sessionId, machineId }: Place) {
+  const session = findOwnedSession(db, account, sessionId);
+  const machine = findMachine(db, account, machineId);
+  if (session === undefined || machine === undefined) return undefined;
+  return { account: session.accountPk, session: session.pk, machine: machine.pk };
+}
+
+/** Null when there is no key; undefined when the session or the machine is not the account's. */
+export function findAccessKey(
+  { reads }: Database,
+  account: string,
+  place: Place,
+): AccessKeyRow | null | undefined {
+  const keys = findPlace(reads, account, place);
+  return keys && (byPlace(reads).get(keys) ?? null);
+}
+
+/** Every access key of the account, oldest first; of one session, of one machine, or of both when they are given. */
+export function listAccessKeys(
+  { reads }: Database,
+  account: string,
+  { sessionId, machineId }: Partial<Place>,
+) {
+  const pk = findAccountPk(reads, account);
+  if (pk === undefined) return [];
+  return reads
+    .select({
+      sessionId: sessions.id,
+      machineId: machines.id,
+      data: accessKeys.data,
+      dataVersion: accessKeys.dataVersion,
+      createdAt: accessKeys.createdAt,
+      updatedAt: accessKeys.updatedAt,
+    })
+    .from(accessKeys)
+    .innerJoin(sessions, eq(sessions.pk, accessKeys.sessionPk))
+    .innerJoin(machines, eq(machines.pk, accessKeys.machinePk))
+    .where(
+      and(
+        eq(accessKeys.accountPk, pk),
+        sessionId === undefined ? undefined : eq(sessions.id, sessionId),
+        machineId === undefined ? undefined : eq(machines.id, machineId),
+      ),
+    )
+    .orderBy(asc(accessKeys.pk))
+    .all();
+}
+
+export type CreatedAccessKey =
+  | { readonly kind: "new"; readonly row: AccessKeyRow }
+  | { readonly kind: "exists" }
+  | { readonly kind: "missing" };
+
+/** A first key; never writes over one that is there. */
+export function createAccessKey(
+  { writer }: Database,
+  account: string,
+  place: Place,
+  data: string,
+): Promise<CreatedAccessKey> {
+  return writer.run((db): CreatedAccessKey => {
+    const keys = findPlace(db, account, place);
+    if (keys === undefined) return { kind: "missing" };
+    if (byPlace(db).get(keys) !== undefined) return { kind: "exists" };
+    const now = Date.now();
+    const row = db
+      .insert(accessKeys)
+      .values({
+        id: newId(now),
+        accountPk: keys.account,
+        sessionPk: keys.session,
+        machinePk: keys.machine,
+        data,
+        dataVersion: 1,
+        createdAt: now,
+        updatedAt: now,
+      })
+      .returning()
+      .get();
+    return { kind: "new", row };
+  });
+}
+
+export type AccessKeyChange =
+  | { readonly kind: "changed"; readonly version: number }
+  | { readonly kind: "mismatch"; readonly version: number; readonly data: string }
+  | { readonly kind: "missing" };
+
+/** Compare-and-swap of the blob. */
+export function changeAccessKey(
+  { writer }: Database,
+  account: string,
+  place: Place,
+  data: string,
+  expectedVersion: number,
+): Promise<AccessKeyChange> {
+  return writer.run((db): AccessKeyChange => {
+    const keys = findPlace(db, account, place);
+    const row = keys && byPlace(db).get(keys);
+    if (row === undefined) return { kind: "missing" };
+    if (row.dataVersion !== expectedVersion)
+      return { kind: "mismatch", version: row.dataVersion, data: row.data };
+    const version = row.dataVersion + 1;
+    db.update(accessKeys)
+      .set({ data, dataVersion: version, updatedAt: Date.now() })
+      .where(eq(accessKeys.pk, row.pk))
+      .run();
+    return { kind: "changed", version };
+  });
+}

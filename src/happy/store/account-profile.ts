@@ -1,0 +1,42 @@
+// Everything that an account's profile shows, read together: its row, its GitHub profile, the vendors it has tokens of.
+import { asc, eq, sql } from "drizzle-orm";
+import type { Database } from "../../storage/database.ts";
+import { prepared } from "../../storage/query.ts";
+import type { ProfileParts } from "../profile.ts";
+import { UnknownAccount } from "./accounts.ts";
+import { accounts, githubUsers, serviceAccountTokens } from "./schema.ts";
+
+const profile = prepared((db) =>
+  db
+    .select({ account: accounts, github: githubUsers.profile })
+    .from(accounts)
+    .leftJoin(githubUsers, eq(githubUsers.id, accounts.githubUserId))
+    .where(eq(accounts.id, sql.placeholder("id")))
+    .prepare(),
+);
+
+const vendorsOf = prepared((db) =>
+  db
+    .select({ vendor: serviceAccountTokens.vendor })
+    .from(serviceAccountTokens)
+    .where(eq(serviceAccountTokens.accountPk, sql.placeholder("pk")))
+    .orderBy(asc(serviceAccountTokens.vendor))
+    .prepare(),
+);
+
+export interface StoredProfile extends ProfileParts {
+  readonly settings: string | null;
+  readonly settingsVersion: number;
+}
+
+/** @throws UnknownAccount */
+export function loadProfile({ reads }: Database, id: string): StoredProfile {
+  const row = profile(reads).get({ id });
+  if (row === undefined) throw new UnknownAccount();
+  const { account, github } = row;
+  const { firstName, lastName, username, avatar, settings, settingsVersion } = account;
+  const vendors = vendorsOf(reads)
+    .all({ pk: account.pk })
+    .map(({ vendor }) => vendor);
+  return { id, firstName, lastName, username, avatar, github, vendors, settings, settingsVersion };
+}

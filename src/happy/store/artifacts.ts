@@ -1,0 +1,210 @@
+// Artifacts: two encrypted parts, each with a version. Ids are chosen by clients and unique across accounts. Base64 comes in as text,
+// because whether it is readable only matters once nothing else stands against a write.
+import { and, desc, eq, sql } from "drizzle-orm";
+import { Base64Error, decodeStrict } from "../../auth/base64.ts";
+import type { Database } from "../../storage/database.ts";
+import { type Db, prepared } from "../../storage/query.ts";
+import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
+import { accounts, artifacts } from "./schema.ts";
+import type { Versioned } from "./session-state.ts";
+
+export type ArtifactRow = typeof artifacts.$inferSelect;
+export type ArtifactSummary = Omit<ArtifactRow, "body" | "bodyVersion" | "accountPk" | "pk">;
+
+const owned = prepared((db) =>
+  db
+    .select({ artifact: artifacts })
+    .from(artifacts)
+    .innerJoin(accounts, eq(accounts.pk, artifacts.accountPk))
+    .where(and(eq(artifacts.id, sql.placeholder("artifact")), eq(accounts.id, sql.placeholder("account"))))
+    .prepare(),
+);
+
+const ownedVersions = prepared((db) =>
+  db
+    .select({
+      pk: artifacts.pk,
+      accountPk: artifacts.accountPk,
+      headerVersion: artifacts.headerVersion,
+      bodyVersion: artifacts.bodyVersion,
+    })
+    .from(artifacts)
+    .innerJoin(accounts, eq(accounts.pk, artifacts.accountPk))
+    .where(and(eq(artifacts.id, sql.placeholder("artifact")), eq(accounts.id, sql.placeholder("account"))))
+    .prepare(),
+);
+
+/** An artifact that belongs to the account, else undefined. */
+export function findArtifact(db: Db, account: string, artifact: string): ArtifactRow | undefined {
+  return owned(db).get({ account, artifact })?.artifact;
+}
+
+/** Latest change first, at most `limit`, without the bodies. */
+export function listArtifacts({ reads }: Database, account: string, limit: number): ArtifactSummary[] {
+  const pk = findAccountPk(reads, account);
+  if (pk === undefined) return [];
+  const { id, header, headerVersion, dataEncryptionKey, seq, createdAt, updatedAt } = artifacts;
+  return reads
+    .select({ id, header, headerVersion, dataEncryptionKey, seq, createdAt, updatedAt })
+    .from(artifacts)
+    .where(eq(artifacts.accountPk, pk))
+    .orderBy(desc(artifacts.updatedAt))
+    .limit(limit)
+    .all();
+}
+
+export interface NewArtifact {
+  readonly id: string;
+  /** Base64, like the two below. */
+  readonly header: string;
+  readonly body: string;
+  readonly dataEncryptionKey: string;
+}
+
+export type CreatedArtifact =
+  | { readonly kind: "new"; readonly row: ArtifactRow; readonly updateSeq: number }
+  | { readonly kind: "known"; readonly row: ArtifactRow }
+  | { readonly kind: "foreign" }
+  | { readonly kind: "undecodable" };
+
+/** Create-or-return by id: a known artifact comes back as it is stored. @throws UnknownAccount */
+export function createArtifact(
+  { writer }: Database,
+  account: string,
+  artifact: NewArtifact,
+  announce: (created: CreatedArtifact) => void,
+): Promise<CreatedArtifact> {
+  return writer.run((db): CreatedArtifact => {
+    const owner = accountPk(db, account);
+    const existing = db.select().from(artifacts).where(eq(artifacts.id, artifact.id)).get();
+    if (existing !== undefined)
+      return existing.accountPk === owner ? { kind: "known", row: existing } : { kind: "foreign" };
+    const header = decoded(artifact.header);
+    const body = decoded(artifact.body);
+    const dataEncryptionKey = decoded(artifact.dataEncryptionKey);
+    if (header === undefined || body === undefined || dataEncryptionKey === undefined)
+      return { kind: "undecodable" };
+    const now = Date.now();
+    const row = db
+      .insert(artifacts)
+      .values({
+        id: artifact.id,
+        accountPk: owner,
+        header,
+        headerVersion: 1,
+        body,
+        bodyVersion: 1,
+        dataEncryptionKey,
+        createdAt: now,
+        updatedAt: now,
+      })
+      .returning()
+      .get();
+    return { kind: "new", row, updateSeq: takeUpdateSeqs(db, owner, now) };
+  }, announce);
+}
+
+/** Parts to write, base64; none at all is a change too. */
+export interface ArtifactChange {
+  readonly header?: Versioned<string> | undefined;
+  readonly body?: Versioned<string> | undefined;
+}
+
+/** A part as it was stored. */
+export interface WrittenPart {
+  readonly bytes: Uint8Array;
+  readonly version: number;
+}
+
+/** A mismatch holds the current row and says which parts it stands against. */
+export type ArtifactChangeResult =
+  | {
+      readonly kind: "changed";
+      readonly updateSeq: number;
+      readonly header: WrittenPart | undefined;
+      readonly body: WrittenPart | undefined;
+    }
+  | {
+      readonly kind: "mismatch";
+      readonly row: ArtifactRow;
+      readonly header: boolean;
+      readonly body: boolean;
+    }
+  | { readonly kind: "missing" }
+  | { readonly kind: "undecodable" };
+
+/** Writes the given parts when every expected version is the current one, and counts `seq` up; else writes nothing. */
+export function changeArtifact(
+  { writer }: Database,
+  account: string,
+  artifact: string,
+  change: ArtifactChange,
+  announce: (result: ArtifactChangeResult) => void,
+): Promise<ArtifactChangeResult> {
+  return writer.run((db): ArtifactChangeResult => {
+    const current = ownedVersions(db).get({ account, artifact });
+    if (current === undefined) return { kind: "missing" };
+    const staleHeader = isStale(change.header, current.headerVersion);
+    const staleBody = isStale(change.body, current.bodyVersion);
+    if (staleHeader || staleBody) {
+      const row = findArtifact(db, account, artifact);
+      if (row === undefined) return { kind: "missing" };
+      return { kind: "mismatch", row, header: staleHeader, body: staleBody };
+    }
+    const header = change.header && written(change.header);
+    const body = change.body && written(change.body);
+    if (header === null || body === null) return { kind: "undecodable" };
+    const now = Date.now();
+    db.update(artifacts)
+      .set({
+        ...(header && { header: header.bytes, headerVersion: header.version }),
+        ...(body && { body: body.bytes, bodyVersion: body.version }),
+        seq: sql`${artifacts.seq} + 1`,
+        updatedAt: now,
+      })
+      .where(eq(artifacts.pk, current.pk))
+      .run();
+    return { kind: "changed", updateSeq: takeUpdateSeqs(db, current.accountPk, now), header, body };
+  }, announce);
+}
+
+/** False when the account has no such artifact. */
+export function deleteArtifact(
+  { writer }: Database,
+  account: string,
+  artifact: string,
+  announce: (updateSeq: number) => void,
+): Promise<boolean> {
+  return writer
+    .run(
+      (db) => {
+        const current = ownedVersions(db).get({ account, artifact });
+        if (current === undefined) return undefined;
+        db.delete(artifacts).where(eq(artifacts.pk, current.pk)).run();
+        return takeUpdateSeqs(db, current.accountPk, Date.now());
+      },
+      (seq) => {
+        if (seq !== undefined) announce(seq);
+      },
+    )
+    .then((seq) => seq !== undefined);
+}
+
+function isStale(part: Versioned<string> | undefined, version: number): boolean {
+  return part !== undefined && part.expectedVersion !== version;
+}
+
+/** Null when the part is no base64. */
+function written({ value, expectedVersion }: Versioned<string>): WrittenPart | null {
+  const bytes = decoded(value);
+  return bytes === undefined ? null : { bytes, version: expectedVersion + 1 };
+}
+
+function decoded(text: string): Uint8Array | undefined {
+  try {
+    return decodeStrict(text);
+  } catch (error) {
+    if (error instanceof Base64Error) return undefined;
+    throw error;
+  }
+}
