@@ -1,5 +1,5 @@
-// The smallest coding agent: speaks the Agent Client Protocol (JSON-RPC, one object a line) on stdin and stdout. It numbers the prompts
-// that reach it, so that a lost or doubled prompt shows in its answers, and asks for permission when the prompt begins with "ask".
+// The smallest coding agent: speaks the Agent Client Protocol (JSON-RPC, one object a line) on stdin and stdout. It repeats what it
+// is told, and asks for permission first when the prompt begins with "ask".
 import { createInterface } from "node:readline";
 import { z } from "zod";
 
@@ -21,7 +21,6 @@ const send = (message: object): void => {
   process.stdout.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`);
 };
 
-let prompts = 0;
 let requests = 0;
 const waiting = new Map<string, (result: unknown) => void>();
 
@@ -48,9 +47,8 @@ async function askPermission(sessionId: string, title: string): Promise<string> 
 async function answerPrompt(id: number | string, params: unknown): Promise<void> {
   const { sessionId, prompt } = promptParams.parse(params);
   const text = prompt.map((part) => part.text ?? "").join("");
-  const number = ++prompts;
-  if (text.startsWith("ask ")) say(sessionId, `#${number} ${await askPermission(sessionId, text.slice(4))}`);
-  else say(sessionId, `#${number} ${text}`);
+  if (text.startsWith("ask ")) say(sessionId, `permission: ${await askPermission(sessionId, text.slice(4))}`);
+  else say(sessionId, `heard: ${text}`);
   send({ id, result: { stopReason: "end_turn" } });
 }
 

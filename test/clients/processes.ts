@@ -69,10 +69,11 @@ export function whileRunning<T>({ name, child }: Launched, wait: Promise<T>): Pr
 export const allLaunched = (): readonly Launched[] => [...launched];
 
 export async function killAll(): Promise<void> {
-  for (const { child } of launched) child.kill("SIGKILL");
+  killAllNow();
   await Promise.all([...launched].map(({ child }) => child.exited));
 }
 
-process.once("exit", () => {
+/** The same at once, for a run that is cut off. */
+export function killAllNow(): void {
   for (const { child } of launched) child.kill("SIGKILL");
-});
+}

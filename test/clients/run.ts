@@ -106,9 +106,9 @@ scene("a message goes phone, server, CLI, agent and back, live, over HTTP and ov
   });
   const from = phone.updates.mark;
   await talk.say("hello");
-  await whileRunning(session, talk.hear("#1 hello", boundMs, from));
-  talk.sayOverSocket("hello again");
-  await whileRunning(session, talk.hear("#2 hello again", boundMs, from));
+  await whileRunning(session, talk.hear("heard: hello", boundMs, from));
+  talk.sayOverSocket("over the socket");
+  await whileRunning(session, talk.hear("over the socket", boundMs, from));
 
   const busy = await phone.ephemerals.first("a working session", boundMs, (event) =>
     event.type === "activity" && event.id === talk.session.id && event.thinking ? event : undefined,
@@ -126,7 +126,7 @@ scene(
     await talk.say("are you there");
     const missed = await until("the agent's answer in the history", boundMs, async () => {
       const lines = await talk.history(seen);
-      return answeredAndDone(lines, "#3 are you there") ? lines : undefined;
+      return answeredAndDone(lines, "are you there") ? lines : undefined;
     });
     expect(missed.map((line) => line.seq)).toEqual(missed.map((_, index) => seen + 1 + index));
     expect(missed[0]).toMatchObject({ from: "person", text: "are you there" });
@@ -156,7 +156,7 @@ scene("the agent asks for permission, the phone grants it, the agent goes on", a
     { id: request, approved: true, decision: "approved" },
     talk.cipher,
   );
-  await whileRunning(session, talk.hear("#4 proceed_once", boundMs, from));
+  await whileRunning(session, talk.hear("permission: proceed_once", boundMs, from));
   await until("the request to be settled in the stored state", boundMs, async () => {
     const row = (await phone.sessions()).find(({ id }) => id === talk.session.id);
     expect(talk.cipher.decrypt(row?.agentState ?? "")).toMatchObject({
@@ -189,14 +189,14 @@ scene(
     expect(machine?.active).toBe(true);
 
     const answered = until("the answer in the history", boundMs, async () =>
-      answeredAndDone(await talk.history(0), "#5 still here?") ? true : undefined,
+      answeredAndDone(await talk.history(0), "still here?") ? true : undefined,
     );
     await whileRunning(session, answered);
     const cipher = phone.cipherOf(machine ?? { dataEncryptionKey: null });
     const answer = phone.rpc(desk.machineId, "bash", { command: "printf back" }, cipher);
     expect(await whileRunning(deskDaemon, answer)).toMatchObject({ stdout: "back" });
-    await talk.say("good");
-    await whileRunning(session, talk.hear("#6 good", boundMs, from));
+    await talk.say("good to have you");
+    await whileRunning(session, talk.hear("good to have you", boundMs, from));
   },
 );
 
@@ -208,13 +208,13 @@ scene("a session of a V1 pairing talks too, and is inactive at once when the pho
   const [oldSession, oldTalk] = await startConversation(oldPhone, oldDesk, boundMs);
   expect(oldTalk.cipher.variant).toBe("legacy");
   await oldTalk.say("hello");
-  await whileRunning(oldSession, oldTalk.hear("#1 hello", boundMs, 0));
+  await whileRunning(oldSession, oldTalk.hear("heard: hello", boundMs, 0));
 
   const from = oldPhone.ephemerals.mark;
   await oldPhone.rpc(oldTalk.session.id, "killSession", {}, oldTalk.cipher);
   const ended = await oldPhone.ephemerals.first(
     "the end of the session",
-    5_000,
+    presenceGraceMs / 2,
     (event) => (event.type === "activity" && !event.active ? event : undefined),
     from,
   );

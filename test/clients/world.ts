@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { HappyComputer, installHappyCli } from "./happy-cli.ts";
-import { allLaunched, killAll } from "./processes.ts";
+import { allLaunched, killAll, killAllNow } from "./processes.ts";
 import { freePort, RoostServer } from "./roost-server.ts";
 import { until } from "./waiting.ts";
 
@@ -27,8 +27,16 @@ export class World {
       ROOST_PRESENCE_GRACE_MS: `${presenceGraceMs}`,
       ROOST_LOG_LEVEL: "debug",
     });
-    await server.start();
-    return new World(folder, packageFolder, server);
+    const world = new World(folder, packageFolder, server);
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.once(signal, () => world.#abandon());
+    try {
+      await server.start();
+      return world;
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
   }
 
   addComputer(name: string): HappyComputer {
@@ -60,13 +68,26 @@ export class World {
   /** @throws Error when a process of this world outlives it. */
   async close(): Promise<void> {
     await killAll();
-    for (const { daemonPid } of this.#computers) if (daemonPid !== undefined) kill(daemonPid);
+    this.#killDaemons();
     await until("every process of the tests to end", 10_000, () => {
       const left = processesWith(this.folder);
       if (left.length > 0) throw new Error(`Still running: ${left.join(", ")}`);
       return true;
     });
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** The run was interrupted: nothing is waited for, nothing stays. */
+  #abandon(): void {
+    killAllNow();
+    this.#killDaemons();
+    rmSync(this.folder, { recursive: true, force: true });
+    process.exit(130);
+  }
+
+  /** The CLI starts a daemon by itself, detached, when it finds none. */
+  #killDaemons(): void {
+    for (const { daemonPid } of this.#computers) if (daemonPid !== undefined) kill(daemonPid);
   }
 }
 
