@@ -167,12 +167,6 @@ scene("the agent asks for permission, the phone grants it, the agent goes on", a
   });
 });
 
-scene("an attachment goes up encrypted and comes back as it was", async () => {
-  const picture = crypto.getRandomValues(new Uint8Array(65_536));
-  const ref = await phone.upload(talk.session.id, "picture.png", picture, talk.cipher);
-  expect(await phone.download(talk.session.id, ref, talk.cipher)).toEqual(picture);
-});
-
 scene(
   "daemon and session come back by themselves after a restart of the server, and lose no message",
   async () => {
@@ -247,6 +241,12 @@ scene(
     expect((await phone.machines()).find(({ id }) => id === desk.machineId)?.active).toBe(false);
   },
 );
+
+scene("an attachment goes up encrypted and comes back as it was", async () => {
+  const picture = crypto.getRandomValues(new Uint8Array(65_536));
+  const ref = await phone.upload(talk.session.id, "picture.png", picture, talk.cipher);
+  expect(await phone.download(talk.session.id, ref, talk.cipher)).toEqual(picture);
+});
 
 scene(
   "nothing that the server sent would have been dropped by a real phone, and no message is missing",
