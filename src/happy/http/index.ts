@@ -9,10 +9,13 @@ import type { Endpoint } from "./kit/endpoint.ts";
 import { kvEndpoints } from "./kv.ts";
 import { machineEndpoints } from "./machines.ts";
 import { messageEndpoints } from "./messages.ts";
+import { pushEndpoints } from "./push.ts";
 import { banner, health } from "./root.ts";
 import { sessionEndpoints } from "./sessions.ts";
 import { usageEndpoints } from "./usage.ts";
 import { userEndpoints } from "./users.ts";
+import { versionEndpoints } from "./version.ts";
+import { voiceEndpoints } from "./voice.ts";
 
 export const happyEndpoints: readonly Endpoint[] = [
   banner,
@@ -29,4 +32,7 @@ export const happyEndpoints: readonly Endpoint[] = [
   ...userEndpoints,
   ...friendEndpoints,
   ...feedEndpoints,
+  ...versionEndpoints,
+  ...voiceEndpoints,
+  ...pushEndpoints,
 ];

@@ -1,0 +1,74 @@
+// Voice: credentials for one conversation within the allowance, and the usage so far (HTTP contract 15.2, 15.3, alias of 17).
+import { z } from "zod";
+import type { HappyRoom } from "../room.ts";
+import { CONVERSATION_LIMIT, judge, limitSeconds } from "../voice/allowance.ts";
+import { conversationOf, conversationToken, voiceUsage } from "../voice/eleven-labs.ts";
+import { hasEntitlement } from "../voice/revenue-cat.ts";
+import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+
+async function converse(room: HappyRoom, account: string, agentId: string): Promise<Response> {
+  const { elevenLabsUrl, elevenLabsApiKey, revenueCatUrl, revenueCatApiKey } = room.config;
+  if (elevenLabsApiKey === undefined) return refusal(500, "ELEVENLABS_API_KEY not configured");
+  if (revenueCatApiKey === undefined) return refusal(500, "REVENUECAT_API_KEY not configured");
+  const elevenLabs = { url: elevenLabsUrl, apiKey: elevenLabsApiKey };
+  const elevenUserId = room.keys.voiceUser(account);
+  const now = Date.now();
+  const usage = await voiceUsage(elevenLabs, elevenUserId, now);
+  const { usedSeconds } = usage;
+  const verdict = await judge(usage, () =>
+    hasEntitlement({ url: revenueCatUrl, apiKey: revenueCatApiKey }, account, now),
+  );
+  if (!verdict.allowed) return json({ ...verdict, usedSeconds, agentId });
+  let token: string;
+  try {
+    token = await conversationToken(elevenLabs, agentId, elevenUserId);
+  } catch (error) {
+    room.log.warn({ err: error }, "ElevenLabs gave no conversation token");
+    return refusal(500, "Failed to get voice credentials");
+  }
+  const conversationId = conversationOf(token);
+  if (conversationId === undefined) return refusal(500, "Failed to get conversation ID");
+  return json({
+    allowed: true,
+    conversationToken: token,
+    conversationId,
+    agentId,
+    elevenUserId,
+    usedSeconds,
+    limitSeconds: verdict.limitSeconds,
+  });
+}
+
+const conversation = (path: string) =>
+  endpoint(
+    { method: "POST", path, auth: "bearer", body: z.object({ agentId: z.string() }), bareErrors: [500] },
+    ({ room, account, body }) => converse(room, account, body.agentId),
+  );
+
+const usage = endpoint(
+  {
+    method: "GET",
+    path: "/v1/voice/usage",
+    auth: "bearer",
+    failure: { error: "Failed to get voice usage" },
+    bareErrors: [500],
+  },
+  async ({ room, account }) => {
+    const { elevenLabsUrl: url, elevenLabsApiKey: apiKey } = room.config;
+    if (apiKey === undefined) return refusal(500, "ELEVENLABS_API_KEY not configured");
+    const elevenUserId = room.keys.voiceUser(account);
+    const used = await voiceUsage({ url, apiKey }, elevenUserId, Date.now());
+    return json({
+      ...used,
+      limitSeconds: limitSeconds(used),
+      conversationLimit: CONVERSATION_LIMIT,
+      elevenUserId,
+    });
+  },
+);
+
+export const voiceEndpoints: readonly Endpoint[] = [
+  conversation("/v1/voice/conversations"),
+  conversation("/v1/voice"),
+  usage,
+];
