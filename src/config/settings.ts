@@ -33,6 +33,34 @@ const flag = () =>
 const port = () => z.coerce.number().int().min(0).max(65_535);
 const whole = (minimum: number, maximum: number) => z.coerce.number().int().min(minimum).max(maximum);
 const url = () => z.url({ protocol: /^https?$/ });
+/** A structured value: JSON text in a flag or variable, the structure itself in YAML. */
+const structure = <T extends z.ZodType>(schema: T) =>
+  z
+    .unknown()
+    .transform((value, context) => {
+      if (typeof value !== "string") return value;
+      try {
+        return JSON.parse(value) as unknown;
+      } catch {
+        context.addIssue({ code: "custom", message: "it is not JSON" });
+        return z.NEVER;
+      }
+    })
+    .pipe(schema);
+/** Comma-separated in a flag or variable. */
+const list = () =>
+  z.union([z.array(text()), z.string().transform((value) => value.split(",").map((entry) => entry.trim()))]);
+
+/** One topic of JSON documents that the operator declares. */
+const declaredTopic = z.strictObject({
+  name: text(),
+  schema: z.union([z.boolean(), z.record(z.string(), z.unknown())]),
+  autoJoin: z.boolean().optional(),
+  replayLimit: z.int().min(1).max(10_000).optional(),
+  snapshotLimit: z.int().min(1).max(100_000).optional(),
+  retention: z.strictObject({ days: z.number().min(0), maxRows: z.int().min(0) }).optional(),
+});
+export type DeclaredTopic = z.output<typeof declaredTopic>;
 
 export const settings = {
   port: setting(port().default(3005), "TCP port to listen on (0 picks a free one)", { legacy: ["PORT"] }),
@@ -121,6 +149,70 @@ export const settings = {
     { legacy: ["DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING"] },
   ),
   rateLimits: setting(flag().default(true), "limit how often one address may sign in, pair and upload"),
+  topicsEnabled: setting(
+    flag().optional(),
+    "serve durable topics under /api/v1 and /socket.io/ (on by itself when a topic, the JWT secret or the first user is configured)",
+  ),
+  topics: setting(
+    structure(z.array(declaredTopic).default([])),
+    'JSON list of further topics of documents, such as [{"name":"nodes","schema":{"type":"object"}}]',
+  ),
+  jwtSecret: setting(
+    text().optional(),
+    "secret that signs the logins of the topics API; derived from the master secret when absent",
+    { legacy: ["JWT_SECRET"], secret: true },
+  ),
+  jwtExpireMinutes: setting(
+    whole(1, 10_000_000).default(1440),
+    "minutes a login of the topics API is valid",
+    {
+      legacy: ["JWT_EXPIRE_MINUTES"],
+    },
+  ),
+  jwtIssuer: setting(text().default("go_cmdb"), "issuer named in the logins of the topics API", {
+    legacy: ["JWT_ISSUER"],
+  }),
+  adminUsername: setting(text().max(64).optional(), "first user of the topics API, made when there is none", {
+    legacy: ["ADMIN_USERNAME"],
+  }),
+  adminPassword: setting(text().optional(), "password of the first user of the topics API", {
+    legacy: ["ADMIN_PASSWORD"],
+    secret: true,
+  }),
+  realtimeEnabled: setting(flag().default(true), "feed topics to sockets at /socket.io/"),
+  realtimeLogEvents: setting(flag().default(true), "keep the event log of topics also while realtime is off"),
+  realtimeRequireHttpToken: setting(
+    flag().default(false),
+    "refuse topic sockets whose HTTP requests carry no token, in the query or the Authorization header",
+  ),
+  realtimeAllowedOrigins: setting(
+    list().default(["*"]),
+    "origins of web pages that may use the topics API and its sockets, comma-separated",
+  ),
+  realtimeConnectTimeoutMs: setting(
+    whole(100, 600_000).default(10_000),
+    "milliseconds a topic socket may stay open without a valid CONNECT",
+  ),
+  realtimeDisconnectOnExpiry: setting(
+    flag().default(true),
+    "disconnect a topic socket when its login expires",
+  ),
+  realtimePollMs: setting(
+    whole(100, 600_000).default(5_000),
+    "milliseconds until events that could not be announced are tried again",
+  ),
+  realtimeRetentionIntervalMs: setting(
+    whole(1_000, 2 ** 31 - 1).default(3_600_000),
+    "milliseconds between clean-ups of the event log of topics",
+  ),
+  realtimeRetentionDays: setting(
+    z.coerce.number().min(0).default(7),
+    "days the event log of topics goes back (0 keeps events however old)",
+  ),
+  realtimeRetentionMaxRows: setting(
+    whole(0, 2 ** 40).default(1_000_000),
+    "events the event log of topics holds at most (0 for no limit)",
+  ),
 } satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof settings;

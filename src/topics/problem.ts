@@ -1,0 +1,35 @@
+// Everything this protocol refuses, as a code (topics contract, section 2). The door turns it into an envelope, a socket into an
+// acknowledgement; the text goes to the client, so it never carries internal error text.
+
+/** Business code -> HTTP status. */
+export const statusOf = {
+  1001: 401,
+  1002: 401,
+  1003: 401,
+  1004: 403,
+  2001: 400,
+  2002: 400,
+  2003: 400,
+  3001: 404,
+  3002: 409,
+  3003: 409,
+  5001: 500,
+  5002: 500,
+  5003: 502,
+} as const;
+
+export type Code = keyof typeof statusOf;
+
+export class Problem extends Error {
+  constructor(
+    readonly code: Code,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+export const missingParameter = (message: string) => new Problem(2001, message);
+export const badFormat = (message: string) => new Problem(2002, message);
+export const badValue = (message: string) => new Problem(2003, message);
+export const notFound = (what: string) => new Problem(3001, `${what} not found`);
