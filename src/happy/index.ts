@@ -8,6 +8,9 @@ import { happyApp } from "./http/kit/app.ts";
 import { notFound } from "./http/not-found.ts";
 import { Presence, TIMING } from "./presence/presence.ts";
 import { socketPublisher } from "./publisher.ts";
+import { Expo } from "./push/expo.ts";
+import { Pusher } from "./push/pusher.ts";
+import { ReceiptReader } from "./push/receipts.ts";
 import { RpcRelay } from "./realtime/rpc-relay.ts";
 import { HappyNamespaces, happySockets } from "./realtime/sockets.ts";
 import type { HappyRoom } from "./room.ts";
@@ -27,6 +30,9 @@ export function happyProtocol({ config, masterSecret, database, log }: HappyPart
   const namespaces = new HappyNamespaces(sockets.io);
   const publisher = socketPublisher(() => namespaces.all());
   const presence = new Presence(database, publisher, log, { ...TIMING, graceMs: config.presenceGraceMs });
+  const expo = new Expo(config.expoUrl);
+  const pusher = new Pusher(database, expo, (account) => namespaces.isLooking(account), log);
+  const receipts = new ReceiptReader(database, expo, log);
   const keys = serverKeys(masterSecret);
   const room: HappyRoom = {
     config,
@@ -36,6 +42,7 @@ export function happyProtocol({ config, masterSecret, database, log }: HappyPart
     publisher,
     presence,
     rpc: new RpcRelay(),
+    pusher,
     log,
   };
   namespaces.accept(room);
@@ -44,7 +51,13 @@ export function happyProtocol({ config, masterSecret, database, log }: HappyPart
     prefixes: ["/"],
     fetch: happyApp(room, happyEndpoints, notFound),
     sockets: [sockets.endpoint],
-    start: () => presence.start(),
-    stop: () => presence.stop(),
+    start: () => {
+      presence.start();
+      receipts.start();
+    },
+    stop: async () => {
+      await Promise.all([pusher.stop(), receipts.stop()]);
+      await presence.stop();
+    },
   };
 }

@@ -5,6 +5,7 @@ import type { Config } from "../config/settings.ts";
 import type { Database } from "../storage/database.ts";
 import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
+import type { Pusher } from "./push/pusher.ts";
 import type { RpcRelay } from "./realtime/rpc-relay.ts";
 import type { ServerKeys } from "./server-keys.ts";
 
@@ -17,5 +18,7 @@ export interface HappyRoom {
   readonly publisher: Publisher;
   readonly presence: Presence;
   readonly rpc: RpcRelay;
+  /** Push notifications to phones. */
+  readonly pusher: Pusher;
   readonly log: Logger;
 }

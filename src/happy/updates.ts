@@ -123,6 +123,14 @@ export const machineActivity = (id: string, active: boolean, activeAt: number): 
   activeAt,
 });
 
+export const sessionEvent = (
+  sessionId: string,
+  kind: string,
+  title: string,
+  body: string,
+  timestamp: number,
+): Ephemeral => ({ type: "session-event", sessionId, kind, title, body, timestamp });
+
 /** Bytes as padded base64; none and empty are null (HTTP contract 2.1). */
 export function keyBody(bytes: Uint8Array | null): string | null {
   return bytes === null || bytes.length === 0 ? null : encode(bytes);

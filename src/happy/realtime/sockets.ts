@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { Namespace, Socket } from "socket.io";
 import { type SocketIoRoom, socketIo } from "../../server/socket-io.ts";
-import { roomsOf, userScoped } from "../audience.ts";
+import { everySocket, roomsOf, userScoped } from "../audience.ts";
 import type { HappyRoom } from "../room.ts";
 import { machineActivity } from "../updates.ts";
 import { authenticate, Refused } from "./authenticate.ts";
@@ -59,10 +59,15 @@ export class HappyNamespaces {
     this.#parent.use(guard).on("connection", welcome);
   }
 
-  /** Every connected socket's facts, for whoever asks who is looking. */
-  *facts(): Iterable<ConnectionFacts> {
-    for (const namespace of this.all())
-      for (const socket of namespace.sockets.values()) yield socket.data as ConnectionFacts;
+  /** Whether somebody has an app of this account open in front; only a declared type counts (realtime contract 11.2). */
+  isLooking(account: string): boolean {
+    for (const { adapter, sockets } of this.all()) {
+      for (const id of adapter.rooms.get(everySocket(account)) ?? []) {
+        const facts = sockets.get(id)?.data as ConnectionFacts | undefined;
+        if (facts?.declaredType === "user-scoped" && facts.focus === "active") return true;
+      }
+    }
+    return false;
   }
 
   #welcome(room: HappyRoom, socket: Socket): void {

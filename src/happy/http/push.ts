@@ -1,0 +1,134 @@
+// Push tokens and push events (HTTP contract 8, realtime contract 11), and the additive aliases of 17.
+import { z } from "zod";
+import { interestedInSession } from "../audience.ts";
+import { PUSH_KINDS, type PushDecision } from "../push/pusher.ts";
+import { deletePushToken, findPushTokens, registerPushToken } from "../store/push.ts";
+import { findOwnedSession } from "../store/sessions.ts";
+import { sessionEvent } from "../updates.ts";
+import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { ValidationProblem } from "./kit/validate.ts";
+
+const FAILED_DELETE = { error: "Failed to delete push token" };
+
+const register = (path: string) =>
+  endpoint(
+    {
+      method: "POST",
+      path,
+      auth: "bearer",
+      body: z.object({ token: z.string() }),
+      failure: { error: "Failed to register push token" },
+    },
+    async ({ room, account, body: { token } }) => {
+      await registerPushToken(room.database, account, token);
+      return json({ success: true });
+    },
+  );
+
+const remove = endpoint(
+  {
+    method: "DELETE",
+    path: "/v1/push-tokens/:token",
+    auth: "bearer",
+    params: z.object({ token: z.string() }),
+    failure: FAILED_DELETE,
+  },
+  async ({ room, account, params: { token } }) => {
+    await deletePushToken(room.database, account, token);
+    return json({ success: true });
+  },
+);
+
+const optionalToken = z.object({ token: z.string().optional() });
+
+const unregister = endpoint(
+  {
+    method: "DELETE",
+    path: "/v1/push/unregister",
+    auth: "bearer",
+    body: optionalToken.nullish(),
+    query: optionalToken,
+    failure: FAILED_DELETE,
+  },
+  async ({ room, account, body, query }) => {
+    const token = body?.token ?? query.token;
+    if (token === undefined)
+      throw new ValidationProblem("body/token Invalid input: expected string, received undefined");
+    await deletePushToken(room.database, account, token);
+    return json({ success: true });
+  },
+);
+
+const list = endpoint(
+  {
+    method: "GET",
+    path: "/v1/push-tokens",
+    auth: "bearer",
+    failure: { error: "Failed to get push tokens" },
+  },
+  ({ room, account }) => {
+    const rows = findPushTokens(room.database, account);
+    return json({
+      tokens: rows.map(({ id, token, createdAt, updatedAt }) => ({ id, token, createdAt, updatedAt })),
+    });
+  },
+);
+
+/** Not empty, and at most so many UTF-16 code units; zod's own `max` counts code points. */
+const text = (maximum: number) =>
+  z
+    .string()
+    .min(1)
+    .check(({ value, issues }) => {
+      if (value.length <= maximum) return;
+      issues.push({ code: "too_big", origin: "string", maximum, inclusive: true, input: value });
+    });
+
+const event = endpoint(
+  {
+    method: "POST",
+    path: "/v1/sessions/:sessionId/push-event",
+    auth: "bearer",
+    params: z.object({ sessionId: z.string() }),
+    body: z.object({
+      kind: z.enum(PUSH_KINDS),
+      title: text(200),
+      body: text(500),
+      data: z.record(z.string(), z.unknown()).optional(),
+    }),
+  },
+  async ({ room, account, params: { sessionId }, body: { kind, title, body, data = {} } }) => {
+    if (findOwnedSession(room.database.reads, account, sessionId) === undefined)
+      return refusal(404, "Session not found");
+    room.publisher.ephemeral(
+      interestedInSession(account, sessionId),
+      sessionEvent(sessionId, kind, title, body, Date.now()),
+    );
+    return json(answerOf(await room.pusher.push({ account, sessionId, kind, title, body, data })));
+  },
+);
+
+/** Realtime contract 11.4; always 200. */
+function answerOf({ outcome, reason, tokens, delivered }: PushDecision) {
+  const result = { success: true, result: outcome };
+  switch (outcome) {
+    case "sent":
+      return { ...result, tokens: delivered };
+    case "partial":
+      return { ...result, tokens, delivered, reason };
+    case "no_tokens":
+      return result;
+    case "suppressed":
+    case "failed":
+      return { ...result, reason };
+  }
+}
+
+export const pushEndpoints: readonly Endpoint[] = [
+  register("/v1/push-tokens"),
+  register("/v1/push/register"),
+  remove,
+  unregister,
+  list,
+  event,
+];

@@ -1,0 +1,199 @@
+// Receipts are read when they are due, and dead devices lose their token, but never one that came back meanwhile.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { sql } from "drizzle-orm";
+import { type ExpoService, expoService } from "../../../test/support/expo.ts";
+import { createLog } from "../../observability/log.ts";
+import { type Database, openDatabase } from "../../storage/database.ts";
+import { findOrCreateAccount } from "../store/accounts.ts";
+import { migrations } from "../store/migrations.ts";
+import {
+  findDueTickets,
+  findPushLedger,
+  findPushTokens,
+  forgetOldPushes,
+  LEDGER_ROWS,
+  recordPush,
+  registerPushToken,
+} from "../store/push.ts";
+import { Expo } from "./expo.ts";
+import { Pusher } from "./pusher.ts";
+import { ReceiptReader } from "./receipts.ts";
+
+const log = createLog("silent");
+const DAY_MS = 24 * 60 * 60_000;
+let folder: string;
+let database: Database;
+let service: ExpoService;
+let account: string;
+let pusher: Pusher;
+let reader: ReceiptReader;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "roost-push-"));
+  database = openDatabase({ path: join(folder, "happy.db"), migrations, log });
+  service = expoService();
+  ({ account } = await database.writer.run((db) => findOrCreateAccount(db, "AA")));
+  const expo = new Expo(service.url);
+  pusher = new Pusher(database, expo, () => false, log, 1_000);
+  reader = new ReceiptReader(database, expo, log, { afterMs: 0, everyMs: 20, deadlineMs: 1_000 });
+});
+afterEach(async () => {
+  await pusher.stop();
+  await reader.stop();
+  await service.stop();
+  await database.close();
+  rmSync(folder, { recursive: true });
+});
+
+const push = () =>
+  pusher.push({ account, sessionId: "s", kind: "done", title: "t", body: "b", data: { a: 1 } });
+const tokens = () => findPushTokens(database, account).map(({ token }) => token);
+const due = () => findDueTickets(database, Date.now(), undefined, 1_000);
+const age = (ms: number) =>
+  database.writer.run((db) => {
+    db.run(sql`UPDATE push_tickets SET created_at = created_at - ${ms}`);
+    db.run(sql`UPDATE push_ledger SET created_at = created_at - ${ms}`);
+  });
+const dead = { status: "error", message: "gone", details: { error: "DeviceNotRegistered" } };
+
+async function pushTo(...devices: string[]) {
+  for (const device of devices) {
+    service.devices.add(device);
+    await registerPushToken(database, account, device);
+  }
+  expect(await push()).toMatchObject({ outcome: "sent", delivered: devices.length });
+  // Newest token first, as they were sent.
+  return Object.fromEntries(
+    devices.toReversed().map((device, index) => [device, service.tickets[index] ?? ""]),
+  );
+}
+
+test("a receipt settles its ticket; what is not ready is asked for again; a dead device loses its token", async () => {
+  const ticket = await pushTo("one", "two", "three");
+  expect(due()).toHaveLength(3);
+  service.receipts.set(ticket.one ?? "", { status: "ok" });
+  service.receipts.set(ticket.two ?? "", dead);
+  await reader.read();
+  expect(due().map(({ id }) => id)).toEqual([ticket.three ?? ""]);
+  expect(tokens()).toEqual(["three", "one"]);
+  expect(findPushLedger(database, account, 9)).toMatchObject([
+    { outcome: "partial", tokens: 3, delivered: 2, reason: "DeviceNotRegistered" },
+  ]);
+  service.receipts.set(ticket.three ?? "", {
+    status: "error",
+    message: "busy",
+    details: { error: "MessageRateExceeded" },
+  });
+  await reader.read();
+  expect(due()).toEqual([]);
+  expect(tokens()).toEqual(["three", "one"]);
+  expect(findPushLedger(database, account, 9)).toMatchObject([
+    { outcome: "partial", delivered: 1, reason: "DeviceNotRegistered, MessageRateExceeded" },
+  ]);
+});
+
+test("a device that registered again after the push keeps its token", async () => {
+  const ticket = await pushTo("one");
+  await age(1_000);
+  await registerPushToken(database, account, "one");
+  service.receipts.set(ticket.one ?? "", dead);
+  await reader.read();
+  expect(due()).toEqual([]);
+  expect(tokens()).toEqual(["one"]);
+});
+
+test("more tickets than one request holds are read in batches, each once a look", async () => {
+  service.devices.add("one");
+  await registerPushToken(database, account, "one");
+  const row = findPushTokens(database, account)[0];
+  if (row === undefined) throw new Error("not registered");
+  const devices = Array.from({ length: 650 }, (_, index) => ({
+    row,
+    verdict: { ok: true, ticket: `ticket ${index}` } as const,
+  }));
+  const decision = { outcome: "sent", tokens: 650, delivered: 650 } as const;
+  await recordPush(database, { account, sessionId: "s", kind: "done", decision, durationMs: 1, devices });
+  await reader.read();
+  const asked = service.requests.map(({ body }) => body.ids as string[]);
+  expect(asked.map(({ length }) => length)).toEqual([300, 300, 50]);
+  expect(new Set(asked.flat()).size).toBe(650);
+  expect(due()).toHaveLength(650);
+});
+
+test("the timer reads receipts on its own, and survives a service that breaks", async () => {
+  const ticket = await pushTo("one");
+  service.broken = { raw: "{" };
+  reader.start();
+  const until = async (fits: () => boolean) => {
+    for (let tries = 0; tries < 500 && !fits(); tries++) await Bun.sleep(10);
+    expect(fits()).toBe(true);
+  };
+  const looks = () => service.requests.filter(({ path }) => path.endsWith("getReceipts")).length;
+  await until(() => looks() >= 2);
+  expect(due()).toHaveLength(1);
+  service.broken = undefined;
+  service.receipts.set(ticket.one ?? "", dead);
+  await until(() => due().length === 0);
+  expect(tokens()).toEqual([]);
+  await reader.stop();
+  const after = looks();
+  await Bun.sleep(100);
+  expect(looks()).toBe(after);
+});
+
+test("tickets are dropped after a day, the ledger after thirty, and beyond its rows", async () => {
+  await pushTo("one");
+  await age(DAY_MS - 60_000);
+  await forgetOldPushes(database, Date.now());
+  expect(due()).toHaveLength(1);
+  await age(120_000);
+  await forgetOldPushes(database, Date.now());
+  expect(due()).toEqual([]);
+  expect(findPushLedger(database, account, 9)).toHaveLength(1);
+  await age(30 * DAY_MS);
+  await forgetOldPushes(database, Date.now());
+  expect(findPushLedger(database, account, 9)).toEqual([]);
+  await database.writer.run((db) =>
+    db.run(sql`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${LEDGER_ROWS + 5})
+      INSERT INTO push_ledger (account_pk, session_id, kind, outcome, tokens, delivered, duration_ms, created_at)
+      SELECT 1, 's' || i, 'done', 'no_tokens', 0, 0, 0, ${Date.now()} FROM n`),
+  );
+  await forgetOldPushes(database, Date.now());
+  const kept = findPushLedger(database, account, LEDGER_ROWS * 2);
+  expect(kept).toHaveLength(LEDGER_ROWS);
+  expect(kept.at(-1)?.sessionId).toBe("s6");
+});
+
+test("a stop gives up what is under way and keeps its outcome", async () => {
+  await registerPushToken(database, account, "one");
+  service.broken = { silent: true };
+  const slow = new Pusher(database, new Expo(service.url), () => false, log, 60_000);
+  const decision = slow.push({ account, sessionId: "s", kind: "done", title: "t", body: "b", data: {} });
+  while (service.requests.length === 0) await Bun.sleep(5);
+  await slow.stop();
+  expect(await decision).toMatchObject({ outcome: "failed", reason: "Network error" });
+  expect(findPushLedger(database, account, 9)).toMatchObject([
+    { outcome: "failed", tokens: 1, delivered: 0 },
+  ]);
+});
+
+test("a ticket for a token that was deleted meanwhile is not kept for the row that took its number", async () => {
+  await registerPushToken(database, account, "old");
+  const [old] = findPushTokens(database, account);
+  if (old === undefined) throw new Error("not registered");
+  await database.writer.run((db) => db.run(sql`DELETE FROM push_tokens`));
+  await registerPushToken(database, account, "new");
+  expect(findPushTokens(database, account)[0]?.pk).toBe(old.pk);
+  const decision = { outcome: "sent", tokens: 1, delivered: 1 } as const;
+  const record = { account, sessionId: "s", kind: "done", decision, durationMs: 1 };
+  await recordPush(database, { ...record, devices: [{ row: old, verdict: { ok: true, ticket: "t" } }] });
+  await recordPush(database, {
+    ...record,
+    devices: [{ row: old, verdict: { ok: false, reason: "DeviceNotRegistered", dead: true } }],
+  });
+  expect(due()).toEqual([]);
+  expect(tokens()).toEqual(["new"]);
+});

@@ -1,0 +1,75 @@
+// Reads Expo's receipts some time after a push, because only they tell whether a phone got it: a device that is gone loses its token,
+// and a failure amends the ledger. Tickets without a receipt after a day are dropped, as Expo does.
+import type { Logger } from "pino";
+import type { Database } from "../../storage/database.ts";
+import { findDueTickets, forgetOldPushes, settleTickets, type TicketRow } from "../store/push.ts";
+import { type Expo, MAX_RECEIPTS } from "./expo.ts";
+
+export interface ReceiptTiming {
+  /** From a push to the first look at its receipt; Expo advises 15 minutes. */
+  readonly afterMs: number;
+  /** Between two looks. */
+  readonly everyMs: number;
+  /** For one request to Expo. */
+  readonly deadlineMs: number;
+}
+
+export const RECEIPT_TIMING: ReceiptTiming = {
+  afterMs: 15 * 60_000,
+  everyMs: 5 * 60_000,
+  deadlineMs: 30_000,
+};
+
+export class ReceiptReader {
+  readonly #stopping = new AbortController();
+  #timer: Timer | undefined;
+  #reading: Promise<void> | undefined;
+
+  constructor(
+    private readonly database: Database,
+    private readonly expo: Expo,
+    private readonly log: Logger,
+    private readonly timing: ReceiptTiming = RECEIPT_TIMING,
+  ) {}
+
+  start(): void {
+    this.#timer = setInterval(() => void this.read(), this.timing.everyMs);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#stopping.abort();
+    await this.#reading;
+  }
+
+  /** Reads every receipt that is due, once. A look that is under way is shared. Never rejects. */
+  read(): Promise<void> {
+    this.#reading ??= this.#read()
+      .catch((error: unknown) => {
+        if (this.#stopping.signal.aborted) return;
+        this.log.warn({ err: error }, "push receipts could not be read; they will be tried again");
+      })
+      .finally(() => {
+        this.#reading = undefined;
+      });
+    return this.#reading;
+  }
+
+  async #read(): Promise<void> {
+    const now = Date.now();
+    await forgetOldPushes(this.database, now);
+    // What is not ready yet stays: going on after the last one read keeps it from being asked for twice in one look.
+    let last: TicketRow | undefined;
+    while (!this.#stopping.signal.aborted) {
+      const due = findDueTickets(this.database, now - this.timing.afterMs, last, MAX_RECEIPTS);
+      last = due.at(-1);
+      if (last === undefined) return;
+      const signal = AbortSignal.any([AbortSignal.timeout(this.timing.deadlineMs), this.#stopping.signal]);
+      const receipts = await this.expo.receipts(
+        due.map(({ id }) => id),
+        signal,
+      );
+      await settleTickets(this.database, receipts);
+    }
+  }
+}
