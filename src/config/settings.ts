@@ -148,6 +148,7 @@ export const settings = {
     "accept debug logs of clients without authentication (any non-empty value switches it on)",
     { legacy: ["DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING"] },
   ),
+  clientLogsDir: setting(text().default(".logs"), "folder of the debug logs that clients send"),
   rateLimits: setting(flag().default(true), "limit how often one address may sign in, pair and upload"),
   topicsEnabled: setting(
     flag().optional(),

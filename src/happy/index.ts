@@ -3,9 +3,12 @@ import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { Database } from "../storage/database.ts";
+import { ClientLogs } from "./client-logs.ts";
+import { clientLogEndpoints } from "./http/client-logs.ts";
 import { happyEndpoints } from "./http/index.ts";
 import { happyApp } from "./http/kit/app.ts";
 import { notFound } from "./http/not-found.ts";
+import { WebApp } from "./http/web-app.ts";
 import { Presence, TIMING } from "./presence/presence.ts";
 import { socketPublisher } from "./publisher.ts";
 import { Expo } from "./push/expo.ts";
@@ -34,6 +37,8 @@ export function happyProtocol({ config, masterSecret, database, log }: HappyPart
   const pusher = new Pusher(database, expo, (account) => namespaces.isLooking(account), log);
   const receipts = new ReceiptReader(database, expo, log);
   const keys = serverKeys(masterSecret);
+  const webApp = WebApp.open(config, log);
+  const clientLogs = config.clientLogs ? clientLogEndpoints(new ClientLogs(config.clientLogsDir, log)) : [];
   const room: HappyRoom = {
     config,
     database,
@@ -43,13 +48,18 @@ export function happyProtocol({ config, masterSecret, database, log }: HappyPart
     presence,
     rpc: new RpcRelay(),
     pusher,
+    webApp,
     log,
   };
   namespaces.accept(room);
   return {
     name: "happy",
     prefixes: ["/"],
-    fetch: happyApp(room, happyEndpoints, notFound),
+    fetch: happyApp(
+      room,
+      [...happyEndpoints, ...clientLogs],
+      webApp ? (request) => webApp.answer(request) : notFound,
+    ),
     sockets: [sockets.endpoint],
     start: () => {
       presence.start();

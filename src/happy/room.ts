@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Tokens } from "../auth/tokens.ts";
 import type { Config } from "../config/settings.ts";
 import type { Database } from "../storage/database.ts";
+import type { WebApp } from "./http/web-app.ts";
 import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Pusher } from "./push/pusher.ts";
@@ -20,5 +21,7 @@ export interface HappyRoom {
   readonly rpc: RpcRelay;
   /** Push notifications to phones. */
   readonly pusher: Pusher;
+  /** The web app beside the API, when there is one to serve. */
+  readonly webApp: WebApp | undefined;
   readonly log: Logger;
 }

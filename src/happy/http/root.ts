@@ -5,7 +5,11 @@ import { endpoint, json, plain } from "./kit/endpoint.ts";
 /** Load-bearing: the app refuses to save a server whose answer does not contain it. */
 export const BANNER = "Welcome to Happy Server!";
 
-export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, () => plain(BANNER));
+/** Beside a web app the banner still answers whoever does not ask for a page: fix 20.8. */
+export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, ({ room, request }) => {
+  const wantsPage = request.headers.get("accept")?.toLowerCase().includes("text/html") === true;
+  return room.webApp !== undefined && wantsPage ? room.webApp.page(request) : plain(BANNER);
+});
 
 export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, ({ room }) => {
   const facts = { timestamp: new Date().toISOString(), service: "happy-server" };

@@ -1,0 +1,175 @@
+// The web app of a self-hosted server (HTTP contract 3.4): files of one folder and nothing outside of it, no dotfiles, no symbolic
+// link that leads out; unknown pages get index.html, unknown API paths stay a JSON 404.
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { readFile, realpath, stat } from "node:fs/promises";
+import { dirname, join, resolve, sep } from "node:path";
+import type { Logger } from "pino";
+import type { Config } from "../../config/settings.ts";
+import { pathOf } from "../../server/front-door.ts";
+import { refusal } from "./kit/endpoint.ts";
+
+/** Never answered with a page: a client that asks here wants an API. `/v2` is fix 20.17. */
+const API_PREFIX = /^\/(v\d|socket|files\/|metrics|health)/;
+const INDEX = "index.html";
+const CACHE_CONTROL = "public, max-age=0";
+
+interface File {
+  readonly path: string;
+  readonly bytes: number;
+  readonly modifiedMs: number;
+}
+
+interface Page extends Pick<File, "bytes" | "modifiedMs"> {
+  readonly html: string;
+  readonly etag: string;
+}
+
+export class WebApp {
+  #page: Page | undefined;
+
+  private constructor(
+    readonly folder: string,
+    /** The element that tells the web app its settings, or empty. */
+    private readonly injection: string,
+  ) {}
+
+  /** The first of the named folder, `./webapp` and `webapp` beside the executable that has an index.html; else undefined. */
+  static open(
+    { staticDir, injectHtmlConfig }: Pick<Config, "staticDir" | "injectHtmlConfig">,
+    log: Logger,
+    otherwise: readonly string[] = ["webapp", join(dirname(process.execPath), "webapp")],
+  ): WebApp | undefined {
+    const candidates = [...(staticDir === undefined ? [] : [staticDir]), ...otherwise];
+    const folder = candidates
+      .map((path) => resolve(path))
+      .find((candidate) => existsSync(join(candidate, INDEX)));
+    if (staticDir !== undefined && folder !== resolve(staticDir)) {
+      log.warn({ staticDir }, "the folder of the web app has no index.html and is not served");
+    }
+    if (folder === undefined) return undefined;
+    return new WebApp(folder, injectionOf(injectHtmlConfig, log));
+  }
+
+  /** index.html with the injection. Pages that only the web app knows get it as plain `text/html`, as the original sends it. */
+  async page(request: Request, contentType = "text/html; charset=utf-8"): Promise<Response> {
+    const page = await this.#currentPage();
+    if (page === undefined) return notFound();
+    const headers = {
+      "content-type": contentType,
+      "content-length": String(Buffer.byteLength(page.html)),
+      "cache-control": CACHE_CONTROL,
+      etag: page.etag,
+      "last-modified": new Date(page.modifiedMs).toUTCString(),
+      // The banner lives at the same address (3.1).
+      vary: "accept",
+    };
+    // The injection can change without the file, so only the tag decides.
+    if (matches(request.headers.get("if-none-match"), page.etag)) return unchanged(headers);
+    return new Response(request.method === "HEAD" ? null : page.html, { headers });
+  }
+
+  /** What no endpoint answers. */
+  async answer(request: Request): Promise<Response> {
+    const { method } = request;
+    if (method !== "GET" && method !== "HEAD") return notFound();
+    const path = decodeURIComponent(pathOf(request.url)).replace(/\/{2,}/g, "/");
+    const segments = segmentsOf(path);
+    if (segments === undefined) return notFound();
+    if (segments.length === 1 && segments[0] === INDEX) return this.page(request);
+    const file = await this.#find(segments);
+    if (file !== undefined) return send(request, file);
+    return method === "HEAD" || API_PREFIX.test(path) ? notFound() : this.page(request, "text/html");
+  }
+
+  async #find(segments: readonly string[]): Promise<File | undefined> {
+    try {
+      const root = await realpath(this.folder);
+      const path = await realpath(join(root, ...segments));
+      if (!path.startsWith(root.endsWith(sep) ? root : root + sep)) return undefined;
+      const facts = await stat(path);
+      return facts.isFile() ? { path, bytes: facts.size, modifiedMs: facts.mtimeMs } : undefined;
+    } catch (error) {
+      if (isUnavailable(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async #currentPage(): Promise<Page | undefined> {
+    const file = await this.#find([INDEX]);
+    if (file === undefined) return undefined;
+    const { bytes, modifiedMs } = file;
+    if (this.#page?.modifiedMs === modifiedMs && this.#page.bytes === bytes) return this.#page;
+    const source = await readFile(file.path, "utf8");
+    const html = source.replace(/<head(\s[^>]*)?>/i, (head) => head + this.injection);
+    const etag = `W/"${createHash("sha256").update(html).digest("base64url").slice(0, 27)}"`;
+    this.#page = { html, etag, bytes, modifiedMs };
+    return this.#page;
+  }
+}
+
+function injectionOf(config: string | undefined, log: Logger): string {
+  if (config === undefined || config === "") return "";
+  try {
+    // Inside a script element `<` could end it, and the two separators were once line ends of JavaScript.
+    const value = JSON.stringify(JSON.parse(config)).replace(
+      /[<\u2028\u2029]/g,
+      (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+    );
+    return `<script>window.__HAPPY_CONFIG__=${value};</script>`;
+  } catch {
+    log.warn("the configuration for index.html is not JSON and is left out");
+    return "";
+  }
+}
+
+/** Decoded parts of a path, undefined for what is never served: dotfiles (but `.well-known`, RFC 8615), `..`, NUL, other separators. */
+function segmentsOf(path: string): string[] | undefined {
+  const segments = path.split("/").slice(1);
+  if (segments.at(-1) === "") segments[segments.length - 1] = INDEX;
+  const hidden = segments.some((segment) => segment.startsWith(".") && segment !== ".well-known");
+  return hidden || /[\0\\]/.test(path) || (sep === "\\" && path.includes(":")) ? undefined : segments;
+}
+
+function send(request: Request, { path, bytes, modifiedMs }: File): Response {
+  const etag = `W/"${bytes.toString(16)}-${Math.floor(modifiedMs).toString(16)}"`;
+  const body = Bun.file(path);
+  const headers = {
+    "content-type": body.type,
+    "cache-control": CACHE_CONTROL,
+    "accept-ranges": "bytes",
+    etag,
+    "last-modified": new Date(modifiedMs).toUTCString(),
+  };
+  const tags = request.headers.get("if-none-match");
+  const since = Date.parse(request.headers.get("if-modified-since") ?? "");
+  // A date on the wire has whole seconds.
+  const isOld = tags === null ? since >= Math.floor(modifiedMs / 1000) * 1000 : matches(tags, etag);
+  if (isOld) return unchanged(headers);
+  if (request.method === "HEAD")
+    return new Response(null, { headers: { ...headers, "content-length": String(bytes) } });
+  return new Response(body, { headers });
+}
+
+function unchanged({ etag, ...headers }: Record<string, string> & { etag: string }): Response {
+  const kept = ["cache-control", "last-modified", "vary"].flatMap((name) => {
+    const value = headers[name];
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  return new Response(null, { status: 304, headers: { etag, ...Object.fromEntries(kept) } });
+}
+
+/** Weak comparison with a list of tags (RFC 9110, 13.1.2). */
+function matches(header: string | null, etag: string): boolean {
+  if (header === null) return false;
+  return header
+    .split(",")
+    .some((tag) => tag.trim() === "*" || tag.trim() === etag || `W/${tag.trim()}` === etag);
+}
+
+/** In web-app mode without path and method (HTTP contract 1.6). */
+const notFound = (): Response => refusal(404, "Not found");
+
+const UNAVAILABLE = new Set(["ENOENT", "ENOTDIR", "EACCES", "ELOOP", "ENAMETOOLONG", "EINVAL"]);
+const isUnavailable = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && UNAVAILABLE.has(String(error.code));
