@@ -166,6 +166,8 @@ export function listen(
   const listener = new Listener(socket);
   return new Promise((resolve, reject) => {
     socket.once("connect", () => resolve(listener));
+    // The transport was up, and went before the server accepted.
+    socket.once("disconnect", (reason) => reject(new Error(`not accepted: ${reason}`)));
     socket.once("connect_error", (error) => {
       socket.close();
       reject(error);
