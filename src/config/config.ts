@@ -20,5 +20,10 @@ export function parseConfig(...sources: RawSettings[]): Config {
     }
     config[name] = parsed.data;
   }
+  const { serverAddr } = config as Config;
+  if (serverAddr !== undefined) {
+    for (const name of ["host", "port"] as const)
+      if (sources.every((source) => source[name] === undefined)) config[name] = serverAddr[name];
+  }
   return config as Config;
 }

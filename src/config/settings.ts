@@ -1,6 +1,7 @@
 // Every setting of Roost, once: its zod type, default, meaning, and the names under which people may give it.
 // Flags and ROOST_* names are derived from the key; `legacy` lists the original servers' variables (HTTP contract, section 18).
 import { z } from "zod";
+import { duration } from "./duration.ts";
 
 export interface Setting<T extends z.ZodType = z.ZodType> {
   /** Parses the raw text of a flag or variable, or a YAML value. */
@@ -50,6 +51,25 @@ const structure = <T extends z.ZodType>(schema: T) =>
 /** Comma-separated in a flag or variable. */
 const list = () =>
   z.union([z.array(text()), z.string().transform((value) => value.split(",").map((entry) => entry.trim()))]);
+
+/** The hub's own variable for a key: `server.ws_path` -> `GOHUB_SERVER_WS_PATH`. Keys that once stood under `server.hub` keep it. */
+const hubKey = (key: string, ...aliases: string[]) => ({
+  legacy: [key, ...aliases].map((name) => `GOHUB_${name.toUpperCase().replaceAll(".", "_")}`),
+});
+const hubServerKey = (name: string) => hubKey(`server.${name}`, `server.hub.${name}`);
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+/** `:8080` or `127.0.0.1:8080` or `[::1]:8080`; without a host, all interfaces. */
+const listenAddress = () =>
+  z.string().transform((value, context) => {
+    const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(value) ?? [];
+    const number = port().safeParse(digits);
+    if (digits !== undefined && number.success)
+      return { host: bracketed ?? (plain || "0.0.0.0"), port: number.data };
+    context.addIssue({ code: "custom", message: "it must be host:port or :port" });
+    return z.NEVER;
+  });
+const urlPath = () => z.string().regex(/^\/[\w./-]*$/, "it must be a path such as /ws");
 
 /** One topic of JSON documents that the operator declares. */
 const declaredTopic = z.strictObject({
@@ -213,6 +233,172 @@ export const settings = {
   realtimeRetentionMaxRows: setting(
     whole(0, 2 ** 40).default(1_000_000),
     "events the event log of topics holds at most (0 for no limit)",
+  ),
+  hubEnabled: setting(flag().default(true), "serve the WebSocket frames hub", hubKey("hub.enabled")),
+  serverAddr: setting(
+    listenAddress().optional(),
+    "host:port to listen on, as the frames hub writes it; host and port win where they are given",
+    hubKey("server.addr"),
+  ),
+  serverWsPath: setting(urlPath().default("/ws"), "path of the frames hub", hubServerKey("ws_path")),
+  serverReadTimeout: setting(
+    duration(100, 24 * HOUR).prefault("3m"),
+    "silence after which a client of the frames hub is disconnected",
+    hubServerKey("read_timeout"),
+  ),
+  serverWriteTimeout: setting(
+    duration(10, 24 * HOUR).prefault("3m"),
+    "time in which a client of the frames hub must take a frame",
+    hubServerKey("write_timeout"),
+  ),
+  serverReadBufferSize: setting(
+    whole(1, 1_000_000).default(4_096),
+    "largest message from a client of the frames hub, in bytes",
+    hubServerKey("read_buffer_size"),
+  ),
+  serverWriteBufferSize: setting(
+    whole(0, 2 ** 30).default(4_096),
+    "accepted so that old configurations work; has no effect",
+    hubServerKey("write_buffer_size"),
+  ),
+  serverMessageBufferCap: setting(
+    whole(1, 1_000_000).default(256),
+    "frames that may wait for one client of the frames hub",
+    hubServerKey("message_buffer_cap"),
+  ),
+  serverBusTimeout: setting(
+    duration(-HOUR, HOUR)
+      .prefault("5s")
+      .transform((ms) => (ms <= 0 ? 5_000 : ms)),
+    "time in which the bus between nodes must take a message",
+    hubServerKey("bus_timeout"),
+  ),
+  serverAllowedOrigins: setting(
+    list().default(["*"]),
+    "origins of web pages that may connect to the frames hub, comma-separated",
+    hubServerKey("allowed_origins"),
+  ),
+  hubServerPing: setting(
+    flag().default(true),
+    "ping silent clients of the frames hub; without it only their own frames count as life",
+    hubKey("hub.server_ping"),
+  ),
+  hubErrorReplies: setting(
+    flag().default(true),
+    "answer unreadable and unknown messages to the frames hub with an error",
+    hubKey("hub.error_replies"),
+  ),
+  hubOnFull: setting(
+    z.enum(["error", "disconnect"]).default("error"),
+    "what happens to a client of the frames hub whose queue is full",
+    hubKey("hub.on_full"),
+  ),
+  hubPresence: setting(
+    flag().default(false),
+    "tell the other nodes which clients are here, so that a message to nobody is an error",
+    hubKey("hub.presence"),
+  ),
+  hubAutoCreateRooms: setting(
+    flag().default(false),
+    "make a room of the frames hub when somebody joins it",
+    hubKey("hub.auto_create_rooms"),
+  ),
+  hubMaxClients: setting(
+    whole(1, 1_000_000).default(10_000),
+    "clients of the frames hub on this node at one time",
+    hubKey("hub.max_clients"),
+  ),
+  hubHealthPath: setting(
+    urlPath().default("/ws/health"),
+    "path of the frames hub's health check",
+    hubKey("hub.health_path"),
+  ),
+  hubMetricsPath: setting(
+    urlPath().default("/ws/metrics"),
+    "path of the frames hub's figures for Prometheus",
+    hubKey("hub.metrics_path"),
+  ),
+  authEnabled: setting(
+    flag().default(false),
+    "ask clients of the frames hub for a token",
+    hubKey("auth.enabled"),
+  ),
+  authAllowAnonymous: setting(
+    flag().default(true),
+    "let clients of the frames hub in without a token also when tokens are asked for",
+    hubKey("auth.allow_anonymous"),
+  ),
+  authSecretKey: setting(text().optional(), "secret that signs the tokens of the frames hub (HS256)", {
+    ...hubKey("auth.secret_key"),
+    secret: true,
+  }),
+  authIssuer: setting(
+    text().default("gohub"),
+    "issuer of the tokens of the frames hub",
+    hubKey("auth.issuer"),
+  ),
+  authAnonymousPermissions: setting(
+    list().default([]),
+    "what clients without a token may do when tokens are asked for, comma-separated",
+    hubKey("auth.anonymous_permissions"),
+  ),
+  authCloseOnExpiry: setting(
+    flag().default(true),
+    "disconnect a client of the frames hub when its token expires",
+    hubKey("auth.close_on_expiry"),
+  ),
+  clusterEnabled: setting(
+    flag().default(false),
+    "carry broadcasts of all protocols to the other nodes over a bus",
+    hubKey("cluster.enabled"),
+  ),
+  clusterBusType: setting(
+    z.enum(["etcd", "memory"]).default("etcd"),
+    "the bus between nodes (memory: within this process)",
+    hubKey("cluster.bus_type"),
+  ),
+  clusterEtcdEndpoints: setting(
+    list().default(["http://etcd:2379"]).pipe(z.array(url()).min(1)),
+    "addresses of etcd, comma-separated",
+    hubKey("cluster.etcd.endpoints"),
+  ),
+  clusterEtcdDialTimeout: setting(
+    duration(10, HOUR).prefault("5s"),
+    "time in which an etcd endpoint must answer",
+    hubKey("cluster.etcd.dial_timeout"),
+  ),
+  clusterEtcdKeyPrefix: setting(
+    z
+      .string()
+      .regex(/^\/[\x21-\x7e]*[^/]$/, "it must begin with a slash and not end in one")
+      .default("/gohub"),
+    "prefix of this cluster's keys in etcd",
+    hubKey("cluster.etcd.key_prefix"),
+  ),
+  clusterEtcdLeaseTtl: setting(
+    duration(5_000, 10 * MINUTE).prefault("30s"),
+    "life of a message in etcd",
+    hubKey("cluster.etcd.lease_ttl"),
+  ),
+  clusterEtcdUsername: setting(text().optional(), "user name at etcd", hubKey("cluster.etcd.username")),
+  clusterEtcdPassword: setting(text().optional(), "password at etcd", {
+    ...hubKey("cluster.etcd.password"),
+    secret: true,
+  }),
+  clusterEtcdTlsCa: setting(
+    text().optional(),
+    "PEM file of the authority that signed etcd's certificate",
+    hubKey("cluster.etcd.tls.ca"),
+  ),
+  clusterEtcdTlsCert: setting(
+    text().optional(),
+    "PEM file of this node's certificate for etcd",
+    hubKey("cluster.etcd.tls.cert"),
+  ),
+  clusterEtcdTlsKey: setting(
+    text().optional(),
+    "PEM file of the key to that certificate",
+    hubKey("cluster.etcd.tls.key"),
   ),
 } satisfies Record<string, Setting>;
 

@@ -1,0 +1,64 @@
+// The way between nodes, whatever carries it (frames contract, section 9). Every engine keeps the same promises: what one node
+// publishes arrives at every subscriber of every node, the publisher's own included, in the publisher's order, at least once.
+
+export interface BusMessage {
+  readonly topic: string;
+  readonly bytes: Uint8Array;
+  /** The backend's number of this write: equal for a repeated delivery, different for every other write. */
+  readonly revision: string;
+}
+
+/** Called inside the engine's loop; must not block. What it throws is logged and stops nobody else. */
+export type BusListener = (message: BusMessage) => void;
+
+export interface SubscribeOptions {
+  /** Ends the subscription. */
+  readonly signal?: AbortSignal;
+  /** Called once when it ends, for whatever reason. */
+  readonly onEnd?: () => void;
+}
+
+export interface Subscription {
+  end(): void;
+}
+
+export interface MessageBus {
+  /** Label of metrics and logs. */
+  readonly engine: string;
+  /** Resolves when this node hears the others for the first time. Never rejects. */
+  readonly ready: Promise<void>;
+  /** False while the backend is away. */
+  readonly connected: boolean;
+  readonly presence: PresenceBoard;
+  /**
+   * Resolves when the backend accepted the write. Publishes of one node keep the order of their calls.
+   * @throws TopicEmptyError, BusClosedError, PublishFailedError, or the signal's reason.
+   */
+  publish(topic: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void>;
+  /**
+   * From now on; nothing older is heard. The topic may be `room/*` or `topic/*`, every topic under that prefix.
+   * @throws TopicEmptyError, BusClosedError.
+   */
+  subscribe(topic: string, listener: BusListener, options?: SubscribeOptions): Subscription;
+  /** Ends every subscription of this node to exactly this topic. @throws TopicEmptyError. */
+  unsubscribe(topic: string): void;
+  /** Idempotent; ends all subscriptions. Publishes that wait are finished first, within a second. */
+  close(): Promise<void>;
+}
+
+/** Which node holds which client. An entry vanishes by itself when its node dies (30 s). */
+export interface PresenceBoard {
+  set(client: string, node: string): Promise<void>;
+  /** Removes the entry if it is still this node's. */
+  clear(client: string, node: string): Promise<void>;
+  find(client: string): Promise<string | undefined>;
+}
+
+/** What engines count; label `bus` is the engine (frames contract, section 16). */
+export interface BusCounters {
+  publishError(): void;
+  /** Messages were lost: the backend no longer had the history to resume from. */
+  gap(): void;
+  duplicate(): void;
+  reconnect(): void;
+}

@@ -1,0 +1,36 @@
+// Chooses the engine from the configuration. An engine's code is loaded only when it is used.
+import { readFileSync } from "node:fs";
+import type { Logger } from "pino";
+import type { Config } from "../config/settings.ts";
+import type { BusCounters, MessageBus } from "./message-bus.ts";
+
+/** @throws the system's error when a certificate file cannot be read. */
+export async function openBus(config: Config, counters: BusCounters, log: Logger): Promise<MessageBus> {
+  if (config.clusterBusType === "memory") {
+    const { MemoryExchange } = await import("./memory.ts");
+    return new MemoryExchange().join(log);
+  }
+  const { EtcdBus } = await import("./etcd.ts");
+  return new EtcdBus(
+    {
+      endpoints: config.clusterEtcdEndpoints,
+      dialTimeoutMs: config.clusterEtcdDialTimeout,
+      keyPrefix: config.clusterEtcdKeyPrefix,
+      leaseSeconds: Math.ceil(config.clusterEtcdLeaseTtl / 1_000),
+      username: config.clusterEtcdUsername,
+      password: config.clusterEtcdPassword,
+      tls: tlsOf(config),
+    },
+    counters,
+    log,
+  );
+}
+
+function tlsOf({ clusterEtcdTlsCa: ca, clusterEtcdTlsCert: cert, clusterEtcdTlsKey: key }: Config) {
+  if (ca === undefined && cert === undefined && key === undefined) return undefined;
+  return {
+    ...(ca === undefined ? {} : { ca: readFileSync(ca, "utf8") }),
+    ...(cert === undefined ? {} : { cert: readFileSync(cert, "utf8") }),
+    ...(key === undefined ? {} : { key: readFileSync(key, "utf8") }),
+  };
+}
