@@ -9,6 +9,7 @@ import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
 import { openDatabase } from "./storage/database.ts";
 import { lockFolder } from "./storage/lock.ts";
+import { topicsOn } from "./topics/switch.ts";
 
 export interface RunningServer {
   readonly port: number;
@@ -42,6 +43,15 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const protocols = [
       happyProtocol({ config, masterSecret: secret.value, database, log: log.child({ area: "happy" }) }),
     ];
+    if (topicsOn(config)) {
+      // Loaded only here: switched off, a room costs nothing.
+      const { openTopicsDatabase, topicsProtocol } = await import("./topics/index.ts");
+      const topicsLog = log.child({ area: "topics" });
+      const topicsDatabase = openTopicsDatabase(config.dataDir, topicsLog);
+      undo.unshift(() => topicsDatabase.close());
+      const parts = { config, masterSecret: secret.value, database: topicsDatabase, log: topicsLog };
+      protocols.push((await topicsProtocol(parts)).protocol);
+    }
     const door: FrontDoor = openFrontDoor({
       host: config.host,
       port: config.port,

@@ -7,6 +7,15 @@ import { BodyTooLarge, readBody } from "./body.ts";
 import type { Peer } from "./peer.ts";
 import type { SocketEndpoint, SocketLimits, Upgrader } from "./socket-endpoint.ts";
 
+export type EngineCors = NonNullable<Engine["opts"]["cors"]>;
+
+const EVERY_PAGE: EngineCors = {
+  origin: "*",
+  methods: ["GET", "POST", "OPTIONS"],
+  credentials: true,
+  allowedHeaders: ["*"],
+};
+
 export interface SocketIoOptions {
   /** Wire path, with the slash at its end. */
   readonly path: string;
@@ -15,6 +24,8 @@ export interface SocketIoOptions {
   readonly pingTimeoutMs: number;
   /** How long a transport may stay without a Socket.IO CONNECT. */
   readonly connectTimeoutMs: number;
+  /** Which web pages may connect; every one, with credentials, when absent. */
+  readonly cors?: EngineCors;
   readonly log: Logger;
 }
 
@@ -35,7 +46,7 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
     pingTimeout: options.pingTimeoutMs,
     upgradeTimeout: 10_000,
     maxHttpBufferSize: limits.maxMessageBytes,
-    cors: { origin: "*", methods: ["GET", "POST", "OPTIONS"], credentials: true, allowedHeaders: ["*"] },
+    cors: options.cors ?? EVERY_PAGE,
     editResponseHeaders: (headers) => headers.set("cache-control", "no-store"),
   });
   const io = new SocketIo({ connectTimeout: options.connectTimeoutMs, serveClient: false });

@@ -70,7 +70,24 @@ function checked(schema: unknown, at: string): JsonSchema {
     if (ANNOTATIONS.includes(keyword) && keyword !== "$schema") continue;
     result[keyword] = checkedValue(keyword, value, `${at}/${keyword}`);
   }
-  return result;
+  return withRequired(result, at);
+}
+
+/** zod asks only for properties that are also listed; so every required one becomes listed, with the schema it has anyway. */
+function withRequired(schema: Record<string, unknown>, at: string): Record<string, unknown> {
+  const { required, properties, additionalProperties: others = true, patternProperties: patterns } = schema;
+  if (patterns !== undefined && typeof others === "object") {
+    throw new Error(`its schema has a schema in "additionalProperties" beside "patternProperties" at ${at}`);
+  }
+  if (required === undefined) return schema;
+  if (!Array.isArray(required)) throw new Error(`its schema needs a list at ${at}/required`);
+  const listed: Record<string, unknown> = { ...(properties as Record<string, unknown> | undefined) };
+  const matched = Object.keys(patterns ?? {}).map((pattern) => new RegExp(pattern));
+  for (const name of required.map(String)) {
+    if (Object.hasOwn(listed, name)) continue;
+    listed[name] = matched.some((pattern) => pattern.test(name)) ? true : others;
+  }
+  return { ...schema, properties: listed };
 }
 
 function keywordsOf(schema: JsonSchema & object, at: string): readonly string[] {

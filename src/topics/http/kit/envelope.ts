@@ -1,0 +1,34 @@
+// The one shape of every answer: {code, message, data} (topics contract, section 2). Unexpected errors are logged, never told.
+import type { Logger } from "pino";
+import { StorageError } from "../../../storage/errors.ts";
+import { Problem, statusOf } from "../../problem.ts";
+
+const HEADERS = { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" };
+
+export function success(data: unknown): Response {
+  return new Response(JSON.stringify({ code: 0, message: "success", data }), { headers: HEADERS });
+}
+
+export function failure({ code, message }: Problem): Response {
+  return new Response(JSON.stringify({ code, message, data: null }), {
+    status: statusOf[code],
+    headers: HEADERS,
+  });
+}
+
+/** What the client is told about any error; what it is not told is logged here, once. */
+export function problemOf(error: unknown, log: Logger, doing: string): Problem {
+  if (error instanceof Problem) return error;
+  if (isDatabaseError(error)) {
+    log.error({ err: error, doing }, "the topics database refused an operation");
+    return new Problem(5002, "database error");
+  }
+  log.error({ err: error, doing }, "a topics operation ended in an unexpected error");
+  return new Problem(5001, "internal error");
+}
+
+/** SQLite's own errors arrive as they are, wrapped by the query builder, or named by the writer. */
+function isDatabaseError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error instanceof StorageError || error.name === "SQLiteError" || isDatabaseError(error.cause);
+}

@@ -1,0 +1,125 @@
+// Durable topics as one value: a REST API under /api/v1, and at /socket.io/ a feed of every change that survives disconnects.
+// This module is loaded only when the room is on.
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { Config } from "../config/settings.ts";
+import type { Protocol } from "../server/protocol.ts";
+import { type Database, openDatabase } from "../storage/database.ts";
+import { documentTopic } from "./declared.ts";
+import { topicEndpoints } from "./http/index.ts";
+import { topicsApp } from "./http/kit/app.ts";
+import { hashPassword } from "./passwords.ts";
+import { SOCKET_PATH, type TopicSockets, topicSockets } from "./realtime/sockets.ts";
+import type { TopicsRoom } from "./room.ts";
+import { EventLog } from "./store/events.ts";
+import { migrations } from "./store/migrations.ts";
+import { prepareStore } from "./store/opening.ts";
+import { pruneEvents } from "./store/retention.ts";
+import { addUser, hasUsers } from "./store/users.ts";
+import { derivedSecret, LoginTokens } from "./tokens.ts";
+import { registry, type Topic } from "./topic.ts";
+import { websitesTopic } from "./websites.ts";
+
+export interface TopicsParts {
+  readonly config: Config;
+  readonly masterSecret: string;
+  readonly database: Database;
+  readonly log: Logger;
+  /** Further topics that are not documents; whoever publishes them uses the room's event log. */
+  readonly topics?: readonly Topic[];
+}
+
+export interface Topics {
+  readonly protocol: Protocol;
+  readonly room: TopicsRoom;
+  /** Undefined while realtime is off. */
+  readonly sockets: TopicSockets | undefined;
+}
+
+/** The room's own database in the data folder, for the owner's eyes only. @throws StorageError */
+export function openTopicsDatabase(dataDir: string, log: Logger): Database {
+  const path = join(dataDir, "topics.db");
+  const database = openDatabase({ path, migrations, log });
+  chmodSync(path, 0o600);
+  return database;
+}
+
+/** @throws Error for topics that are not usable, with a sentence for the person. */
+export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
+  const { config, database, log } = parts;
+  const documents = config.topics.map(documentTopic);
+  const topics = registry([websitesTopic, ...documents.map(({ topic }) => topic), ...(parts.topics ?? [])]);
+  await prepareStore(database, topics.values(), log);
+  await firstUser(config, database, log);
+  let sockets: TopicSockets | undefined;
+  const room: TopicsRoom = {
+    config,
+    database,
+    tokens: new LoginTokens({
+      secret: config.jwtSecret ?? derivedSecret(parts.masterSecret),
+      issuer: config.jwtIssuer,
+      lifetimeMinutes: config.jwtExpireMinutes,
+    }),
+    topics,
+    documents,
+    events: new EventLog(
+      database,
+      (topic, events) => sockets?.announce(topic, events),
+      config.realtimeEnabled || config.realtimeLogEvents,
+    ),
+    log,
+  };
+  if (config.realtimeEnabled) sockets = topicSockets(room);
+  const retention = retentionJob(room);
+  const protocol: Protocol = {
+    name: "topics",
+    // The socket path too, so that nobody else answers there while realtime is off.
+    prefixes: ["/api/v1", SOCKET_PATH.slice(0, -1)],
+    fetch: topicsApp(room, topicEndpoints(documents)),
+    sockets: sockets === undefined ? [] : [sockets.endpoint],
+    start: () => retention.start(),
+    stop: async () => {
+      sockets?.stop();
+      await retention.stop();
+    },
+  };
+  return { protocol, room, sockets };
+}
+
+/** The first user comes from the configuration, once; without one the log says how to make one (topics contract, 3.2). */
+async function firstUser(config: Config, database: Database, log: Logger): Promise<void> {
+  if (hasUsers(database.reads)) return;
+  const { adminUsername: username, adminPassword: password } = config;
+  if (username === undefined || password === undefined) {
+    log.warn("nobody can log in to the topics API yet. Add a user: roost topics user add NAME");
+    return;
+  }
+  await addUser(database, { username, passwordHash: await hashPassword(password), role: "admin" });
+  log.info({ username }, "the first user of the topics API was made");
+}
+
+function retentionJob({ config, database, topics, log }: TopicsRoom) {
+  let timer: Timer | undefined;
+  let running: Promise<void> = Promise.resolve();
+  const rule = { days: config.realtimeRetentionDays, maxRows: config.realtimeRetentionMaxRows };
+  const run = () => {
+    running = pruneEvents(database, rule, topics.values()).then(
+      (deleted) => {
+        if (deleted > 0) log.info({ deleted }, "old events of topics were deleted");
+      },
+      (error: unknown) => log.error({ err: error }, "old events of topics could not be deleted"),
+    );
+  };
+  return {
+    start: () => {
+      run();
+      timer = setInterval(run, config.realtimeRetentionIntervalMs);
+      timer.unref();
+    },
+    stop: () => {
+      clearInterval(timer);
+      return running;
+    },
+  };
+}

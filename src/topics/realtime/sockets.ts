@@ -1,0 +1,85 @@
+// The Socket.IO side of topics: the default path and namespace, one feed a topic (topics contract, sections 6 and 7).
+
+import type { Server } from "socket.io";
+import type { SocketEndpoint } from "../../server/socket-endpoint.ts";
+import { socketIo } from "../../server/socket-io.ts";
+import { problemOf } from "../http/kit/envelope.ts";
+import type { TopicsRoom } from "../room.ts";
+import { eventsAfter, type TopicEvent, topicState } from "../store/events.ts";
+import { readAnswer } from "../store/replay.ts";
+import type { Claims } from "../tokens.ts";
+import type { Topic } from "../topic.ts";
+import { type Subscription, welcome } from "./connection.ts";
+import { Feed } from "./feed.ts";
+import { connecting, refusedRequest } from "./handshake.ts";
+
+export const SOCKET_PATH = "/socket.io/";
+/** A refused client has so long to fetch the reason. */
+const REFUSED_CLOSE_MS = 500;
+
+export interface TopicSockets {
+  readonly io: Server;
+  readonly endpoint: SocketEndpoint;
+  announce(topic: Topic, events: readonly TopicEvent[]): void;
+  /** Events that could not be announced at the first attempt. */
+  failures(): number;
+  stop(): void;
+}
+
+export function topicSockets(room: TopicsRoom): TopicSockets {
+  const { config, database, log } = room;
+  const origins = config.realtimeAllowedOrigins;
+  const { io, endpoint } = socketIo({
+    path: SOCKET_PATH,
+    limits: { maxMessageBytes: 1_000_000, maxQueuedBytes: config.maxQueuedBytes },
+    pingIntervalMs: 25_000,
+    pingTimeoutMs: 20_000,
+    connectTimeoutMs: config.realtimeConnectTimeoutMs,
+    cors: { origin: origins.includes("*") ? "*" : [...origins], methods: ["GET", "POST", "OPTIONS"] },
+    log,
+  });
+  const subscriptions = [...room.topics.values()].map((topic): Subscription => {
+    const feed = new Feed({
+      topic,
+      broadcast: (event, body, except) =>
+        io
+          .to(topic.room)
+          .except([...except])
+          .emit(event, body),
+      read: (last) => readAnswer(database.reads, topic, last),
+      after: (id, limit) => eventsAfter(database.reads, topic.name, id, limit),
+      from: topicState(database.reads, topic.name).lastEventId,
+      retryMs: config.realtimePollMs,
+      log,
+    });
+    return { topic, feed };
+  });
+  const feeds = new Map(subscriptions.map(({ topic, feed }) => [topic.name, feed]));
+  io.use((socket, next) => {
+    connecting(room, socket.handshake).then(
+      (claims) => {
+        socket.data = claims;
+        next();
+      },
+      (error: unknown) => {
+        const { code, message } = problemOf(error, log, "socket connect");
+        next(Object.assign(new Error("unauthorized"), { data: { code, message } }));
+        setTimeout(() => socket.conn.close(), REFUSED_CLOSE_MS).unref();
+      },
+    );
+  });
+  io.on("connection", (socket) => welcome(room, subscriptions, socket, socket.data as Claims));
+  return {
+    io,
+    endpoint: {
+      ...endpoint,
+      handle: async (request, upgrader) =>
+        (await refusedRequest(room, request)) ?? endpoint.handle(request, upgrader),
+    },
+    announce: (topic, events) => feeds.get(topic.name)?.announce(events),
+    failures: () => subscriptions.reduce((sum, { feed }) => sum + feed.failures, 0),
+    stop: () => {
+      for (const { feed } of subscriptions) feed.stop();
+    },
+  };
+}

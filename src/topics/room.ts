@@ -1,0 +1,20 @@
+// What every endpoint and socket event of the topics protocol may use. Built once by index.ts.
+import type { Logger } from "pino";
+import type { Config } from "../config/settings.ts";
+import type { Database } from "../storage/database.ts";
+import type { DocumentTopic } from "./declared.ts";
+import type { EventLog } from "./store/events.ts";
+import type { LoginTokens } from "./tokens.ts";
+import type { Topic } from "./topic.ts";
+
+export interface TopicsRoom {
+  readonly config: Config;
+  readonly database: Database;
+  readonly tokens: LoginTokens;
+  /** Every topic by name. */
+  readonly topics: ReadonlyMap<string, Topic>;
+  /** Those that the operator declared. */
+  readonly documents: readonly DocumentTopic[];
+  readonly events: EventLog;
+  readonly log: Logger;
+}
