@@ -1,4 +1,5 @@
 // `message`: a client adds one encrypted message to a session. Never acknowledged; not echoed to its sender (realtime contract 6.2).
+// So a message that the disk refuses ends its connection: the only way to tell the client, and no later `ping` is answered for it.
 import { z } from "zod";
 import { interestedInSession } from "../../audience.ts";
 import { appendMessages } from "../../store/messages.ts";
@@ -14,10 +15,20 @@ export const message: SocketEvent = {
     if (!parsed.success) return;
     const { sid, message: content, localId } = parsed.data;
     const batch = [{ content, localId: typeof localId === "string" ? localId : null }];
-    await appendMessages(room.database, account, sid, batch, ({ created }) => {
-      for (const { row, updateSeq } of created) {
-        room.publisher.update(interestedInSession(account, sid), updateSeq, newMessage(sid, row), socket.id);
-      }
-    });
+    try {
+      await appendMessages(room.database, account, sid, batch, ({ created }) => {
+        for (const { row, updateSeq } of created) {
+          room.publisher.update(
+            interestedInSession(account, sid),
+            updateSeq,
+            newMessage(sid, row),
+            socket.id,
+          );
+        }
+      });
+    } catch (error) {
+      socket.conn.close();
+      throw error;
+    }
   },
 };

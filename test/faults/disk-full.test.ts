@@ -1,0 +1,166 @@
+// The disk is full. Reads go on, writes are refused in words a person understands, nothing is half-stored, sockets stay, and once
+// there is space again everything works without a restart. Needs a small file system of its own, so the right to mount one.
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
+import { inspect, inspectCopy } from "./database-file.ts";
+import { refusedProcess, type ServerProcess, startProcess } from "./server-process.ts";
+
+const DISK_BYTES = 24 * 1024 * 1024;
+const MESSAGE = "x".repeat(64 * 1024);
+
+const disk = mkdtempSync(join(tmpdir(), "roost-disk-"));
+const mounted =
+  process.platform === "linux" &&
+  Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${DISK_BYTES}`, "none", disk]).exitCode === 0;
+if (!mounted) console.error("disk-full: SKIPPED, this user may not mount a small file system");
+
+const filler = join(disk, "filler");
+
+/** Takes every byte that is left. */
+function fill(): void {
+  const file = openSync(filler, "a");
+  try {
+    for (const bytes of [1024 * 1024, 4096, 1])
+      while (written(file, bytes)) {
+        // Until this size does not fit any more.
+      }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function written(file: number, bytes: number): boolean {
+  try {
+    return writeSync(file, new Uint8Array(bytes)) === bytes;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOSPC") return false;
+    throw error;
+  }
+}
+
+describe.skipIf(!mounted)("on a full disk", () => {
+  let server: ServerProcess;
+  let account: Account;
+  let phone: Listener;
+  let sid: string;
+
+  beforeAll(async () => {
+    server = await startProcess({ dataDir: join(disk, "data"), env: { ROOST_LOG_LEVEL: "warn" } });
+    account = await newAccount(server.url);
+    const opened = await account.call("POST", "/v1/sessions", { tag: "t", metadata: "m" });
+    sid = opened.body.session.id;
+    phone = await account.connect();
+  }, 30_000);
+
+  afterAll(async () => {
+    phone?.close();
+    await server?.end("SIGKILL");
+    Bun.spawnSync(["umount", disk]);
+    rmSync(disk, { recursive: true, force: true });
+  });
+
+  const post = (count: number, name: string) =>
+    account.call("POST", `/v3/sessions/${sid}/messages`, {
+      messages: Array.from({ length: count }, (_, index) => ({
+        content: MESSAGE,
+        localId: `${name}-${index}`,
+      })),
+    });
+  const stored = async () => {
+    const page = await account.call("GET", `/v3/sessions/${sid}/messages?limit=500`);
+    expect(page.status).toBe(200);
+    return page.body.messages.map(({ localId }: { localId: string }) => localId) as string[];
+  };
+  const announced = async () => {
+    await phone.settled();
+    return phone.updates.flatMap(({ body }) => (body.t === "new-message" ? [body.message.localId] : []));
+  };
+
+  for (const round of [1, 2]) {
+    test(`round ${round}: writes are refused whole, reads and sockets go on, and space brings everything back`, async () => {
+      expect((await post(3, `before-${round}`)).status).toBe(200);
+      const before = await stored();
+      fill();
+
+      // More than a page of the write-ahead log that is there already can still hold.
+      const refused = [];
+      for (let batch = 0; batch < 3; batch++) refused.push(await post(60, `refused-${round}-${batch}`));
+      for (const { status, body } of refused) {
+        expect(status).toBe(503);
+        expect(body).toEqual({
+          error: "Service Unavailable",
+          message: expect.stringMatching(/^The disk (is full|refused to write): nothing was stored\./),
+          statusCode: 503,
+        });
+      }
+
+      expect(await stored()).toEqual(before);
+      expect(await announced()).toEqual(before);
+      for (const path of ["/v1/sessions", "/v2/sessions", "/v1/machines", "/health"])
+        expect((await account.call("GET", path)).status).toBe(200);
+      const newcomer = await account.connect();
+      await newcomer.settled();
+      newcomer.close();
+      expect(inspectCopy(join(disk, "data")).integrity).toEqual(["ok"]);
+
+      rmSync(filler);
+      expect((await post(2, `refused-${round}-0`)).status).toBe(200);
+      const after = [...before, `refused-${round}-0-0`, `refused-${round}-0-1`];
+      expect(await stored()).toEqual(after);
+      expect(await announced()).toEqual(after);
+      expect(phone.socket.connected).toBe(true);
+    }, 60_000);
+  }
+
+  test("a message over a socket that could not be stored ends its connection, so that the client notices", async () => {
+    const sender = await account.connect({ clientType: "session-scoped", sessionId: sid });
+    const before = await stored();
+    fill();
+    const gone = new Promise<string>((resolve) => sender.socket.once("disconnect", resolve));
+    for (let count = 0; count < 60; count++)
+      sender.socket.emit("message", { sid, message: MESSAGE, localId: `socket-${count}` });
+    const answered = sender.socket
+      .timeout(5_000)
+      .emitWithAck("ping")
+      .then(
+        () => "answered",
+        () => "not answered",
+      );
+    expect(await gone).toBe("transport close");
+    expect(await answered).toBe("not answered");
+    rmSync(filler);
+    // Each is there whole or not at all, in order and without holes.
+    const kept = (await stored()).slice(before.length);
+    expect(kept).toEqual(kept.map((_, index) => `socket-${index}`));
+    expect(await announced()).toEqual([...before, ...kept]);
+    expect(phone.socket.connected).toBe(true);
+  }, 60_000);
+
+  test("it stops cleanly afterwards, with a sound database and no unexpected error in the log", async () => {
+    expect(await server.end("SIGTERM")).toBe(0);
+    const { integrity, sessions } = inspect(join(disk, "data", "happy.db"));
+    expect(integrity).toEqual(["ok"]);
+    expect(sessions.map(({ seq, highest, messages }) => [highest, messages, seq === messages])).toEqual([
+      [sessions[0]?.seq ?? 0, sessions[0]?.seq ?? 0, true],
+    ]);
+    expect(server.output.stderr).toBe("");
+    expect(server.logged(50).map(({ msg }) => msg)).not.toContain("a request ended in an unexpected error");
+  }, 30_000);
+
+  test("a start on a full disk is refused in one sentence, and works once there is space", async () => {
+    fill();
+    const dataDir = join(disk, "data");
+    const refused = await refusedProcess({ dataDir });
+    expect(refused).toEqual({
+      code: 1,
+      stdout: "",
+      stderr: `roost: The disk of the data folder ${dataDir} is full. Free some space, or choose another one with --data-dir.\n`,
+    });
+    rmSync(filler);
+    const again = await startProcess({ dataDir });
+    expect(await again.end("SIGTERM")).toBe(0);
+  }, 30_000);
+});
