@@ -132,6 +132,7 @@ function mutate(db: Db, account: number, mutations: readonly KvMutation[]): KvRe
     }));
   if (conflicts.length > 0) return { kind: "mismatch", conflicts };
   const fresh = wanted.flatMap(({ mutation, current }) => (current === undefined ? [mutation.key] : []));
+  // The unique index would refuse it too, but as an error of the server.
   if (new Set(fresh).size < fresh.length) return { kind: "invalid" };
   const values = wanted.map(({ mutation, current }) => bytesOf(mutation.value, current !== undefined));
   if (values.includes(undefined)) return { kind: "invalid" };
