@@ -85,9 +85,9 @@ describe.skipIf(!mounted)("on a full disk", () => {
       const before = await stored();
       fill();
 
-      // More than a page of the write-ahead log that is there already can still hold.
-      const refused = [];
-      for (let batch = 0; batch < 3; batch++) refused.push(await post(60, `refused-${round}-${batch}`));
+      // Small ones fail at the commit, and in one turn together; one above SQLite's page cache fails in the middle of its work.
+      const refused = await Promise.all([post(5, `refused-${round}-0`), post(5, `refused-${round}-1`)]);
+      for (const size of [20, 90]) refused.push(await post(size, `refused-${round}-${size}`));
       for (const { status, body } of refused) {
         expect(status).toBe(503);
         expect(body).toEqual({
