@@ -222,9 +222,9 @@ export const settings = {
     whole(100, 600_000).default(5_000),
     "milliseconds until events that could not be announced are tried again",
   ),
-  realtimeRetentionIntervalMs: setting(
-    whole(1_000, 2 ** 31 - 1).default(3_600_000),
-    "milliseconds between clean-ups of the event log of topics",
+  realtimeRetentionInterval: setting(
+    duration(1_000).prefault("1h"),
+    "time between clean-ups of the event log of topics",
   ),
   realtimeRetentionDays: setting(
     z.coerce.number().min(0).default(7),

@@ -114,7 +114,7 @@ function retentionJob({ config, database, topics, log }: TopicsRoom) {
   return {
     start: () => {
       run();
-      timer = setInterval(run, config.realtimeRetentionIntervalMs);
+      timer = setInterval(run, config.realtimeRetentionInterval);
       timer.unref();
     },
     stop: () => {
