@@ -10,6 +10,9 @@ import { $, type Build } from "bun";
 import packageJson from "./package.json" with { type: "json" };
 
 const DIST = join(import.meta.dir, "dist");
+const SOURCE = join(import.meta.dir, "src");
+/** Threads have an entry of their own in the executable. */
+const workers = [...new Bun.Glob("**/*-worker.ts").scanSync({ cwd: SOURCE, absolute: true })].sort();
 
 const TARGETS = {
   "linux-x64": "bun-linux-x64",
@@ -42,7 +45,7 @@ function ownTarget(): Target {
 
 /** What `roost --version` says. A build away from git, such as a container's, is told its commit. */
 async function facts(): Promise<Record<string, string>> {
-  const described = await $`git describe --always --dirty --exclude=*`
+  const described = await $`git describe --always --dirty --exclude="*"`
     .cwd(import.meta.dir)
     .nothrow()
     .quiet();
@@ -60,9 +63,9 @@ async function compile(target: Target, name: string, define: Record<string, stri
   const work = mkdtempSync(join(DIST, ".build-"));
   try {
     const result = await Bun.build({
-      entrypoints: ["src/main.ts", "src/storage/checkpoint-worker.ts"].map((file) =>
-        join(import.meta.dir, file),
-      ),
+      entrypoints: [join(SOURCE, "main.ts"), ...workers],
+      // Flat, so that `new URL("./x-worker.ts", import.meta.url)` names the same file here as in the sources.
+      naming: { entry: "[name].[ext]" },
       compile: {
         outfile: join(work, name),
         // Our own platform needs nothing fetched: the running Bun is the runtime.

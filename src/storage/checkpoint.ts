@@ -45,7 +45,7 @@ export class Checkpointer {
     if (this.#busy !== undefined || this.#stopped || this.#size() < WORKER_BYTES) return;
     this.#busy = this.#moveBulk()
       .then((answer) => this.#finish(answer))
-      .catch((error: unknown) => this.log.warn({ err: error }, "checkpoint failed; it will be tried again"))
+      .catch((error: unknown) => this.#failed(error))
       .finally(() => {
         this.#busy = undefined;
       });
@@ -65,8 +65,22 @@ export class Checkpointer {
 
   #finish(answer: CheckpointAnswer): void {
     if ("error" in answer) throw new Error(answer.error);
-    const complete = answer.moved === answer.total;
-    if (complete && this.#size() < FINISH_BYTES) return;
+    this.#moveRest();
+  }
+
+  /** A worker that has failed never answers again: the next look starts another, and the log stays bounded meanwhile. */
+  #failed(error: unknown): void {
+    this.log.warn({ err: error }, "checkpoint failed; it will be tried again");
+    this.#worker?.terminate();
+    this.#worker = undefined;
+    try {
+      this.#moveRest();
+    } catch (again) {
+      this.log.warn({ err: again }, "checkpoint failed on the main thread too");
+    }
+  }
+
+  #moveRest(): void {
     if (this.#size() >= FINISH_BYTES && !this.sqlite.inTransaction)
       this.sqlite.run("PRAGMA wal_checkpoint(PASSIVE)");
   }

@@ -1,0 +1,125 @@
+// The compiled file alone on a machine: nothing beside it, nothing in the environment. Skipped, visibly, when it was not built.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { executable, Folder } from "./support/executable.ts";
+import { newAccount } from "./support/happy-client.ts";
+
+const file = executable() ?? "";
+const built = test.skipIf(file === "");
+
+let folder: Folder;
+beforeEach(() => {
+  folder = new Folder();
+});
+afterEach(() => folder.remove());
+
+/** The server on a free port. @returns its URL and how to end it. */
+async function serving(env: Record<string, string> = {}) {
+  const launched = folder.start([file, "--port", "0", "--host", "127.0.0.1"], env);
+  const url = await launched.printed(/(http:\/\/127\.0\.0\.1:\d+)/);
+  return { url, ...launched };
+}
+
+built(
+  "is at most 125 MB and packs to 50 MB or less",
+  async () => {
+    expect(statSync(file).size).toBeLessThanOrEqual(125_000_000);
+    const packed = await Bun.zstdCompress(await Bun.file(file).bytes(), { level: 9 });
+    expect(packed.byteLength).toBeLessThanOrEqual(50_000_000);
+  },
+  60_000,
+);
+
+built("says version, commit, Bun version and build date", async () => {
+  const { code, stdout } = await folder.run([file, "--version"]);
+  expect(stdout).toMatch(
+    /^roost \d+\.\d+\.\d+ \(commit [0-9a-f]{7,}(-dirty)?, Bun \d+\.\d+\.\d+, built 20\d\d-\d\d-\d\dT[\d:.]+Z\)\n$/,
+  );
+  expect(code).toBe(0);
+  expect(readdirSync(folder.path)).toEqual([]);
+});
+
+built("makes and migrates its database", async () => {
+  const first = await folder.run([file, "migrate"]);
+  expect(first).toMatchObject({ code: 0, stderr: "" });
+  expect(first.stdout).toContain("from version 0 to");
+  const second = await folder.run([file, "migrate"]);
+  expect(second.code).toBe(0);
+  expect(second.stdout).toContain("which is current");
+});
+
+built(
+  "serves, keeps what it was told across a restart, and stops within five seconds",
+  async () => {
+    const first = await serving();
+    const account = await newAccount(first.url);
+    const listener = await account.connect();
+    const opened = await account.call("POST", "/v1/sessions", { tag: "t", metadata: "bWV0YQ==" });
+    await listener.untilUpdate("new-session");
+    listener.close();
+    const begun = performance.now();
+    expect(await first.end()).toMatchObject({ code: 0, stderr: "" });
+    expect(performance.now() - begun).toBeLessThan(5_000);
+    const second = await serving();
+    const listed = await fetch(`${second.url}/v1/sessions`, {
+      headers: { authorization: `Bearer ${account.token}` },
+    });
+    expect(await listed.json()).toMatchObject({ sessions: [{ id: opened.body.session.id }] });
+    expect(await second.end()).toMatchObject({ code: 0 });
+  },
+  30_000,
+);
+
+built(
+  "moves the write-ahead log into the database while it runs: its worker thread is embedded",
+  async () => {
+    const server = await serving();
+    const account = await newAccount(server.url);
+    const { body } = await account.call("POST", "/v1/sessions", { tag: "t", metadata: "bWV0YQ==" });
+    const database = join(folder.path, "data", "happy.db");
+    const before = statSync(database).size;
+    const content = "x".repeat(64 * 1024);
+    for (let index = 0; index < 100; index++) {
+      const localId = `${index}`;
+      const answer = await account.call("POST", `/v3/sessions/${body.session.id}/messages`, {
+        messages: [{ content, localId }],
+      });
+      expect(answer.status).toBe(200);
+    }
+    // Only the worker writes the database file before the log has grown to 32 MiB, so growth is its doing.
+    for (const bound = Date.now() + 10_000; statSync(database).size < before + 4 * 1024 * 1024; ) {
+      if (Date.now() > bound) throw new Error("the database file did not grow");
+      await Bun.sleep(20);
+    }
+    const { stdout, code } = await server.end();
+    expect(stdout).not.toContain("checkpoint failed");
+    expect(code).toBe(0);
+  },
+  30_000,
+);
+
+built("takes no setting from files that happen to lie where it was started", async () => {
+  await Bun.write(join(folder.path, ".env"), "ROOST_PORT=not-a-port\nPORT=not-a-port\n");
+  await Bun.write(join(folder.path, "bunfig.toml"), 'preload = ["./gone.ts"]\n');
+  await Bun.write(join(folder.path, "package.json"), "{ not json");
+  const server = await serving();
+  expect((await fetch(`${server.url}/health`)).status).toBe(200);
+});
+
+built("answers bad usage with one sentence and 2, and a failure with one sentence and 1", async () => {
+  const usage = await folder.run([file, "serve", "--prot", "80"]);
+  expect(usage).toEqual({
+    code: 2,
+    stdout: "",
+    stderr: "roost: Unknown setting --prot. Did you mean --port?\n",
+  });
+  const server = await serving();
+  const { port } = new URL(server.url);
+  const taken = await folder.run([file, "--port", port, "--host", "127.0.0.1", "--data-dir", "other"]);
+  expect(taken).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: `roost: Port ${port} is already in use. Stop the other program, or choose another port with --port.\n`,
+  });
+});
