@@ -3,6 +3,7 @@ import { nearest, UsageError } from "../config/env.ts";
 import { help } from "./help.ts";
 import { migrate } from "./migrate.ts";
 import { serve } from "./serve.ts";
+import { topics } from "./topics.ts";
 import { version } from "./version.ts";
 
 export interface Command {
@@ -11,7 +12,7 @@ export interface Command {
   run(argv: readonly string[]): Promise<number>;
 }
 
-export const commands: Readonly<Record<string, Command>> = { serve, migrate, version, help };
+export const commands: Readonly<Record<string, Command>> = { serve, migrate, topics, version, help };
 
 export async function run(argv: readonly string[]): Promise<number> {
   try {

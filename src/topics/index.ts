@@ -1,25 +1,23 @@
 // Durable topics as one value: a REST API under /api/v1, and at /socket.io/ a feed of every change that survives disconnects.
 // This module is loaded only when the room is on.
-import { chmodSync } from "node:fs";
-import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
 import type { Protocol } from "../server/protocol.ts";
-import { type Database, openDatabase } from "../storage/database.ts";
-import { documentTopic } from "./declared.ts";
+import type { Database } from "../storage/database.ts";
+import { configuredTopics, retentionOf } from "./configured.ts";
 import { topicEndpoints } from "./http/index.ts";
 import { topicsApp } from "./http/kit/app.ts";
 import { hashPassword } from "./passwords.ts";
 import { SOCKET_PATH, type TopicSockets, topicSockets } from "./realtime/sockets.ts";
 import type { TopicsRoom } from "./room.ts";
 import { EventLog } from "./store/events.ts";
-import { migrations } from "./store/migrations.ts";
 import { prepareStore } from "./store/opening.ts";
 import { pruneEvents } from "./store/retention.ts";
 import { addUser, hasUsers } from "./store/users.ts";
 import { derivedSecret, LoginTokens } from "./tokens.ts";
-import { registry, type Topic } from "./topic.ts";
-import { websitesTopic } from "./websites.ts";
+import type { Topic } from "./topic.ts";
+
+export { openTopicsDatabase } from "./store/database.ts";
 
 export interface TopicsParts {
   readonly config: Config;
@@ -37,19 +35,10 @@ export interface Topics {
   readonly sockets: TopicSockets | undefined;
 }
 
-/** The room's own database in the data folder, for the owner's eyes only. @throws StorageError */
-export function openTopicsDatabase(dataDir: string, log: Logger): Database {
-  const path = join(dataDir, "topics.db");
-  const database = openDatabase({ path, migrations, log });
-  chmodSync(path, 0o600);
-  return database;
-}
-
 /** @throws Error for topics that are not usable, with a sentence for the person. */
 export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
   const { config, database, log } = parts;
-  const documents = config.topics.map(documentTopic);
-  const topics = registry([websitesTopic, ...documents.map(({ topic }) => topic), ...(parts.topics ?? [])]);
+  const { documents, topics } = configuredTopics(config, parts.topics);
   await prepareStore(database, topics.values(), log);
   await firstUser(config, database, log);
   let sockets: TopicSockets | undefined;
@@ -102,9 +91,8 @@ async function firstUser(config: Config, database: Database, log: Logger): Promi
 function retentionJob({ config, database, topics, log }: TopicsRoom) {
   let timer: Timer | undefined;
   let running: Promise<void> = Promise.resolve();
-  const rule = { days: config.realtimeRetentionDays, maxRows: config.realtimeRetentionMaxRows };
   const run = () => {
-    running = pruneEvents(database, rule, topics.values()).then(
+    running = pruneEvents(database, retentionOf(config), topics.values()).then(
       (deleted) => {
         if (deleted > 0) log.info({ deleted }, "old events of topics were deleted");
       },

@@ -1,0 +1,170 @@
+// `roost topics user ...` and `roost topics prune`: who may use the topics API, and its event log. They work beside a running
+// server, which sees every change at once.
+import { Database as Sqlite } from "bun:sqlite";
+import { existsSync, mkdirSync } from "node:fs";
+import { parseConfig } from "../config/config.ts";
+import { readEnvironment, readFlags, UsageError } from "../config/env.ts";
+import type { Config } from "../config/settings.ts";
+import { createLog } from "../observability/log.ts";
+import type { Database } from "../storage/database.ts";
+import { StorageError } from "../storage/errors.ts";
+import { lockFolder } from "../storage/lock.ts";
+import type { Command } from "./index.ts";
+import { readPassword } from "./password-input.ts";
+
+const USAGE = `Usage:
+  roost topics user add NAME [--role ROLE]   the password is asked for, or read from standard input
+  roost topics user passwd NAME
+  roost topics user disable NAME
+  roost topics user enable NAME
+  roost topics user list
+  roost topics prune                         deletes old events now, as the server does every hour
+Settings such as --data-dir may follow.
+`;
+
+export const topics: Command = {
+  about: "manage the users of the topics API: topics user add|passwd|disable|enable|list; topics prune",
+  run: async (argv) => {
+    const { words, role, flags } = split(argv);
+    const config = parseConfig(readFlags(flags), readEnvironment(process.env));
+    process.umask(0o077);
+    const [kind, action, name, ...more] = words;
+    if (kind === "prune" && action === undefined) return prune(config);
+    if (kind !== "user" || action === undefined || more.length > 0) throw new UsageError(USAGE.trimEnd());
+    if (action === "list" && name === undefined) return withDatabase(config, list);
+    if (name === undefined || !(action in changes)) throw new UsageError(USAGE.trimEnd());
+    if (role !== undefined && action !== "add")
+      throw new UsageError("--role goes with: topics user add NAME");
+    if (name.length > 64) throw new UsageError("A user's name has at most 64 characters.");
+    process.stdout.write(`${await changes[action as keyof typeof changes](config, name, role ?? "admin")}\n`);
+    return 0;
+  },
+};
+
+/** Each gives the sentence for the person, or throws it. */
+const changes = {
+  add: async (config: Config, name: string, role: string) => {
+    const passwordHash = await askedHash(name);
+    const { addUser } = await import("../topics/store/users.ts");
+    const added = await withDatabase(config, (database) =>
+      addUser(database, { username: name, passwordHash, role }),
+    );
+    if (!added) throw new Error(`There is already a user "${name}".`);
+    return `User "${name}" was added with the role "${role}".`;
+  },
+  passwd: async (config: Config, name: string) => {
+    await change(config, name, { passwordHash: await askedHash(name) });
+    return `The password of "${name}" was changed.`;
+  },
+  disable: async (config: Config, name: string) => {
+    await change(config, name, { status: "inactive" });
+    return `User "${name}" can no longer log in or connect. What was issued before still works until it expires.`;
+  },
+  enable: async (config: Config, name: string) => {
+    await change(config, name, { status: "active" });
+    return `User "${name}" can log in.`;
+  },
+};
+
+async function change(
+  config: Config,
+  name: string,
+  what: { passwordHash: string } | { status: "active" | "inactive" },
+): Promise<void> {
+  const { changeUser } = await import("../topics/store/users.ts");
+  const known = await withDatabase(config, (database) => changeUser(database, name, what));
+  if (!known) throw new Error(`There is no user "${name}".`);
+}
+
+async function askedHash(name: string): Promise<string> {
+  const password = await readPassword(`Password of "${name}": `);
+  const { hashPassword } = await import("../topics/passwords.ts");
+  return hashPassword(password);
+}
+
+async function list(database: Database): Promise<number> {
+  const { listUsers } = await import("../topics/store/users.ts");
+  const users = listUsers(database.reads);
+  const rows = [
+    ["ID", "NAME", "ROLE", "STATUS", "SINCE"],
+    ...users.map(({ id, username, role, status, createdAt }) => [
+      String(id),
+      username,
+      role,
+      status,
+      new Date(createdAt).toISOString(),
+    ]),
+  ];
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  for (const row of rows) {
+    process.stdout.write(
+      `${row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("  ")
+        .trimEnd()}\n`,
+    );
+  }
+  return 0;
+}
+
+async function prune(config: Config): Promise<number> {
+  const { pruneEvents } = await import("../topics/store/retention.ts");
+  const { configuredTopics, retentionOf } = await import("../topics/configured.ts");
+  const topics = configuredTopics(config).topics.values();
+  const deleted = await withDatabase(config, (database) =>
+    pruneEvents(database, retentionOf(config), topics),
+  );
+  process.stdout.write(`${deleted} old events were deleted.\n`);
+  return 0;
+}
+
+/** Words, the role, and what is left for the settings. */
+function split(argv: readonly string[]): { words: string[]; role: string | undefined; flags: string[] } {
+  const firstFlag = argv.findIndex((word) => word.startsWith("--"));
+  const words = argv.slice(0, firstFlag < 0 ? argv.length : firstFlag);
+  const flags = argv.slice(words.length);
+  const at = flags.findIndex((flag) => flag === "--role" || flag.startsWith("--role="));
+  if (at < 0) return { words, role: undefined, flags };
+  const inline = flags[at]?.startsWith("--role=") === true;
+  const role = inline ? flags[at]?.slice("--role=".length) : flags[at + 1];
+  if (!role || role.length > 32) throw new UsageError("--role needs a name of at most 32 characters.");
+  return { words, role, flags: flags.toSpliced(at, inline ? 1 : 2) };
+}
+
+async function withDatabase<T>(config: Config, work: (database: Database) => Promise<T>): Promise<T> {
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  const { openTopicsDatabase, topicsPath } = await import("../topics/store/database.ts");
+  const { migrations } = await import("../topics/store/migrations.ts");
+  const lock = lockUnlessServed(config, topicsPath(config.dataDir), migrations.length);
+  try {
+    const database = openTopicsDatabase(config.dataDir, createLog(config.logLevel));
+    try {
+      return await work(database);
+    } finally {
+      await database.close();
+    }
+  } finally {
+    lock?.release();
+  }
+}
+
+/** A running server keeps the folder's lock; then the database must not need a migration under its feet. */
+function lockUnlessServed(
+  { dataDir }: Config,
+  path: string,
+  version: number,
+): { release(): void } | undefined {
+  try {
+    return lockFolder(dataDir);
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code !== "in-use") throw error;
+    if (!existsSync(path)) return undefined;
+    const file = new Sqlite(path, { readonly: true });
+    const { user_version: found } = file.query<{ user_version: number }, []>("PRAGMA user_version").get() ?? {
+      user_version: 0,
+    };
+    file.close();
+    if (found >= version) return undefined;
+    throw new Error("The running server is older than this executable. Stop it first, then try again.");
+  }
+}
