@@ -2,8 +2,12 @@
 import { accessKeyEndpoints } from "./access-keys.ts";
 import { accountEndpoints } from "./account.ts";
 import { artifactEndpoints } from "./artifacts.ts";
+import { attachmentEndpoints } from "./attachments.ts";
 import { authEndpoints } from "./auth.ts";
+import { connectGithubEndpoints } from "./connect-github.ts";
+import { connectVendorEndpoints } from "./connect-vendors.ts";
 import { feedEndpoints } from "./feed.ts";
+import { files } from "./files.ts";
 import { friendEndpoints } from "./friends.ts";
 import type { Endpoint } from "./kit/endpoint.ts";
 import { kvEndpoints } from "./kv.ts";
@@ -34,5 +38,9 @@ export const happyEndpoints: readonly Endpoint[] = [
   ...feedEndpoints,
   ...versionEndpoints,
   ...voiceEndpoints,
+  ...connectGithubEndpoints,
+  ...connectVendorEndpoints,
   ...pushEndpoints,
+  ...attachmentEndpoints,
+  files,
 ];

@@ -164,7 +164,6 @@ describe("pages that only the web app knows", () => {
     "/v3/nope",
     "/v9/nope",
     "/socket.io/",
-    "/files/nope",
     "/metrics",
     "/health/nope",
     "/v1/updates",
@@ -173,6 +172,11 @@ describe("pages that only the web app knows", () => {
     const answer = await get(path, { headers: PAGE });
     expect([path, answer.status, answer.text]).toEqual([path, 404, NOT_FOUND]);
     expect(answer.headers.get("content-type")).toBe("application/json; charset=utf-8");
+  });
+
+  test("/files/ belongs to the public files", async () => {
+    const answer = await get("/files/public/nope.png", { headers: PAGE });
+    expect([answer.status, answer.text.includes("__HAPPY_CONFIG__")]).toEqual([404, false]);
   });
 
   test("other methods than GET find nothing, HEAD neither", async () => {
