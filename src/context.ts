@@ -8,6 +8,7 @@ import { migrations as happyMigrations, happyProtocol } from "./happy/index.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
 import { openDatabase } from "./storage/database.ts";
+import { LocalBlobs } from "./storage/local-blobs.ts";
 import { lockFolder } from "./storage/lock.ts";
 import { topicsOn } from "./topics/switch.ts";
 
@@ -40,8 +41,20 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         "the database was brought up to date; the old file is kept",
       );
     }
+    const blobs = new LocalBlobs({
+      folder: join(config.dataDir, "files"),
+      minFreeBytes: config.minFreeBytes,
+      log: log.child({ area: "storage" }),
+    });
+    undo.unshift(() => blobs.stop());
     const protocols = [
-      happyProtocol({ config, masterSecret: secret.value, database, log: log.child({ area: "happy" }) }),
+      happyProtocol({
+        config,
+        masterSecret: secret.value,
+        database,
+        blobs,
+        log: log.child({ area: "happy" }),
+      }),
     ];
     if (topicsOn(config)) {
       // Loaded only here: switched off, a room costs nothing.
@@ -60,6 +73,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       log: log.child({ area: "server" }),
     });
     undo.unshift(() => door.close(FINISH_MS));
+    blobs.start();
     for (const protocol of protocols) {
       protocol.start();
       // Runs after the door is closed, before the database is.

@@ -2,8 +2,10 @@
 import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
 import type { Protocol } from "../server/protocol.ts";
+import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import { ClientLogs } from "./client-logs.ts";
+import { uploadRequestWindow } from "./http/attachments.ts";
 import { clientLogEndpoints } from "./http/client-logs.ts";
 import { happyEndpoints } from "./http/index.ts";
 import { happyApp } from "./http/kit/app.ts";
@@ -25,10 +27,11 @@ export interface HappyParts {
   readonly config: Config;
   readonly masterSecret: string;
   readonly database: Database;
+  readonly blobs: BlobStore;
   readonly log: Logger;
 }
 
-export function happyProtocol({ config, masterSecret, database, log }: HappyParts): Protocol {
+export function happyProtocol({ config, masterSecret, database, blobs, log }: HappyParts): Protocol {
   const sockets = happySockets(config.maxQueuedBytes, log);
   const namespaces = new HappyNamespaces(sockets.io);
   const publisher = socketPublisher(() => namespaces.all());
@@ -42,12 +45,14 @@ export function happyProtocol({ config, masterSecret, database, log }: HappyPart
   const room: HappyRoom = {
     config,
     database,
+    blobs,
     keys,
     tokens: keys.bearer,
     publisher,
     presence,
     rpc: new RpcRelay(),
     pusher,
+    uploadRequests: uploadRequestWindow(),
     webApp,
     log,
   };

@@ -2,7 +2,9 @@
 import type { Logger } from "pino";
 import type { Tokens } from "../auth/tokens.ts";
 import type { Config } from "../config/settings.ts";
+import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
+import type { FixedWindow } from "./http/kit/fixed-window.ts";
 import type { WebApp } from "./http/web-app.ts";
 import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
@@ -13,6 +15,8 @@ import type { ServerKeys } from "./server-keys.ts";
 export interface HappyRoom {
   readonly config: Config;
   readonly database: Database;
+  /** Attachments, and public files such as avatars. */
+  readonly blobs: BlobStore;
   readonly keys: ServerKeys;
   /** Bearer tokens. */
   readonly tokens: Tokens;
@@ -21,6 +25,8 @@ export interface HappyRoom {
   readonly rpc: RpcRelay;
   /** Push notifications to phones. */
   readonly pusher: Pusher;
+  /** How often each account asks to upload. */
+  readonly uploadRequests: FixedWindow;
   /** The web app beside the API, when there is one to serve. */
   readonly webApp: WebApp | undefined;
   readonly log: Logger;

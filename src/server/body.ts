@@ -1,4 +1,4 @@
-// Reads a request body into memory, never past its limit.
+// Reads a request body, whole or piece by piece, never past its limit.
 
 export class BodyTooLarge extends Error {}
 /** The client went away, or promised more bytes than it sent. */
@@ -9,19 +9,40 @@ export async function readBody(request: Request, limitBytes: number): Promise<Ui
   const promised = Number(request.headers.get("content-length") ?? Number.NaN);
   if (promised > limitBytes) throw new BodyTooLarge();
   if (request.body === null) return new Uint8Array();
-  try {
-    // With an honest length within the limit, Bun's own buffering is the fastest way.
-    if (promised >= 0) return new Uint8Array(await request.arrayBuffer());
-    const chunks: Uint8Array[] = [];
-    let total = 0;
-    for await (const chunk of request.body) {
-      total += chunk.byteLength;
-      if (total > limitBytes) throw new BodyTooLarge();
-      chunks.push(chunk);
+  // With an honest length within the limit, Bun's own buffering is the fastest way.
+  if (promised >= 0) {
+    try {
+      return new Uint8Array(await request.arrayBuffer());
+    } catch (error) {
+      throw cutShort(error);
     }
-    return Uint8Array.from(Buffer.concat(chunks, total));
-  } catch (error) {
-    if (error instanceof BodyTooLarge) throw error;
-    throw new BodyCutShort("the request body ended early", { cause: error });
   }
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of streamBody(request, limitBytes)) chunks.push(chunk);
+  return Uint8Array.from(Buffer.concat(chunks));
+}
+
+/** The body as it arrives. @throws BodyTooLarge as soon as the limit is passed, BodyCutShort when the body ends early. */
+export async function* streamBody(request: Request, limitBytes: number): AsyncGenerator<Uint8Array> {
+  if (request.body === null) return;
+  let total = 0;
+  const reader = request.body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((error: unknown) => {
+        throw cutShort(error);
+      });
+      if (done) return;
+      total += value.byteLength;
+      if (total > limitBytes) throw new BodyTooLarge();
+      yield value;
+    }
+  } finally {
+    // Whoever stops early does not want the rest.
+    reader.cancel().catch(() => {});
+  }
+}
+
+function cutShort(cause: unknown): BodyCutShort {
+  return new BodyCutShort("the request body ended early", { cause });
 }

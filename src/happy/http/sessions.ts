@@ -12,6 +12,7 @@ import {
   pageSessions,
 } from "../store/sessions.ts";
 import { deletedSession, newSession, sessionBody } from "../updates.ts";
+import { removeAttachments } from "./attachments.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 
 const LIST_LIMIT = 150;
@@ -112,6 +113,7 @@ const remove = endpoint(
       room.publisher.update(userScoped(account), seq, deletedSession(sessionId));
     });
     if (!deleted) return refusal(404, "Session not found or not owned by user");
+    await removeAttachments(room, sessionId);
     return json({ success: true });
   },
 );

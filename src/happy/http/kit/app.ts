@@ -5,7 +5,7 @@ import { bearerToken } from "../../../auth/tokens.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { StorageError } from "../../../storage/errors.ts";
 import type { HappyRoom } from "../../room.ts";
-import { BodyProblem, parseBody } from "./body.ts";
+import { BodyProblem, checkBody, parseBody } from "./body.ts";
 import { type Endpoint, json, refusal } from "./endpoint.ts";
 import { queryOf, ValidationProblem, validate } from "./validate.ts";
 
@@ -66,6 +66,7 @@ async function answer(
     const early = large ? await authenticate(room, endpoint, request) : undefined;
     if (early instanceof Response) return early;
     const limit = large && endpoint.auth === "none" ? MAX_ANONYMOUS_BODY : room.config.maxBodyBytes;
+    if (endpoint.streams === true) checkBody(request, limit);
     const rawBody = endpoint.streams === true ? undefined : await parseBody(request, limit);
     const params = validate("params", endpoint.params, rawParams);
     const body = endpoint.streams === true ? undefined : validate("body", endpoint.body, rawBody);

@@ -12,24 +12,39 @@ export class BodyProblem extends Error {
   }
 }
 
-/**
- * The parsed body: JSON value, text, bytes, or null when there is none.
- * @throws BodyProblem 400, 413 or 415.
- */
-export async function parseBody(request: Request, limitBytes: number): Promise<unknown> {
-  const { method, headers } = request;
-  if (method === "GET" || method === "HEAD") return null;
+export type BodyKind = "none" | "application/json" | "text/plain" | "application/octet-stream";
+
+/** What the headers say about the body. @throws BodyProblem 415. */
+export function bodyKind({ method, headers }: Request): BodyKind {
+  if (method === "GET" || method === "HEAD") return "none";
   const type = headers.get("content-type");
   const carriesBytes =
     headers.has("transfer-encoding") || !["0", null].includes(headers.get("content-length"));
   if (type === null || type === "") {
     if (carriesBytes) throw unsupported("undefined");
-    return null;
+    return "none";
   }
-  if (method === "DELETE" && !carriesBytes) return null;
+  if (method === "DELETE" && !carriesBytes) return "none";
   const kind = type.split(";")[0]?.trim().toLowerCase();
   if (kind !== "application/json" && kind !== "text/plain" && kind !== "application/octet-stream")
     throw unsupported(type);
+  return kind;
+}
+
+/** For a handler that reads the body itself: what can be refused before. @throws BodyProblem 413 or 415. */
+export function checkBody(request: Request, limitBytes: number): void {
+  bodyKind(request);
+  if (Number(request.headers.get("content-length")) > limitBytes) throw tooLarge();
+}
+
+/**
+ * The parsed body: JSON value, text, bytes, or null when there is none.
+ * @throws BodyProblem 400, 413 or 415.
+ */
+export async function parseBody(request: Request, limitBytes: number): Promise<unknown> {
+  const { method } = request;
+  const kind = bodyKind(request);
+  if (kind === "none") return null;
   const bytes = await read(request, limitBytes);
   if (kind === "application/octet-stream") return bytes;
   const text = new TextDecoder().decode(bytes);
@@ -46,12 +61,20 @@ async function read(request: Request, limitBytes: number): Promise<Uint8Array> {
   try {
     return await readBody(request, limitBytes);
   } catch (error) {
-    if (error instanceof BodyTooLarge)
-      throw new BodyProblem(413, "FastifyError", "Request body is too large");
-    if (error instanceof BodyCutShort)
-      throw new BodyProblem(400, "FastifyError", "Request body size did not match Content-Length");
-    throw error;
+    throw bodyProblem(error);
   }
+}
+
+/** Errors of reading a body in the contract's words; others stay what they are. */
+export function bodyProblem(error: unknown): unknown {
+  if (error instanceof BodyTooLarge) return tooLarge();
+  if (error instanceof BodyCutShort)
+    return new BodyProblem(400, "FastifyError", "Request body size did not match Content-Length");
+  return error;
+}
+
+function tooLarge(): BodyProblem {
+  return new BodyProblem(413, "FastifyError", "Request body is too large");
 }
 
 function unsupported(type: string): BodyProblem {

@@ -1,0 +1,160 @@
+// Encrypted image blobs of sessions (HTTP contract 7). No rows: the storage path is the identity, `ref` on the wire.
+import { z } from "zod";
+import { BodyTooLarge, streamBody } from "../../server/body.ts";
+import type { HappyRoom } from "../room.ts";
+import { findOwnedSession } from "../store/sessions.ts";
+import { clientUrl } from "./client-url.ts";
+import { bodyKind, bodyProblem, parseBody } from "./kit/body.ts";
+import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { FixedWindow } from "./kit/fixed-window.ts";
+
+const MAX_BYTES = 10 * 1024 * 1024;
+/** Requests to upload, each account (HTTP contract 7.1). */
+export const uploadRequestWindow = () => new FixedWindow(60, 60_000);
+const TOO_LARGE = "File too large (max 10MB)";
+
+const refOf = (sessionId: string, file: string) => `sessions/${sessionId}/attachments/${file}`;
+const pathOf = (sessionId: string, file: string) =>
+  `/v1/sessions/${encodeURIComponent(sessionId)}/attachments/${encodeURIComponent(file)}`;
+
+const owns = (room: HappyRoom, account: string, sessionId: string) =>
+  findOwnedSession(room.database.reads, account, sessionId) !== undefined;
+
+/** The contract refuses `..` and `/`; an empty name and a lone dot mean no file either. */
+const isFile = (name: string) => name !== "" && name !== "." && !name.includes("..") && !name.includes("/");
+
+const sessionParams = z.object({ sessionId: z.string() });
+const fileParams = z.object({ sessionId: z.string(), attachmentFile: z.string() });
+
+const requestUpload = endpoint(
+  {
+    method: "POST",
+    path: "/v1/sessions/:sessionId/attachments/request-upload",
+    auth: "bearer",
+    params: sessionParams,
+    body: z.object({ filename: z.string(), size: z.number() }),
+  },
+  ({ room, account, params: { sessionId }, body: { size }, request, facts }) => {
+    const waitMs = room.config.rateLimits ? room.uploadRequests.exceeded(account) : undefined;
+    if (waitMs !== undefined) {
+      const answer = refusal(429, "Too many upload requests. Try again in a minute.");
+      answer.headers.set("retry-after", String(Math.ceil(waitMs / 1_000)));
+      return answer;
+    }
+    if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
+    if (size > MAX_BYTES) return refusal(413, TOO_LARGE);
+    const file = `${crypto.randomUUID()}.enc`;
+    const ref = refOf(sessionId, file);
+    if (room.blobs.direct !== undefined) {
+      const { url, fields } = room.blobs.direct.uploadForm(ref, MAX_BYTES);
+      return json({ ref, uploadUrl: url, method: "POST", formFields: fields });
+    }
+    const uploadUrl = `${clientUrl(request, facts, room.config)}${pathOf(sessionId, file)}`;
+    return json({ ref, uploadUrl, method: "PUT" });
+  },
+);
+
+const upload = endpoint(
+  {
+    method: "PUT",
+    path: "/v1/sessions/:sessionId/attachments/:attachmentFile",
+    auth: "bearer",
+    params: fileParams,
+    streams: true,
+    bareErrors: [413],
+  },
+  async ({ room, account, params: { sessionId, attachmentFile }, request }) => {
+    if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
+    if (!isFile(attachmentFile)) return refusal(404, "Invalid attachment file");
+    if (room.blobs.direct !== undefined) return refusal(404, "Direct upload not available in S3 mode");
+    const kind = bodyKind(request);
+    if (kind === "none" || kind === "application/json") {
+      await parseBody(request, room.config.maxBodyBytes);
+      return notBytes();
+    }
+    const length = request.headers.get("content-length");
+    if (Number(length) > MAX_BYTES) return refusal(413, TOO_LARGE);
+    const ref = refOf(sessionId, attachmentFile);
+    try {
+      const roomBytes = length === null ? MAX_BYTES : Number(length);
+      await room.blobs.put(ref, streamBody(request, MAX_BYTES), roomBytes);
+    } catch (error) {
+      if (error instanceof BodyTooLarge) return refusal(413, TOO_LARGE);
+      // Its folder went away with it.
+      if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
+      throw bodyProblem(error);
+    }
+    if (!owns(room, account, sessionId)) {
+      // Deleted meanwhile: what was just stored belongs to nobody.
+      await removeAttachments(room, sessionId);
+      return refusal(404, "Session not found");
+    }
+    return json({ ok: true });
+  },
+);
+
+/** What the original answers to a body that is not bytes. */
+function notBytes(): Response {
+  const message = "An unexpected error occurred";
+  return json({ error: "Internal Server Error", message, statusCode: 500 }, 500);
+}
+
+const requestDownload = endpoint(
+  {
+    method: "POST",
+    path: "/v1/sessions/:sessionId/attachments/request-download",
+    auth: "bearer",
+    params: sessionParams,
+    body: z.object({ ref: z.string() }),
+    bareErrors: [400],
+  },
+  ({ room, account, params: { sessionId }, body: { ref }, request, facts }) => {
+    if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
+    const prefix = refOf(sessionId, "");
+    if (!ref.startsWith(prefix)) return refusal(400, "Ref does not belong to this session");
+    const file = ref.slice(prefix.length);
+    if (!isFile(file)) return refusal(400, "Invalid attachment ref");
+    const downloadUrl =
+      room.blobs.direct?.downloadUrl(ref) ??
+      `${clientUrl(request, facts, room.config)}${pathOf(sessionId, file)}`;
+    return json({ downloadUrl });
+  },
+);
+
+const download = endpoint(
+  {
+    method: "GET",
+    path: "/v1/sessions/:sessionId/attachments/:attachmentFile",
+    auth: "bearer",
+    params: fileParams,
+  },
+  async ({ room, account, params: { sessionId, attachmentFile } }) => {
+    if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
+    if (!isFile(attachmentFile)) return refusal(404, "Invalid attachment file");
+    const ref = refOf(sessionId, attachmentFile);
+    if (room.blobs.direct !== undefined) {
+      return new Response(null, { status: 302, headers: { location: room.blobs.direct.downloadUrl(ref) } });
+    }
+    const blob = await room.blobs.find(ref);
+    if (blob === undefined) return refusal(404, "Attachment not found");
+    return new Response(blob.bytes, {
+      headers: {
+        "content-type": "application/octet-stream",
+        "content-length": String(blob.size),
+        // Else Bun names the file on disk.
+        "content-disposition": "attachment",
+      },
+    });
+  },
+);
+
+/** After a session was deleted. A failure leaves blobs that nobody can reach, and is told to the log only. */
+export async function removeAttachments({ blobs, log }: HappyRoom, sessionId: string): Promise<void> {
+  try {
+    await blobs.removeFolder(`sessions/${sessionId}`);
+  } catch (error) {
+    log.warn({ err: error, session: sessionId }, "the attachments of a deleted session could not be removed");
+  }
+}
+
+export const attachmentEndpoints: readonly Endpoint[] = [requestUpload, upload, requestDownload, download];

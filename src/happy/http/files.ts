@@ -1,0 +1,40 @@
+// Public files such as avatars, without a token (HTTP contract 3.3). Attachments lie in the same store and are never served here.
+import { resolve } from "node:path/posix";
+import { targetOf } from "./kit/app.ts";
+import { endpoint, plain } from "./kit/endpoint.ts";
+import { notFound } from "./not-found.ts";
+
+const PREFIX = "/files/";
+
+/** What the server itself stores; anything else is bytes, never a page. */
+const TYPES = new Map([
+  ["png", "image/png"],
+  ["jpg", "image/jpeg"],
+  ["jpeg", "image/jpeg"],
+  ["gif", "image/gif"],
+  ["webp", "image/webp"],
+]);
+
+export const files = endpoint(
+  { method: "GET", path: `${PREFIX}*`, auth: "none" },
+  async ({ room, request }) => {
+    const path = (targetOf(request.url).split("?")[0] ?? "").replace(/\/{2,}/g, "/");
+    if (!path.startsWith(PREFIX) || room.blobs.direct !== undefined) return notFound(request);
+    // Resolved like the original does, below an imaginary root that nothing outside can be confused with.
+    const resolved = resolve("/root", decodeURIComponent(path.slice(PREFIX.length)));
+    if (!resolved.startsWith("/root/")) return plain("Forbidden", 403);
+    const key = resolved.slice("/root/".length);
+    const blob = key.startsWith("public/") ? await room.blobs.find(key) : undefined;
+    if (blob === undefined) return plain("Not found", 404);
+    return new Response(blob.bytes, {
+      headers: {
+        "content-type": TYPES.get(key.split(".").at(-1)?.toLowerCase() ?? "") ?? "application/octet-stream",
+        "content-length": String(blob.size),
+        "content-disposition": "inline",
+        "x-content-type-options": "nosniff",
+        // Bun answers ranges of a file, and says so itself when it was asked for one.
+        ...(!request.headers.has("range") && { "accept-ranges": "bytes" }),
+      },
+    });
+  },
+);
