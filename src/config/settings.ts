@@ -2,6 +2,18 @@
 // Flags and ROOST_* names are derived from the key; `legacy` lists the original servers' variables (HTTP contract, section 18).
 import { z } from "zod";
 import { duration } from "./duration.ts";
+import {
+  addressRanges,
+  flag,
+  list,
+  listenAddress,
+  port,
+  structure,
+  text,
+  url,
+  urlPath,
+  whole,
+} from "./values.ts";
 
 export interface Setting<T extends z.ZodType = z.ZodType> {
   /** Parses the raw text of a flag or variable, or a YAML value. */
@@ -12,6 +24,8 @@ export interface Setting<T extends z.ZodType = z.ZodType> {
   readonly legacy?: readonly string[];
   /** Never printed, never logged. */
   readonly secret?: boolean;
+  /** Takes effect while the server runs. Whoever uses it reads it from the configuration at the time of use, or listens (live.ts). */
+  readonly live?: boolean;
 }
 
 const setting = <T extends z.ZodType>(
@@ -20,38 +34,6 @@ const setting = <T extends z.ZodType>(
   more: Omit<Setting<T>, "schema" | "about"> = {},
 ): Setting<T> => ({ schema, about, ...more });
 
-const text = () => z.string().min(1);
-/** "true/1/yes/on" and their opposites, as people write them in compose files. */
-const flag = () =>
-  z.union([
-    z.boolean(),
-    z
-      .string()
-      .toLowerCase()
-      .pipe(z.enum(["true", "1", "yes", "on", "false", "0", "no", "off", ""]))
-      .transform((value) => ["true", "1", "yes", "on"].includes(value)),
-  ]);
-const port = () => z.coerce.number().int().min(0).max(65_535);
-const whole = (minimum: number, maximum: number) => z.coerce.number().int().min(minimum).max(maximum);
-const url = () => z.url({ protocol: /^https?$/ });
-/** A structured value: JSON text in a flag or variable, the structure itself in YAML. */
-const structure = <T extends z.ZodType>(schema: T) =>
-  z
-    .unknown()
-    .transform((value, context) => {
-      if (typeof value !== "string") return value;
-      try {
-        return JSON.parse(value) as unknown;
-      } catch {
-        context.addIssue({ code: "custom", message: "it is not JSON" });
-        return z.NEVER;
-      }
-    })
-    .pipe(schema);
-/** Comma-separated in a flag or variable. */
-const list = () =>
-  z.union([z.array(text()), z.string().transform((value) => value.split(",").map((entry) => entry.trim()))]);
-
 /** The hub's own variable for a key: `server.ws_path` -> `GOHUB_SERVER_WS_PATH`. Keys that once stood under `server.hub` keep it. */
 const hubKey = (key: string, ...aliases: string[]) => ({
   legacy: [key, ...aliases].map((name) => `GOHUB_${name.toUpperCase().replaceAll(".", "_")}`),
@@ -59,18 +41,6 @@ const hubKey = (key: string, ...aliases: string[]) => ({
 const hubServerKey = (name: string) => hubKey(`server.${name}`, `server.hub.${name}`);
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** `:8080` or `127.0.0.1:8080` or `[::1]:8080`; without a host, all interfaces. */
-const listenAddress = () =>
-  z.string().transform((value, context) => {
-    const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(value) ?? [];
-    const number = port().safeParse(digits);
-    if (digits !== undefined && number.success)
-      return { host: bracketed ?? (plain || "0.0.0.0"), port: number.data };
-    context.addIssue({ code: "custom", message: "it must be host:port or :port" });
-    return z.NEVER;
-  });
-const urlPath = () => z.string().regex(/^\/[\w./-]*$/, "it must be a path such as /ws");
-
 /** One topic of JSON documents that the operator declares. */
 const declaredTopic = z.strictObject({
   name: text(),
@@ -83,11 +53,24 @@ const declaredTopic = z.strictObject({
 export type DeclaredTopic = z.output<typeof declaredTopic>;
 
 export const settings = {
+  config: setting(
+    text().optional(),
+    "configuration file; without it roost.yaml in the data folder, else in the current folder, when there is one",
+  ),
   port: setting(port().default(3005), "TCP port to listen on (0 picks a free one)", { legacy: ["PORT"] }),
   host: setting(text().default("0.0.0.0"), "address to listen on", { legacy: ["HOST"] }),
   dataDir: setting(text().default("./data"), "folder that keeps the database, files and the secret", {
     legacy: ["DATA_DIR"],
   }),
+  tlsCert: setting(
+    text().optional(),
+    "PEM file of the certificate and its chain; with it the server speaks HTTPS, and follows the file when it changes",
+  ),
+  tlsKey: setting(text().optional(), "PEM file of the certificate's private key"),
+  trustedProxies: setting(
+    addressRanges().prefault("loopback"),
+    "addresses of reverse proxies whose X-Forwarded headers are believed: addresses, ranges, loopback, private or none",
+  ),
   publicUrl: setting(url().optional(), "address under which clients reach this server from outside", {
     legacy: ["PUBLIC_URL"],
   }),
@@ -99,6 +82,7 @@ export const settings = {
   logLevel: setting(
     z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
     "least serious log line that is written",
+    { live: true },
   ),
   presenceGraceMs: setting(
     whole(30_000, 45_000).default(40_000),
@@ -107,6 +91,7 @@ export const settings = {
   maxBodyBytes: setting(
     whole(1, 2 ** 30).default(100 * 1024 * 1024),
     "largest HTTP request body of an authenticated request, in bytes",
+    { live: true },
   ),
   maxQueuedBytes: setting(
     whole(64 * 1024, 2 ** 30).default(16 * 1024 * 1024),
@@ -169,7 +154,9 @@ export const settings = {
     { legacy: ["DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING"] },
   ),
   clientLogsDir: setting(text().default(".logs"), "folder of the debug logs that clients send"),
-  rateLimits: setting(flag().default(true), "limit how often one address may sign in, pair and upload"),
+  rateLimits: setting(flag().default(true), "limit how often one address may sign in, pair and upload", {
+    live: true,
+  }),
   topicsEnabled: setting(
     flag().optional(),
     "serve durable topics under /api/v1 and /socket.io/ (on by itself when a topic, the JWT secret or the first user is configured)",
@@ -229,10 +216,12 @@ export const settings = {
   realtimeRetentionDays: setting(
     z.coerce.number().min(0).default(7),
     "days the event log of topics goes back (0 keeps events however old)",
+    { live: true },
   ),
   realtimeRetentionMaxRows: setting(
     whole(0, 2 ** 40).default(1_000_000),
     "events the event log of topics holds at most (0 for no limit)",
+    { live: true },
   ),
   hubEnabled: setting(flag().default(true), "serve the WebSocket frames hub", hubKey("hub.enabled")),
   serverAddr: setting(
