@@ -60,6 +60,7 @@ export class EtcdBus implements MessageBus {
       onConnected: () => {
         this.#connected = true;
         if (lost) {
+          lost = false;
           counters.reconnect();
           log.info("the bus is back");
         }

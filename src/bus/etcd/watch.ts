@@ -20,7 +20,8 @@ export interface WatchHooks {
   onGap(): void;
 }
 
-const header = z.object({ revision: z.coerce.number().int() });
+/** The gateway leaves out zeros. */
+const header = z.object({ revision: z.coerce.number().int().default(0) });
 const kv = z.object({
   key: z.base64(),
   value: z.base64().default(""),
@@ -96,6 +97,7 @@ export class EtcdWatch {
   /** True to watch again at once. @throws when the connection breaks or etcd refuses. */
   async #follow(connected: () => void): Promise<boolean> {
     this.#connection = new AbortController();
+    this.#missing = undefined;
     const signal = AbortSignal.any([this.#stop.signal, this.#connection.signal]);
     const request = {
       key: base64(this.prefix),
