@@ -81,8 +81,8 @@ export class EtcdGateway {
         return await this.#post(endpoint, path, body, signal, read);
       } catch (error) {
         signal?.throwIfAborted();
-        if (error instanceof EtcdError && error.code === UNAUTHENTICATED && this.#token !== undefined) {
-          // Tokens of etcd expire: ask once for a new one, at the same endpoint.
+        if (error instanceof EtcdError && isTokenRefused(error) && this.#token !== undefined) {
+          // Tokens of etcd expire, and end when its users change: ask once for a new one, at the same endpoint.
           this.#token = undefined;
           await this.#authenticate(signal);
           return await this.#post(endpoint, path, body, signal, read);
@@ -131,6 +131,10 @@ export class EtcdGateway {
     const { token } = await this.call(AUTHENTICATE, { name: username, password }, authenticated, signal);
     this.#token = token;
   }
+}
+
+function isTokenRefused({ code, message }: EtcdError): boolean {
+  return code === UNAUTHENTICATED || message.includes("revision of auth store is old");
 }
 
 async function errorOf(response: Response): Promise<EtcdError> {
