@@ -1,0 +1,66 @@
+// The topics room behind a door of its own, in this process, so that a test may reach into it. It has one more topic than its
+// configuration says: "nodes", whose items are their ids.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseConfig } from "../../src/config/config.ts";
+import type { Config } from "../../src/config/settings.ts";
+import { createLog } from "../../src/observability/log.ts";
+import { openFrontDoor } from "../../src/server/front-door.ts";
+import type { Database } from "../../src/storage/database.ts";
+import { openTopicsDatabase, type Topics, topicsProtocol } from "../../src/topics/index.ts";
+import { type Topic, topic } from "../../src/topics/topic.ts";
+import { TOPICS_SECRET } from "./topics-client.ts";
+
+export interface OpenRoom extends Topics {
+  readonly url: string;
+  readonly dataDir: string;
+  readonly database: Database;
+  readonly websites: Topic;
+  readonly nodes: Topic;
+  close(): Promise<void>;
+}
+
+export async function openRoom(overrides: Partial<Config> = {}): Promise<OpenRoom> {
+  const dataDir = mkdtempSync(join(tmpdir(), "roost-topics-"));
+  const log = createLog("silent");
+  const database = openTopicsDatabase(dataDir, log);
+  const nodes = topic({
+    name: "nodes",
+    itemKey: "id",
+    snapshot: () => ({ items: [], total: 0 }),
+    project: (_db, id) => ({ id }),
+  });
+  const topics = await topicsProtocol({
+    config: {
+      ...parseConfig({}),
+      jwtSecret: TOPICS_SECRET,
+      adminUsername: "admin",
+      adminPassword: "admin123",
+      realtimePollMs: 100,
+      ...overrides,
+    },
+    masterSecret: "secret",
+    database,
+    log,
+    topics: [nodes],
+  });
+  const websites = topics.room.topics.get("websites");
+  if (websites === undefined) throw new Error("there is no topic of websites");
+  const { protocol } = topics;
+  const door = openFrontDoor({ host: "127.0.0.1", port: 0, protocols: [protocol], trustedProxies: [], log });
+  return {
+    ...topics,
+    url: `http://127.0.0.1:${door.port}`,
+    dataDir,
+    database,
+    websites,
+    nodes,
+    close: async () => {
+      await door.close(1_000);
+      await protocol.stop();
+      await database.close();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+}
