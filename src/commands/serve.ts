@@ -57,7 +57,7 @@ function explained(error: unknown, { port, dataDir }: Config): unknown {
   }
   if (code === "ENOTDIR" || code === "EEXIST")
     return new Error(`The data folder ${dataDir} is not a folder. Choose another one with --data-dir.`);
-  if (["SQLITE_FULL", "ENOSPC", "EDQUOT"].includes(code))
+  if (["disk-full", "SQLITE_FULL", "ENOSPC", "EDQUOT"].includes(code))
     return new Error(
       `The disk of the data folder ${dataDir} is full. Free some space, or choose another one with --data-dir.`,
     );

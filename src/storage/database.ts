@@ -4,8 +4,8 @@ import { Database as Sqlite } from "bun:sqlite";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import type { Logger } from "pino";
 import { Checkpointer } from "./checkpoint.ts";
-import { StorageError } from "./errors.ts";
-import { type Migration, type MigrationReport, migrate } from "./migrations.ts";
+import { asStorageError, StorageError } from "./errors.ts";
+import { currentVersion, type Migration, type MigrationReport, migrate } from "./migrations.ts";
 import type { Db } from "./query.ts";
 import { Writer } from "./writer.ts";
 
@@ -33,7 +33,7 @@ export function openDatabase({ path, migrations, log }: DatabaseOptions): Databa
     migration = migrate(connection, migrations, path);
   } catch (error) {
     connection.close();
-    throw error;
+    throw asStorageError(error);
   }
   const reading = open(path);
   reading.run("PRAGMA query_only = ON");
@@ -57,11 +57,15 @@ export function openDatabase({ path, migrations, log }: DatabaseOptions): Databa
 function open(path: string): Sqlite {
   const sqlite = new Sqlite(path, { create: true, readwrite: true, strict: true });
   try {
-    // Only has an effect on a new file, and must come before WAL.
-    sqlite.run("PRAGMA auto_vacuum = INCREMENTAL");
+    // Looks first: both pragmas write, and a file of somebody else or of a newer Roost is left as it is.
+    const isNew = currentVersion(sqlite, path) === 0;
+    // Must come before WAL.
+    if (isNew) sqlite.run("PRAGMA auto_vacuum = INCREMENTAL");
     sqlite.run("PRAGMA journal_mode = WAL");
   } catch (error) {
     sqlite.close();
+    const known = asStorageError(error);
+    if (known instanceof StorageError) throw known;
     throw new StorageError(
       "damaged",
       `The file ${path} cannot be opened as a database: ${messageOf(error)}.`,
