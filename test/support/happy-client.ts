@@ -165,12 +165,18 @@ export function listen(
   });
   const listener = new Listener(socket);
   return new Promise((resolve, reject) => {
-    socket.once("connect", () => resolve(listener));
-    // The transport was up, and went before the server accepted.
-    socket.once("disconnect", (reason) => reject(new Error(`not accepted: ${reason}`)));
-    socket.once("connect_error", (error) => {
+    const refused = (error: Error) => {
       socket.close();
       reject(error);
+    };
+    // The transport was up, and went before the server accepted.
+    const gone = (reason: string) => refused(new Error(`not accepted: ${reason}`));
+    socket.once("connect", () => {
+      // From here on a lost connection is the test's matter; the client may come back by itself.
+      socket.off("connect_error", refused).off("disconnect", gone);
+      resolve(listener);
     });
+    socket.once("connect_error", refused);
+    socket.once("disconnect", gone);
   });
 }
