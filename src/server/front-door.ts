@@ -60,7 +60,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
     websocket: {
       data: {} as SocketData,
       // Liveness is the protocols' own business (Socket.IO pings, heartbeats); this only reaps what they forgot.
-      idleTimeout: 240,
+      idleTimeout: idleSeconds([...endpoints.values()]),
       sendPings: false,
       perMessageDeflate: false,
       maxPayloadLength: Math.max(1, ...[...endpoints.values()].map(({ limits }) => limits.maxMessageBytes)),
@@ -78,10 +78,23 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
         if (bytes > endpoint.limits.maxMessageBytes) peer.close(1009, "message too large");
         else endpoint.message(peer, message);
       },
-      drain: (socket) => socket.data.peer?.drained(),
+      drain: (socket) => {
+        const { peer, endpoint } = socket.data;
+        if (peer === undefined) return;
+        peer.drained();
+        if (peer.queuedBytes === 0) endpoint.drain?.(peer);
+      },
+      ping: ({ data: { peer, endpoint } }) => {
+        if (peer !== undefined) endpoint.alive?.(peer);
+      },
+      pong: ({ data: { peer, endpoint } }) => {
+        if (peer !== undefined) endpoint.alive?.(peer);
+      },
       close: (socket, code, reason) => {
         const { peer, endpoint } = socket.data;
-        if (peer !== undefined) endpoint.close(peer, code, reason);
+        if (peer === undefined) return;
+        peer.ended();
+        endpoint.close(peer, code, reason);
       },
     },
   });
@@ -97,6 +110,12 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       await server.stop(true);
     },
   };
+}
+
+/** Bun takes at most 960; an endpoint that permits more has to look after its sockets itself. */
+function idleSeconds(endpoints: readonly SocketEndpoint[]): number {
+  const longest = Math.max(240, ...endpoints.map(({ limits }) => limits.silenceSeconds ?? 0));
+  return longest > 960 ? 0 : longest;
 }
 
 /** Pathname of an absolute URL as Bun gives it, without building a URL object. */

@@ -11,9 +11,14 @@ export interface SocketData {
   peer?: Peer;
 }
 
+/** `waiting`: Bun keeps it until the socket drains. `lost`: the socket is gone. */
+export type SendResult = "written" | "waiting" | "lost";
+
 export class Peer {
   #blocked = false;
   #gone = false;
+  /** Set while a close waits for the queue to empty. */
+  #closing: { readonly finish: () => void; readonly timer: Timer } | undefined;
 
   constructor(
     private readonly socket: ServerWebSocket<SocketData>,
@@ -26,7 +31,7 @@ export class Peer {
 
   /** As WebSocket's own: 1 is open. */
   get readyState(): number {
-    return this.#gone ? 3 : this.socket.readyState;
+    return this.#gone ? 3 : this.#closing === undefined ? this.socket.readyState : 2;
   }
 
   get remoteAddress(): string {
@@ -38,25 +43,58 @@ export class Peer {
   }
 
   /** Sends or queues one frame; closes the socket when the queue is past its limit. One frame alone may be larger than the limit. */
-  send(frame: string | Uint8Array<ArrayBuffer>): void {
-    if (this.#gone) return;
+  send(frame: string | Uint8Array<ArrayBuffer>): SendResult {
+    if (this.#gone || this.#closing !== undefined) return "lost";
     if (this.#blocked && this.queuedBytes > this.socket.data.endpoint.limits.maxQueuedBytes) {
       this.#giveUp("a client does not read: its queue is full");
-      return;
+      return "lost";
     }
     const sent = this.socket.send(frame);
-    if (sent === -1) this.#blocked = true;
+    if (sent === -1) {
+      this.#blocked = true;
+      return "waiting";
+    }
+    if (sent > 0 || frame.length === 0) return "written";
     // 0 means that Bun dropped the frame: on an open socket a loss that the client must notice, so that it catches up.
-    else if (sent === 0 && frame.length > 0 && this.socket.readyState === 1)
-      this.#giveUp("a frame could not be queued");
+    if (this.socket.readyState === 1) this.#giveUp("a frame could not be queued");
+    return "lost";
+  }
+
+  ping(): void {
+    if (!this.#gone && this.#closing === undefined) this.socket.ping();
   }
 
   drained(): void {
+    if (this.queuedBytes > 0) return;
     this.#blocked = false;
+    this.#closing?.finish();
   }
 
   close(code?: number, reason?: string): void {
     if (!this.#gone) this.socket.close(code, reason);
+  }
+
+  /**
+   * Closes when the client has taken what waits for it, so that it learns the reason; drops the connection when it has not within
+   * `withinMs`. Bun's own close would hold a connection that nobody reads for seconds, and cannot be hurried.
+   */
+  closeWithin(withinMs: number, code: number, reason: string): void {
+    if (this.#gone || this.#closing !== undefined) return;
+    if (!this.#blocked) {
+      this.close(code, reason);
+      return;
+    }
+    const finish = () => {
+      clearTimeout(this.#closing?.timer);
+      this.close(code, reason);
+    };
+    this.#closing = { finish, timer: setTimeout(() => this.terminate(), withinMs) };
+  }
+
+  /** The socket is closed; the door calls this. */
+  ended(): void {
+    this.#gone = true;
+    clearTimeout(this.#closing?.timer);
   }
 
   /** Drops the connection without a closing handshake. */

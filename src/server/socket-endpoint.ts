@@ -6,6 +6,8 @@ export interface SocketLimits {
   readonly maxMessageBytes: number;
   /** Bytes that may wait for a slow client before it is closed. */
   readonly maxQueuedBytes: number;
+  /** Longest silence in both directions that the endpoint itself permits, in seconds; 240 when absent. */
+  readonly silenceSeconds?: number;
 }
 
 /** Turns a request into a WebSocket whose events go to the endpoint that asked. */
@@ -22,6 +24,10 @@ export interface SocketEndpoint {
   open(peer: Peer): void;
   message(peer: Peer, message: string | Buffer): void;
   close(peer: Peer, code: number, reason: string): void;
+  /** Everything that waited was handed to the system. */
+  drain?(peer: Peer): void;
+  /** A protocol ping or pong arrived: the client lives, whatever it says. */
+  alive?(peer: Peer): void;
   /** Clients see the transport close, so that they reconnect. */
   shutdown(): Promise<void>;
 }
