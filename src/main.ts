@@ -2,4 +2,5 @@
 // argv -> command. Nothing else.
 import { run } from "./commands/index.ts";
 
-process.exitCode = await run(process.argv.slice(2));
+// Said outright: a thread or handle that lingers must not keep a stopped server's process alive.
+process.exit(await run(process.argv.slice(2)));

@@ -106,7 +106,14 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       closing = true;
       const finished = server.stop(false);
       await Promise.allSettled([...endpoints.values()].map((endpoint) => endpoint.shutdown()));
-      await Promise.race([finished, Bun.sleep(withinMs)]);
+      let bound: Timer | undefined;
+      await Promise.race([
+        finished,
+        new Promise((resolve) => {
+          bound = setTimeout(resolve, withinMs);
+        }),
+      ]);
+      clearTimeout(bound);
       await server.stop(true);
     },
   };

@@ -1,0 +1,37 @@
+// `bun run bench [word ...]`: runs the scenarios whose name contains one of the words (all without one), prints a table, and writes
+// the same as JSON to bench/results/latest.json.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
+import type { Result, Scenario } from "./figures.ts";
+import { idleSockets, latency, rpc, sessionList, startAndIdle, throughput } from "./happy.ts";
+
+const scenarios: Readonly<Record<string, Scenario>> = {
+  "happy-start": startAndIdle,
+  "happy-throughput": throughput,
+  "happy-latency": latency,
+  "happy-rpc": rpc,
+  "happy-session-list": sessionList,
+  "happy-idle-sockets": idleSockets,
+};
+
+const words = process.argv.slice(2);
+const results: Result[] = [];
+console.log(
+  `Bun ${Bun.version}, ${cpus().length} cores (${cpus()[0]?.model.trim()}), ${process.platform}-${process.arch}\n`,
+);
+for (const [name, scenario] of Object.entries(scenarios)) {
+  if (words.length > 0 && !words.some((word) => name.includes(word))) continue;
+  for (const result of [await scenario()].flat()) {
+    results.push(result);
+    const figures = Object.entries(result.figures).map(
+      ([key, value]) => `${key}=${value < 100 ? value.toFixed(2) : Math.round(value).toLocaleString("en")}`,
+    );
+    console.log(`${result.name.padEnd(50)} ${figures.join("  ")}`);
+  }
+}
+mkdirSync("bench/results", { recursive: true });
+writeFileSync(
+  "bench/results/latest.json",
+  `${JSON.stringify({ bun: Bun.version, at: new Date().toISOString(), results }, undefined, 2)}\n`,
+);
+process.exit(0);
