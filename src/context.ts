@@ -7,9 +7,11 @@ import type { Config } from "./config/settings.ts";
 import { migrations as happyMigrations, happyProtocol } from "./happy/index.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
+import type { BlobStore } from "./storage/blobs.ts";
 import { openDatabase } from "./storage/database.ts";
 import { LocalBlobs } from "./storage/local-blobs.ts";
 import { lockFolder } from "./storage/lock.ts";
+import { S3Blobs } from "./storage/s3-blobs.ts";
 import { topicsOn } from "./topics/switch.ts";
 
 export interface RunningServer {
@@ -41,11 +43,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         "the database was brought up to date; the old file is kept",
       );
     }
-    const blobs = new LocalBlobs({
-      folder: join(config.dataDir, "files"),
-      minFreeBytes: config.minFreeBytes,
-      log: log.child({ area: "storage" }),
-    });
+    const blobs = openBlobs(config, log.child({ area: "storage" }));
     undo.unshift(() => blobs.stop());
     const protocols = [
       happyProtocol({
@@ -89,6 +87,12 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     await unwind(undo, log);
     throw error;
   }
+}
+
+function openBlobs(config: Config, log: Logger): BlobStore {
+  if (config.s3Host !== undefined) return new S3Blobs(config);
+  const { dataDir, minFreeBytes } = config;
+  return new LocalBlobs({ folder: join(dataDir, "files"), minFreeBytes, log });
 }
 
 async function unwind(steps: (() => Promise<void> | void)[], log: Logger): Promise<void> {

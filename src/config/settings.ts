@@ -101,6 +101,26 @@ export const settings = {
     whole(0, 2 ** 40).default(64 * 1024 * 1024),
     "free disk space below which uploads are refused, in bytes",
   ),
+  s3Host: setting(
+    text().optional(),
+    "S3 host that keeps attachments and avatars instead of the data folder",
+    {
+      legacy: ["S3_HOST"],
+    },
+  ),
+  s3Port: setting(port().optional(), "port of the S3 host, when it is not the usual one", {
+    legacy: ["S3_PORT"],
+  }),
+  s3UseSsl: setting(flag().default(true), "speak HTTPS with the S3 host", { legacy: ["S3_USE_SSL"] }),
+  s3Region: setting(text().default("us-east-1"), "region of the S3 bucket", { legacy: ["S3_REGION"] }),
+  s3AccessKey: setting(text().optional(), "S3 access key", { legacy: ["S3_ACCESS_KEY"], secret: true }),
+  s3SecretKey: setting(text().optional(), "S3 secret key", { legacy: ["S3_SECRET_KEY"], secret: true }),
+  s3Bucket: setting(text().optional(), "S3 bucket; clients read it under public/ without a key", {
+    legacy: ["S3_BUCKET"],
+  }),
+  s3PublicUrl: setting(url().optional(), "address of the bucket for clients; by default its own", {
+    legacy: ["S3_PUBLIC_URL"],
+  }),
   staticDir: setting(text().optional(), "folder of the web app to serve (with an index.html)", {
     legacy: ["HAPPY_STATIC_DIR"],
   }),

@@ -19,6 +19,14 @@ test.each([
   [{ publicUrl: "https://home.example", port: 3005 }, "https://home.example/files/public/x.png"],
   // Not trimmed (HTTP contract 18); the server collapses the slashes again.
   [{ publicUrl: "https://home.example/", port: 3005 }, "https://home.example//files/public/x.png"],
+  [
+    { publicUrl: "https://home.example", port: 3005, s3Host: "s3.example", s3Bucket: "b" },
+    "https://s3.example/b/public/x.png",
+  ],
+  [
+    { publicUrl: undefined, port: 3005, s3Host: "s3.example", s3PublicUrl: "https://cdn.example" },
+    "https://cdn.example/public/x.png",
+  ],
 ])("with %j an avatar is at %s", (base, url) => {
   expect(avatarUrl(base, "public/x.png")).toBe(url);
 });

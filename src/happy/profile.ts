@@ -2,6 +2,7 @@
 // passes the app's schema: the app's login waits for it and refuses nulls that GitHub really sends (HTTP contract 16.4, 20.13).
 import { z } from "zod";
 import type { Config } from "../config/settings.ts";
+import { type S3Address, s3PublicBase } from "../storage/s3-blobs.ts";
 
 export const VENDORS = ["openai", "anthropic", "gemini"] as const;
 export type Vendor = (typeof VENDORS)[number];
@@ -42,7 +43,7 @@ export interface ProfileParts {
 }
 
 /** The body of `GET /v1/account/profile`. */
-export function profileBody(config: Pick<Config, "publicUrl" | "port">, parts: ProfileParts, now: number) {
+export function profileBody(config: PublicAddress, parts: ProfileParts, now: number) {
   return {
     id: parts.id,
     timestamp: now,
@@ -55,12 +56,16 @@ export function profileBody(config: Pick<Config, "publicUrl" | "port">, parts: P
   };
 }
 
-/** Where clients fetch a stored public file (HTTP contract 5.1). */
-export function avatarUrl({ publicUrl, port }: Pick<Config, "publicUrl" | "port">, path: string): string {
+/** What decides where clients fetch stored public files. */
+export type PublicAddress = Pick<Config, "publicUrl" | "port"> & Partial<S3Address>;
+
+/** Where clients fetch a stored public file (HTTP contract 5.1, data contract 8). */
+export function avatarUrl({ publicUrl, port, ...s3 }: PublicAddress, path: string): string {
+  if (s3.s3Host !== undefined) return `${s3PublicBase(s3)}/${path}`;
   return `${publicUrl ?? `http://localhost:${port}`}/files/${path}`;
 }
 
-export function avatarBody(config: Pick<Config, "publicUrl" | "port">, avatar: Avatar | null) {
+export function avatarBody(config: PublicAddress, avatar: Avatar | null) {
   return avatar === null ? null : { ...avatar, url: avatarUrl(config, avatar.path) };
 }
 

@@ -1,7 +1,6 @@
 // How one account shows itself to another: the user profile of HTTP contract 14.0, pure. Names are never null where the app
 // insists on text (16.4).
-import type { Config } from "../config/settings.ts";
-import { avatarBody, readAvatar, readGithubProfile } from "./profile.ts";
+import { avatarBody, type PublicAddress, readAvatar, readGithubProfile } from "./profile.ts";
 import type { RELATIONSHIP_STATUSES } from "./store/schema.ts";
 
 export type RelationshipStatus = (typeof RELATIONSHIP_STATUSES)[number];
@@ -20,7 +19,7 @@ export interface UserParts {
   readonly status: RelationshipStatus;
 }
 
-export function userBody(config: Pick<Config, "publicUrl" | "port">, parts: UserParts) {
+export function userBody(config: PublicAddress, parts: UserParts) {
   const github = readGithubProfile(parts.github);
   return {
     id: parts.id,

@@ -36,6 +36,19 @@ export interface DirectTransfer {
   downloadUrl(key: string): string;
 }
 
+/** Types of what the server itself stores; anything else is bytes, never a page. */
+const TYPES = new Map([
+  ["png", "image/png"],
+  ["jpg", "image/jpeg"],
+  ["jpeg", "image/jpeg"],
+  ["gif", "image/gif"],
+  ["webp", "image/webp"],
+]);
+
+export function contentType(key: string): string {
+  return TYPES.get(key.split(".").at(-1)?.toLowerCase() ?? "") ?? "application/octet-stream";
+}
+
 /** A key is parts joined by `/`, none of them empty, `.` or `..`. */
 export function isBlobKey(key: string): boolean {
   return key.split("/").every((part) => part !== "" && part !== "." && part !== "..");

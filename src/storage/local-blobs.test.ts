@@ -39,6 +39,13 @@ test("only the owner reads files and folders; ordinary names are the original's"
   expect(mode(join(folder, "sessions/s1/attachments/0a-B.enc"))).toBe(0o600);
 });
 
+test.each(["a\\..\\b", "back\\slash", "n\u0000l", "tab\t"])("a file may be named %j", async (name) => {
+  const blobs = open();
+  await blobs.put(`k/${name}`, [Buffer.from(name)], 10);
+  expect(await (await blobs.find(`k/${name}`))?.bytes.text()).toBe(name);
+  expect(everything()).toHaveLength(2);
+});
+
 test("an upload is not seen before it is whole, and leaves no file when it breaks off", async () => {
   const blobs = open();
   const gate = Promise.withResolvers<void>();

@@ -1,19 +1,11 @@
 // Public files such as avatars, without a token (HTTP contract 3.3). Attachments lie in the same store and are never served here.
 import { resolve } from "node:path/posix";
+import { contentType } from "../../storage/blobs.ts";
 import { targetOf } from "./kit/app.ts";
 import { endpoint, plain } from "./kit/endpoint.ts";
 import { notFound } from "./not-found.ts";
 
 const PREFIX = "/files/";
-
-/** What the server itself stores; anything else is bytes, never a page. */
-const TYPES = new Map([
-  ["png", "image/png"],
-  ["jpg", "image/jpeg"],
-  ["jpeg", "image/jpeg"],
-  ["gif", "image/gif"],
-  ["webp", "image/webp"],
-]);
 
 export const files = endpoint(
   { method: "GET", path: `${PREFIX}*`, auth: "none" },
@@ -28,7 +20,7 @@ export const files = endpoint(
     if (blob === undefined) return plain("Not found", 404);
     return new Response(blob.bytes, {
       headers: {
-        "content-type": TYPES.get(key.split(".").at(-1)?.toLowerCase() ?? "") ?? "application/octet-stream",
+        "content-type": contentType(key),
         "content-length": String(blob.size),
         "content-disposition": "inline",
         "x-content-type-options": "nosniff",
