@@ -5,6 +5,7 @@ import type { Logger } from "pino";
 import { loadMasterSecret } from "./config/secrets.ts";
 import type { Config } from "./config/settings.ts";
 import { migrations as happyMigrations, happyProtocol } from "./happy/index.ts";
+import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
 import type { BlobStore } from "./storage/blobs.ts";
@@ -19,6 +20,10 @@ export interface RunningServer {
   readonly host: string;
   /** True on the very first start in this data folder. */
   readonly firstRun: boolean;
+  /** Undefined without TLS. */
+  readonly certificate: Certificate | undefined;
+  /** Reads the certificate's files again and shows it to new connections. @throws Error when they are no usable pair. */
+  renewCertificate(): Promise<void>;
   /** Refuses new work, finishes what is in flight, closes sockets so that clients come back, stores and closes everything. */
   stop(): Promise<void>;
 }
@@ -29,6 +34,7 @@ const FINISH_MS = 3_000;
 /** @throws StorageError, or the system's error for the folder or the port; whatever was opened is closed again. */
 export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  let certificate = certificateOf(config);
   const lock = lockFolder(config.dataDir);
   const undo: (() => Promise<void> | void)[] = [() => lock.release()];
   try {
@@ -67,7 +73,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       host: config.host,
       port: config.port,
       protocols,
-      trustedProxies: parseRanges(["127.0.0.0/8", "::1"]),
+      trustedProxies: parseRanges(config.trustedProxies),
+      certificate,
       log: log.child({ area: "server" }),
     });
     undo.unshift(() => door.close(FINISH_MS));
@@ -81,12 +88,26 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       port: door.port,
       host: door.host,
       firstRun: database.migration.from === 0,
+      get certificate() {
+        return certificate;
+      },
+      renewCertificate: async () => {
+        const renewed = certificateOf(config);
+        if (renewed === undefined || (renewed.cert === certificate?.cert && renewed.key === certificate.key))
+          return;
+        certificate = renewed;
+        await door.renew(renewed);
+      },
       stop: () => unwind(undo, log),
     };
   } catch (error) {
     await unwind(undo, log);
     throw error;
   }
+}
+
+function certificateOf({ tlsCert: cert, tlsKey: key }: Config): Certificate | undefined {
+  return cert === undefined || key === undefined ? undefined : readCertificate({ cert, key });
 }
 
 function openBlobs(config: Config, log: Logger): BlobStore {

@@ -2,6 +2,7 @@
 // prefix. Stopping refuses new work, finishes what is in flight, closes sockets so that clients come back, all within a bound.
 import type { Server as BunServer } from "bun";
 import type { Logger } from "pino";
+import type { Certificate } from "./certificate.ts";
 import { type AddressRange, clientAddress, isTrusted } from "./client-address.ts";
 import { Peer, type SocketData } from "./peer.ts";
 import type { Protocol, RequestFacts } from "./protocol.ts";
@@ -12,12 +13,16 @@ export interface FrontDoorOptions {
   readonly port: number;
   readonly protocols: readonly Protocol[];
   readonly trustedProxies: readonly AddressRange[];
+  /** With it the door speaks TLS only. */
+  readonly certificate?: Certificate | undefined;
   readonly log: Logger;
 }
 
 export interface FrontDoor {
   readonly port: number;
   readonly host: string;
+  /** New connections are shown this certificate; those that are open stay open. */
+  renew(certificate: Certificate): Promise<void>;
   /** Resolves when nothing is open any more, at the latest after `withinMs`. */
   close(withinMs: number): Promise<void>;
 }
@@ -29,6 +34,8 @@ const BUN_BODY_CAP = 2 ** 31;
 /** Above what one burst may queue: our own bound closes the socket first, so that Bun never drops a frame. */
 const BUN_QUEUE_CAP = 2 ** 30;
 
+const REOPEN_MS = 200;
+
 /** @throws the error of the operating system, such as EADDRINUSE. */
 export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   const { protocols, log, trustedProxies } = options;
@@ -38,73 +45,96 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   const route = prefixRouter(protocols);
   let closing = false;
 
-  const server: BunServer<SocketData> = Bun.serve<SocketData>({
-    hostname: options.host,
-    port: options.port,
-    idleTimeout: IDLE_SECONDS,
-    maxRequestBodySize: BUN_BODY_CAP,
-    fetch: (request, bun) => {
-      if (closing) return refuse();
-      const path = pathOf(request.url);
-      const endpoint = endpoints.get(path);
-      if (endpoint !== undefined) return endpoint.handle(request, upgraderFor(endpoint, bun));
-      return route(path).fetch(request, factsOf(request, bun, trustedProxies));
-    },
-    error: (error) => {
-      log.error({ err: error }, "a request ended in an unexpected error");
-      return Response.json(
-        { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 },
-        { status: 500, headers: { "access-control-allow-origin": "*" } },
-      );
-    },
-    websocket: {
-      data: {} as SocketData,
-      // Liveness is the protocols' own business (Socket.IO pings, heartbeats); this only reaps what they forgot.
-      idleTimeout: idleSeconds([...endpoints.values()]),
-      sendPings: false,
-      perMessageDeflate: false,
-      maxPayloadLength: Math.max(1, ...[...endpoints.values()].map(({ limits }) => limits.maxMessageBytes)),
-      backpressureLimit: BUN_QUEUE_CAP,
-      open: (socket) => {
-        const peer = new Peer(socket, log);
-        socket.data.peer = peer;
-        socket.data.endpoint.open(peer);
+  const listen = (port: number, certificate: Certificate | undefined): BunServer<SocketData> =>
+    Bun.serve<SocketData>({
+      hostname: options.host,
+      port,
+      ...(certificate === undefined ? {} : { tls: { cert: certificate.cert, key: certificate.key } }),
+      idleTimeout: IDLE_SECONDS,
+      maxRequestBodySize: BUN_BODY_CAP,
+      fetch: (request, bun) => {
+        if (closing) return refuse();
+        const path = pathOf(request.url);
+        const endpoint = endpoints.get(path);
+        if (endpoint !== undefined) return endpoint.handle(request, upgraderFor(endpoint, bun));
+        return route(path).fetch(request, factsOf(request, bun, trustedProxies));
       },
-      message: (socket, message) => {
-        const { peer, endpoint } = socket.data;
-        if (peer === undefined) return;
-        // Bun's limit is the largest of all endpoints'; each keeps its own.
-        const bytes = typeof message === "string" ? Buffer.byteLength(message) : message.byteLength;
-        if (bytes > endpoint.limits.maxMessageBytes) peer.close(1009, "message too large");
-        else endpoint.message(peer, message);
+      error: (error) => {
+        log.error({ err: error }, "a request ended in an unexpected error");
+        return Response.json(
+          { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 },
+          { status: 500, headers: { "access-control-allow-origin": "*" } },
+        );
       },
-      drain: (socket) => {
-        const { peer, endpoint } = socket.data;
-        if (peer === undefined) return;
-        peer.drained();
-        if (peer.queuedBytes === 0) endpoint.drain?.(peer);
+      websocket: {
+        data: {} as SocketData,
+        // Liveness is the protocols' own business (Socket.IO pings, heartbeats); this only reaps what they forgot.
+        idleTimeout: idleSeconds([...endpoints.values()]),
+        sendPings: false,
+        perMessageDeflate: false,
+        maxPayloadLength: Math.max(1, ...[...endpoints.values()].map(({ limits }) => limits.maxMessageBytes)),
+        backpressureLimit: BUN_QUEUE_CAP,
+        open: (socket) => {
+          const peer = new Peer(socket, log);
+          socket.data.peer = peer;
+          socket.data.endpoint.open(peer);
+        },
+        message: (socket, message) => {
+          const { peer, endpoint } = socket.data;
+          if (peer === undefined) return;
+          // Bun's limit is the largest of all endpoints'; each keeps its own.
+          const bytes = typeof message === "string" ? Buffer.byteLength(message) : message.byteLength;
+          if (bytes > endpoint.limits.maxMessageBytes) peer.close(1009, "message too large");
+          else endpoint.message(peer, message);
+        },
+        drain: (socket) => {
+          const { peer, endpoint } = socket.data;
+          if (peer === undefined) return;
+          peer.drained();
+          if (peer.queuedBytes === 0) endpoint.drain?.(peer);
+        },
+        ping: ({ data: { peer, endpoint } }) => {
+          if (peer !== undefined) endpoint.alive?.(peer);
+        },
+        pong: ({ data: { peer, endpoint } }) => {
+          if (peer !== undefined) endpoint.alive?.(peer);
+        },
+        close: (socket, code, reason) => {
+          const { peer, endpoint } = socket.data;
+          if (peer === undefined) return;
+          peer.ended();
+          endpoint.close(peer, code, reason);
+        },
       },
-      ping: ({ data: { peer, endpoint } }) => {
-        if (peer !== undefined) endpoint.alive?.(peer);
-      },
-      pong: ({ data: { peer, endpoint } }) => {
-        if (peer !== undefined) endpoint.alive?.(peer);
-      },
-      close: (socket, code, reason) => {
-        const { peer, endpoint } = socket.data;
-        if (peer === undefined) return;
-        peer.ended();
-        endpoint.close(peer, code, reason);
-      },
-    },
-  });
+    });
+
+  let server = listen(options.port, options.certificate);
+  const port = server.port ?? options.port;
+  /** Listen no more, but still serve the connections that they accepted. */
+  const retired = new Set<BunServer<SocketData>>();
 
   return {
-    port: server.port ?? options.port,
+    port,
     host: options.host,
+    // Bun cannot change the certificate of a listener, so another one takes its place within the same turn of the event loop.
+    renew: async (certificate) => {
+      const previous = server;
+      retired.add(previous);
+      void previous.stop(false).then(() => retired.delete(previous));
+      for (let attempt = 1; !closing; attempt++) {
+        try {
+          server = listen(port, certificate);
+          return;
+        } catch (error) {
+          log.error({ err: error, attempt }, "the port could not be opened again with the new certificate");
+          await Bun.sleep(REOPEN_MS);
+        }
+      }
+    },
     close: async (withinMs) => {
       closing = true;
-      const finished = server.stop(false);
+      const servers = [server, ...retired];
+      const finished = Promise.all(servers.map((one) => one.stop(false)));
       await Promise.allSettled([...endpoints.values()].map((endpoint) => endpoint.shutdown()));
       let bound: Timer | undefined;
       await Promise.race([
@@ -114,7 +144,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
         }),
       ]);
       clearTimeout(bound);
-      await server.stop(true);
+      await Promise.all(servers.map((one) => one.stop(true)));
     },
   };
 }
