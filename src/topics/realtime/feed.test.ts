@@ -192,7 +192,7 @@ test("a read that fails leaves the socket where it was", async () => {
   const socket = world.socket();
   await world.feed.answer(socket, undefined);
   world.gate = Promise.reject(new Error("stub"));
-  expect(world.feed.answer(socket, undefined)).rejects.toThrow("stub");
+  await expect(world.feed.answer(socket, undefined)).rejects.toThrow("stub");
   await Bun.sleep(0);
   world.gate = undefined;
   world.event();

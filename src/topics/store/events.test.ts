@@ -54,7 +54,7 @@ test("a change that fails leaves nothing: no row, no event, no number", async ()
     publish("add", 1);
     throw new Error("stub");
   });
-  expect(change).rejects.toThrow("stub");
+  await expect(change).rejects.toThrow("stub");
   await events.change(nodes, (_db, publish) => publish("add", 2));
   expect(stored()).toEqual([{ id: 1, type: "add", data: { id: 2 } }]);
   expect(announced).toEqual(stored());
