@@ -8,6 +8,7 @@ import { migrations as happyMigrations, happyProtocol } from "./happy/index.ts";
 import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
+import { localUrl, publishOwnAddress } from "./server/own-address.ts";
 import type { BlobStore } from "./storage/blobs.ts";
 import { openDatabase } from "./storage/database.ts";
 import { LocalBlobs } from "./storage/local-blobs.ts";
@@ -22,8 +23,11 @@ export interface RunningServer {
   readonly firstRun: boolean;
   /** Undefined without TLS. */
   readonly certificate: Certificate | undefined;
-  /** Reads the certificate's files again and shows it to new connections. @throws Error when they are no usable pair. */
-  renewCertificate(): Promise<void>;
+  /**
+   * Reads the certificate's files again and shows it to new connections. Resolves with it when it changed.
+   * @throws Error when the files are no usable pair; the one that was shown stays.
+   */
+  renewCertificate(): Promise<Certificate | undefined>;
   /** Refuses new work, finishes what is in flight, closes sockets so that clients come back, stores and closes everything. */
   stop(): Promise<void>;
 }
@@ -78,6 +82,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       log: log.child({ area: "server" }),
     });
     undo.unshift(() => door.close(FINISH_MS));
+    const url = localUrl(config.host, door.port, certificate !== undefined);
+    undo.unshift(publishOwnAddress(config.dataDir, url));
     blobs.start();
     for (const protocol of protocols) {
       protocol.start();
@@ -93,10 +99,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       },
       renewCertificate: async () => {
         const renewed = certificateOf(config);
-        if (renewed === undefined || (renewed.cert === certificate?.cert && renewed.key === certificate.key))
-          return;
+        if (renewed === undefined || Bun.deepEquals(renewed, certificate)) return undefined;
         certificate = renewed;
         await door.renew(renewed);
+        return renewed;
       },
       stop: () => unwind(undo, log),
     };

@@ -11,9 +11,10 @@ export interface Greeting {
 }
 
 /** The URLs under which a server that listens on `host` can be reached. */
-export function addresses(host: string, port: number): Pick<Greeting, "local" | "network"> {
+export function addresses(host: string, port: number, secure: boolean): Pick<Greeting, "local" | "network"> {
   const everywhere = host === "0.0.0.0" || host === "::";
-  const url = (address: string) => `http://${address.includes(":") ? `[${address}]` : address}:${port}`;
+  const scheme = secure ? "https" : "http";
+  const url = (address: string) => `${scheme}://${address.includes(":") ? `[${address}]` : address}:${port}`;
   if (!everywhere) return { local: url(host), network: [] };
   const network = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])

@@ -1,4 +1,5 @@
 // `roost help`: commands, and every setting with its flag, variables and default.
+import { describeDefault } from "../config/describe.ts";
 import { flagName, type Setting, settings, variableName } from "../config/settings.ts";
 import { type Command, commands } from "./index.ts";
 
@@ -12,10 +13,11 @@ export const help: Command = {
 
 function text(): string {
   const names = Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`);
-  const options = Object.entries<Setting>(settings).map(([name, { about, legacy = [], schema, secret }]) => {
-    const parsed = schema.safeParse(undefined);
-    const value = parsed.success && parsed.data !== undefined && !secret ? ` [${String(parsed.data)}]` : "";
-    return `  ${flagName(name)}\n      ${about}${value}\n      ${[variableName(name), ...legacy].join(", ")}`;
+  const options = Object.entries<Setting>(settings).map(([name, setting]) => {
+    const { about, legacy = [] } = setting;
+    const value = setting.secret ? undefined : describeDefault(setting);
+    const shown = value === undefined ? "" : ` [${value}]`;
+    return `  ${flagName(name)}\n      ${about}${shown}\n      ${[variableName(name), ...legacy].join(", ")}`;
   });
-  return `Usage: roost [command] [settings]\n\nCommands\n${names.join("\n")}\n\nSettings (flag over variable over default)\n${options.join("\n")}\n`;
+  return `Usage: roost [command] [settings]\n\nCommands\n${names.join("\n")}\n\nSettings (flag over variable over roost.yaml over default)\n${options.join("\n")}\n`;
 }

@@ -1,5 +1,7 @@
 // The commands by name, and how they fail: one clear sentence on standard error, exit code 2 for a usage error, 1 for a failure.
 import { nearest, UsageError } from "../config/env.ts";
+import { config } from "./config.ts";
+import { health } from "./health.ts";
 import { help } from "./help.ts";
 import { migrate } from "./migrate.ts";
 import { serve } from "./serve.ts";
@@ -12,7 +14,15 @@ export interface Command {
   run(argv: readonly string[]): Promise<number>;
 }
 
-export const commands: Readonly<Record<string, Command>> = { serve, migrate, topics, version, help };
+export const commands: Readonly<Record<string, Command>> = {
+  serve,
+  migrate,
+  config,
+  health,
+  topics,
+  version,
+  help,
+};
 
 export async function run(argv: readonly string[]): Promise<number> {
   try {

@@ -1,8 +1,7 @@
 // `roost migrate`: brings the database up to date without serving. The original's launcher runs it before `serve`.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { parseConfig } from "../config/config.ts";
-import { readEnvironment, readFlags } from "../config/env.ts";
+import { loadConfig } from "../config/load.ts";
 import { migrations } from "../happy/index.ts";
 import { createLog } from "../observability/log.ts";
 import { openDatabase } from "../storage/database.ts";
@@ -12,7 +11,7 @@ import type { Command } from "./index.ts";
 export const migrate: Command = {
   about: "bring the database up to date and exit",
   run: async (argv) => {
-    const config = parseConfig(readFlags(argv), readEnvironment(process.env));
+    const { config } = await loadConfig(argv);
     process.umask(0o077);
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
     const lock = lockFolder(config.dataDir);

@@ -1,39 +1,48 @@
 // `roost serve`: runs the server until SIGINT or SIGTERM.
-import { parseConfig } from "../config/config.ts";
-import { readEnvironment, readFlags } from "../config/env.ts";
+import { LiveConfig } from "../config/live.ts";
+import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { startServer } from "../context.ts";
-import { createLog } from "../observability/log.ts";
+import { changeLevel, createLog } from "../observability/log.ts";
+import { serviceManager } from "../observability/service-manager.ts";
+import { followChanges, logCertificate } from "./follow-changes.ts";
 import { addresses, greeting } from "./greeting.ts";
 import type { Command } from "./index.ts";
 
 export const serve: Command = {
   about: "run the server (the default command)",
   run: async (argv) => {
-    const config = parseConfig(readFlags(argv), readEnvironment(process.env));
+    const { config: initial, places } = await loadConfig(argv);
+    const live = new LiveConfig(initial);
+    const { config } = live;
     // Whatever is created from here on is for the owner's eyes only.
     process.umask(0o077);
     const log = createLog(config.logLevel);
-    const stopping = signalled();
+    live.onChange((applied) => {
+      if (applied.includes("logLevel")) changeLevel(log, config.logLevel);
+    });
+    const manager = await serviceManager(log);
+    const stopping = Promise.withResolvers<string>();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopping.resolve);
     const server = await startServer(config, log).catch((error: unknown) => {
       throw explained(error, config);
     });
+    const { port, firstRun, certificate } = server;
+    const follower = followChanges({ argv, places, live, server, log, manager, hungUp: stopping.resolve });
+    if (certificate !== undefined) logCertificate(log, certificate);
     process.stdout.write(
-      greeting({ ...addresses(config.host, server.port), config, firstRun: server.firstRun }),
+      greeting({ ...addresses(config.host, port, certificate !== undefined), config, firstRun }),
     );
-    const signal = await stopping;
+    manager.ready(`Listening on port ${port}`);
+    const signal = await stopping.promise;
     log.info({ signal }, "stopping");
+    manager.stopping();
+    follower.stop();
     await server.stop();
     log.info("stopped");
     return 0;
   },
 };
-
-function signalled(): Promise<string> {
-  return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(signal));
-  });
-}
 
 /** The system's error codes as a sentence that says what to do. */
 function explained(error: unknown, { port, dataDir }: Config): unknown {

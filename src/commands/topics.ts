@@ -2,8 +2,8 @@
 // server, which sees every change at once.
 import { Database as Sqlite } from "bun:sqlite";
 import { existsSync, mkdirSync } from "node:fs";
-import { parseConfig } from "../config/config.ts";
-import { readEnvironment, readFlags, UsageError } from "../config/env.ts";
+import { UsageError } from "../config/env.ts";
+import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { createLog } from "../observability/log.ts";
 import type { Database } from "../storage/database.ts";
@@ -26,7 +26,7 @@ export const topics: Command = {
   about: "manage the users of the topics API: topics user add|passwd|disable|enable|list; topics prune",
   run: async (argv) => {
     const { words, role, flags } = split(argv);
-    const config = parseConfig(readFlags(flags), readEnvironment(process.env));
+    const { config } = await loadConfig(flags);
     process.umask(0o077);
     const [kind, action, name, ...more] = words;
     if (kind === "prune" && action === undefined) return prune(config);

@@ -1,29 +1,42 @@
-// Step two of three: raw strings -> one typed Config through the zod schemas. Pure; says exactly what is wrong and where it came from.
+// Step two of three: raw values -> one typed Config through the zod schemas. Pure; says exactly what is wrong and where it came from.
 import { z } from "zod";
 import { type RawSettings, UsageError } from "./env.ts";
 import { type Config, flagName, type Setting, type SettingName, settings } from "./settings.ts";
 
+/** What each setting was given as; the first source that has it wins. */
+export function merge(...sources: RawSettings[]): RawSettings {
+  return Object.assign({}, ...sources.toReversed()) as RawSettings;
+}
+
 /**
  * Merges raw settings, first source wins, and parses every value.
- * @throws UsageError naming the flag or variable, the value's problem and, never for a secret, the value.
+ * @throws UsageError naming the flag, variable or place, the value's problem and, never for a secret, the value.
  */
 export function parseConfig(...sources: RawSettings[]): Config {
-  const config: Record<string, unknown> = {};
+  const raw = merge(...sources);
+  const parsed: Record<string, unknown> = {};
   for (const name of Object.keys(settings) as SettingName[]) {
-    const raw = sources.map((source) => source[name]).find((value) => value !== undefined);
     const setting: Setting = settings[name];
-    const parsed = z.safeParse(setting.schema, raw?.value);
-    if (!parsed.success) {
-      const shown = setting.secret ? "" : ` "${raw?.value ?? ""}"`;
-      const problem = parsed.error.issues[0]?.message ?? "not valid";
-      throw new UsageError(`${raw?.source ?? flagName(name)}${shown} is not usable: ${problem}.`);
+    const result = z.safeParse(setting.schema, raw[name]?.value);
+    if (!result.success) {
+      const shown = setting.secret ? "" : ` ${JSON.stringify(raw[name]?.value ?? "")}`;
+      const problem = result.error.issues[0]?.message ?? "it is not valid";
+      throw new UsageError(`${raw[name]?.source ?? flagName(name)}${shown} is not usable: ${problem}.`);
     }
-    config[name] = parsed.data;
+    parsed[name] = result.data;
   }
-  const { serverAddr } = config as Config;
-  if (serverAddr !== undefined) {
-    for (const name of ["host", "port"] as const)
-      if (sources.every((source) => source[name] === undefined)) config[name] = serverAddr[name];
-  }
-  return config as Config;
+  const config = parsed as Config;
+  for (const [given, missing] of [
+    ["tlsCert", "tlsKey"],
+    ["tlsKey", "tlsCert"],
+  ] as const)
+    if (config[given] !== undefined && config[missing] === undefined)
+      throw new UsageError(`${raw[given]?.source} needs ${flagName(missing)} beside it.`);
+  const { serverAddr } = config;
+  if (serverAddr === undefined) return config;
+  return {
+    ...config,
+    host: raw.host === undefined ? serverAddr.host : config.host,
+    port: raw.port === undefined ? serverAddr.port : config.port,
+  };
 }

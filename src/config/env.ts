@@ -2,8 +2,9 @@
 import { flagName, type Setting, type SettingName, settings, variableName } from "./settings.ts";
 
 export interface RawValue {
-  readonly value: string;
-  /** The flag or variable as the person wrote it. */
+  /** Text, but what YAML wrote as a switch, a list or a structure is given as such. */
+  readonly value: unknown;
+  /** The flag, the variable, or the key and place in the file, as the person wrote it. */
   readonly source: string;
 }
 
@@ -14,9 +15,30 @@ export class UsageError extends Error {}
 
 const names = Object.keys(settings) as SettingName[];
 
-/** Variables of the environment: ROOST_* wins over the originals' names. An empty legacy variable counts as unset. */
-export function readEnvironment(environment: Record<string, string | undefined>): RawSettings {
+/** Variables that steer this project's own tests, not a server. */
+const FOR_TESTS = /^ROOST_(TEST_\w*|EXECUTABLE)$/;
+/** What Kubernetes sets in every container beside a service named "roost", such as ROOST_PORT=tcp://10.0.0.1:3005. */
+const SERVICE_LINK =
+  /^ROOST_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)$/;
+const isServiceLink = (name: string, value: string) =>
+  SERVICE_LINK.test(name) || (name.endsWith("PORT") && /^(tcp|udp):\/\//.test(value));
+
+/**
+ * Variables of the environment: ROOST_* wins over the originals' names. An empty variable counts as unset.
+ * @throws UsageError for a ROOST_* variable that is no setting, with the nearest one that is.
+ */
+export function readEnvironment(variables: Record<string, string | undefined>): RawSettings {
   const raw: RawSettings = {};
+  const known = names.map(variableName);
+  const environment: Record<string, string> = {};
+  for (const [name, value] of Object.entries(variables)) {
+    if (value === undefined || (name.startsWith("ROOST_") && isServiceLink(name, value))) continue;
+    environment[name] = value;
+    if (name.startsWith("ROOST_") && !known.includes(name) && !FOR_TESTS.test(name))
+      throw new UsageError(
+        `Unknown setting ${name} in the environment. Did you mean ${nearest(name, known)}?`,
+      );
+  }
   for (const name of names) {
     const { legacy = [] }: Setting = settings[name];
     for (const variable of [variableName(name), ...legacy]) {
@@ -46,11 +68,13 @@ export function readFlags(argv: readonly string[]): RawSettings {
     else if (next !== undefined && !next.startsWith("--")) {
       raw[name] = { value: next, source: flag };
       index++;
-    } else if (name === "rateLimits" || name === "clientLogs") raw[name] = { value: "true", source: flag };
+    } else if (isSwitch(name)) raw[name] = { value: true, source: flag };
     else throw new UsageError(`${flag} needs a value, for example "${flag} ${example(name)}".`);
   }
   return raw;
 }
+
+const isSwitch = (name: SettingName) => settings[name].schema.safeParse(true).data === true;
 
 function splitOnce(text: string, separator: string): [string, string | undefined] {
   const at = text.indexOf(separator);

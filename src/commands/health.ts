@@ -1,0 +1,56 @@
+// `roost health`: asks the server of the data folder whether it is well; for container health checks and for scripts.
+import { UsageError } from "../config/env.ts";
+import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/settings.ts";
+import { localUrl, ownAddress } from "../server/own-address.ts";
+import type { Command } from "./index.ts";
+
+const ASK_MS = 4_000;
+const AGAIN_MS = 100;
+
+export const health: Command = {
+  about: "ask the running server whether it is well (exit code 0 or 1); --wait SECONDS waits until it is",
+  run: async (argv) => {
+    const { waitMs, rest } = takeWait(argv);
+    const { config } = await loadConfig(rest);
+    const until = Date.now() + waitMs;
+    for (;;) {
+      // Read each time: the server may be about to say where it is.
+      const url = ownAddress(config.dataDir) ?? configuredUrl(config);
+      const problem = await ask(url);
+      if (problem === undefined) return 0;
+      if (Date.now() >= until) throw new Error(`The server at ${url} is not well: ${problem}.`);
+      await Bun.sleep(AGAIN_MS);
+    }
+  },
+};
+
+function takeWait(argv: readonly string[]): { waitMs: number; rest: string[] } {
+  const at = argv.findIndex((word) => word === "--wait" || word.startsWith("--wait="));
+  if (at < 0) return { waitMs: 0, rest: [...argv] };
+  const [, inline] = (argv[at] ?? "").split("=");
+  const seconds = inline ?? argv[at + 1] ?? "";
+  if (!/^\d{1,5}$/.test(seconds))
+    throw new UsageError('--wait needs a number of seconds, for example "--wait 30".');
+  return { waitMs: Number(seconds) * 1000, rest: argv.toSpliced(at, inline === undefined ? 2 : 1) };
+}
+
+function configuredUrl({ host, port, tlsCert }: Config): string {
+  return localUrl(host, port, tlsCert !== undefined);
+}
+
+/** What is wrong, or undefined. */
+async function ask(url: string): Promise<string | undefined> {
+  try {
+    const answer = await fetch(`${url}/health`, {
+      signal: AbortSignal.timeout(ASK_MS),
+      redirect: "error",
+      // It is this machine that is asked; the certificate names the address that others use.
+      tls: { rejectUnauthorized: false },
+    });
+    return answer.ok ? undefined : `it answered ${answer.status}`;
+  } catch (error) {
+    const timedOut = error instanceof Error && error.name === "TimeoutError";
+    return timedOut ? `it did not answer within ${ASK_MS / 1000} s` : "it does not answer";
+  }
+}
