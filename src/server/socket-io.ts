@@ -3,7 +3,7 @@
 import { Server as Engine } from "@socket.io/bun-engine";
 import type { Logger } from "pino";
 import { Server as SocketIo } from "socket.io";
-import { BodyTooLarge, readBody } from "./body.ts";
+import { BodyCutShort, BodyTooLarge, readBody } from "./body.ts";
 import type { Peer } from "./peer.ts";
 import type { SocketEndpoint, SocketLimits, Upgrader } from "./socket-endpoint.ts";
 
@@ -58,7 +58,17 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
     handle: async (request, upgrader) => {
       const bounded = await boundBody(request, limits.maxMessageBytes);
       if (bounded instanceof Response) return bounded;
-      return engine.handleRequest(bounded, upgrader as Upgrader as EngineServer);
+      if (asksForSocketInVain(request)) return badRequest();
+      let impossible = false;
+      const noting: Upgrader = {
+        upgrade: (asked, given) => {
+          impossible = !upgrader.upgrade(asked, given);
+          return !impossible;
+        },
+      };
+      const answer = await engine.handleRequest(bounded, noting as EngineServer);
+      // The engine calls the client's half-made upgrade its own failure, a 500.
+      return impossible ? badRequest() : answer;
     },
     open: (peer) => engine.onWebSocketOpen(asEngineSocket(peer)),
     message: (peer, message) =>
@@ -103,14 +113,22 @@ async function boundBody(request: Request, limit: number): Promise<Request | Res
       signal: request.signal,
     });
   } catch (error) {
-    if (!(error instanceof BodyTooLarge)) throw error;
-    return new Response(null, {
-      status: 413,
-      headers: {
-        "access-control-allow-origin": "*",
-        "access-control-allow-credentials": "true",
-        connection: "close",
-      },
-    });
+    if (!(error instanceof BodyTooLarge || error instanceof BodyCutShort)) throw error;
+    const status = error instanceof BodyTooLarge ? 413 : 400;
+    return new Response(null, { status, headers: { ...CORS, connection: "close" } });
   }
+}
+
+const CORS = { "access-control-allow-origin": "*", "access-control-allow-credentials": "true" };
+
+/** A handshake for a WebSocket on a connection that does not want to become one; the engine would begin long polling. */
+function asksForSocketInVain(request: Request): boolean {
+  if (request.method !== "GET" || request.headers.has("upgrade")) return false;
+  const query = new URLSearchParams(request.url.slice(request.url.indexOf("?") + 1));
+  return query.get("transport") === "websocket" && !query.has("sid");
+}
+
+/** Code 3 of realtime contract 1.4. */
+function badRequest(): Response {
+  return Response.json({ code: 3, message: "Bad request" }, { status: 400, headers: CORS });
 }
