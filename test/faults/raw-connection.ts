@@ -20,10 +20,15 @@ export class RawConnection {
     });
     // A reset is one way for a server to close.
     socket.on("error", () => {});
+    const ended = () => {
+      this.#isClosed = true;
+      for (const look of [...this.#waiting]) look();
+    };
+    // The server has said its last byte; our own half is still open.
+    socket.once("end", ended);
     this.#closed = new Promise((resolve) =>
       socket.once("close", () => {
-        this.#isClosed = true;
-        for (const look of [...this.#waiting]) look();
+        ended();
         resolve();
       }),
     );
@@ -56,6 +61,7 @@ export class RawConnection {
     return this.#received;
   }
 
+  /** The server has closed its side. */
   get closed(): boolean {
     return this.#isClosed;
   }

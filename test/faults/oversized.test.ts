@@ -1,0 +1,188 @@
+// One byte too much: every limit on what comes in holds exactly, costs at most the sender's own connection, and stores nothing.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
+import { type TestServer, testServer } from "../support/server.ts";
+import { frame, RawConnection } from "./raw-connection.ts";
+
+const SOCKET_LIMIT = 1_000_000;
+const BODY_LIMIT = 104_857_600;
+const ANONYMOUS_LIMIT = 1024 * 1024;
+const BOUND_MS = 20_000;
+
+let server: TestServer;
+let account: Account;
+let phone: Listener;
+let sid: string;
+let port: number;
+
+beforeAll(async () => {
+  server = await testServer({ rateLimits: false });
+  port = Number(new URL(server.url).port);
+  account = await newAccount(server.url);
+  sid = (await account.call("POST", "/v1/sessions", { tag: "t", metadata: "m" })).body.session.id;
+  phone = await account.connect();
+});
+afterAll(async () => {
+  expect(phone.socket.connected).toBe(true);
+  phone.close();
+  await server.stop();
+});
+
+/** A `message` event whose packet has exactly so many bytes. */
+function messageOf(bytes: number, localId: string): string {
+  const packet = (content: string) => `42${JSON.stringify(["message", { sid, message: content, localId }])}`;
+  return packet("x".repeat(bytes - packet("").length));
+}
+
+async function accepted(): Promise<RawConnection> {
+  const connection = await RawConnection.webSocket(port);
+  connection.write(frame(`40{"token":"${account.token}"}`));
+  await connection.until((received) => received.includes('40{"sid"'), BOUND_MS);
+  return connection;
+}
+
+async function stored(localId: string): Promise<boolean> {
+  await phone.settled();
+  const page = await account.call("GET", `/v3/sessions/${sid}/messages?limit=500`);
+  return page.body.messages.some((message: { localId: string }) => message.localId === localId);
+}
+
+/** A close frame with code 1009 (03f1 in its payload) is in what came. */
+const tooLarge = (received: string) =>
+  received.split("\x88").some((after, index) => index > 0 && after.slice(1, 3) === "\x03\xf1");
+
+test("a WebSocket message of 1,000,000 bytes is taken", async () => {
+  const connection = await accepted();
+  connection.write(frame(messageOf(SOCKET_LIMIT, "fits")));
+  connection.write(frame('427["ping"]'));
+  expect(await connection.until((received) => received.includes("437[{}]"), BOUND_MS)).toBe(true);
+  expect(await stored("fits")).toBe(true);
+  connection.destroy();
+});
+
+test("one byte more ends that connection with 1009 and no other", async () => {
+  const connection = await accepted();
+  connection.write(frame(messageOf(SOCKET_LIMIT + 1, "too large")));
+  expect(await connection.until(tooLarge, BOUND_MS)).toBe(true);
+  expect(await connection.finish(BOUND_MS)).toBe(true);
+  expect(await stored("too large")).toBe(false);
+});
+
+test("a socket.io client sees that as `transport close`, so that it comes back", async () => {
+  const sender = await account.connect();
+  const reason = new Promise<string>((resolve) => sender.socket.once("disconnect", resolve));
+  sender.socket.emit("message", { sid, message: "x".repeat(SOCKET_LIMIT), localId: "sent too large" });
+  expect(await reason).toBe("transport close");
+});
+
+test("many small fragments do not add up to more than the limit", async () => {
+  const connection = await accepted();
+  const piece = "x".repeat(100_000);
+  connection.write(frame(`42["message",{"sid":"${sid}","localId":"fragments","message":"`, { fin: false }));
+  for (let index = 0; index < 12; index++) connection.write(frame(piece, { opcode: 0, fin: false }));
+  connection.write(frame('"}]', { opcode: 0 }));
+  expect(await connection.until(tooLarge, BOUND_MS)).toBe(true);
+  connection.destroy();
+  expect(await stored("fragments")).toBe(false);
+});
+
+test("a binary packet that announces millions of attachments, or too many, ends its connection", async () => {
+  for (const count of ["5999999", "999999", "11"]) {
+    const connection = await accepted();
+    connection.write(frame(`45${count}-["message",{"_placeholder":true,"num":0}]`));
+    expect(
+      await connection.until(() => connection.closed || connection.received.includes("\x88"), BOUND_MS),
+    ).toBe(true);
+    connection.destroy();
+  }
+});
+
+test("an RPC answer above the limit closes the answering daemon, and its caller hears so at once", async () => {
+  const daemon = await account.connect({ clientType: "machine-scoped", machineId: "m" });
+  daemon.socket.on("rpc-request", (_request, answer: (result: string) => void) =>
+    answer("x".repeat(SOCKET_LIMIT)),
+  );
+  daemon.socket.emit("rpc-register", { method: "m:big" });
+  await daemon.until(({ event }) => event === "rpc-registered");
+  const reason = new Promise<string>((resolve) => daemon.socket.once("disconnect", resolve));
+  expect(await phone.ask("rpc-call", { method: "m:big" })).toEqual({
+    ok: false,
+    error: "RPC target disconnected",
+  });
+  expect(await reason).toBe("transport close");
+});
+
+for (const [how, headers] of [
+  ["with its length", (length: number) => `Content-Length: ${length}\r\n`],
+  ["in chunks", () => "Transfer-Encoding: chunked\r\n"],
+] as const) {
+  const framed = (body: string) =>
+    how === "in chunks" ? `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n` : body;
+
+  test(`a polling body above the limit, sent ${how}, gets an empty 413`, async () => {
+    const polling = "/v1/updates/?EIO=4&transport=polling";
+    const handshake = await (await fetch(`${server.url}${polling}`)).text();
+    const { sid: engine } = JSON.parse(handshake.slice(1));
+    const connection = await RawConnection.open(port);
+    const head = `POST ${polling}&sid=${engine} HTTP/1.1\r\nHost: x\r\n`;
+    connection.write(`${head}${headers(SOCKET_LIMIT + 1)}\r\n${framed("x".repeat(SOCKET_LIMIT + 1))}`);
+    await connection.until((received) => received.includes("\r\n\r\n"), BOUND_MS);
+    expect(connection.received).toMatch(/^HTTP\/1\.1 413 /);
+    expect(connection.received.toLowerCase()).toContain("access-control-allow-origin: *");
+    expect(connection.received.split("\r\n\r\n")[1]).toBe("");
+    expect(await connection.finish(BOUND_MS)).toBe(true);
+  });
+
+  test(`an anonymous HTTP body above 1 MiB, sent ${how}, gets a 413 that says so`, async () => {
+    const connection = await RawConnection.open(port);
+    const head = "POST /v1/auth HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    connection.write(`${head}${headers(ANONYMOUS_LIMIT + 1)}\r\n${framed("x".repeat(ANONYMOUS_LIMIT + 1))}`);
+    await connection.until((received) => received.includes("}"), BOUND_MS);
+    expect(connection.received).toMatch(/^HTTP\/1\.1 413 /);
+    expect(JSON.parse(connection.received.split("\r\n\r\n")[1] ?? "")).toEqual({
+      error: "FastifyError",
+      message: "Request body is too large",
+      statusCode: 413,
+    });
+    expect(await connection.finish(BOUND_MS)).toBe(true);
+  });
+}
+
+test("a body that promises more than 100 MiB is refused before it is sent", async () => {
+  const connection = await RawConnection.open(port);
+  connection.write(
+    `POST /v3/sessions/${sid}/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${account.token}\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${BODY_LIMIT + 1}\r\n\r\n{`,
+  );
+  expect(await connection.until((received) => received.includes("}"), BOUND_MS)).toBe(true);
+  expect(connection.received).toMatch(/^HTTP\/1\.1 413 [\s\S]*"message":"Request body is too large"/);
+  expect(await connection.finish(BOUND_MS)).toBe(true);
+});
+
+test("a body of exactly 100 MiB is read to its end", async () => {
+  const body = `{"messages":[{"localId":"whole","content":"${"x".repeat(BODY_LIMIT - 47)}"}]}`;
+  expect(body).toHaveLength(BODY_LIMIT);
+  const answer = await account.call("POST", `/v3/sessions/unknown/messages`, body);
+  expect([answer.status, answer.body]).toEqual([404, { error: "Session not found" }]);
+}, 60_000);
+
+test("a large body without a token is not read at all", async () => {
+  const connection = await RawConnection.open(port);
+  connection.write(
+    `POST /v1/sessions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${BODY_LIMIT}\r\n\r\n{`,
+  );
+  expect(await connection.until((received) => received.includes("}"), BOUND_MS)).toBe(true);
+  expect(connection.received).toMatch(/^HTTP\/1\.1 401 /);
+  connection.destroy();
+});
+
+test("a body that ends before it promised stores nothing", async () => {
+  const body = JSON.stringify({ messages: [{ content: "c", localId: "truncated" }] });
+  const connection = await RawConnection.open(port);
+  connection.write(
+    `POST /v3/sessions/${sid}/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${account.token}\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${body.length + 1}\r\n\r\n${body}`,
+  );
+  expect(await connection.finish(BOUND_MS)).toBe(true);
+  expect(await stored("truncated")).toBe(false);
+});
