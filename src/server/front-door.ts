@@ -155,12 +155,17 @@ function idleSeconds(endpoints: readonly SocketEndpoint[]): number {
   return longest > 960 ? 0 : longest;
 }
 
-/** Pathname of an absolute URL as Bun gives it, without building a URL object. */
+/**
+ * Pathname of a request's URL, without building a URL object; doubled slashes count as one, because clients join a base that ends
+ * in one. HTTP/1.0 without a Host header has no authority before it.
+ */
 export function pathOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const authority = url.indexOf("://");
+  const start = authority < 0 ? 0 : url.indexOf("/", authority + 3);
   if (start < 0) return "/";
   const query = url.indexOf("?", start);
-  return query < 0 ? url.slice(start) : url.slice(start, query);
+  const path = query < 0 ? url.slice(start) : url.slice(start, query);
+  return path.includes("//") ? path.replace(/\/{2,}/g, "/") : path;
 }
 
 function prefixRouter(protocols: readonly Protocol[]): (path: string) => Protocol {

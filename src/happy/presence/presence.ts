@@ -107,9 +107,12 @@ export class Presence {
     const now = Date.now();
     const at = Math.min(time, now);
     if (at < now - STALE_MS || (kind === "session" && this.#isSuppressed(account, id))) return;
-    const thing = this.#thing(kind, account, id);
+    const key = thingKey(kind, account, id);
+    const thing = this.#things.get(key) ?? new Thing(kind, account, id);
     if (!thing.isOwned(now, () => findPresence(this.database.reads, kind, account, id))) return;
-    thing.heard(socket, at, now, this.timing.storeEveryMs);
+    // Only what exists is remembered: ids that somebody makes up cost nothing.
+    this.#things.set(key, thing);
+    thing.heard(socket, at, this.timing.storeEveryMs);
     this.#link(socket, thing);
     this.publisher.ephemeral(userScoped(account), this.#ephemeral(thing, true, at, thinking));
   }

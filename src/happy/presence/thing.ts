@@ -51,7 +51,7 @@ export class Thing {
     return true;
   }
 
-  heard(socket: string, at: number, _now: number, storeEveryMs: number): void {
+  heard(socket: string, at: number, storeEveryMs: number): void {
     this.sockets.add(socket);
     this.#speakers.add(socket);
     this.cancelGrace();

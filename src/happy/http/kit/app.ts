@@ -148,9 +148,10 @@ function preflight(request: Request): Response {
   });
 }
 
-/** Scheme and authority end here; the rest is the request target with its query. */
+/** The request target with its query: what follows scheme and authority, where there are any. */
 export function targetOf(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const authority = url.indexOf("://");
+  const start = authority < 0 ? 0 : url.indexOf("/", authority + 3);
   return start < 0 ? "/" : url.slice(start);
 }
 

@@ -57,11 +57,15 @@ export function endpoint<
   return { ...spec, handle: handle as Endpoint["handle"] };
 }
 
-const JSON_HEADERS = { "content-type": "application/json; charset=utf-8" };
+/** The length is said outright so that HEAD, whose body is dropped on the way, says it too (HTTP contract 1.1). */
+function sized(text: string, status: number, contentType: string): Response {
+  const headers = { "content-type": contentType, "content-length": String(Buffer.byteLength(text)) };
+  return new Response(text, { status, headers });
+}
 
 /** A JSON answer in the contract's shape. */
 export function json(value: unknown, status = 200): Response {
-  return new Response(JSON.stringify(value), { status, headers: JSON_HEADERS });
+  return sized(JSON.stringify(value), status, "application/json; charset=utf-8");
 }
 
 /** `{"error": text}` with a status. */
@@ -70,5 +74,5 @@ export function refusal(status: number, error: string): Response {
 }
 
 export function plain(text: string, status = 200): Response {
-  return new Response(text, { status, headers: { "content-type": "text/plain; charset=utf-8" } });
+  return sized(text, status, "text/plain; charset=utf-8");
 }
