@@ -45,9 +45,9 @@ export function welcome(
       (body) => ack?.(body),
       (error: unknown) => {
         const { code, message } = problemOf(error, room.log, event.slice(0, 80));
-        ack?.({ ok: false, code, message });
         // Nobody is told about a topic that is not there but who asked to be told.
         if (subscription !== undefined) socket.emit("error", { topic: name, code, message });
+        ack?.({ ok: false, code, message });
       },
     );
   });
