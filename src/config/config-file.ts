@@ -33,11 +33,12 @@ export function parseConfigFile(content: string, path: string): RawSettings {
   const place = (offset: number) => `${path}, line ${lines.linePos(offset).line}`;
   const [error] = document.errors;
   if (error !== undefined) throw new UsageError(`${place(error.pos[0])}: ${problem(error)}.`);
-  if (document.contents === null) return {};
-  if (!isMap(document.contents))
+  const { contents } = document;
+  if (contents === null || (isScalar(contents) && contents.value === null)) return {};
+  if (!isMap(contents))
     throw new UsageError(`${path} is not usable: it must consist of lines such as "port: 3005".`);
   const raw: RawSettings = {};
-  collect(document.contents, [], { document, place, raw });
+  collect(contents, [], { document, place, raw });
   return raw;
 }
 
