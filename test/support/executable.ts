@@ -112,3 +112,10 @@ export class Folder {
     rmSync(this.path, { recursive: true, force: true });
   }
 }
+
+/** The compiled file when ROOST_EXECUTABLE names one, else the sources: for what is the same in both. */
+export function roost(): string[] {
+  const named = process.env.ROOST_EXECUTABLE;
+  if (named !== undefined && named !== "") return [resolve(named)];
+  return [process.execPath, resolve(import.meta.dir, "../../src/main.ts")];
+}
