@@ -221,6 +221,8 @@ test("an update changes what it names and nothing else", async () => {
     redirect_status_code: 0,
   });
   expect(await update({ origin_set_id: 8 })).toMatchObject({ origin_group_id: 4, origin_set_id: 8 });
+  // The set went with the mode that it was given for.
+  expect((await admin.post("/websites/update", { id: 1, origin_mode: "manual" })).body.code).toBe(2001);
   expect(await update({ origin_mode: "redirect", redirect_url: "/x" })).toMatchObject({
     origin_group_id: null,
     origin_set_id: null,
