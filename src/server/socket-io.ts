@@ -36,6 +36,7 @@ export interface SocketIoRoom {
 
 /** The engine's own view of a WebSocket: what it was given at the upgrade, and the peer to send with. */
 type EngineSocket = Parameters<Engine["onWebSocketOpen"]>[0];
+type EngineConnection = Extract<Parameters<Parameters<Engine["on"]>[1]>[0], { transport: unknown }>;
 type EngineServer = Parameters<Engine["handleRequest"]>[1];
 
 export function socketIo(options: SocketIoOptions): SocketIoRoom {
@@ -51,6 +52,7 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
   });
   const io = new SocketIo({ connectTimeout: options.connectTimeoutMs, serveClient: false });
   io.bind(engine);
+  engine.on("connection", (socket) => boundPolling(socket, limits.maxQueuedBytes, path, log));
 
   const endpoint: SocketEndpoint = {
     path,
@@ -99,6 +101,25 @@ function guarded(peer: Peer, log: Logger, work: () => void): void {
     );
     peer.terminate();
   }
+}
+
+/** What waits for the next poll is bounded as a WebSocket's queue is: a client that polls no more is closed. */
+function boundPolling(socket: EngineConnection, limitBytes: number, path: string, log: Logger): void {
+  let queuedBytes = 0;
+  socket.on("flush", () => {
+    queuedBytes = 0;
+  });
+  socket.on("packetCreate", ({ data }) => {
+    // One packet alone may be larger than the limit.
+    if (queuedBytes > limitBytes) {
+      const problem = "a client does not poll: its queue is full; it was closed and may reconnect";
+      log.warn({ path, queuedBytes, limitBytes }, problem);
+      // Not the socket's own close, which would wait for a poll.
+      socket.transport.close();
+      return;
+    }
+    queuedBytes += typeof data === "string" ? data.length : (data?.byteLength ?? 0);
+  });
 }
 
 /** The engine reads polling bodies whole before it looks at their size; this reads at most the limit. */
