@@ -2,6 +2,7 @@
 // backend delivers (frames contract, section 11). Two hubs in one process are two nodes.
 import { hostname } from "node:os";
 import type { Logger } from "pino";
+import type { Cluster } from "./cluster.ts";
 import {
   decodeEnvelope,
   type Envelope,
@@ -9,7 +10,7 @@ import {
   encodeEnvelope,
   type Payload,
 } from "./envelope.ts";
-import type { BusCounters, BusMessage, MessageBus, Subscription } from "./message-bus.ts";
+import type { BusMessage, MessageBus, Subscription } from "./message-bus.ts";
 import { Seen } from "./seen.ts";
 
 export interface Outgoing {
@@ -25,12 +26,8 @@ export interface Incoming {
   readonly exclude: string | undefined;
 }
 
-export interface BusNodeParts {
-  readonly bus: MessageBus;
-  readonly counters: BusCounters;
+export interface BusNodeParts extends Cluster {
   readonly log: Logger;
-  /** How long one publish may take. */
-  readonly timeoutMs: number;
 }
 
 /** One warning a second is enough while the bus is away; the next one says how many were left out. */

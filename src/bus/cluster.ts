@@ -1,11 +1,30 @@
-// Chooses the engine from the configuration. An engine's code is loaded only when it is used.
+// This node's place in a cluster: the bus that the configuration chose, or none. An engine's code is loaded only when it is used.
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
+import type { Metrics } from "../observability/metrics.ts";
+import { busCounters } from "./counters.ts";
 import type { BusCounters, MessageBus } from "./message-bus.ts";
 
-/** @throws the system's error when a certificate file cannot be read. */
-export async function openBus(config: Config, counters: BusCounters, log: Logger): Promise<MessageBus> {
+export interface Cluster {
+  readonly bus: MessageBus;
+  readonly counters: BusCounters;
+  /** How long one publish may take. */
+  readonly timeoutMs: number;
+}
+
+/** Undefined when this node is alone. @throws the system's error when a certificate file cannot be read. */
+export async function openCluster(
+  config: Config,
+  metrics: Metrics,
+  log: Logger,
+): Promise<Cluster | undefined> {
+  if (!config.clusterEnabled) return undefined;
+  const counters = busCounters(metrics, config.clusterBusType);
+  return { bus: await openBus(config, counters, log), counters, timeoutMs: config.serverBusTimeout };
+}
+
+async function openBus(config: Config, counters: BusCounters, log: Logger): Promise<MessageBus> {
   if (config.clusterBusType === "memory") {
     const { MemoryExchange } = await import("./memory.ts");
     return new MemoryExchange().join(log);

@@ -1,0 +1,78 @@
+// The hub's WebSocket path at the front door: upgrades what may come in, and hands the socket's events to its client.
+import type { Peer } from "../server/peer.ts";
+import type { SocketEndpoint } from "../server/socket-endpoint.ts";
+import type { Admission } from "./admission.ts";
+import type { Client } from "./client.ts";
+import type { Hub } from "./hub.ts";
+import type { Identity } from "./identity.ts";
+
+/** From the upgrade to the last event of one socket. */
+class Seat {
+  client: Client | undefined;
+  constructor(readonly identity: Identity) {}
+}
+
+export interface EndpointOptions {
+  readonly path: string;
+  readonly maxQueuedBytes: number;
+}
+
+export function hubEndpoint(
+  hub: Hub,
+  admission: Admission,
+  { path, maxQueuedBytes }: EndpointOptions,
+): SocketEndpoint {
+  const clientOf = (peer: Peer): Client | undefined =>
+    peer.data instanceof Seat ? peer.data.client : undefined;
+  return {
+    path,
+    limits: {
+      maxMessageBytes: hub.settings.readBufferSize,
+      maxQueuedBytes,
+      // The hub's own heartbeat decides; the door's reaper must not be faster.
+      silenceSeconds: Math.ceil((hub.settings.readTimeoutMs / 1_000) * 1.2) + 5,
+    },
+    handle: async (request, upgrader) => {
+      if (request.method !== "GET") return plain(405, "only GET", { allow: "GET" });
+      if (request.headers.get("upgrade")?.toLowerCase() !== "websocket")
+        return plain(426, "this is a WebSocket endpoint", { upgrade: "websocket", connection: "Upgrade" });
+      const admitted = await admission.admit(request);
+      if (admitted instanceof Response) return admitted;
+      if (upgrader.upgrade(request, { data: new Seat(admitted) })) return new Response(null);
+      return plain(400, "this is not a WebSocket handshake");
+    },
+    open: (peer) => {
+      const seat = peer.data;
+      if (!(seat instanceof Seat)) return;
+      // Between admission and now an authenticated client may have come for the same id.
+      if (admission.isTaken(seat.identity)) peer.close(1008, "this client id is in use");
+      else seat.client = hub.register(seat.identity, peer);
+    },
+    message: (peer, message) => {
+      const client = clientOf(peer);
+      if (client === undefined) return;
+      try {
+        hub.receive(client, message);
+      } catch (error) {
+        // Whatever a client sends costs at most its own connection.
+        hub.metrics.criticalErrors.add();
+        hub.log.error(
+          { err: error, client: client.id },
+          "the hub failed on a message; its client was disconnected",
+        );
+        peer.close(1011, "internal error");
+      }
+    },
+    drain: (peer) => clientOf(peer)?.drained(),
+    alive: (peer) => clientOf(peer)?.alive(),
+    close: (peer, code, reason) => clientOf(peer)?.ended(code, reason),
+    shutdown: async () => hub.close(),
+  };
+}
+
+function plain(status: number, text: string, headers: Record<string, string> = {}): Response {
+  return new Response(`${text}\n`, {
+    status,
+    headers: { "content-type": "text/plain; charset=utf-8", ...headers },
+  });
+}

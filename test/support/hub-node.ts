@@ -1,0 +1,108 @@
+// One node of the frames hub in this process: a real front door on a free port with nothing but the hub behind it, so that a test can
+// reach the server side (broadcast, push, rooms) as well as connect clients.
+import type { Cluster } from "../../src/bus/cluster.ts";
+import type { BusCounters, MessageBus } from "../../src/bus/message-bus.ts";
+import { Admission } from "../../src/frames/admission.ts";
+import { hubEndpoint } from "../../src/frames/endpoint.ts";
+import { createDispatcher } from "../../src/frames/handlers/index.ts";
+import { Hub } from "../../src/frames/hub.ts";
+import { hubMetrics } from "../../src/frames/metrics.ts";
+import { HubSdk } from "../../src/frames/sdk.ts";
+import type { HubSettings } from "../../src/frames/settings.ts";
+import { createLog } from "../../src/observability/log.ts";
+import { Metrics } from "../../src/observability/metrics.ts";
+import { openFrontDoor } from "../../src/server/front-door.ts";
+import { FramesClient } from "./frames-client.ts";
+
+export const HUB_DEFAULTS: HubSettings = {
+  readTimeoutMs: 180_000,
+  writeTimeoutMs: 180_000,
+  readBufferSize: 4_096,
+  messageBufferCap: 256,
+  serverPing: true,
+  errorReplies: true,
+  onFull: "error",
+  presence: false,
+  autoCreateRooms: false,
+  maxClients: 10_000,
+  auth: undefined,
+  closeOnExpiry: true,
+};
+
+export const NO_COUNTERS: BusCounters = { publishError() {}, gap() {}, duplicate() {}, reconnect() {} };
+
+export interface HubNode {
+  readonly hub: Hub;
+  readonly sdk: HubSdk;
+  readonly url: string;
+  /** Log lines as JSON text. */
+  readonly lines: string[];
+  readonly metrics: Metrics;
+  connect(id: string, query?: Record<string, string>): Promise<FramesClient>;
+  stop(): Promise<void>;
+}
+
+export interface HubNodeOptions {
+  readonly settings?: Partial<HubSettings>;
+  /** Closed with the node. */
+  readonly bus?: MessageBus;
+  readonly busTimeoutMs?: number;
+  readonly allowedOrigins?: readonly string[];
+  readonly now?: () => number;
+}
+
+export async function hubNode({
+  settings,
+  bus,
+  busTimeoutMs = 5_000,
+  allowedOrigins = ["*"],
+  now,
+}: HubNodeOptions = {}): Promise<HubNode> {
+  const lines: string[] = [];
+  const log = createLog("debug", { write: (line: string) => lines.push(line) });
+  const metrics = new Metrics();
+  const cluster: Cluster | undefined =
+    bus === undefined ? undefined : { bus, counters: NO_COUNTERS, timeoutMs: busTimeoutMs };
+  const hub = new Hub({
+    settings: { ...HUB_DEFAULTS, ...settings },
+    cluster,
+    dispatcher: createDispatcher(log),
+    metrics: hubMetrics(metrics),
+    log,
+    ...(now === undefined ? {} : { now }),
+  });
+  const endpoint = hubEndpoint(hub, new Admission(hub, allowedOrigins), {
+    path: "/ws",
+    maxQueuedBytes: 16 * 1024 * 1024,
+  });
+  const door = openFrontDoor({
+    host: "127.0.0.1",
+    port: 0,
+    protocols: [
+      {
+        name: "frames",
+        prefixes: ["/"],
+        fetch: () => new Response(null, { status: 404 }),
+        sockets: [endpoint],
+        start: () => {},
+        stop: async () => {},
+      },
+    ],
+    trustedProxies: [],
+    log,
+  });
+  const url = `http://127.0.0.1:${door.port}`;
+  await hub.ready;
+  return {
+    hub,
+    sdk: new HubSdk(hub),
+    url,
+    lines,
+    metrics,
+    connect: (id, query = {}) => FramesClient.connect(url, { client_id: id, ...query }),
+    stop: async () => {
+      await door.close(1_000);
+      await bus?.close();
+    },
+  };
+}
