@@ -6,13 +6,15 @@ import { type Command, commands } from "./index.ts";
 export const help: Command = {
   about: "show the commands and every setting",
   run: async () => {
-    process.stdout.write(text());
+    process.stdout.write(await text());
     return 0;
   },
 };
 
-function text(): string {
-  const names = Object.entries(commands).map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`);
+async function text(): Promise<string> {
+  const names = await Promise.all(
+    Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(10)} ${(await load()).about}`),
+  );
   const options = Object.entries<Setting>(settings).map(([name, setting]) => {
     const { about, legacy = [] } = setting;
     const value = setting.secret ? undefined : describeDefault(setting);

@@ -1,12 +1,5 @@
 // The commands by name, and how they fail: one clear sentence on standard error, exit code 2 for a usage error, 1 for a failure.
-import { nearest, UsageError } from "../config/env.ts";
-import { config } from "./config.ts";
-import { health } from "./health.ts";
-import { help } from "./help.ts";
-import { migrate } from "./migrate.ts";
-import { serve } from "./serve.ts";
-import { topics } from "./topics.ts";
-import { version } from "./version.ts";
+import { nearest, UsageError } from "../config/usage.ts";
 
 export interface Command {
   readonly about: string;
@@ -14,32 +7,36 @@ export interface Command {
   run(argv: readonly string[]): Promise<number>;
 }
 
-export const commands: Readonly<Record<string, Command>> = {
-  serve,
-  migrate,
-  config,
-  health,
-  topics,
-  version,
-  help,
+/** Each is loaded when it is asked for: a health check every few seconds must not cost what a server does. */
+export const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  serve: async () => (await import("./serve.ts")).serve,
+  migrate: async () => (await import("./migrate.ts")).migrate,
+  config: async () => (await import("./config.ts")).config,
+  health: async () => (await import("./health.ts")).health,
+  topics: async () => (await import("./topics.ts")).topics,
+  version: async () => (await import("./version.ts")).version,
+  help: async () => (await import("./help.ts")).help,
 };
 
 export async function run(argv: readonly string[]): Promise<number> {
   try {
-    const [first = "serve", ...rest] = argv;
-    if (first === "--help" || first === "-h") return await help.run(rest);
-    if (first === "--version" || first === "-v") return await version.run(rest);
-    // `roost --port 4000` means `roost serve --port 4000`.
-    if (first.startsWith("-")) return await serve.run(argv);
-    const command = commands[first];
-    if (command === undefined)
+    const { name, rest } = commandOf(argv);
+    const load = commands[name];
+    if (load === undefined)
       throw new UsageError(
-        `Unknown command "${first}". Did you mean ${nearest(first, Object.keys(commands))}?`,
+        `Unknown command "${name}". Did you mean ${nearest(name, Object.keys(commands))}?`,
       );
-    if (rest.includes("--help") || rest.includes("-h")) return await help.run([first]);
-    return await command.run(rest);
+    return await (await load()).run(rest);
   } catch (error) {
     process.stderr.write(`roost: ${error instanceof Error ? error.message : String(error)}\n`);
     return error instanceof UsageError ? 2 : 1;
   }
+}
+
+function commandOf(argv: readonly string[]): { name: string; rest: readonly string[] } {
+  const [first = "serve", ...rest] = argv;
+  if (argv.includes("--help") || argv.includes("-h")) return { name: "help", rest: [] };
+  if (first === "--version" || first === "-v") return { name: "version", rest };
+  // `roost --port 4000` means `roost serve --port 4000`.
+  return first.startsWith("-") ? { name: "serve", rest: argv } : { name: first, rest };
 }

@@ -1,5 +1,8 @@
 // Step one of three: raw strings as people gave them, with where each came from. No parsing, no defaults.
 import { flagName, type Setting, type SettingName, settings, variableName } from "./settings.ts";
+import { nearest, UsageError } from "./usage.ts";
+
+export { nearest, UsageError };
 
 export interface RawValue {
   /** Text, but what YAML wrote as a switch, a list or a structure is given as such. */
@@ -9,9 +12,6 @@ export interface RawValue {
 }
 
 export type RawSettings = Partial<Record<SettingName, RawValue>>;
-
-/** A command line that cannot be understood. The message is one sentence for the person; exit code 2. */
-export class UsageError extends Error {}
 
 const names = Object.keys(settings) as SettingName[];
 
@@ -88,28 +88,4 @@ function unknown(word: string, flag: string, known: string[]): UsageError {
 
 function example(name: SettingName): string {
   return name === "port" ? "3005" : name === "dataDir" ? "/var/lib/roost" : "VALUE";
-}
-
-/** The known word with the smallest edit distance. */
-export function nearest(word: string, known: readonly string[]): string {
-  let best = known[0] ?? "";
-  let bestDistance = Number.POSITIVE_INFINITY;
-  for (const candidate of known) {
-    const distance = editDistance(word, candidate);
-    if (distance < bestDistance) [best, bestDistance] = [candidate, distance];
-  }
-  return best;
-}
-
-function editDistance(a: string, b: string): number {
-  let previous = Array.from({ length: b.length + 1 }, (_, column) => column);
-  for (let row = 1; row <= a.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= b.length; column++) {
-      const substitution = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1);
-      current.push(Math.min((previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1, substitution));
-    }
-    previous = current;
-  }
-  return previous[b.length] ?? 0;
 }

@@ -7,6 +7,7 @@ import {
   flag,
   list,
   listenAddress,
+  logLevels,
   port,
   structure,
   text,
@@ -83,6 +84,30 @@ export const settings = {
     z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
     "least serious log line that is written",
     { live: true },
+  ),
+  logLevels: setting(
+    logLevels().prefault(""),
+    "other levels for single areas, such as happy=debug,storage=warn",
+    { live: true },
+  ),
+  logFormat: setting(
+    z.enum(["auto", "json", "text"]).default("auto"),
+    "how log lines look: JSON, text for people, or auto, which is text on a terminal",
+  ),
+  metricsToken: setting(
+    text().optional(),
+    "token that opens the figures for Prometheus at /metrics; without it that page does not exist on the main port",
+    { secret: true },
+  ),
+  metricsPort: setting(
+    port().optional(),
+    "second port for /metrics, /ready and /health (9090 when metrics are switched on without a port)",
+    { legacy: ["METRICS_PORT"] },
+  ),
+  metricsEnabled: setting(
+    flag().optional(),
+    "true opens the second port for metrics, false closes every page with metrics",
+    { legacy: ["METRICS_ENABLED"] },
   ),
   presenceGraceMs: setting(
     whole(30_000, 45_000).default(40_000),
@@ -174,6 +199,18 @@ export const settings = {
     { legacy: ["DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING"] },
   ),
   clientLogsDir: setting(text().default(".logs"), "folder of the debug logs that clients send"),
+  registration: setting(
+    z
+      .enum(["claim", "open", "invite", "closed"], "it must be claim, open, invite or closed")
+      .default("claim"),
+    "who may make an account: claim (the first key owns the server, later ones wait for approval), open, invite or closed",
+    { live: true },
+  ),
+  maxBodyBytesInFlight: setting(
+    whole(1024 * 1024, 2 ** 36).default(256 * 1024 * 1024),
+    "bytes of request bodies held in memory at one time, of all clients together",
+    { live: true },
+  ),
   rateLimits: setting(flag().default(true), "limit how often one address may sign in, pair and upload", {
     live: true,
   }),

@@ -87,3 +87,49 @@ export const addressRanges = () =>
       return [];
     }),
   );
+
+const LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+/** The parts of the server that log under a name of their own. */
+export const LOG_AREAS = [
+  "server",
+  "storage",
+  "happy",
+  "topics",
+  "frames",
+  "bus",
+  "hapi",
+  "rpc",
+  "backup",
+] as const;
+export type LogLevels = Readonly<Partial<Record<(typeof LOG_AREAS)[number], (typeof LEVELS)[number]>>>;
+
+/** `happy=debug,storage=warn`, or the same as a structure. */
+export const logLevels = () =>
+  z
+    .union([
+      z.record(z.string(), z.unknown()),
+      z.string().transform((value) =>
+        Object.fromEntries(
+          value
+            .split(",")
+            .filter((entry) => entry.trim() !== "")
+            .map((entry) => entry.split("=").map((part) => part.trim()) as [string, string | undefined]),
+        ),
+      ),
+    ])
+    .transform((value, context): LogLevels => {
+      const levels: Record<string, string> = {};
+      for (const [area, level] of Object.entries(value)) {
+        const problem = !LOG_AREAS.some((known) => known === area)
+          ? `"${area}" is not one of ${LOG_AREAS.join(", ")}`
+          : !LEVELS.some((known) => known === level)
+            ? `the level of ${area} must be one of ${LEVELS.join(", ")}`
+            : undefined;
+        if (problem !== undefined) {
+          context.addIssue({ code: "custom", message: problem });
+          return z.NEVER;
+        }
+        levels[area] = String(level);
+      }
+      return levels;
+    });
