@@ -31,6 +31,7 @@ export interface FrontDoor {
 const IDLE_SECONDS = 72;
 /** Bun's own cap answers with an empty 413, so it stands above ours, which answers in the protocol's shape. */
 const BUN_BODY_CAP = 2 ** 31;
+const MIN_PAYLOAD_CAP = 2 ** 20;
 /** Above what one burst may queue: our own bound closes the socket first, so that Bun never drops a frame. */
 const BUN_QUEUE_CAP = 2 ** 30;
 
@@ -72,7 +73,11 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
         idleTimeout: idleSeconds([...endpoints.values()]),
         sendPings: false,
         perMessageDeflate: false,
-        maxPayloadLength: Math.max(1, ...[...endpoints.values()].map(({ limits }) => limits.maxMessageBytes)),
+        // Above every endpoint's own limit where that is small, so that the endpoint's answer reaches the client, and not Bun's.
+        maxPayloadLength: Math.max(
+          MIN_PAYLOAD_CAP,
+          ...[...endpoints.values()].map(({ limits }) => limits.maxMessageBytes),
+        ),
         backpressureLimit: BUN_QUEUE_CAP,
         open: (socket) => {
           const peer = new Peer(socket, log);
