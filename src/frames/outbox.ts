@@ -28,7 +28,8 @@ export class Outbox {
   /** @throws ClientClosedError, SendBufferFullError; the frame is not queued then, and its acknowledgement is not called. */
   push(frame: Frame): void {
     if (this.#closed) throw new ClientClosedError();
-    if (this.#inFlight === undefined) this.#write(frame);
+    // Something waits without a frame in flight only while an acknowledgement runs: it must not overtake.
+    if (this.#inFlight === undefined && this.#waiting.length === 0) this.#write(frame);
     else if (this.#waiting.length >= this.parts.capacity) throw new SendBufferFullError();
     else this.#waiting.push(frame);
   }
@@ -41,7 +42,6 @@ export class Outbox {
     this.#inFlight = undefined;
     this.#sent(written);
     for (;;) {
-      // A frame whose acknowledgement pushes another one must not overtake those that wait.
       if (this.#inFlight !== undefined || this.#closed) return;
       const next = this.#waiting.shift();
       if (next === undefined) return;
