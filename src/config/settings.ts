@@ -290,12 +290,12 @@ export const settings = {
   serverReadTimeout: setting(
     duration(100, 24 * HOUR).prefault("3m"),
     "silence after which a client of the frames hub is disconnected",
-    hubServerKey("read_timeout"),
+    { ...hubServerKey("read_timeout"), live: true },
   ),
   serverWriteTimeout: setting(
     duration(10, 24 * HOUR).prefault("3m"),
     "time in which a client of the frames hub must take a frame",
-    hubServerKey("write_timeout"),
+    { ...hubServerKey("write_timeout"), live: true },
   ),
   serverReadBufferSize: setting(
     whole(1, 1_000_000).default(4_096),
@@ -337,7 +337,7 @@ export const settings = {
   hubOnFull: setting(
     z.enum(["error", "disconnect"]).default("error"),
     "what happens to a client of the frames hub whose queue is full",
-    hubKey("hub.on_full"),
+    { ...hubKey("hub.on_full"), live: true },
   ),
   hubPresence: setting(
     flag().default(false),
@@ -358,11 +358,6 @@ export const settings = {
     urlPath().default("/ws/health"),
     "path of the frames hub's health check",
     hubKey("hub.health_path"),
-  ),
-  hubMetricsPath: setting(
-    urlPath().default("/ws/metrics"),
-    "path of the frames hub's figures for Prometheus",
-    hubKey("hub.metrics_path"),
   ),
   authEnabled: setting(
     flag().default(false),
