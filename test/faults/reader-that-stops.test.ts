@@ -70,8 +70,8 @@ async function expectNothingLost({ healthy }: Scene): Promise<void> {
   }
 }
 
-async function expectBounded(server: ServerProcess, before: { peak: number } | undefined): Promise<void> {
-  const after = await memoryOf(server.pid);
+function expectBounded(server: ServerProcess, before: { peak: number } | undefined): void {
+  const after = memoryOf(server.pid);
   if (before === undefined || after === undefined) return;
   expect(after.peak - before.peak).toBeLessThan(GROWTH_BYTES);
 }
@@ -90,11 +90,11 @@ test(
         return connection;
       }),
     );
-    const before = await memoryOf(server.pid);
+    const before = memoryOf(server.pid);
     const slowest = await say(here);
     await expectNothingLost(here);
     expect(slowest).toBeLessThan(2_000);
-    await expectBounded(server, before);
+    expectBounded(server, before);
 
     const lines = server.logged(40).filter(({ msg }) => msg.startsWith("a client does not read"));
     expect(lines).toHaveLength(stuck.length);
@@ -126,10 +126,10 @@ test(
     await fetch(address, { method: "POST", body: `40{"token":"${account.token}"}` });
     expect(await (await fetch(address)).text()).toStartWith('40{"sid"');
 
-    const before = await memoryOf(server.pid);
+    const before = memoryOf(server.pid);
     await say(here);
     await expectNothingLost(here);
-    await expectBounded(server, before);
+    expectBounded(server, before);
     expect(server.logged(40).map(({ msg }) => msg)).toEqual([
       "a client does not poll: its queue is full; it was closed and may reconnect",
     ]);

@@ -1,5 +1,6 @@
 // A real Roost as a process of its own, for faults that a test must not do to itself: from source, or the compiled file that
 // ROOST_EXECUTABLE names. Nothing that is started here survives the test run.
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 
 export interface ServerProcess {
@@ -80,11 +81,15 @@ export async function refusedProcess(launch: Launch): Promise<Refusal> {
 }
 
 /** Memory of a process in bytes: resident now, and the most it ever was. Linux only; undefined elsewhere. */
-export async function memoryOf(pid: number): Promise<{ resident: number; peak: number } | undefined> {
-  const status = Bun.file(`/proc/${pid}/status`);
-  if (!(await status.exists())) return undefined;
-  const text = await status.text();
-  const bytes = (name: string) => Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(text)?.[1] ?? 0) * 1024;
+export function memoryOf(pid: number): { resident: number; peak: number } | undefined {
+  if (process.platform !== "linux") return undefined;
+  // Not Bun.file: what is in /proc says of itself that it has no bytes.
+  const text = readFileSync(`/proc/${pid}/status`, "utf8");
+  const bytes = (name: string) => {
+    const kilobytes = new RegExp(`${name}:\\s+(\\d+) kB`).exec(text)?.[1];
+    if (kilobytes === undefined) throw new Error(`the system does not tell ${name}`);
+    return Number(kilobytes) * 1024;
+  };
   return { resident: bytes("VmRSS"), peak: bytes("VmHWM") };
 }
 
