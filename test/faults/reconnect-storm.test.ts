@@ -31,7 +31,7 @@ afterAll(async () => {
   rmSync(dataDir, { recursive: true, force: true });
 });
 
-/** Phones, agents and daemons in turn, all of them stubborn. */
+/** Phones and agents in turn, all of them stubborn. */
 async function connectAll(): Promise<void> {
   for (let index = 0; index < ACCOUNTS; index++) {
     const account = await newAccount(server.url);
