@@ -1,16 +1,22 @@
 // The only composition root: builds every long-lived part from the configuration, starts and stops them in order.
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { sql } from "drizzle-orm";
 import type { Logger } from "pino";
 import { loadMasterSecret } from "./config/secrets.ts";
 import type { Config } from "./config/settings.ts";
 import { migrations as happyMigrations, happyProtocol } from "./happy/index.ts";
+import { Metrics } from "./observability/metrics.ts";
+import { type Check, openPagesPort, pages } from "./observability/pages.ts";
+import { reportProcess } from "./observability/process-figures.ts";
+import { Requests } from "./observability/requests.ts";
+import { reportDatabase, reportFolder } from "./observability/storage-figures.ts";
 import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
 import { localUrl, publishOwnAddress } from "./server/own-address.ts";
 import type { BlobStore } from "./storage/blobs.ts";
-import { openDatabase } from "./storage/database.ts";
+import { type Database, openDatabase } from "./storage/database.ts";
 import { LocalBlobs } from "./storage/local-blobs.ts";
 import { lockFolder } from "./storage/lock.ts";
 import { S3Blobs } from "./storage/s3-blobs.ts";
@@ -42,11 +48,19 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
   const lock = lockFolder(config.dataDir);
   const undo: (() => Promise<void> | void)[] = [() => lock.release()];
   try {
+    const metrics = new Metrics();
+    undo.unshift(reportProcess(metrics));
+    const checks: Check[] = [];
+    const watch = (name: string, watched: Database) => {
+      reportDatabase(metrics, name, watched);
+      checks.push({ name, run: () => answers(watched) });
+    };
     const secret = loadMasterSecret(config);
     const path = join(config.dataDir, "happy.db");
     const database = openDatabase({ path, migrations: happyMigrations, log: log.child({ area: "storage" }) });
     undo.unshift(() => database.close());
     chmodSync(path, 0o600);
+    watch("happy", database);
     if (database.migration.snapshot !== undefined) {
       log.info(
         { snapshot: database.migration.snapshot },
@@ -55,12 +69,14 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     }
     const blobs = openBlobs(config, log.child({ area: "storage" }));
     undo.unshift(() => blobs.stop());
+    if (config.s3Host === undefined) reportFolder(metrics, join(config.dataDir, "files"));
     const protocols = [
       happyProtocol({
         config,
         masterSecret: secret.value,
         database,
         blobs,
+        metrics,
         log: log.child({ area: "happy" }),
       }),
     ];
@@ -70,18 +86,35 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       const topicsLog = log.child({ area: "topics" });
       const topicsDatabase = openTopicsDatabase(config.dataDir, topicsLog);
       undo.unshift(() => topicsDatabase.close());
+      watch("topics", topicsDatabase);
       const parts = { config, masterSecret: secret.value, database: topicsDatabase, log: topicsLog };
       protocols.push((await topicsProtocol(parts)).protocol);
     }
+    const serverLog = log.child({ area: "server" });
+    const watched = {
+      metrics,
+      checks,
+      token: config.metricsEnabled === false ? undefined : config.metricsToken,
+      log: serverLog,
+    };
+    protocols.push(...pages(watched));
+    const requests = new Requests(metrics, serverLog);
     const door: FrontDoor = openFrontDoor({
       host: config.host,
       port: config.port,
       protocols,
       trustedProxies: parseRanges(config.trustedProxies),
       certificate,
-      log: log.child({ area: "server" }),
+      log: serverLog,
+      finished: (...facts) => requests.finished(...facts),
     });
     undo.unshift(() => door.close(FINISH_MS));
+    metrics
+      .gauge("roost_socket_queued_bytes", "Bytes that wait for slow sockets")
+      .report(() => door.queuedBytes());
+    const metricsPort = pagesPortOf(config);
+    const port = metricsPort === undefined ? undefined : openPagesPort(config.host, metricsPort, watched);
+    undo.unshift(() => port?.stop());
     const url = localUrl(config.host, door.port, certificate !== undefined);
     undo.unshift(publishOwnAddress(config.dataDir, url));
     blobs.start();
@@ -110,6 +143,18 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     await unwind(undo, log);
     throw error;
   }
+}
+
+/** On by its port, or by the original's switch with the original's port (HTTP contract 3.5). */
+function pagesPortOf({ metricsEnabled, metricsPort }: Config): number | undefined {
+  if (metricsEnabled === false) return undefined;
+  return metricsPort ?? (metricsEnabled === true ? 9090 : undefined);
+}
+
+/** Reads, and takes the writer's turn: an empty transaction. */
+async function answers({ reads, writer }: Database): Promise<void> {
+  reads.get(sql`SELECT 1`);
+  await writer.run(() => undefined);
 }
 
 function certificateOf({ tlsCert: cert, tlsKey: key }: Config): Certificate | undefined {

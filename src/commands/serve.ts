@@ -3,7 +3,7 @@ import { LiveConfig } from "../config/live.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { startServer } from "../context.ts";
-import { changeLevel, createLog } from "../observability/log.ts";
+import { changeLevel, createLog, standardOutput } from "../observability/log.ts";
 import { serviceManager } from "../observability/service-manager.ts";
 import { followChanges, logCertificate } from "./follow-changes.ts";
 import { addresses, greeting } from "./greeting.ts";
@@ -17,9 +17,10 @@ export const serve: Command = {
     const { config } = live;
     // Whatever is created from here on is for the owner's eyes only.
     process.umask(0o077);
-    const log = createLog(config.logLevel);
+    const log = createLog(config.logLevel, standardOutput(config.logFormat), config.logLevels);
     live.onChange((applied) => {
-      if (applied.includes("logLevel")) changeLevel(log, config.logLevel);
+      if (applied.includes("logLevel") || applied.includes("logLevels"))
+        changeLevel(log, config.logLevel, config.logLevels);
     });
     const manager = await serviceManager(log);
     const stopping = Promise.withResolvers<string>();

@@ -1,10 +1,12 @@
 // The Happy protocol as one value: zero-knowledge sync over REST and Socket.IO. The server stores blobs that it cannot read.
 import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
+import type { Metrics } from "../observability/metrics.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import { ClientLogs } from "./client-logs.ts";
+import { HappyFigures } from "./figures.ts";
 import { uploadRequestWindow } from "./http/attachments.ts";
 import { clientLogEndpoints } from "./http/client-logs.ts";
 import { happyEndpoints } from "./http/index.ts";
@@ -28,16 +30,27 @@ export interface HappyParts {
   readonly masterSecret: string;
   readonly database: Database;
   readonly blobs: BlobStore;
+  readonly metrics: Metrics;
   readonly log: Logger;
 }
 
-export function happyProtocol({ config, masterSecret, database, blobs, log }: HappyParts): Protocol {
+export function happyProtocol({ config, masterSecret, database, blobs, metrics, log }: HappyParts): Protocol {
   const sockets = happySockets(config.maxQueuedBytes, log);
   const namespaces = new HappyNamespaces(sockets.io);
+  const figures = new HappyFigures(metrics);
+  figures.reportRecords(database);
+  figures.reportSockets(() => namespaces.connected());
   const publisher = socketPublisher(() => namespaces.all());
   const presence = new Presence(database, publisher, log, { ...TIMING, graceMs: config.presenceGraceMs });
   const expo = new Expo(config.expoUrl);
-  const pusher = new Pusher(database, expo, (account) => namespaces.isLooking(account), log);
+  const pusher = new Pusher(
+    database,
+    expo,
+    (account) => namespaces.isLooking(account),
+    log,
+    undefined,
+    (outcome) => figures.pushed(outcome),
+  );
   const receipts = new ReceiptReader(database, expo, log);
   const keys = serverKeys(masterSecret);
   const webApp = WebApp.open(config, log);
@@ -54,6 +67,7 @@ export function happyProtocol({ config, masterSecret, database, blobs, log }: Ha
     pusher,
     uploadRequests: uploadRequestWindow(),
     webApp,
+    figures,
     log,
   };
   namespaces.accept(room);

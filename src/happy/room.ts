@@ -4,6 +4,7 @@ import type { Tokens } from "../auth/tokens.ts";
 import type { Config } from "../config/settings.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
+import type { HappyFigures } from "./figures.ts";
 import type { FixedWindow } from "./http/kit/fixed-window.ts";
 import type { WebApp } from "./http/web-app.ts";
 import type { Presence } from "./presence/presence.ts";
@@ -29,5 +30,6 @@ export interface HappyRoom {
   readonly uploadRequests: FixedWindow;
   /** The web app beside the API, when there is one to serve. */
   readonly webApp: WebApp | undefined;
+  readonly figures: HappyFigures;
   readonly log: Logger;
 }

@@ -1,6 +1,8 @@
 // One pino logger, written synchronously to standard output: worker transports break in a compiled executable. Secrets, keys and
 // content are removed whatever a caller passes.
 import pino, { type Logger } from "pino";
+import type { LogLevels } from "../config/values.ts";
+import { logText } from "./log-text.ts";
 
 /** Keys whose values never reach a log line, at any of the first three levels. */
 const HIDDEN = [
@@ -16,39 +18,96 @@ const HIDDEN = [
   "content",
 ];
 
+/** What looks like a token although it stands in a text: the second net under the keys above. */
+const TOKEN = /\b(eyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?|Bearer [\w.~+/=-]+)/g;
+
 export function createLog(
   level: string,
   destination: pino.DestinationStream = pino.destination({ dest: 1, sync: true }),
+  levels: LogLevels = {},
 ): Logger {
   const children = new Set<WeakRef<Logger>>();
+  const family: Family = { children, levels };
   let pruneAt = 64;
   const log: Logger = pino(
     {
       level,
       base: null,
       onChild: (child: Logger) => {
+        const own = levelOf(child, family.levels);
+        if (own !== undefined) child.level = own;
         children.add(new WeakRef(child));
         if (children.size < pruneAt) return;
         for (const known of children) if (known.deref() === undefined) children.delete(known);
         pruneAt = Math.max(64, 2 * children.size);
+      },
+      serializers: { err: plainError },
+      hooks: {
+        streamWrite: (line) =>
+          line.includes("eyJ") || line.includes("Bearer ") ? line.replace(TOKEN, "[hidden]") : line,
       },
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: { paths: HIDDEN.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: "[hidden]" },
     },
     destination,
   );
-  descendants.set(log, children);
+  families.set(log, family);
   return log;
 }
 
+/** Standard output: JSON, or text for people, by itself when it is a terminal. */
+export function standardOutput(format: "auto" | "json" | "text"): pino.DestinationStream {
+  const output = pino.destination({ dest: 1, sync: true });
+  if (format === "json" || (format === "auto" && !process.stdout.isTTY)) return output;
+  return { write: (line: string) => output.write(logText(line)) };
+}
+
+interface Family {
+  readonly children: ReadonlySet<WeakRef<Logger>>;
+  levels: LogLevels;
+}
+
 /** A child of pino keeps the level it was made with, so whoever changes the level has to know them all. */
-const descendants = new WeakMap<Logger, ReadonlySet<WeakRef<Logger>>>();
+const families = new WeakMap<Logger, Family>();
 
 /** Changes what is written by a log of `createLog` and by everything that was made from it. */
-export function changeLevel(log: Logger, level: string): void {
+export function changeLevel(log: Logger, level: string, levels: LogLevels = {}): void {
   log.level = level;
-  for (const child of descendants.get(log) ?? []) {
+  const family = families.get(log);
+  if (family === undefined) return;
+  family.levels = levels;
+  for (const child of family.children) {
     const alive = child.deref();
-    if (alive !== undefined) alive.level = level;
+    if (alive !== undefined) alive.level = levelOf(alive, levels) ?? level;
   }
+}
+
+function levelOf(child: Logger, levels: LogLevels): string | undefined {
+  const area: unknown = child.bindings().area;
+  return typeof area === "string" ? (levels as Readonly<Record<string, string>>)[area] : undefined;
+}
+
+/** Of an error only what programs wrote into it: other properties can hold a request, its headers or a query's values. */
+function plainError(error: unknown, depth = 0): unknown {
+  if (!(error instanceof Error)) return { message: typeof error === "string" ? error : "not an error" };
+  const { name, message, stack, cause } = error;
+  const code =
+    "code" in error && (typeof error.code === "string" || typeof error.code === "number")
+      ? error.code
+      : undefined;
+  return {
+    type: name,
+    message: withoutValues(message),
+    ...(code !== undefined && { code }),
+    stack: stack === undefined ? undefined : withoutValues(stack),
+    ...(cause instanceof Error && depth < 3 && { cause: plainError(cause, depth + 1) }),
+  };
+}
+
+/** The query builder puts the values of a failed query behind its text. */
+function withoutValues(text: string): string {
+  const at = text.indexOf("\nparams: ");
+  if (at < 0) return text;
+  const end = text.indexOf("\n    at ", at);
+  return text.slice(0, at) + (end < 0 ? "" : text.slice(end));
 }

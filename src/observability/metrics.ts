@@ -1,5 +1,5 @@
 // Counters, gauges and histograms of the whole server, rendered as Prometheus text (format 0.0.4). Counting never fails and never
-// allocates for a label that was seen before.
+// allocates for a label that was seen before; a gauge that cannot be read is left out of the page and takes nothing else with it.
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -9,77 +9,145 @@ interface Metric {
   lines(name: string): Iterable<string>;
 }
 
+/** One line of a counter. Kept by hot paths, so that they look nothing up. */
+export class CounterSeries {
+  value = 0;
+
+  add(amount = 1): void {
+    this.value += amount;
+  }
+}
+
 export class Counter implements Metric {
   readonly type = "counter";
-  readonly #values = new Map<string, number>();
+  readonly #series = new Map<string, CounterSeries>();
 
   constructor(
     readonly help: string,
     labelled: boolean,
   ) {
-    if (!labelled) this.#values.set("", 0);
+    if (!labelled) this.#find("");
   }
 
   add(amount = 1, labels?: Labels): void {
-    const key = labels === undefined ? "" : labelText(labels);
-    this.#values.set(key, (this.#values.get(key) ?? 0) + amount);
+    this.#find(labels === undefined ? "" : labelText(labels)).add(amount);
+  }
+
+  of(labels: Labels): CounterSeries {
+    return this.#find(labelText(labels));
   }
 
   value(labels?: Labels): number {
-    return this.#values.get(labels === undefined ? "" : labelText(labels)) ?? 0;
+    return this.#series.get(labels === undefined ? "" : labelText(labels))?.value ?? 0;
   }
 
   *lines(name: string): Iterable<string> {
-    for (const [labels, value] of this.#values) yield `${name}${labels} ${value}`;
+    for (const [labels, { value }] of this.#series) yield `${name}${labels} ${value}`;
+  }
+
+  #find(key: string): CounterSeries {
+    let series = this.#series.get(key);
+    if (series === undefined) {
+      series = new CounterSeries();
+      this.#series.set(key, series);
+    }
+    return series;
   }
 }
 
-/** Read when somebody asks; what several parts report under one name is added up. */
+/** Read when somebody asks; what several parts report under the same labels is added up. */
 export class Gauge implements Metric {
-  readonly type = "gauge";
-  readonly #sources = new Set<() => number>();
+  readonly #sources = new Set<() => Iterable<readonly [Labels | undefined, number]>>();
 
-  constructor(readonly help: string) {}
+  constructor(
+    readonly help: string,
+    /** "counter" for a total that somebody else keeps. */
+    readonly type: "gauge" | "counter" = "gauge",
+  ) {}
 
   /** @returns a function that ends the reporting. */
-  report(read: () => number): () => void {
+  report(read: () => number, labels?: Labels): () => void {
+    return this.reportEach(() => [[labels, read()]]);
+  }
+
+  /** As `report`, for labels that come and go. */
+  reportEach(read: () => Iterable<readonly [Labels | undefined, number]>): () => void {
     this.#sources.add(read);
     return () => this.#sources.delete(read);
   }
 
   *lines(name: string): Iterable<string> {
-    yield `${name} ${[...this.#sources].reduce((sum, read) => sum + read(), 0)}`;
+    const sums = new Map<string, number>();
+    for (const read of this.#sources) {
+      for (const [labels, value] of read()) {
+        const key = labels === undefined ? "" : labelText(labels);
+        sums.set(key, (sums.get(key) ?? 0) + value);
+      }
+    }
+    if (this.#sources.size === 0) yield `${name} 0`;
+    for (const [labels, value] of sums) yield `${name}${labels} ${value}`;
   }
 }
 
-export class Histogram implements Metric {
-  readonly type = "histogram";
-  readonly #counts: number[];
-  #sum = 0;
+/** The buckets of one set of labels. */
+export class HistogramSeries {
+  readonly counts: number[];
+  sum = 0;
 
-  constructor(
-    readonly help: string,
-    /** Upper bounds, ascending. */
-    private readonly bounds: readonly number[],
-  ) {
-    this.#counts = new Array<number>(bounds.length + 1).fill(0);
+  constructor(private readonly bounds: readonly number[]) {
+    this.counts = new Array<number>(bounds.length + 1).fill(0);
   }
 
   observe(value: number): void {
     let bucket = 0;
     while (bucket < this.bounds.length && value > (this.bounds[bucket] ?? 0)) bucket++;
-    this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
-    this.#sum += value;
+    this.counts[bucket] = (this.counts[bucket] ?? 0) + 1;
+    this.sum += value;
+  }
+}
+
+export class Histogram implements Metric {
+  readonly type = "histogram";
+  readonly #series = new Map<string, HistogramSeries>();
+
+  constructor(
+    readonly help: string,
+    /** Upper bounds, ascending. */
+    private readonly bounds: readonly number[],
+    labelled: boolean,
+  ) {
+    if (!labelled) this.#find("");
+  }
+
+  observe(value: number): void {
+    this.#find("").observe(value);
+  }
+
+  of(labels: Labels): HistogramSeries {
+    return this.#find(labelText(labels).slice(1, -1));
   }
 
   *lines(name: string): Iterable<string> {
-    let total = 0;
-    for (const [index, count] of this.#counts.entries()) {
-      total += count;
-      yield `${name}_bucket{le="${this.bounds[index] ?? "+Inf"}"} ${total}`;
+    for (const [pairs, { counts, sum }] of this.#series) {
+      const before = pairs === "" ? "" : `${pairs},`;
+      const labels = pairs === "" ? "" : `{${pairs}}`;
+      let total = 0;
+      for (const [index, count] of counts.entries()) {
+        total += count;
+        yield `${name}_bucket{${before}le="${this.bounds[index] ?? "+Inf"}"} ${total}`;
+      }
+      yield `${name}_sum${labels} ${sum}`;
+      yield `${name}_count${labels} ${total}`;
     }
-    yield `${name}_sum ${this.#sum}`;
-    yield `${name}_count ${total}`;
+  }
+
+  #find(pairs: string): HistogramSeries {
+    let series = this.#series.get(pairs);
+    if (series === undefined) {
+      series = new HistogramSeries(this.bounds);
+      this.#series.set(pairs, series);
+    }
+    return series;
   }
 }
 
@@ -95,17 +163,27 @@ export class Metrics {
     return this.#get(name, Gauge, () => new Gauge(help));
   }
 
-  histogram(name: string, help: string, bounds: readonly number[]): Histogram {
-    return this.#get(name, Histogram, () => new Histogram(help, bounds));
+  /** A total that somebody else keeps, read when somebody asks. */
+  total(name: string, help: string): Gauge {
+    return this.#get(name, Gauge, () => new Gauge(help, "counter"));
+  }
+
+  histogram(name: string, help: string, bounds: readonly number[], labelled = false): Histogram {
+    return this.#get(name, Histogram, () => new Histogram(help, bounds, labelled));
   }
 
   render(): string {
-    let text = "";
+    let page = "";
     for (const [name, metric] of this.#metrics) {
-      text += `# HELP ${name} ${metric.help}\n# TYPE ${name} ${metric.type}\n`;
-      for (const line of metric.lines(name)) text += `${line}\n`;
+      let text = `# HELP ${name} ${metric.help}\n# TYPE ${name} ${metric.type}\n`;
+      try {
+        for (const line of metric.lines(name)) text += `${line}\n`;
+      } catch {
+        continue;
+      }
+      page += text;
     }
-    return text;
+    return page;
   }
 
   #get<T extends Metric>(name: string, kind: new (...args: never[]) => T, make: () => T): T {

@@ -16,11 +16,15 @@ export interface FrontDoorOptions {
   /** With it the door speaks TLS only. */
   readonly certificate?: Certificate | undefined;
   readonly log: Logger;
+  /** Hears of every answered request. Must not throw. */
+  readonly finished?: (request: Request, facts: RequestFacts, status: number, ms: number) => void;
 }
 
 export interface FrontDoor {
   readonly port: number;
   readonly host: string;
+  /** What waits for slow sockets, now. */
+  queuedBytes(): number;
   /** New connections are shown this certificate; those that are open stay open. */
   renew(certificate: Certificate): Promise<void>;
   /** Resolves when nothing is open any more, at the latest after `withinMs`. */
@@ -37,14 +41,31 @@ const BUN_QUEUE_CAP = 2 ** 30;
 
 const REOPEN_MS = 200;
 
+/** Ids of requests: told apart across restarts, and made only when somebody asks. */
+const RUN = `${crypto.randomUUID().slice(0, 6)}-`;
+let requests = 0;
+
 /** @throws the error of the operating system, such as EADDRINUSE. */
 export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
-  const { protocols, log, trustedProxies } = options;
+  const { protocols, log, trustedProxies, finished = () => {} } = options;
   const endpoints = new Map<string, SocketEndpoint>();
   for (const endpoint of protocols.flatMap((protocol) => protocol.sockets))
     endpoints.set(endpoint.path, endpoint);
   const route = prefixRouter(protocols);
   let closing = false;
+  const peers = new Set<Peer>();
+
+  const serve = async (request: Request, path: string, facts: RequestFacts): Promise<Response> => {
+    const startedAt = performance.now();
+    try {
+      const answer = await route(path).fetch(request, facts);
+      finished(request, facts, answer.status, performance.now() - startedAt);
+      return answer;
+    } catch (error) {
+      finished(request, facts, 500, performance.now() - startedAt);
+      throw error;
+    }
+  };
 
   const listen = (port: number, certificate: Certificate | undefined): BunServer<SocketData> =>
     Bun.serve<SocketData>({
@@ -58,7 +79,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
         const path = pathOf(request.url);
         const endpoint = endpoints.get(path);
         if (endpoint !== undefined) return endpoint.handle(request, upgraderFor(endpoint, bun));
-        return route(path).fetch(request, factsOf(request, bun, trustedProxies));
+        return serve(request, path, factsOf(request, bun, trustedProxies));
       },
       error: (error) => {
         log.error({ err: error }, "a request ended in an unexpected error");
@@ -82,6 +103,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
         open: (socket) => {
           const peer = new Peer(socket, log);
           socket.data.peer = peer;
+          peers.add(peer);
           socket.data.endpoint.open(peer);
         },
         message: (socket, message) => {
@@ -108,6 +130,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
           const { peer, endpoint } = socket.data;
           if (peer === undefined) return;
           peer.ended();
+          peers.delete(peer);
           endpoint.close(peer, code, reason);
         },
       },
@@ -121,6 +144,11 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   return {
     port,
     host: options.host,
+    queuedBytes: () => {
+      let total = 0;
+      for (const peer of peers) total += peer.queuedBytes;
+      return total;
+    },
     // Bun cannot change the certificate of a listener, so another one takes its place within the same turn of the event loop.
     renew: async (certificate) => {
       const previous = server;
@@ -203,7 +231,13 @@ function factsOf(
   bun: BunServer<SocketData>,
   trusted: readonly AddressRange[],
 ): RequestFacts {
+  let id: string | undefined;
   return {
+    get id() {
+      id ??= `${RUN}${(++requests).toString(36)}`;
+      return id;
+    },
+    route: undefined,
     get clientAddress() {
       return clientAddress(bun.requestIP(request)?.address ?? "", request.headers, trusted);
     },

@@ -7,6 +7,10 @@ export interface RequestFacts {
   readonly clientAddress: string;
   /** True when the peer may speak for others with `X-Forwarded-*`. */
   readonly trustedProxy: boolean;
+  /** Names the request in the log. */
+  readonly id: string;
+  /** The protocol names the template of the route here, for the log and the figures; never the path itself. */
+  route: string | undefined;
   /** Milliseconds-free: seconds this request may stay open without traffic. */
   extendIdle(seconds: number): void;
 }

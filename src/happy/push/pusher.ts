@@ -51,6 +51,7 @@ export class Pusher {
     private readonly isLooking: (account: string) => boolean,
     private readonly log: Logger,
     private readonly deadlineMs = DEADLINE_MS,
+    private readonly decided: (outcome: PushOutcome) => void = () => {},
   ) {}
 
   /** Resolves with what was decided, after it was kept. Never rejects. */
@@ -75,6 +76,7 @@ export class Pusher {
       this.log.error({ err: error }, "a push failed unexpectedly");
       carried = { ...none("failed", "Internal error"), rows: [], verdicts: [] };
     }
+    this.decided(carried.outcome);
     await this.#keep(event, carried, Math.round(performance.now() - startedAt));
     return carried;
   }

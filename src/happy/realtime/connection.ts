@@ -34,9 +34,12 @@ export interface SocketEvent {
 }
 
 export function attach(connection: Connection, events: readonly SocketEvent[]): void {
-  const { socket, room } = connection;
+  const { socket, room, facts } = connection;
+  const count = room.figures.eventsOf(facts.client);
+  socket.on("disconnect", () => count("disconnect"));
   for (const { event, failure, handle } of events) {
     socket.on(event, async (...args: unknown[]) => {
+      count(event);
       const last = args.at(-1);
       const ack: Ack =
         typeof last === "function" ? (answer) => (answer === undefined ? last() : last(answer)) : () => {};

@@ -38,6 +38,16 @@ export class HappyNamespaces {
     yield* this.#invited.values();
   }
 
+  /** What is connected now, for the figures. */
+  *connected(): Iterable<{ type: string; client: string }> {
+    for (const { sockets } of this.all()) {
+      for (const { data } of sockets.values()) {
+        const { scope, client } = data as ConnectionFacts;
+        yield { type: `${scope.kind}-scoped`, client };
+      }
+    }
+  }
+
   /** Begins to accept: middleware and handlers stand before the first packet is read. */
   accept(room: HappyRoom): void {
     const guard = (socket: Socket, next: (error?: Error) => void) => {

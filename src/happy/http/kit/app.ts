@@ -24,7 +24,7 @@ export function happyApp(
   const app = new Hono<Env>({ strict: true, getPath: (request) => collapseSlashes(getPath(request)) });
   for (const endpoint of [...endpoints].sort(staticFirst)) mount(app, room, endpoint, notFound);
   app.notFound((context) => notFound(context.req.raw));
-  app.onError((error) => unexpected(room, error, undefined));
+  app.onError((error, context) => unexpected(room, error, undefined, context.env.id));
   return async (request: Request, facts: RequestFacts): Promise<Response> => {
     if (request.method === "OPTIONS") return preflight(request);
     const undecodable = badUrl(request.url);
@@ -43,6 +43,7 @@ function mount(
 ) {
   const handler = async (context: Context<Env>) => {
     const params = context.req.param() as Record<string, string>;
+    context.env.route = endpoint.path;
     for (const name of endpoint.path.match(/:(\w+)/g) ?? []) params[name.slice(1)] ??= "";
     if (Object.values(params).some((value) => value.length > MAX_PARAM)) return notFound(context.req.raw);
     return answer(room, endpoint, context.req.raw, params, context.env);
@@ -76,7 +77,7 @@ async function answer(
     if (account instanceof Response) return account;
     return await endpoint.handle({ room, account, params, body, query, headers, request, facts });
   } catch (error) {
-    return failure(room, endpoint, error);
+    return failure(room, endpoint, error, facts.id);
   }
 }
 
@@ -98,7 +99,7 @@ function isLarge(request: Request): boolean {
   return length === null ? request.headers.has("transfer-encoding") : Number(length) > MAX_ANONYMOUS_BODY;
 }
 
-function failure(room: HappyRoom, endpoint: Endpoint, error: unknown): Response {
+function failure(room: HappyRoom, endpoint: Endpoint, error: unknown, request: string): Response {
   const generic = (status: number, body: { error: string; message: string; statusCode: number }) =>
     json(endpoint.bareErrors?.includes(status) ? { error: body.error } : body, status);
   if (error instanceof ValidationProblem) {
@@ -114,16 +115,21 @@ function failure(room: HappyRoom, endpoint: Endpoint, error: unknown): Response 
     if (error.status !== 415) answer.headers.set("connection", "close");
     return answer;
   }
-  return unexpected(room, error, endpoint);
+  return unexpected(room, error, endpoint, request);
 }
 
-function unexpected(room: HappyRoom, error: unknown, endpoint: Endpoint | undefined): Response {
+function unexpected(
+  room: HappyRoom,
+  error: unknown,
+  endpoint: Endpoint | undefined,
+  request: string,
+): Response {
   const route = endpoint && `${endpoint.method} ${endpoint.path}`;
   if (error instanceof StorageError) {
-    room.log.error({ route, code: error.code }, error.message);
+    room.log.error({ request, route, code: error.code }, error.message);
     return json({ error: "Service Unavailable", message: error.message, statusCode: 503 }, 503);
   }
-  room.log.error({ route, err: error }, "a request ended in an unexpected error");
+  room.log.error({ request, route, err: error }, "a request ended in an unexpected error");
   if (endpoint?.failure !== undefined) return json(endpoint.failure, 500);
   const body = { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 };
   return json(endpoint?.bareErrors?.includes(500) ? { error: body.error } : body, 500);

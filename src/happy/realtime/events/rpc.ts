@@ -38,7 +38,11 @@ export const rpcCall: SocketEvent = {
   handle: async ({ room, account, socket }, payload, ack) => {
     const parsed = call.safeParse(payload);
     if (!parsed.success) return ack({ ok: false, error: "Invalid parameters: method is required" });
-    ack(await room.rpc.call(account, socket.id, parsed.data.method, parsed.data.params));
+    const { method, params } = parsed.data;
+    const startedAt = performance.now();
+    const answer = await room.rpc.call(account, socket.id, method, params);
+    room.figures.called(method, answer, performance.now() - startedAt);
+    ack(answer);
   },
 };
 

@@ -1,6 +1,7 @@
 // The Hono app of the topics protocol: mounts endpoints and gives every answer under its prefixes the envelope, also the refusals.
 import { type Context, Hono } from "hono";
 import { BodyCutShort, BodyTooLarge, readBody } from "../../../server/body.ts";
+import type { RequestFacts } from "../../../server/protocol.ts";
 import { badFormat, notFound, Problem } from "../../problem.ts";
 import type { TopicsRoom } from "../../room.ts";
 import type { Claims } from "../../tokens.ts";
@@ -12,16 +13,19 @@ const MAX_BODY_BYTES = 1024 * 1024;
 const NOBODY: Claims = { uid: 0, username: "", role: "", exp: 0 };
 
 export function topicsApp(room: TopicsRoom, endpoints: readonly Endpoint[]) {
-  const app = new Hono();
+  const app = new Hono<{ Bindings: RequestFacts }>();
   for (const endpoint of endpoints) {
-    app.on(endpoint.method, `/api/v1${endpoint.path}`, (context) => answer(room, endpoint, context));
+    app.on(endpoint.method, `/api/v1${endpoint.path}`, (context) => {
+      context.env.route = `/api/v1${endpoint.path}`;
+      return answer(room, endpoint, context);
+    });
   }
   app.notFound(() => failure(notFound("route")));
   app.onError((error) => failure(problemOf(error, room.log, "routing")));
   const origins = room.config.realtimeAllowedOrigins;
-  return async (request: Request): Promise<Response> => {
+  return async (request: Request, facts: RequestFacts): Promise<Response> => {
     if (request.method === "OPTIONS") return preflight(request, origins);
-    const response = await app.fetch(request);
+    const response = await app.fetch(request, facts);
     for (const [name, value] of corsHeaders(request, origins)) response.headers.set(name, value);
     return response;
   };

@@ -1,0 +1,161 @@
+// What the Happy protocol counts, under the original's names and with its label app="happy-server" (HTTP contract 3.5, realtime
+// contract 17). Every label is one of a bounded set.
+import { count } from "drizzle-orm";
+import { type ClientLabel, clientLabel } from "../observability/client-label.ts";
+import type { CounterSeries, Labels, Metrics } from "../observability/metrics.ts";
+import type { Database } from "../storage/database.ts";
+import type { RpcAnswer } from "./realtime/rpc-relay.ts";
+import { accounts, machines, messages, sessions } from "./store/schema.ts";
+
+const APP = { app: "happy-server" };
+/** What the original counts; the rest would be noise. */
+const COUNTED = [
+  "session-alive",
+  "message",
+  "machine-alive",
+  "artifact-read",
+  "artifact-update",
+  "artifact-create",
+  "artifact-delete",
+  "disconnect",
+] as const;
+const PUSH_OUTCOMES = ["sent", "partial", "failed", "suppressed", "no_tokens"] as const;
+const TABLES = { accounts, sessions, messages, machines };
+/** Counting rows reads an index: not at every look. */
+const COUNT_EVERY_MS = 60_000;
+/** Methods that had a target once; every other one is "other". */
+const MAX_METHODS = 64;
+
+export class HappyFigures {
+  /** client -> event */
+  readonly #events = new Map<ClientLabel, Map<string, CounterSeries>>();
+  readonly #eventsTotal;
+  readonly #alive: ReadonlyMap<string, CounterSeries>;
+  readonly #skipped;
+  readonly #pushes;
+  readonly #rpcCalls;
+  readonly #rpcSeconds;
+  readonly #methods = new Set<string>();
+  readonly #rpcLabels = new Map<string, Labels>();
+
+  constructor(private readonly metrics: Metrics) {
+    this.#eventsTotal = metrics.counter("websocket_events_total", "Socket events of clients", true);
+    this.#alive = new Map([
+      [
+        "session-alive",
+        metrics.counter("session_alive_events_total", "Heartbeats of sessions", true).of(APP),
+      ],
+      [
+        "machine-alive",
+        metrics.counter("machine_alive_events_total", "Heartbeats of machines", true).of(APP),
+      ],
+    ]);
+    const skipped = metrics.counter(
+      "database_updates_skipped_total",
+      "Heartbeats that were not worth a write",
+      true,
+    );
+    this.#skipped = {
+      session: skipped.of({ ...APP, type: "session" }),
+      machine: skipped.of({ ...APP, type: "machine" }),
+    };
+    const pushes = metrics.counter("roost_pushes_total", "Decisions about push notifications", true);
+    this.#pushes = new Map(PUSH_OUTCOMES.map((outcome) => [outcome as string, pushes.of({ outcome })]));
+    this.#rpcCalls = metrics.counter("rpc_calls_total", "Calls between clients", true);
+    this.#rpcSeconds = metrics.histogram(
+      "rpc_call_duration_seconds",
+      "Seconds of calls between clients",
+      [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 15, 30],
+      true,
+    );
+  }
+
+  /** Reads rows of the database now and then, when somebody looks at the page. */
+  reportRecords({ reads }: Pick<Database, "reads">): void {
+    const counts = new Map<Labels, number>();
+    const tables = Object.entries(TABLES).map(([name, table]) => ({
+      labels: { ...APP, table: name },
+      table,
+    }));
+    let countedAt = Number.NEGATIVE_INFINITY;
+    this.metrics.gauge("database_records_total", "Rows, at most a minute old").reportEach(() => {
+      if (Date.now() - countedAt >= COUNT_EVERY_MS) {
+        for (const { labels, table } of tables)
+          counts.set(labels, reads.select({ rows: count() }).from(table).get()?.rows ?? 0);
+        countedAt = Date.now();
+      }
+      return counts;
+    });
+  }
+
+  /** @param sockets what is connected at the time of the look: declared scope and client. */
+  reportSockets(sockets: () => Iterable<{ readonly type: string; readonly client: string }>): void {
+    const labels = new Map<ClientLabel, Map<string, Labels>>();
+    const gauge = this.metrics.gauge("websocket_connections_total", "Sockets that are connected");
+    gauge.reportEach(() => {
+      const counts = new Map<Labels, number>();
+      for (const { type, client } of sockets()) {
+        const label = clientLabel(client);
+        const ofClient = labels.get(label) ?? new Map<string, Labels>();
+        labels.set(label, ofClient);
+        const found = ofClient.get(type) ?? { ...APP, type, ...label };
+        ofClient.set(type, found);
+        counts.set(found, (counts.get(found) ?? 0) + 1);
+      }
+      return counts;
+    });
+  }
+
+  /** The counters of one connection's client, looked up once; call it with each event. */
+  eventsOf(client: string): (event: string) => void {
+    const label = clientLabel(client);
+    let series = this.#events.get(label);
+    if (series === undefined) {
+      series = new Map();
+      for (const event of COUNTED)
+        series.set(event, this.#eventsTotal.of({ ...APP, event_type: event, ...label }));
+      this.#events.set(label, series);
+    }
+    const counted = series;
+    return (event) => {
+      counted.get(event)?.add();
+      this.#alive.get(event)?.add();
+    };
+  }
+
+  heartbeatSkipped(kind: "session" | "machine"): void {
+    this.#skipped[kind].add();
+  }
+
+  pushed(outcome: string): void {
+    this.#pushes.get(outcome)?.add();
+  }
+
+  /** Names of methods are the clients' own words: one is believed after a target has answered to it, and only so many are. */
+  called(method: string, answer: RpcAnswer, ms: number): void {
+    const name = method.slice(method.lastIndexOf(":") + 1);
+    if (answer.ok && this.#methods.size < MAX_METHODS && /^[\w-]{1,40}$/.test(name)) this.#methods.add(name);
+    const known = this.#methods.has(name) ? name : "other";
+    const result = resultOf(answer);
+    const key = `${known} ${result}`;
+    let labels = this.#rpcLabels.get(key);
+    if (labels === undefined) {
+      labels = { ...APP, method: known, result };
+      this.#rpcLabels.set(key, labels);
+    }
+    this.#rpcCalls.add(1, labels);
+    this.#rpcSeconds.of(labels).observe(ms / 1_000);
+  }
+}
+
+const RESULTS: Readonly<Record<string, string>> = {
+  "RPC method not available": "not_available",
+  "Cannot call RPC on the same socket": "self_call",
+  "operation has timed out": "timeout",
+  "RPC target disconnected": "target_disconnected",
+  "Invalid parameters: method is required": "invalid_params",
+};
+
+function resultOf(answer: RpcAnswer): string {
+  return answer.ok ? "success" : (RESULTS[answer.error] ?? "internal_error");
+}

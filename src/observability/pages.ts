@@ -1,0 +1,141 @@
+// The pages for whoever watches the server: `/metrics` and `/ready` on the main port, and `/metrics`, `/ready` and `/health` on a port
+// of their own (HTTP contract 3.5). Whatever goes wrong here is an answer here; the API never notices.
+import { createHash, timingSafeEqual } from "node:crypto";
+import type { Logger } from "pino";
+import { bearerToken } from "../auth/tokens.ts";
+import type { Protocol } from "../server/protocol.ts";
+import type { Metrics } from "./metrics.ts";
+
+export interface Check {
+  readonly name: string;
+  /** @throws when this part cannot do its work. */
+  run(): void | Promise<void>;
+}
+
+export interface Watched {
+  readonly metrics: Metrics;
+  readonly checks: readonly Check[];
+  /** Opens `/metrics`; undefined leaves that page to nobody on the main port. */
+  readonly token: string | undefined;
+  readonly log: Logger;
+}
+
+const CHECK_MS = 2_000;
+const TEXT = { "content-type": "text/plain; charset=utf-8" };
+
+/** The pages on the main port. */
+export function pages({ metrics, checks, token, log }: Watched): Protocol[] {
+  const ready = page("/ready", () => readiness(checks, log));
+  if (token === undefined) return [ready];
+  const scrape = page("/metrics", (request) => {
+    if (!isToken(bearerToken(request.headers.get("authorization")), token))
+      return new Response("Unauthorized\n", {
+        status: 401,
+        headers: { ...TEXT, "www-authenticate": "Bearer" },
+      });
+    return metricsPage(metrics, log);
+  });
+  return [ready, scrape];
+}
+
+function page(path: string, answer: (request: Request) => Response | Promise<Response>): Protocol {
+  return {
+    name: path.slice(1),
+    prefixes: [path],
+    fetch: (request, facts) => {
+      const { pathname } = new URL(request.url);
+      if (pathname !== path || (request.method !== "GET" && request.method !== "HEAD"))
+        return Response.json(
+          { error: "Not found", path: pathname, method: request.method },
+          { status: 404, headers: { "access-control-allow-origin": "*" } },
+        );
+      facts.route = path;
+      return answer(request);
+    },
+    sockets: [],
+    start: () => {},
+    stop: async () => {},
+  };
+}
+
+export function metricsPage(metrics: Metrics, log: Logger): Response {
+  try {
+    return new Response(metrics.render(), {
+      headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" },
+    });
+  } catch (error) {
+    log.error({ err: error }, "the metrics page could not be made");
+    return new Response("Internal Server Error", { status: 500, headers: TEXT });
+  }
+}
+
+/** 200 when every part can do its work, else 503; which part cannot is in the answer, why only in the log. */
+async function readiness(checks: readonly Check[], log: Logger): Promise<Response> {
+  const results: Record<string, "ok" | "failed"> = {};
+  await Promise.all(
+    checks.map(async ({ name, run }) => {
+      const { promise: late, reject } = Promise.withResolvers<never>();
+      const timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_MS} ms`)), CHECK_MS);
+      try {
+        await Promise.race([run(), late]);
+        results[name] = "ok";
+      } catch (error) {
+        results[name] = "failed";
+        log.error({ err: error, check: name }, "the server is not ready");
+      } finally {
+        clearTimeout(timer);
+      }
+    }),
+  );
+  const ready = Object.values(results).every((result) => result === "ok");
+  return Response.json(
+    { status: ready ? "ready" : "not ready", checks: results },
+    { status: ready ? 200 : 503, headers: { "cache-control": "no-store" } },
+  );
+}
+
+export interface PagesPort {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** A port that cannot be opened is a warning: figures are no reason not to serve. The token, where there is one, counts here too. */
+export function openPagesPort(host: string, port: number, watched: Watched): PagesPort | undefined {
+  const { metrics, checks, token, log } = watched;
+  try {
+    const server = Bun.serve({
+      hostname: host,
+      port,
+      idleTimeout: 30,
+      fetch: async (request) => {
+        const { pathname } = new URL(request.url);
+        if (request.method !== "GET" && request.method !== "HEAD")
+          return new Response("Not found\n", { status: 404, headers: TEXT });
+        if (pathname === "/health")
+          return Response.json({ status: "ok", timestamp: new Date().toISOString() });
+        if (pathname === "/ready") return await readiness(checks, log);
+        if (pathname !== "/metrics") return new Response("Not found\n", { status: 404, headers: TEXT });
+        if (token !== undefined && !isToken(bearerToken(request.headers.get("authorization")), token))
+          return new Response("Unauthorized\n", {
+            status: 401,
+            headers: { ...TEXT, "www-authenticate": "Bearer" },
+          });
+        return metricsPage(metrics, log);
+      },
+      error: (error) => {
+        log.error({ err: error }, "a page for watching failed");
+        return new Response("Internal Server Error", { status: 500, headers: TEXT });
+      },
+    });
+    log.info({ port: server.port }, "metrics are served");
+    return { port: server.port ?? port, stop: () => server.stop(true) };
+  } catch (error) {
+    log.warn({ port, err: error }, "the port for metrics cannot be opened; the server goes on without it");
+    return undefined;
+  }
+}
+
+function isToken(given: string | undefined, token: string): boolean {
+  const digest = (text: string) => createHash("sha256").update(text).digest();
+  return given !== undefined && timingSafeEqual(digest(given), digest(token));
+}

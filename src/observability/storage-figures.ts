@@ -1,0 +1,69 @@
+// What is kept: bytes of each database and of the blobs, and how much waits to be written.
+
+import { statSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { Database } from "../storage/database.ts";
+import type { Metrics } from "./metrics.ts";
+
+export function reportDatabase(metrics: Metrics, name: string, { path, writer }: Database): void {
+  const labels = { database: name };
+  metrics.gauge("roost_database_bytes", "Size of the database file").report(() => sizeOf(path), labels);
+  metrics
+    .gauge("roost_database_wal_bytes", "Size of the database's write-ahead log")
+    .report(() => sizeOf(`${path}-wal`), labels);
+  metrics
+    .gauge("roost_writer_depth", "Operations that wait for their commit")
+    .report(() => writer.depth, labels);
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** A folder is measured at most this often, and only when somebody asks. */
+const MEASURE_EVERY_MS = 60_000;
+
+/** The page never waits for the disk: it shows the last measure, and asks for the next one. */
+export function reportFolder(metrics: Metrics, folder: string): void {
+  let last = { bytes: 0, files: 0 };
+  let measuredAt = Number.NEGATIVE_INFINITY;
+  const look = () => {
+    const now = Date.now();
+    if (now - measuredAt < MEASURE_EVERY_MS) return;
+    measuredAt = now;
+    measure(folder).then(
+      (found) => {
+        last = found;
+      },
+      // The folder may be gone for a moment; the next look tells.
+      () => {},
+    );
+  };
+  look();
+  metrics
+    .gauge("roost_blob_bytes", "Bytes of the files that clients exchange, at most a minute old")
+    .report(() => {
+      look();
+      return last.bytes;
+    });
+  metrics.gauge("roost_blobs", "Files that clients exchange, at most a minute old").report(() => last.files);
+}
+
+export async function measure(folder: string): Promise<{ bytes: number; files: number }> {
+  let bytes = 0;
+  let files = 0;
+  const folders = [folder];
+  for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
+    for (const entry of await readdir(next, { withFileTypes: true }).catch(() => [])) {
+      const path = join(next, entry.name);
+      if (entry.isDirectory()) folders.push(path);
+      else {
+        // Deleted meanwhile: it takes no room.
+        bytes += (await stat(path).catch(() => undefined))?.size ?? 0;
+        files++;
+      }
+    }
+  }
+  return { bytes, files };
+}
