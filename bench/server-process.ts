@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-export const EXECUTABLE = process.env["ROOST_EXECUTABLE"] ?? `dist/roost-${process.platform}-${process.arch}`;
+export const EXECUTABLE = process.env.ROOST_EXECUTABLE ?? `dist/roost-${process.platform}-${process.arch}`;
 
 export interface ServerProcess {
   readonly url: string;
@@ -38,9 +38,9 @@ export async function serverProcess(
       ...(options.flags ?? []),
     ],
     {
-      stdout: process.env["BENCH_LOG"] ? "inherit" : "ignore",
+      stdout: process.env.BENCH_LOG ? "inherit" : "ignore",
       stderr: "inherit",
-      env: { PATH: process.env["PATH"] ?? "", ...options.env },
+      env: { PATH: process.env.PATH ?? "", ...options.env },
     },
   );
   for (;;) {

@@ -26,10 +26,12 @@ export async function testServer(overrides: Partial<Config> = {}): Promise<TestS
     host: "127.0.0.1",
     masterSecret: TEST_SECRET,
     logLevel: "fatal",
+    // Tests make as many accounts as they like; the default admits one.
+    registration: "open",
     ...overrides,
     dataDir,
   };
-  const log = createLog(process.env["ROOST_TEST_LOG"] ?? config.logLevel);
+  const log = createLog(process.env.ROOST_TEST_LOG ?? config.logLevel);
   let running: RunningServer = await startServer(config, log);
   const { port } = running;
   return {

@@ -2,7 +2,11 @@
 import { z } from "zod";
 import type { SocketEvent } from "../connection.ts";
 
-const sessionSchema = z.object({ sid: z.string().min(1), time: z.number(), thinking: z.unknown().optional() });
+const sessionSchema = z.object({
+  sid: z.string().min(1),
+  time: z.number(),
+  thinking: z.unknown().optional(),
+});
 const machineSchema = z.object({ machineId: z.string().min(1), time: z.number() });
 
 /** A deliberate end that is older than this is not believed. */
