@@ -126,6 +126,56 @@ export const settings = {
     whole(0, 2 ** 40).default(64 * 1024 * 1024),
     "free disk space below which uploads are refused, in bytes",
   ),
+  backupDir: setting(text().optional(), "folder of scheduled backups; without it none are made", {
+    live: true,
+  }),
+  backupEvery: setting(
+    duration(MINUTE).prefault("24h"),
+    "time between scheduled backups, when no time of day is given",
+    {
+      live: true,
+    },
+  ),
+  backupAt: setting(
+    z
+      .string()
+      .regex(/^([01]\d|2[0-3]):[0-5]\d$/, "it must be a time such as 03:30")
+      .optional(),
+    "time of day of scheduled backups, in the machine's own time zone",
+    { live: true },
+  ),
+  backupKeepDaily: setting(whole(0, 10_000).default(7), "days whose newest backup is kept", { live: true }),
+  backupKeepWeekly: setting(whole(0, 10_000).default(4), "weeks whose newest backup is kept", { live: true }),
+  retentionSessionsDays: setting(
+    whole(0, 36_500).default(0),
+    "days after which an inactive session is deleted with all that belongs to it (0 keeps it)",
+    { live: true },
+  ),
+  retentionMessagesDays: setting(
+    whole(0, 36_500).default(0),
+    "days after which the messages of an inactive session are deleted (0 keeps them)",
+    { live: true },
+  ),
+  retentionAttachmentsDays: setting(
+    whole(0, 36_500).default(0),
+    "days after which an attachment in the data folder is deleted (0 keeps it; a bucket has rules of its own)",
+    { live: true },
+  ),
+  retentionUsageDays: setting(
+    whole(0, 36_500).default(0),
+    "days after which usage reports are deleted (0 keeps them)",
+    { live: true },
+  ),
+  retentionFeedDays: setting(
+    whole(0, 36_500).default(0),
+    "days after which entries of the activity feed are deleted (0 keeps them)",
+    { live: true },
+  ),
+  maxStorageBytes: setting(
+    whole(0, 2 ** 50).default(0),
+    "most that the data folder may hold, in bytes: uploads are refused at 90 %, new things at 95 %, messages at 100 % (0 for no maximum)",
+    { live: true },
+  ),
   s3Host: setting(
     text().optional(),
     "S3 host that keeps attachments and avatars instead of the data folder",

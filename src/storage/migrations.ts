@@ -1,8 +1,8 @@
 // A database is at one numbered version. Opening an older one brings it up inside one transaction, after a snapshot of the old
-// file; a newer one, or a file that is not ours, is refused and not touched.
+// file; a newer one, or a file that is not ours, is refused and not touched. The last step can be undone, again after a snapshot.
 import type { Database } from "bun:sqlite";
-import { constants, copyFileSync } from "node:fs";
-import { dirname } from "node:path";
+import { chmodSync, constants, copyFileSync, readdirSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { syncFolder } from "./durable-file.ts";
 import { StorageError } from "./errors.ts";
 
@@ -23,6 +23,8 @@ export interface MigrationReport {
 
 /** "Rst1" in ASCII: marks the file as Roost's in SQLite's own header. */
 const APPLICATION_ID = 0x52737431;
+/** Copies of old files that are kept beside each database: each is as large as the database was. */
+const SNAPSHOTS_KEPT = 3;
 
 /** @throws StorageError "newer" or "foreign"; the file is then as it was. */
 export function migrate(sqlite: Database, migrations: readonly Migration[], path: string): MigrationReport {
@@ -41,8 +43,45 @@ export function migrate(sqlite: Database, migrations: readonly Migration[], path
     sqlite.run(`PRAGMA user_version = ${to}`);
     sqlite.run(`PRAGMA application_id = ${APPLICATION_ID}`);
   })();
-  return snapshot === undefined ? { from, to } : { from, to, snapshot };
+  if (snapshot === undefined) return { from, to };
+  forgetOldSnapshots(path);
+  return { from, to, snapshot };
 }
+
+/**
+ * Undoes the last migration, so that the Roost before it can open the file.
+ * @throws Error with a sentence when it cannot be undone, because newer data needs it; nothing is changed then.
+ */
+export function undoLast(sqlite: Database, migrations: readonly Migration[], path: string): MigrationReport {
+  const from = currentVersion(sqlite, path);
+  const last = migrations[from - 1];
+  if (from > migrations.length || last === undefined)
+    throw new Error(`Version ${from} of ${path} is not known to this Roost. Nothing was changed.`);
+  if (from === 1) throw new Error(`${last.name} cannot be undone: nothing comes before it.`);
+  const snapshot = snapshotFile(sqlite, path, from);
+  try {
+    sqlite.transaction(() => {
+      sqlite.run(last.down);
+      sqlite.run(`PRAGMA user_version = ${from - 1}`);
+    })();
+  } catch (error) {
+    // Nothing has changed, so the copy says nothing that the file does not.
+    rmSync(snapshot, { force: true });
+    const problem = error instanceof Error ? error.message : String(error);
+    throw new Error(`${last.name} cannot be undone: ${inWords(problem)}. Nothing was changed.`, {
+      cause: error,
+    });
+  }
+  forgetOldSnapshots(path);
+  return { from, to: from - 1, snapshot };
+}
+
+/** A guard in a down migration is a constraint whose name says what must hold. */
+const inWords = (problem: string) =>
+  problem.replace(
+    /^CHECK constraint failed: (\w+)$/,
+    (_, name: string) => `it needs that ${name.replaceAll("_", " ")}`,
+  );
 
 /** The version of an open database, 0 for an empty file. */
 export function currentVersion(sqlite: Database, path: string): number {
@@ -64,6 +103,16 @@ function snapshotFile(sqlite: Database, path: string, version: number): string {
   const stamp = new Date().toISOString().replace(/[:.]/g, "-");
   const copy = `${path}.v${version}-${stamp}.bak`;
   copyFileSync(path, copy, constants.COPYFILE_FICLONE);
+  chmodSync(copy, 0o600);
   syncFolder(dirname(path));
   return copy;
+}
+
+function forgetOldSnapshots(path: string): void {
+  const folder = dirname(path);
+  const ours = readdirSync(folder)
+    .filter((name) => name.startsWith(`${basename(path)}.v`) && name.endsWith(".bak"))
+    .map((name) => ({ name, at: statSync(join(folder, name)).mtimeMs }))
+    .sort((a, b) => b.at - a.at || (a.name < b.name ? 1 : -1));
+  for (const { name } of ours.slice(SNAPSHOTS_KEPT)) rmSync(join(folder, name), { force: true });
 }

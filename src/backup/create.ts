@@ -1,0 +1,253 @@
+// Makes an archive of a data folder that a server may be using: databases as consistent snapshots, then everything else. Blobs come
+// after the databases, so whatever a stored message names is in the archive. The archive appears whole under its name, or not at all.
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  createWriteStream,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { type FileHandle, open, opendir } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { constants, createZstdCompress } from "node:zlib";
+import { build } from "../build-info.ts";
+import { syncFolder } from "../storage/durable-file.ts";
+import { asStorageError } from "../storage/errors.ts";
+import type { Bounds } from "./high-water.ts";
+import {
+  BLOB_FOLDER,
+  type FileFacts,
+  isArchivedName,
+  isDatabaseName,
+  MANIFEST_NAME,
+  type Manifest,
+  SINGLE_FILES,
+} from "./manifest.ts";
+import type { Progress } from "./progress.ts";
+import { scratchFolder } from "./scratch.ts";
+import type { SnapshotAnswer, SnapshotRequest } from "./snapshot-worker.ts";
+import { type TarEntry, writeTar } from "./tar.ts";
+
+const FILE_MODE = 0o600;
+/** Of a file that is read or written. */
+const CHUNK_BYTES = 256 * 1024;
+const LOOK_EVERY_MS = 200;
+
+export interface ArchiveOptions {
+  readonly dataDir: string;
+  /** Must not exist. */
+  readonly file: string;
+  /** Sentences about what the archive cannot hold, for its manifest. */
+  readonly notes: readonly string[];
+  readonly progress: Progress;
+}
+
+export interface Archive {
+  readonly manifest: Manifest;
+  readonly bytes: number;
+  /** What each database said just before and just after its snapshot. */
+  readonly bounds: Readonly<Record<string, Bounds>>;
+}
+
+/** @throws Error with a sentence for the person; then there is no file. */
+export async function createArchive({ dataDir, file, notes, progress }: ArchiveOptions): Promise<Archive> {
+  const databases = existsSync(dataDir) ? readdirSync(dataDir).filter(isDatabaseName).sort() : [];
+  if (databases.length === 0)
+    throw new Error(`There is nothing to back up in ${dataDir}: it holds no database.`);
+  const target = resolve(file);
+  if (existsSync(target)) throw new Error(`${file} is there already. Choose another name, or move it away.`);
+  const folder = dirname(target);
+  if (!existsSync(folder)) throw new Error(`The folder ${folder} is not there. Make it first.`);
+  try {
+    using scratch = scratchFolder(folder);
+    const createdAt = Date.now();
+    const blobs = join(dataDir, BLOB_FOLDER);
+    const databaseBytes = databases.reduce((sum, name) => sum + statSync(join(dataDir, name)).size, 0);
+    progress.begin("backing up", 2 * databaseBytes + (progress.isWatched ? await bytesBelow(blobs) : 0));
+    const bounds: Record<string, Bounds> = {};
+    const schemaVersions: Record<string, number> = {};
+    for (const name of databases) {
+      const answer = await snapshot(join(dataDir, name), join(scratch.path, name), progress);
+      bounds[name] = answer.bounds;
+      schemaVersions[name] = answer.schemaVersion;
+    }
+    const manifest: Manifest = {
+      format: 1,
+      roostVersion: build.version,
+      createdAt,
+      schemaVersions,
+      notes: [...notes],
+      files: {},
+    };
+    const partial = join(scratch.path, "archive");
+    await pipeline(
+      Readable.from(writeTar(contents({ dataDir, snapshots: scratch.path, databases, manifest, progress })), {
+        objectMode: false,
+        highWaterMark: CHUNK_BYTES,
+      }),
+      createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } }),
+      createWriteStream(partial, { flags: "wx", mode: FILE_MODE }),
+    );
+    syncFile(partial);
+    renameSync(partial, target);
+    syncFolder(folder);
+    progress.end();
+    return { manifest, bytes: statSync(target).size, bounds };
+  } catch (error) {
+    progress.end();
+    throw explained(error, folder);
+  }
+}
+
+/** In a thread of its own: the call takes as long as the database is large, and the progress bar goes on meanwhile. */
+async function snapshot(
+  path: string,
+  target: string,
+  progress: Progress,
+): Promise<Extract<SnapshotAnswer, { bounds: Bounds }>> {
+  writeFileSync(target, "", { mode: FILE_MODE, flag: "wx" });
+  const worker = new Worker(new URL("./snapshot-worker.ts", import.meta.url).href);
+  const { promise, resolve, reject } = Promise.withResolvers<SnapshotAnswer>();
+  let seen = 0;
+  const look = () => {
+    const { size } = statSync(target);
+    progress.advance(Math.max(0, size - seen));
+    seen = Math.max(seen, size);
+  };
+  const timer = setInterval(look, LOOK_EVERY_MS);
+  try {
+    worker.onmessage = (event: MessageEvent<SnapshotAnswer>) => resolve(event.data);
+    worker.onerror = (event) => reject(new Error(event.message));
+    const request: SnapshotRequest = { path, target };
+    worker.postMessage(request);
+    const answer = await promise;
+    if ("error" in answer)
+      throw Object.assign(new Error(answer.error), { code: answer.code, database: path });
+    look();
+    return answer;
+  } finally {
+    clearInterval(timer);
+    worker.terminate();
+  }
+}
+
+interface Contents {
+  readonly dataDir: string;
+  /** Folder of the databases' copies. */
+  readonly snapshots: string;
+  readonly databases: readonly string[];
+  /** Its list of files is filled on the way. */
+  readonly manifest: Manifest;
+  readonly progress: Progress;
+}
+
+async function* contents({
+  dataDir,
+  snapshots,
+  databases,
+  manifest,
+  progress,
+}: Contents): AsyncGenerator<TarEntry> {
+  const enter = (name: string, facts: FileFacts) => {
+    manifest.files[name] = facts;
+  };
+  for (const name of databases) yield* fileEntry(name, join(snapshots, name), enter, progress);
+  for (const name of SINGLE_FILES) yield* fileEntry(name, join(dataDir, name), enter, progress);
+  for await (const name of blobsBelow(join(dataDir, BLOB_FOLDER), BLOB_FOLDER))
+    yield* fileEntry(name, join(dataDir, name), enter, progress);
+  const text = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
+  yield {
+    name: MANIFEST_NAME,
+    size: text.byteLength,
+    mode: FILE_MODE,
+    modifiedMs: manifest.createdAt,
+    content: Readable.from([text]),
+  };
+}
+
+/** One entry; none for a file that is not there (any more). */
+async function* fileEntry(
+  name: string,
+  path: string,
+  enter: (name: string, facts: FileFacts) => void,
+  progress: Progress,
+): AsyncGenerator<TarEntry> {
+  let file: FileHandle;
+  try {
+    file = await open(path, "r");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+    throw error;
+  }
+  try {
+    // Of the opened file: one that is replaced under its name meanwhile stays what it was.
+    const { size, mtimeMs } = await file.stat();
+    const hash = createHash("sha256");
+    const content = hashed(file, hash, progress);
+    yield { name, size, mode: FILE_MODE, modifiedMs: mtimeMs, content };
+    enter(name, { size, sha256: hash.digest("hex") });
+  } finally {
+    await file.close();
+  }
+}
+
+async function* hashed(
+  file: FileHandle,
+  hash: ReturnType<typeof createHash>,
+  progress: Progress,
+): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const { bytesRead, buffer } = await file.read(new Uint8Array(CHUNK_BYTES), 0, CHUNK_BYTES);
+    if (bytesRead === 0) return;
+    const chunk = buffer.subarray(0, bytesRead);
+    hash.update(chunk);
+    progress.advance(bytesRead);
+    yield chunk;
+  }
+}
+
+/** Names of the blobs in the folder, as the archive calls them; without what is being uploaded. */
+async function* blobsBelow(folder: string, name: string): AsyncGenerator<string> {
+  if (!existsSync(folder)) return;
+  for await (const entry of await opendir(folder)) {
+    const below = `${name}/${entry.name}`;
+    if (entry.isDirectory()) yield* blobsBelow(join(folder, entry.name), below);
+    else if (entry.isFile() && !entry.name.startsWith(".") && isArchivedName(below)) yield below;
+  }
+}
+
+async function bytesBelow(folder: string): Promise<number> {
+  let bytes = 0;
+  for await (const name of blobsBelow(folder, BLOB_FOLDER))
+    bytes += statSync(join(dirname(folder), name), { throwIfNoEntry: false })?.size ?? 0;
+  return bytes;
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, "r+");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function explained(error: unknown, folder: string): unknown {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "EACCES" || code === "EPERM" || code === "EROFS")
+    return new Error(`The backup could not be made: this user may not read the data or write to ${folder}.`);
+  if (["SQLITE_FULL", "ENOSPC", "EDQUOT"].includes(code))
+    return new Error(`The disk of ${folder} is too full for the backup. Nothing was left there.`);
+  if (code.startsWith("SQLITE_CORRUPT") || code === "SQLITE_NOTADB")
+    return new Error(
+      `A database is damaged and cannot be copied: ${error instanceof Error ? error.message : code}.`,
+    );
+  return asStorageError(error);
+}

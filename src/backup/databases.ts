@@ -1,0 +1,26 @@
+// Looks at a copy of a database without changing it: is it sound, is it ours, and which version is it.
+import { Database } from "bun:sqlite";
+import { StorageError } from "../storage/errors.ts";
+import { currentVersion } from "../storage/migrations.ts";
+
+/** The copy must have no log beside it. @throws Error with a sentence when it is not sound. @returns its schema version. */
+export function checkCopy(path: string, name: string, look: (sqlite: Database) => void = () => {}): number {
+  try {
+    using sqlite = new Database(path, { readonly: true, strict: true });
+    sqlite.run("PRAGMA cache_size = -16384");
+    const version = currentVersion(sqlite, path);
+    const answers = sqlite.query<{ integrity_check: string }, []>("PRAGMA integrity_check").all();
+    const [first] = answers;
+    if (answers.length !== 1 || first?.integrity_check !== "ok")
+      throw new Error(
+        `${name} in the archive is damaged: ${first?.integrity_check ?? "it could not be checked"}.`,
+      );
+    look(sqlite);
+    return version;
+  } catch (error) {
+    if (error instanceof StorageError) throw new Error(`${name} in the archive is not a Roost database.`);
+    if (error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_"))
+      throw new Error(`${name} in the archive is damaged: ${error.message}.`);
+    throw error;
+  }
+}

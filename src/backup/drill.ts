@@ -1,0 +1,64 @@
+// Proves that an archive can be restored, by doing it: every hash, every database opened and checked, and the newest number of every
+// session compared with what the live database said when the snapshot was made.
+import { dirname, join } from "node:path";
+import { z } from "zod";
+import { checkCopy } from "./databases.ts";
+import { fileSink } from "./file-sink.ts";
+import { type Bounds, compareHighWater, highWater } from "./high-water.ts";
+import { isDatabaseName } from "./manifest.ts";
+import type { Progress } from "./progress.ts";
+import { scratchFolder } from "./scratch.ts";
+import { verifyArchive } from "./verify.ts";
+
+export const drillSchema = z.object({
+  at: z.int(),
+  ok: z.boolean(),
+  /** Sentences; empty when it is ok. At most ten, so that one lost database does not fill a disk. */
+  problems: z.array(z.string()),
+  /** Sessions and topics whose numbers were compared. */
+  compared: z.int().min(0),
+  durationMs: z.int().min(0),
+});
+export type Drill = z.output<typeof drillSchema>;
+
+const MAX_PROBLEMS = 10;
+
+/** Never throws for a bad archive: what is wrong with it is the result. */
+export async function drill(
+  file: string,
+  bounds: Readonly<Record<string, Bounds>>,
+  progress: Progress,
+): Promise<Drill> {
+  const at = Date.now();
+  const problems: string[] = [];
+  let compared = 0;
+  try {
+    using scratch = scratchFolder(dirname(file));
+    progress.begin("checking the copy", (await Bun.file(file).stat()).size);
+    // Blobs are only hashed: a drill needs room for the databases and no more.
+    const manifest = await verifyArchive({
+      file,
+      progress,
+      sinkFor: async (name) => (isDatabaseName(name) ? fileSink(join(scratch.path, name)) : undefined),
+    });
+    for (const [name, bound] of Object.entries(bounds)) {
+      if (manifest.files[name] === undefined) problems.push(`The copy lacks ${name}.`);
+      else
+        checkCopy(join(scratch.path, name), name, (sqlite) => {
+          compared += Object.keys(bound.before).length;
+          problems.push(...compareHighWater(bound, highWater(sqlite)));
+        });
+    }
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+  } finally {
+    progress.end();
+  }
+  return {
+    at,
+    ok: problems.length === 0,
+    problems: problems.slice(0, MAX_PROBLEMS),
+    compared,
+    durationMs: Date.now() - at,
+  };
+}

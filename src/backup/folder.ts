@@ -1,0 +1,97 @@
+// The folder of scheduled backups. Each archive has a small record beside it: when, how large, and what the drill found. An archive
+// without a record was not finished, and counts as nothing.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileDurably } from "../storage/durable-file.ts";
+import { createArchive } from "./create.ts";
+import { type Drill, drill, drillSchema } from "./drill.ts";
+import { type Keep, superseded } from "./keep.ts";
+import type { Progress } from "./progress.ts";
+
+const ARCHIVE = /^roost-\d{8}-\d{6}Z\.tar\.zst$/;
+const RECORD = ".json";
+
+const recordSchema = z.object({
+  createdAt: z.int(),
+  bytes: z.int().min(0),
+  roostVersion: z.string(),
+  schemaVersions: z.record(z.string(), z.int()),
+  notes: z.array(z.string()),
+  drill: drillSchema,
+});
+
+export interface Backup extends z.output<typeof recordSchema> {
+  readonly file: string;
+}
+
+export interface FolderBackupOptions {
+  readonly dataDir: string;
+  readonly backupDir: string;
+  readonly keep: Keep;
+  readonly notes: readonly string[];
+  readonly progress: Progress;
+}
+
+export interface FolderBackup {
+  readonly made: Backup;
+  /** Names of older archives that went. */
+  readonly removed: readonly string[];
+}
+
+/** Makes an archive, drills it, records both, and lets go of what the new one supersedes. @throws Error with a sentence. */
+export async function backUpInto({
+  dataDir,
+  backupDir,
+  keep,
+  notes,
+  progress,
+}: FolderBackupOptions): Promise<FolderBackup> {
+  mkdirSync(backupDir, { recursive: true, mode: 0o700 });
+  const name = `roost-${new Date()
+    .toISOString()
+    .replace(/\.\d+Z$/, "Z")
+    .replace(/[-:]/g, "")
+    .replace("T", "-")}.tar.zst`;
+  const file = join(backupDir, name);
+  const { manifest, bytes, bounds } = await createArchive({ dataDir, file, notes, progress });
+  const result: Drill = await drill(file, bounds, progress);
+  const { createdAt, roostVersion, schemaVersions } = manifest;
+  const record = { createdAt, bytes, roostVersion, schemaVersions, notes: [...notes], drill: result };
+  writeFileDurably(`${file}${RECORD}`, `${JSON.stringify(record, null, 2)}\n`, 0o600);
+  const removed = superseded(listBackups(backupDir), keep);
+  for (const old of removed) {
+    // The record goes last: an archive without one would never be looked at again.
+    rmSync(join(backupDir, old), { force: true });
+    rmSync(join(backupDir, `${old}${RECORD}`), { force: true });
+  }
+  return { made: { file: name, ...record }, removed };
+}
+
+/** Finished backups, newest first. What is not one of ours is not looked at. */
+export function listBackups(backupDir: string): Backup[] {
+  if (!existsSync(backupDir)) return [];
+  return readdirSync(backupDir)
+    .filter((name) => ARCHIVE.test(name))
+    .flatMap((file) => {
+      const record = readRecord(join(backupDir, `${file}${RECORD}`));
+      return record === undefined ? [] : [{ file, ...shrunk(join(backupDir, file), record) }];
+    })
+    .sort((a, b) => b.createdAt - a.createdAt);
+}
+
+function readRecord(path: string): z.output<typeof recordSchema> | undefined {
+  try {
+    return recordSchema.safeParse(JSON.parse(readFileSync(path, "utf8"))).data;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A file that is no longer what was drilled is not restorable, whatever its record says. */
+function shrunk(path: string, record: z.output<typeof recordSchema>): z.output<typeof recordSchema> {
+  const size = statSync(path).size;
+  if (size === record.bytes) return record;
+  const problem = `The file has ${size} bytes instead of the ${record.bytes} that were checked.`;
+  return { ...record, drill: { ...record.drill, ok: false, problems: [problem] } };
+}

@@ -1,0 +1,44 @@
+// What an archive says of itself: every file with its size and SHA-256, the version of each database, and what is not in it.
+// It is the archive's last entry, because the hashes are known only after the files have passed.
+import { z } from "zod";
+import { isBlobKey } from "../storage/blobs.ts";
+
+export const MANIFEST_NAME = "manifest.json";
+/** Of the manifest as text: enough for millions of files, and a bound for what a restore holds in memory. */
+export const MAX_MANIFEST_BYTES = 512 * 1024 ** 2;
+
+/** Files beside the databases and blobs that belong to a server's data. */
+export const SINGLE_FILES = ["master-secret", "roost.yaml"] as const;
+export const BLOB_FOLDER = "files";
+const DATABASE = /^[a-z][a-z0-9-]{0,40}\.db$/;
+export const isDatabaseName = (name: string): boolean => DATABASE.test(name);
+
+/** Whether a restore may write a file of this name into the data folder. Nothing else can be in an archive. */
+export function isArchivedName(name: string): boolean {
+  if (isDatabaseName(name) || (SINGLE_FILES as readonly string[]).includes(name)) return true;
+  return name.startsWith(`${BLOB_FOLDER}/`) && isBlobKey(name) && !/[\\\0]/.test(name);
+}
+
+const fileSchema = z.object({ size: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
+export type FileFacts = z.output<typeof fileSchema>;
+
+export const manifestSchema = z.object({
+  format: z.literal(1),
+  roostVersion: z.string(),
+  /** When the snapshot of the databases was begun. */
+  createdAt: z.int(),
+  /** PRAGMA user_version of each database. */
+  schemaVersions: z.record(z.string(), z.int().min(0)),
+  /** Sentences about what the archive cannot bring back. */
+  notes: z.array(z.string()),
+  files: z.record(z.string(), fileSchema),
+});
+export type Manifest = z.output<typeof manifestSchema>;
+
+export function parseManifest(text: string): Manifest {
+  try {
+    return manifestSchema.parse(JSON.parse(text));
+  } catch {
+    throw new Error("The archive's manifest is unreadable: it was not made by this Roost, or it is damaged.");
+  }
+}

@@ -1,0 +1,107 @@
+// Puts an archive into an empty data folder. Everything is unpacked beside its place and checked, hashes and databases, before
+// anything is moved: a bad archive leaves the folder as empty as it was. Databases are moved last, so a half-moved folder never
+// looks like a running server's.
+import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { syncFolder } from "../storage/durable-file.ts";
+import { lockFolder } from "../storage/lock.ts";
+import { checkCopy } from "./databases.ts";
+import { fileSink } from "./file-sink.ts";
+import { isDatabaseName, type Manifest } from "./manifest.ts";
+import type { Progress } from "./progress.ts";
+import { isScratch, scratchFolder } from "./scratch.ts";
+import { verifyArchive } from "./verify.ts";
+
+const FOLDER_MODE = 0o700;
+/** What a folder without data may have: of a start that was refused, of a file system's own. */
+const NO_DATA = ["roost.lock", "roost.lock-journal", "roost.pid", "lost+found"];
+
+export interface RestoreOptions {
+  readonly file: string;
+  readonly dataDir: string;
+  /** The newest schema version of each database that this executable knows. */
+  readonly knownVersions: Readonly<Record<string, number>>;
+  readonly progress: Progress;
+}
+
+/** @throws Error with a sentence for the person; the folder is then as it was. */
+export async function restoreArchive({
+  file,
+  dataDir,
+  knownVersions,
+  progress,
+}: RestoreOptions): Promise<Manifest> {
+  const packedBytes = statSync(file, { throwIfNoEntry: false })?.size;
+  if (packedBytes === undefined) throw new Error(`There is no archive ${file}.`);
+  const isNew = !existsSync(dataDir);
+  mkdirSync(dataDir, { recursive: true, mode: FOLDER_MODE });
+  refuseData(dataDir);
+  // Nobody can start a server here meanwhile.
+  const lock = lockFolder(dataDir);
+  try {
+    refuseData(dataDir);
+    // Whoever left something here is gone: the folder is locked.
+    using scratch = scratchFolder(dataDir, 0);
+    progress.begin("restoring", packedBytes);
+    const manifest = await verifyArchive({
+      file,
+      progress,
+      sinkFor: (name) => fileSink(join(scratch.path, name)),
+    });
+    progress.end();
+    const databases = Object.keys(manifest.files).filter(isDatabaseName);
+    if (databases.length === 0) throw new Error("The archive holds no database.");
+    for (const name of databases) refuseNewer(name, checkCopy(join(scratch.path, name), name), knownVersions);
+    moveAll(scratch.path, dataDir);
+    return manifest;
+  } catch (error) {
+    progress.end();
+    lock.release();
+    if (isNew) removeEmpty(dataDir);
+    throw error;
+  } finally {
+    lock.release();
+  }
+}
+
+function refuseData(dataDir: string): void {
+  const found = readdirSync(dataDir).find((name) => !NO_DATA.includes(name) && !isScratch(name));
+  if (found === undefined) return;
+  throw new Error(
+    `The data folder ${dataDir} is not empty (it holds ${found}). Move its contents away, or name another folder with --data-dir.`,
+  );
+}
+
+function refuseNewer(name: string, version: number, known: Readonly<Record<string, number>>): void {
+  const newest = known[name];
+  if (newest !== undefined && version > newest)
+    throw new Error(
+      `${name} in the archive was written by a newer Roost (version ${version}, this one knows ${newest}). Use the newer executable.`,
+    );
+}
+
+function moveAll(from: string, to: string): void {
+  syncTree(from);
+  const names = readdirSync(from);
+  for (const name of [...names.filter((one) => !isDatabaseName(one)), ...names.filter(isDatabaseName)])
+    renameSync(join(from, name), join(to, name));
+  syncFolder(to);
+  syncFolder(dirname(to));
+}
+
+/** Files are synced when they are closed; their names are not. */
+function syncTree(folder: string): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) syncTree(join(folder, entry.name));
+  syncFolder(folder);
+}
+
+/** Only what this restore itself has made. */
+function removeEmpty(dataDir: string): void {
+  for (const name of NO_DATA.slice(0, 3)) rmSync(join(dataDir, name), { force: true });
+  try {
+    rmdirSync(dataDir);
+  } catch {
+    // Somebody else has put something there meanwhile.
+  }
+}

@@ -1,0 +1,162 @@
+// Takes backups while the server runs: in a process of its own with low priority, because copying a database keeps a thread busy
+// for as long as the database is large. Settings are read at each look, so changed ones take effect at once.
+import { existsSync, mkdirSync } from "node:fs";
+import { setPriority } from "node:os";
+import { resolve } from "node:path";
+import type { Logger } from "pino";
+import type { Config } from "../config/settings.ts";
+import { flagName } from "../config/settings.ts";
+import { listBackups } from "./folder.ts";
+
+const LOOK_EVERY_MS = 30_000;
+const FIRST_LOOK_MS = 5_000;
+/** After one that failed. */
+const RETRY_MS = 15 * 60_000;
+const LOW_PRIORITY = 10;
+const DAY_MS = 86_400_000;
+
+/** What the child is told; secrets it does not need, and an unknown file it would not find. */
+type BackupConfig = Pick<
+  Config,
+  | "backupDir"
+  | "backupEvery"
+  | "backupAt"
+  | "backupKeepDaily"
+  | "backupKeepWeekly"
+  | "dataDir"
+  | "config"
+  | "s3Host"
+>;
+
+/** When the next backup is due, given when the last good one was made. Local time for `at`, as people read clocks. */
+export function dueAt(
+  last: number | undefined,
+  now: number,
+  { everyMs, at }: { everyMs: number; at: string | undefined },
+): number {
+  if (at === undefined) return last === undefined ? now : last + everyMs;
+  const today = new Date(now);
+  const [hours = 0, minutes = 0] = at.split(":").map(Number);
+  today.setHours(hours, minutes, 0, 0);
+  // The latest time at which one should have been made.
+  const latest = today.getTime() <= now ? today.getTime() : today.getTime() - DAY_MS;
+  if (last === undefined || last < latest) return now;
+  return latest + DAY_MS;
+}
+
+export class BackupSchedule {
+  #timer: Timer | undefined;
+  #child: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
+  #running: Promise<void> | undefined;
+  #failedAt = Number.NEGATIVE_INFINITY;
+  #stopped = false;
+
+  constructor(
+    private readonly config: BackupConfig,
+    private readonly log: Logger,
+    private readonly command: readonly string[] = ownCommand(),
+  ) {}
+
+  start(): void {
+    this.#lookIn(FIRST_LOOK_MS);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#child?.kill("SIGTERM");
+    await this.#running;
+  }
+
+  #lookIn(ms: number): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      this.#look();
+      this.#lookIn(LOOK_EVERY_MS);
+    }, ms);
+    this.#timer.unref();
+  }
+
+  #look(): void {
+    const { backupDir, backupEvery, backupAt } = this.config;
+    if (backupDir === undefined || this.#running !== undefined) return;
+    const now = Date.now();
+    if (now < this.#failedAt + RETRY_MS) return;
+    try {
+      const last = listBackups(backupDir).find(({ drill }) => drill.ok)?.createdAt;
+      if (now < dueAt(last, now, { everyMs: backupEvery, at: backupAt })) return;
+      this.#running = this.#run(backupDir).finally(() => {
+        this.#running = undefined;
+      });
+    } catch (error) {
+      this.#failed(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  async #run(backupDir: string): Promise<void> {
+    try {
+      if (!existsSync(backupDir)) mkdirSync(backupDir, { recursive: true, mode: 0o700 });
+      const child = Bun.spawn([...this.command, "backup", ...this.#flags(backupDir)], {
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "pipe",
+      });
+      this.#child = child;
+      lower(child.pid);
+      const said = await child.stderr.text();
+      const code = await child.exited;
+      if (this.#stopped) return;
+      if (code !== 0)
+        return this.#failed(said.trim().replace(/^roost: /, "") || `It ended with code ${code}.`);
+      const made = listBackups(backupDir)[0];
+      this.log.info(
+        {
+          file: made?.file,
+          bytes: made?.bytes,
+          drillMs: made?.drill.durationMs,
+          compared: made?.drill.compared,
+        },
+        "a backup was made, and its drill passed",
+      );
+    } catch (error) {
+      this.#failed(error instanceof Error ? error.message : String(error));
+    } finally {
+      this.#child = undefined;
+    }
+  }
+
+  #flags(backupDir: string): string[] {
+    const { backupKeepDaily, backupKeepWeekly, dataDir, config, s3Host } = this.config;
+    const given = {
+      config: config && resolve(config),
+      dataDir: resolve(dataDir),
+      backupDir: resolve(backupDir),
+      backupKeepDaily,
+      backupKeepWeekly,
+      s3Host,
+    };
+    return Object.entries(given).flatMap(([name, value]) =>
+      value === undefined ? [] : [`${flagName(name)}=${value}`],
+    );
+  }
+
+  #failed(problem: string): void {
+    this.#failedAt = Date.now();
+    this.log.error({ problem }, "the scheduled backup failed; it will be tried again");
+  }
+}
+
+/** The compiled file is its own command; from source, Bun runs the entry that it was started with. */
+function ownCommand(): string[] {
+  return Bun.main.startsWith("/$bunfs/") || Bun.main.includes("~BUN")
+    ? [process.execPath]
+    : [process.execPath, Bun.main];
+}
+
+function lower(pid: number): void {
+  try {
+    setPriority(pid, LOW_PRIORITY);
+  } catch {
+    // It has ended already, or the system does not allow it.
+  }
+}

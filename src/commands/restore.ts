@@ -1,0 +1,33 @@
+// `roost restore FILE`: an archive into an empty data folder, checked before anything is put in its place.
+import { inWords, progressOn } from "../backup/progress.ts";
+import { restoreArchive } from "../backup/restore.ts";
+import { UsageError } from "../config/env.ts";
+import { loadConfig } from "../config/load.ts";
+import { knownDatabases } from "./databases.ts";
+import type { Command } from "./index.ts";
+import { splitWords } from "./words.ts";
+
+export const restore: Command = {
+  about: "put an archive of `roost backup` into an empty data folder: restore FILE",
+  run: async (argv) => {
+    const { words, flags } = splitWords(argv);
+    const [file, ...more] = words;
+    if (file === undefined || more.length > 0)
+      throw new UsageError("Usage: roost restore FILE [--data-dir FOLDER]");
+    const { config } = await loadConfig(flags);
+    process.umask(0o077);
+    const known = await knownDatabases();
+    const { files, createdAt, notes } = await restoreArchive({
+      file,
+      dataDir: config.dataDir,
+      knownVersions: Object.fromEntries(known.map(({ file: name, migrations }) => [name, migrations.length])),
+      progress: progressOn(),
+    });
+    const bytes = Object.values(files).reduce((sum, { size }) => sum + size, 0);
+    process.stdout.write(
+      `${config.dataDir} is as it was at ${new Date(createdAt).toISOString()} (${inWords(bytes)}). Every file was checked.\n`,
+    );
+    for (const note of notes) process.stdout.write(`Note: ${note}\n`);
+    return 0;
+  },
+};
