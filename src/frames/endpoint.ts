@@ -29,8 +29,8 @@ export function hubEndpoint(
     limits: {
       maxMessageBytes: hub.settings.readBufferSize,
       maxQueuedBytes,
-      // The hub's own heartbeat decides; the door's reaper must not be faster.
-      silenceSeconds: Math.ceil((hub.settings.readTimeoutMs / 1_000) * 1.2) + 5,
+      // The hub's own heartbeat decides, also after its deadline was raised; the door's reaper must not be faster.
+      silenceSeconds: Math.max(960, Math.ceil((hub.settings.readTimeoutMs / 1_000) * 1.2) + 5),
     },
     handle: async (request, upgrader) => {
       if (request.method !== "GET") return plain(405, "only GET", { allow: "GET" });

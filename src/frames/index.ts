@@ -41,17 +41,14 @@ export function framesProtocol({ config, metrics, cluster, log }: FramesParts): 
     path: config.serverWsPath,
     maxQueuedBytes: config.maxQueuedBytes,
   });
-  const { hubHealthPath, hubMetricsPath } = config;
+  const { hubHealthPath } = config;
   return {
     name: "frames",
-    prefixes: [hubHealthPath, hubMetricsPath],
+    prefixes: [hubHealthPath],
     fetch: (request) => {
-      if (request.method !== "GET" && request.method !== "HEAD")
-        return new Response("only GET\n", { status: 405, headers: { allow: "GET, HEAD" } });
-      const path = pathOf(request.url);
-      if (path === hubHealthPath) return health(hub);
-      if (path === hubMetricsPath) return metricsPage(metrics);
-      return new Response("not found\n", { status: 404 });
+      if (pathOf(request.url) !== hubHealthPath) return new Response("not found\n", { status: 404 });
+      if (request.method === "GET" || request.method === "HEAD") return health(hub);
+      return new Response("only GET\n", { status: 405, headers: { allow: "GET, HEAD" } });
     },
     sockets: [endpoint],
     start: () => {},
@@ -72,10 +69,4 @@ function health(hub: Hub): Response {
     },
     { headers: { "cache-control": "no-store" } },
   );
-}
-
-function metricsPage(metrics: Metrics): Response {
-  return new Response(metrics.render(), {
-    headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" },
-  });
 }

@@ -1,4 +1,5 @@
-// What the hub needs to know from the configuration, as one value that does not change while it runs.
+// What the hub needs to know from the configuration. The deadlines and the answer to a full queue are read at the time of use, because
+// they may change while the server runs; clients that are connected keep the deadlines they came with.
 import { UsageError } from "../config/env.ts";
 import type { Config } from "../config/settings.ts";
 
@@ -30,13 +31,19 @@ export interface AuthSettings {
 /** @throws UsageError when tokens are asked for without a secret to check them with. */
 export function hubSettings(config: Config): HubSettings {
   return {
-    readTimeoutMs: config.serverReadTimeout,
-    writeTimeoutMs: config.serverWriteTimeout,
+    get readTimeoutMs() {
+      return config.serverReadTimeout;
+    },
+    get writeTimeoutMs() {
+      return config.serverWriteTimeout;
+    },
     readBufferSize: config.serverReadBufferSize,
     messageBufferCap: config.serverMessageBufferCap,
     serverPing: config.hubServerPing,
     errorReplies: config.hubErrorReplies,
-    onFull: config.hubOnFull,
+    get onFull() {
+      return config.hubOnFull;
+    },
     presence: config.hubPresence,
     autoCreateRooms: config.hubAutoCreateRooms,
     maxClients: config.hubMaxClients,
