@@ -3,6 +3,9 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import type { Logger } from "pino";
+import { adminApp } from "./admin/app.ts";
+import { baseUrl } from "./admin/base-url.ts";
+import { openChannel } from "./admin/channel.ts";
 import { loadMasterSecret } from "./config/secrets.ts";
 import type { Config } from "./config/settings.ts";
 import { migrations as happyMigrations, happyProtocol } from "./happy/index.ts";
@@ -15,11 +18,10 @@ import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
 import { localUrl, publishOwnAddress } from "./server/own-address.ts";
-import type { BlobStore } from "./storage/blobs.ts";
+import type { Protocol } from "./server/protocol.ts";
 import { type Database, openDatabase } from "./storage/database.ts";
-import { LocalBlobs } from "./storage/local-blobs.ts";
 import { lockFolder } from "./storage/lock.ts";
-import { S3Blobs } from "./storage/s3-blobs.ts";
+import { openBlobs } from "./storage/open-blobs.ts";
 import { topicsOn } from "./topics/switch.ts";
 
 export interface RunningServer {
@@ -70,16 +72,15 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const blobs = openBlobs(config, log.child({ area: "storage" }));
     undo.unshift(() => blobs.stop());
     if (config.s3Host === undefined) reportFolder(metrics, join(config.dataDir, "files"));
-    const protocols = [
-      happyProtocol({
-        config,
-        masterSecret: secret.value,
-        database,
-        blobs,
-        metrics,
-        log: log.child({ area: "happy" }),
-      }),
-    ];
+    const happy = happyProtocol({
+      config,
+      masterSecret: secret.value,
+      database,
+      blobs,
+      metrics,
+      log: log.child({ area: "happy" }),
+    });
+    const protocols: Protocol[] = [happy];
     if (topicsOn(config)) {
       // Loaded only here: switched off, a room costs nothing.
       const { openTopicsDatabase, topicsProtocol } = await import("./topics/index.ts");
@@ -108,7 +109,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       log: serverLog,
       finished: (...facts) => requests.finished(...facts),
     });
-    undo.unshift(() => door.close(FINISH_MS));
+    const closeDoor = () => door.close(FINISH_MS);
+    undo.unshift(closeDoor);
     metrics
       .gauge("roost_socket_queued_bytes", "Bytes that wait for slow sockets")
       .report(() => door.queuedBytes());
@@ -117,11 +119,17 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     undo.unshift(() => port?.stop());
     const url = localUrl(config.host, door.port, certificate !== undefined);
     undo.unshift(publishOwnAddress(config.dataDir, url));
+    const admin = adminApp({
+      administration: happy.administration,
+      baseUrl: () => baseUrl({ ...config, port: door.port }),
+    });
+    const channel = openChannel(config.dataDir, (request) => admin.fetch(request));
+    undo.unshift(() => channel.close());
     blobs.start();
     for (const protocol of protocols) {
       protocol.start();
       // Runs after the door is closed, before the database is.
-      undo.splice(1, 0, () => protocol.stop());
+      undo.splice(undo.indexOf(closeDoor) + 1, 0, () => protocol.stop());
     }
     return {
       port: door.port,
@@ -159,12 +167,6 @@ async function answers({ reads, writer }: Database): Promise<void> {
 
 function certificateOf({ tlsCert: cert, tlsKey: key }: Config): Certificate | undefined {
   return cert === undefined || key === undefined ? undefined : readCertificate({ cert, key });
-}
-
-function openBlobs(config: Config, log: Logger): BlobStore {
-  if (config.s3Host !== undefined) return new S3Blobs(config);
-  const { dataDir, minFreeBytes } = config;
-  return new LocalBlobs({ folder: join(dataDir, "files"), minFreeBytes, log });
 }
 
 async function unwind(steps: (() => Promise<void> | void)[], log: Logger): Promise<void> {

@@ -10,8 +10,12 @@ export interface Command {
 /** Each is loaded when it is asked for: a health check every few seconds must not cost what a server does. */
 export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   serve: async () => (await import("./serve.ts")).serve,
+  backup: async () => (await import("./backup.ts")).backup,
+  restore: async () => (await import("./restore.ts")).restore,
   migrate: async () => (await import("./migrate.ts")).migrate,
   config: async () => (await import("./config.ts")).config,
+  accounts: async () => (await import("./accounts.ts")).accounts,
+  invite: async () => (await import("./invite.ts")).invite,
   health: async () => (await import("./health.ts")).health,
   topics: async () => (await import("./topics.ts")).topics,
   version: async () => (await import("./version.ts")).version,

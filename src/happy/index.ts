@@ -5,12 +5,18 @@ import type { Metrics } from "../observability/metrics.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
+import { Access } from "./admission/access.ts";
+import { Administration } from "./admission/administration.ts";
+import { RateLimits } from "./admission/rate-limits.ts";
+import { RefusalPace } from "./admission/refusal-pace.ts";
+import { TokenSightings } from "./admission/token-sightings.ts";
 import { ClientLogs } from "./client-logs.ts";
 import { HappyFigures } from "./figures.ts";
 import { uploadRequestWindow } from "./http/attachments.ts";
 import { clientLogEndpoints } from "./http/client-logs.ts";
 import { happyEndpoints } from "./http/index.ts";
 import { happyApp } from "./http/kit/app.ts";
+import { BodyBudget } from "./http/kit/body-budget.ts";
 import { notFound } from "./http/not-found.ts";
 import { WebApp } from "./http/web-app.ts";
 import { Presence, TIMING } from "./presence/presence.ts";
@@ -22,8 +28,14 @@ import { RpcRelay } from "./realtime/rpc-relay.ts";
 import { HappyNamespaces, happySockets } from "./realtime/sockets.ts";
 import type { HappyRoom } from "./room.ts";
 import { serverKeys } from "./server-keys.ts";
+import { loadRefusals } from "./store/revocations.ts";
 
 export { migrations } from "./store/migrations.ts";
+
+export interface HappyProtocol extends Protocol {
+  /** For commands of the person who runs the server. */
+  readonly administration: Administration;
+}
 
 export interface HappyParts {
   readonly config: Config;
@@ -34,7 +46,14 @@ export interface HappyParts {
   readonly log: Logger;
 }
 
-export function happyProtocol({ config, masterSecret, database, blobs, metrics, log }: HappyParts): Protocol {
+export function happyProtocol({
+  config,
+  masterSecret,
+  database,
+  blobs,
+  metrics,
+  log,
+}: HappyParts): HappyProtocol {
   const sockets = happySockets(config.maxQueuedBytes, log);
   const namespaces = new HappyNamespaces(sockets.io);
   const figures = new HappyFigures(metrics);
@@ -53,6 +72,9 @@ export function happyProtocol({ config, masterSecret, database, blobs, metrics, 
   );
   const receipts = new ReceiptReader(database, expo, log);
   const keys = serverKeys(masterSecret);
+  const access = new Access(loadRefusals(database));
+  const refusalPace = new RefusalPace();
+  const sightings = new TokenSightings(database, log);
   const webApp = WebApp.open(config, log);
   const clientLogs = config.clientLogs ? clientLogEndpoints(new ClientLogs(config.clientLogsDir, log)) : [];
   const room: HappyRoom = {
@@ -61,6 +83,11 @@ export function happyProtocol({ config, masterSecret, database, blobs, metrics, 
     blobs,
     keys,
     tokens: keys.bearer,
+    access,
+    refusalPace,
+    sightings,
+    rateLimits: new RateLimits(),
+    bodies: new BodyBudget(() => config.maxBodyBytesInFlight),
     publisher,
     presence,
     rpc: new RpcRelay(),
@@ -71,6 +98,14 @@ export function happyProtocol({ config, masterSecret, database, blobs, metrics, 
     log,
   };
   namespaces.accept(room);
+  const administration = new Administration({
+    database,
+    blobs,
+    access,
+    sightings,
+    sockets: namespaces,
+    log,
+  });
   return {
     name: "happy",
     prefixes: ["/"],
@@ -79,14 +114,26 @@ export function happyProtocol({ config, masterSecret, database, blobs, metrics, 
       [...happyEndpoints, ...clientLogs],
       webApp ? (request) => webApp.answer(request) : notFound,
     ),
-    sockets: [sockets.endpoint],
+    sockets: [
+      {
+        ...sockets.endpoint,
+        shutdown: () => {
+          // Nothing that is held keeps the server from stopping.
+          refusalPace.release();
+          return sockets.endpoint.shutdown();
+        },
+      },
+    ],
+    administration,
     start: () => {
       presence.start();
+      sightings.start();
       receipts.start();
     },
     stop: async () => {
       await Promise.all([pusher.stop(), receipts.stop()]);
       await presence.stop();
+      await sightings.stop();
     },
   };
 }

@@ -4,7 +4,12 @@ import type { Tokens } from "../auth/tokens.ts";
 import type { Config } from "../config/settings.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
+import type { Access } from "./admission/access.ts";
+import type { RateLimits } from "./admission/rate-limits.ts";
+import type { RefusalPace } from "./admission/refusal-pace.ts";
+import type { TokenSightings } from "./admission/token-sightings.ts";
 import type { HappyFigures } from "./figures.ts";
+import type { BodyBudget } from "./http/kit/body-budget.ts";
 import type { FixedWindow } from "./http/kit/fixed-window.ts";
 import type { WebApp } from "./http/web-app.ts";
 import type { Presence } from "./presence/presence.ts";
@@ -21,6 +26,14 @@ export interface HappyRoom {
   readonly keys: ServerKeys;
   /** Bearer tokens. */
   readonly tokens: Tokens;
+  /** Which valid tokens are shut out all the same. */
+  readonly access: Access;
+  /** When they hear so. */
+  readonly refusalPace: RefusalPace;
+  readonly sightings: TokenSightings;
+  readonly rateLimits: RateLimits;
+  /** Memory for request bodies. */
+  readonly bodies: BodyBudget;
   readonly publisher: Publisher;
   readonly presence: Presence;
   readonly rpc: RpcRelay;

@@ -17,6 +17,8 @@ export interface BlobStore {
   find(key: string): Promise<StoredBlob | undefined>;
   /** Deletes every blob whose key begins with `folder` and a slash. */
   removeFolder(folder: string): Promise<void>;
+  /** Bytes of every blob whose key begins with `folder` and a slash. */
+  folderBytes(folder: string): Promise<number>;
   /** Where clients exchange bytes with the store itself; undefined when they pass through this server. */
   readonly direct: DirectTransfer | undefined;
   /** Begins background work. */

@@ -71,6 +71,11 @@ export class LocalBlobs implements BlobStore {
     if (path !== undefined) await rm(path, { recursive: true, force: true });
   }
 
+  async folderBytes(folder: string): Promise<number> {
+    const path = this.#path(folder);
+    return path === undefined ? 0 : bytesBelow(path);
+  }
+
   start(): void {
     this.#sweeping = this.#sweep(this.#folder).catch((error: unknown) => {
       this.#log.warn({ err: error }, "leftovers of cut-off uploads could not be swept");
@@ -165,6 +170,20 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+async function bytesBelow(folder: string): Promise<number> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    unlessAbsent(error);
+    return [];
+  });
+  let bytes = 0;
+  for (const entry of entries) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) bytes += await bytesBelow(path);
+    else bytes += (await stat(path).then(({ size }) => size, unlessAbsent)) ?? 0;
+  }
+  return bytes;
 }
 
 function unlessAbsent(error: unknown): void {

@@ -67,6 +67,16 @@ export class S3Blobs implements BlobStore {
   }
 
   async removeFolder(folder: string): Promise<void> {
+    for await (const { key } of this.#below(folder)) await answered(this.#client.delete(key));
+  }
+
+  async folderBytes(folder: string): Promise<number> {
+    let bytes = 0;
+    for await (const { size = 0 } of this.#below(folder)) bytes += size;
+    return bytes;
+  }
+
+  async *#below(folder: string) {
     if (!isS3Key(folder)) return;
     const prefix = `${folder}/`;
     let continuationToken: string | undefined;
@@ -74,7 +84,7 @@ export class S3Blobs implements BlobStore {
       const page = await answered(
         this.#client.list({ prefix, ...(continuationToken !== undefined && { continuationToken }) }),
       );
-      for (const { key } of page.contents ?? []) await answered(this.#client.delete(key));
+      yield* page.contents ?? [];
       continuationToken = page.isTruncated === true ? page.nextContinuationToken : undefined;
     } while (continuationToken !== undefined);
   }

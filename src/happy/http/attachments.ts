@@ -32,9 +32,10 @@ const requestUpload = endpoint(
     path: "/v1/sessions/:sessionId/attachments/request-upload",
     auth: "bearer",
     params: sessionParams,
+    limit: "upload",
     body: z.object({ filename: z.string(), size: z.number() }),
   },
-  ({ room, account, params: { sessionId }, body: { size }, request, facts }) => {
+  ({ room, account, params: { sessionId }, body: { size }, request, mount, facts }) => {
     const waitMs = room.config.rateLimits ? room.uploadRequests.exceeded(account) : undefined;
     if (waitMs !== undefined) {
       const answer = refusal(429, "Too many upload requests. Try again in a minute.");
@@ -49,7 +50,7 @@ const requestUpload = endpoint(
       const { url, fields } = room.blobs.direct.uploadForm(ref, MAX_BYTES);
       return json({ ref, uploadUrl: url, method: "POST", formFields: fields });
     }
-    const uploadUrl = `${clientUrl(request, facts, room.config)}${pathOf(sessionId, file)}`;
+    const uploadUrl = `${clientUrl(request, facts, room.config)}${mount}${pathOf(sessionId, file)}`;
     return json({ ref, uploadUrl, method: "PUT" });
   },
 );
@@ -61,15 +62,16 @@ const upload = endpoint(
     auth: "bearer",
     params: fileParams,
     streams: true,
+    limit: "upload",
     bareErrors: [413],
   },
-  async ({ room, account, params: { sessionId, attachmentFile }, request }) => {
+  async ({ room, account, params: { sessionId, attachmentFile }, request, share }) => {
     if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
     if (!isFile(attachmentFile)) return refusal(404, "Invalid attachment file");
     if (room.blobs.direct !== undefined) return refusal(404, "Direct upload not available in S3 mode");
     const kind = bodyKind(request);
     if (kind === "none" || kind === "application/json") {
-      await parseBody(request, room.config.maxBodyBytes);
+      await parseBody(request, room.config.maxBodyBytes, share);
       return notBytes();
     }
     const length = request.headers.get("content-length");
@@ -108,7 +110,7 @@ const requestDownload = endpoint(
     body: z.object({ ref: z.string() }),
     bareErrors: [400],
   },
-  ({ room, account, params: { sessionId }, body: { ref }, request, facts }) => {
+  ({ room, account, params: { sessionId }, body: { ref }, request, mount, facts }) => {
     if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
     const prefix = refOf(sessionId, "");
     if (!ref.startsWith(prefix)) return refusal(400, "Ref does not belong to this session");
@@ -116,7 +118,7 @@ const requestDownload = endpoint(
     if (!isFile(file)) return refusal(400, "Invalid attachment ref");
     const downloadUrl =
       room.blobs.direct?.downloadUrl(ref) ??
-      `${clientUrl(request, facts, room.config)}${pathOf(sessionId, file)}`;
+      `${clientUrl(request, facts, room.config)}${mount}${pathOf(sessionId, file)}`;
     return json({ downloadUrl });
   },
 );

@@ -3,9 +3,11 @@ import nacl from "tweetnacl";
 import { z } from "zod";
 import { Base64Error, decodeStrict } from "../../auth/base64.ts";
 import type { HappyRoom } from "../room.ts";
+import type { Admission } from "../store/admission.ts";
 import { signIn } from "../store/challenges.ts";
 import { approvePairing, type PairingKind, pairingStatus, pollPairing } from "../store/pairing.ts";
-import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
+import { inviteCode } from "./kit/mount.ts";
 
 const BOX_KEY_BYTES = 32;
 
@@ -26,9 +28,10 @@ const login = endpoint(
     method: "POST",
     path: "/v1/auth",
     auth: "none",
+    limit: "sign-in",
     body: z.object({ publicKey: z.string(), challenge: z.string(), signature: z.string() }),
   },
-  async ({ room, body }) => {
+  async ({ room, body, request, mount }) => {
     const publicKey = bytesOf(body.publicKey);
     const challenge = bytesOf(body.challenge);
     const signature = bytesOf(body.signature);
@@ -36,11 +39,39 @@ const login = endpoint(
     if (challenge === undefined) return refusal(400, "Invalid challenge");
     if (signature?.length !== nacl.sign.signatureLength) return refusal(400, "Invalid signature encoding");
     if (!nacl.sign.detached.verify(challenge, signature, publicKey)) return refusal(401, "Invalid signature");
-    const signedIn = await signIn(room.database, publicKey, challenge);
-    if (signedIn === undefined) return refusal(401, "Invalid signature");
-    return json({ success: true, token: await room.tokens.issue({ account: signedIn.account }) });
+    // Only whoever holds the key is counted by it: nobody can use up the sign-ins of somebody else.
+    const waitMs = room.config.rateLimits ? room.rateLimits.account("sign-in", keyHex(publicKey)) : undefined;
+    if (waitMs !== undefined)
+      return later(refusal(429, "Too many sign-ins with this key. Try again in a moment."), waitMs);
+    const admission = await signIn(room.database, publicKey, challenge, {
+      registration: room.config.registration,
+      invite: inviteCode(mount),
+      client: (request.headers.get("x-happy-client") ?? "").slice(0, MAX_CLIENT_LENGTH),
+    });
+    if (admission === undefined) return refusal(401, "Invalid signature");
+    if (admission.kind !== "admitted") return refusal(403, whatToDo(admission));
+    await room.access.untilIssuable(admission.account);
+    return json({ success: true, token: await room.tokens.issue({ account: admission.account }) });
   },
 );
+
+const MAX_CLIENT_LENGTH = 100;
+
+/** One sentence for whoever holds the phone. */
+function whatToDo(refused: Exclude<Admission, { kind: "admitted" }>): string {
+  switch (refused.kind) {
+    case "waiting":
+      return `This server does not know your key yet: ask its owner to run "roost accounts approve ${refused.fingerprint}", then try again.`;
+    case "uninvited":
+      return `This server takes new accounts by invitation only: ask its owner for an invite address, or to run "roost accounts approve ${refused.fingerprint}".`;
+    case "refused":
+      return `The owner of this server has refused your key ${refused.fingerprint}: ask them, or use another server.`;
+    case "disabled":
+      return `Your account on this server is disabled: ask its owner to run "roost accounts enable ${refused.account}".`;
+    case "closed":
+      return "This server takes no new accounts: use another server, or restore an account that it knows.";
+  }
+}
 
 /** The uppercase hex of a box key, or the refusal that the contract wants. */
 function boxKey(text: string): string | Response {
@@ -59,6 +90,7 @@ async function poll(
   if (key instanceof Response) return key;
   const found = await pollPairing(room.database, kind, key, supportsV2);
   if (found.state === "requested") return json(found);
+  await room.access.untilIssuable(found.account);
   const token = await room.tokens.issue({
     account: found.account,
     id: found.tokenId,
@@ -87,6 +119,7 @@ const terminalRequest = endpoint(
     method: "POST",
     path: "/v1/auth/request",
     auth: "none",
+    limit: "pairing",
     body: z.object({ publicKey: z.string(), supportsV2: z.boolean().nullish() }),
   },
   ({ room, body }) => poll(room, "terminal", body.publicKey, body.supportsV2 ?? false),
@@ -97,6 +130,7 @@ const terminalStatus = endpoint(
     method: "GET",
     path: "/v1/auth/request/status",
     auth: "none",
+    limit: "pairing",
     query: z.object({ publicKey: z.string() }),
   },
   ({ room, query }) => {
@@ -108,7 +142,7 @@ const terminalStatus = endpoint(
 );
 
 const terminalResponse = endpoint(
-  { method: "POST", path: "/v1/auth/response", auth: "bearer", body: approval },
+  { method: "POST", path: "/v1/auth/response", auth: "bearer", limit: "pairing", body: approval },
   ({ room, account, body }) => approve(room, "terminal", account, body),
 );
 
@@ -117,13 +151,14 @@ const accountRequest = endpoint(
     method: "POST",
     path: "/v1/auth/account/request",
     auth: "none",
+    limit: "pairing",
     body: z.object({ publicKey: z.string() }),
   },
   ({ room, body }) => poll(room, "account", body.publicKey, false),
 );
 
 const accountResponse = endpoint(
-  { method: "POST", path: "/v1/auth/account/response", auth: "bearer", body: approval },
+  { method: "POST", path: "/v1/auth/account/response", auth: "bearer", limit: "pairing", body: approval },
   ({ room, account, body }) => approve(room, "account", account, body),
 );
 

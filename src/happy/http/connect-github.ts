@@ -49,9 +49,9 @@ const webhookHeaders = z.object({
 /** Reads its body itself: the signature covers the bytes as they came. */
 const webhook = endpoint(
   { method: "POST", path: "/v1/connect/github/webhook", auth: "none", streams: true },
-  async ({ room, request }) => {
+  async ({ room, request, share }) => {
     const copy = request.clone();
-    await parseBody(request, MAX_WEBHOOK_BYTES);
+    await parseBody(request, MAX_WEBHOOK_BYTES, share);
     const headers = validate("headers", webhookHeaders, Object.fromEntries(request.headers)) as z.output<
       typeof webhookHeaders
     >;

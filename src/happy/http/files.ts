@@ -1,7 +1,7 @@
 // Public files such as avatars, without a token (HTTP contract 3.3). Attachments lie in the same store and are never served here.
 import { resolve } from "node:path/posix";
 import { contentType } from "../../storage/blobs.ts";
-import { targetOf } from "./kit/app.ts";
+import { mountedPath } from "./kit/app.ts";
 import { endpoint, plain } from "./kit/endpoint.ts";
 import { notFound } from "./not-found.ts";
 
@@ -10,7 +10,7 @@ const PREFIX = "/files/";
 export const files = endpoint(
   { method: "GET", path: `${PREFIX}*`, auth: "none" },
   async ({ room, request }) => {
-    const path = (targetOf(request.url).split("?")[0] ?? "").replace(/\/{2,}/g, "/");
+    const { path } = mountedPath(request);
     if (!path.startsWith(PREFIX) || room.blobs.direct !== undefined) return notFound(request);
     // Resolved like the original does, below an imaginary root that nothing outside can be confused with.
     const resolved = resolve("/root", decodeURIComponent(path.slice(PREFIX.length)));

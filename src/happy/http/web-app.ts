@@ -6,7 +6,7 @@ import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../../config/settings.ts";
-import { pathOf } from "../../server/front-door.ts";
+import { mountedPath } from "./kit/app.ts";
 import { refusal } from "./kit/endpoint.ts";
 
 /** Never answered with a page: a client that asks here wants an API. `/v2` is fix 20.17. */
@@ -73,7 +73,7 @@ export class WebApp {
   async answer(request: Request): Promise<Response> {
     const { method } = request;
     if (method !== "GET" && method !== "HEAD") return notFound();
-    const path = decodeURIComponent(pathOf(request.url)).replace(/\/{2,}/g, "/");
+    const path = decodeURIComponent(mountedPath(request).path);
     const segments = segmentsOf(path);
     if (segments === undefined) return notFound();
     if (segments.length === 1 && segments[0] === INDEX) return this.page(request);

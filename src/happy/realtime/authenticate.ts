@@ -1,7 +1,7 @@
 // Decides before a Socket.IO connection is accepted whether it may be, and what it is (realtime contract 2).
 import type { Socket } from "socket.io";
-import type { Tokens } from "../../auth/tokens.ts";
 import type { Scope } from "../audience.ts";
+import type { HappyRoom } from "../room.ts";
 import type { ConnectionFacts } from "./connection.ts";
 
 /** The contract's texts, in the contract's order; first failing rule wins. */
@@ -11,17 +11,22 @@ export class Refused extends Error {}
  * Facts of a handshake.
  * @throws Refused with the text of the CONNECT_ERROR packet.
  */
-export async function authenticate(handshake: Socket["handshake"], tokens: Tokens): Promise<ConnectionFacts> {
+export async function authenticate(
+  handshake: Socket["handshake"],
+  { tokens, access }: Pick<HappyRoom, "tokens" | "access">,
+): Promise<ConnectionFacts> {
   const auth: Record<string, unknown> = handshake.auth;
   const { token, clientType, appState, happyClient } = auth;
   if (!token) throw new Refused("Missing authentication token");
   const scope = scopeOf(auth);
   const claims = typeof token === "string" ? await tokens.verify(token) : undefined;
-  if (claims === undefined) throw new Refused("Invalid authentication token");
+  // An app does not try again after this text, which is right for a token that is shut out; a CLI does every 3 s (contract 2.4).
+  if (claims === undefined || access.refuses(claims)) throw new Refused("Invalid authentication token");
   const header = handshake.headers["x-happy-client"];
   const client = typeof happyClient === "string" && happyClient !== "" ? happyClient : header;
   return {
     account: claims.account,
+    claims,
     scope,
     declaredType: typeof clientType === "string" ? clientType : undefined,
     client: typeof client === "string" && client !== "" ? client.slice(0, 200) : "unknown",

@@ -1,12 +1,15 @@
 // One accepted Happy socket: whose it is, what it is scoped to, and how its events are handled. No payload can drop the socket or
 // end the process (realtime contract 6, general rules).
 import type { Socket } from "socket.io";
+import type { TokenClaims } from "../../auth/tokens.ts";
 import type { Scope } from "../audience.ts";
 import type { HappyRoom } from "../room.ts";
 
 /** What the handshake told; kept in `socket.data`. */
 export interface ConnectionFacts {
   readonly account: string;
+  /** Of its token. */
+  readonly claims: TokenClaims;
   readonly scope: Scope;
   /** `clientType` exactly as declared; only a declared "user-scoped" counts for push suppression. */
   readonly declaredType: string | undefined;

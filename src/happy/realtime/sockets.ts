@@ -1,6 +1,7 @@
 // The Socket.IO side of the Happy protocol: one engine at /v1/updates/, the namespace `/`, and invite paths that count as `/`.
 import type { Logger } from "pino";
 import type { Namespace, Socket } from "socket.io";
+import type { TokenClaims } from "../../auth/tokens.ts";
 import { type SocketIoRoom, socketIo } from "../../server/socket-io.ts";
 import { everySocket, roomsOf, userScoped } from "../audience.ts";
 import type { HappyRoom } from "../room.ts";
@@ -51,7 +52,7 @@ export class HappyNamespaces {
   /** Begins to accept: middleware and handlers stand before the first packet is read. */
   accept(room: HappyRoom): void {
     const guard = (socket: Socket, next: (error?: Error) => void) => {
-      authenticate(socket.handshake, room.tokens).then(
+      authenticate(socket.handshake, room).then(
         (facts) => {
           socket.data = facts;
           next();
@@ -80,8 +81,27 @@ export class HappyNamespaces {
     return false;
   }
 
+  /** What every connected client told. */
+  *facts(): Iterable<ConnectionFacts> {
+    for (const { sockets } of this.all())
+      for (const socket of sockets.values()) yield socket.data as ConnectionFacts;
+  }
+
+  /** Closes the connections of whom `isShutOut` says so. They come back, and hear that they are refused. */
+  shutOut(isShutOut: (claims: TokenClaims) => boolean): void {
+    for (const { sockets } of this.all())
+      for (const socket of sockets.values())
+        if (isShutOut((socket.data as ConnectionFacts).claims)) socket.conn.close();
+  }
+
   #welcome(room: HappyRoom, socket: Socket): void {
     const facts = socket.data as ConnectionFacts;
+    // Shut out between the check and now.
+    if (room.access.refuses(facts.claims)) {
+      socket.conn.close();
+      return;
+    }
+    room.sightings.note(facts.claims, facts.client);
     const { account, scope } = facts;
     if (socket.nsp.name !== "/") this.#invited.set(socket.nsp.name, socket.nsp);
     socket.join(roomsOf(account, scope));
@@ -92,6 +112,7 @@ export class HappyNamespaces {
     }
     if (scope.kind === "session") room.presence.socketJoined("session", account, scope.sessionId, socket.id);
     socket.on("disconnect", () => {
+      room.sightings.note(facts.claims, facts.client);
       room.rpc.drop(socket.id);
       room.presence.socketLeft(socket.id);
       if (socket.nsp.name !== "/" && socket.nsp.sockets.size === 0) this.#invited.delete(socket.nsp.name);

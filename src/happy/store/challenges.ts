@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
-import { findOrCreateAccount, type SignedIn } from "./accounts.ts";
+import { type Admission, type AdmissionRules, admit } from "./admission.ts";
 import { usedChallenges } from "./schema.ts";
 
 const RETRY_MS = 5 * 60_000;
@@ -13,12 +13,13 @@ const MAX_REMEMBERED = 1_000_000;
 const TRIM_EVERY = 1_000;
 let untilTrim = TRIM_EVERY;
 
-/** The account of a key whose signature was verified, or undefined for a replayed pair. */
+/** What becomes of a key whose signature was verified, or undefined for a replayed pair. */
 export function signIn(
   { writer }: Database,
   publicKey: Uint8Array,
   challenge: Uint8Array,
-): Promise<SignedIn | undefined> {
+  rules: AdmissionRules,
+): Promise<Admission | undefined> {
   return writer.run((db) => {
     const now = Date.now();
     const hash = createHash("sha256").update(publicKey).update(challenge).digest();
@@ -30,6 +31,6 @@ export function signIn(
       db.run(sql`DELETE FROM used_challenges WHERE first_used_at <
         (SELECT first_used_at FROM used_challenges ORDER BY first_used_at DESC LIMIT 1 OFFSET ${MAX_REMEMBERED})`);
     }
-    return findOrCreateAccount(db, Buffer.from(publicKey).toString("hex").toUpperCase());
+    return admit(db, Buffer.from(publicKey).toString("hex").toUpperCase(), rules, now);
   });
 }

@@ -2,6 +2,11 @@
 
 import firstDown from "../../../migrations/happy/0001_first.down.sql" with { type: "text" };
 import firstUp from "../../../migrations/happy/0001_first.sql" with { type: "text" };
+import admissionDown from "../../../migrations/happy/0002_admission.down.sql" with { type: "text" };
+import admissionUp from "../../../migrations/happy/0002_admission.sql" with { type: "text" };
 import type { Migration } from "../../storage/migrations.ts";
 
-export const migrations: readonly Migration[] = [{ name: "0001_first", up: firstUp, down: firstDown }];
+export const migrations: readonly Migration[] = [
+  { name: "0001_first", up: firstUp, down: firstDown },
+  { name: "0002_admission", up: admissionUp, down: admissionDown },
+];

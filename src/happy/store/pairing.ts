@@ -53,13 +53,14 @@ export function pollPairing(
     // An approval with an empty text counts as none.
     if (!row.response || row.responseAccountPk === null) return { state: "requested" };
     const account = db
-      .select({ id: accounts.id })
+      .select({ id: accounts.id, validFrom: accounts.tokensValidFrom })
       .from(accounts)
-      .where(eq(accounts.pk, row.responseAccountPk))
+      // A disabled account brings no device in; the request waits until it is enabled, or dies.
+      .where(and(eq(accounts.pk, row.responseAccountPk), isNull(accounts.disabledAt)))
       .get();
     if (account === undefined) return { state: "requested" };
     const tokenId = row.tokenId ?? crypto.randomUUID();
-    const tokenIssuedAt = row.tokenIssuedAt ?? Math.floor(now / 1000);
+    const tokenIssuedAt = row.tokenIssuedAt ?? Math.max(Math.floor(now / 1000), account.validFrom ?? 0);
     if (row.firstDeliveredAt === null) {
       db.update(table)
         .set({ tokenId, tokenIssuedAt, firstDeliveredAt: now, updatedAt: now })

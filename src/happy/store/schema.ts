@@ -30,6 +30,10 @@ export const accounts = sqliteTable("accounts", {
   username: text("username"),
   avatar: text("avatar"),
   ...times(),
+  isOwner: integer("is_owner", { mode: "boolean" }).notNull().default(false),
+  disabledAt: integer("disabled_at"),
+  /** Unix seconds; tokens issued before are refused. */
+  tokensValidFrom: integer("tokens_valid_from"),
 });
 
 export const usedChallenges = sqliteTable("used_challenges", {
@@ -209,4 +213,41 @@ export const pushTickets = sqliteTable("push_tickets", {
   pushTokenPk: integer("push_token_pk").notNull(),
   ledgerPk: integer("ledger_pk"),
   createdAt: at("created_at"),
+});
+
+export const waitingKeys = sqliteTable("waiting_keys", {
+  publicKey: text("public_key").primaryKey(),
+  fingerprint: text("fingerprint").notNull(),
+  client: text("client").notNull(),
+  refusedAt: integer("refused_at"),
+  firstSeenAt: at("first_seen_at"),
+  lastSeenAt: at("last_seen_at"),
+});
+
+export const invites = sqliteTable("invites", {
+  codeHash: bytes("code_hash").primaryKey(),
+  usesLeft: integer("uses_left").notNull(),
+  expiresAt: at("expires_at"),
+  createdAt: at("created_at"),
+});
+
+export const revokedTokens = sqliteTable("revoked_tokens", {
+  tokenId: text("token_id").primaryKey(),
+  accountPk: owner(),
+  revokedAt: at("revoked_at"),
+});
+
+export const removedAccounts = sqliteTable("removed_accounts", {
+  id: text("id").primaryKey(),
+  removedAt: at("removed_at"),
+});
+
+export const seenTokens = sqliteTable("seen_tokens", {
+  accountPk: owner(),
+  tokenId: text("token_id").notNull(),
+  label: text("label").notNull(),
+  /** Unix seconds. */
+  issuedAt: integer("issued_at").notNull(),
+  firstSeenAt: at("first_seen_at"),
+  lastSeenAt: at("last_seen_at"),
 });

@@ -4,9 +4,12 @@ import { getPath } from "hono/utils/url";
 import { bearerToken } from "../../../auth/tokens.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { StorageError } from "../../../storage/errors.ts";
+import type { LimitedKind } from "../../admission/rate-limits.ts";
 import type { HappyRoom } from "../../room.ts";
 import { BodyProblem, checkBody, parseBody } from "./body.ts";
-import { type Endpoint, json, refusal } from "./endpoint.ts";
+import { OverBudget } from "./body-budget.ts";
+import { type Endpoint, json, later, refusal } from "./endpoint.ts";
+import { type Mounted, splitMount } from "./mount.ts";
 import { queryOf, ValidationProblem, validate } from "./validate.ts";
 
 type Env = { Bindings: RequestFacts };
@@ -21,7 +24,10 @@ export function happyApp(
   endpoints: readonly Endpoint[],
   notFound: (request: Request) => Response | Promise<Response>,
 ) {
-  const app = new Hono<Env>({ strict: true, getPath: (request) => collapseSlashes(getPath(request)) });
+  const app = new Hono<Env>({
+    strict: true,
+    getPath: (request) => splitMount(collapseSlashes(getPath(request))).path,
+  });
   for (const endpoint of [...endpoints].sort(staticFirst)) mount(app, room, endpoint, notFound);
   app.notFound((context) => notFound(context.req.raw));
   app.onError((error, context) => unexpected(room, error, undefined, context.env.id));
@@ -61,27 +67,58 @@ async function answer(
   rawParams: Record<string, string>,
   facts: RequestFacts,
 ): Promise<Response> {
+  const share = room.bodies.share();
   try {
+    const waitMs = endpoint.limit && limited(room, endpoint.limit, "address", facts.clientAddress);
+    if (waitMs !== undefined) return tooMany(request, waitMs);
     const large = endpoint.streams !== true && isLarge(request);
     // Reading much for somebody unknown is the one case where the token comes first.
     const early = large ? await authenticate(room, endpoint, request) : undefined;
     if (early instanceof Response) return early;
     const limit = large && endpoint.auth === "none" ? MAX_ANONYMOUS_BODY : room.config.maxBodyBytes;
     if (endpoint.streams === true) checkBody(request, limit);
-    const rawBody = endpoint.streams === true ? undefined : await parseBody(request, limit);
+    const rawBody = endpoint.streams === true ? undefined : await parseBody(request, limit, share);
     const params = validate("params", endpoint.params, rawParams);
     const body = endpoint.streams === true ? undefined : validate("body", endpoint.body, rawBody);
     const query = validate("querystring", endpoint.query, queryOf(request.url));
     const headers = validate("headers", endpoint.headers, Object.fromEntries(request.headers));
     const account = early ?? (await authenticate(room, endpoint, request));
     if (account instanceof Response) return account;
-    return await endpoint.handle({ room, account, params, body, query, headers, request, facts });
+    const accountWaitMs =
+      endpoint.limit && account !== "" ? limited(room, endpoint.limit, "account", account) : undefined;
+    if (accountWaitMs !== undefined) return tooMany(request, accountWaitMs);
+    const { mount } = mountedPath(request);
+    return await endpoint.handle({
+      room,
+      account,
+      params,
+      body,
+      query,
+      headers,
+      request,
+      mount,
+      facts,
+      share,
+    });
   } catch (error) {
-    return failure(room, endpoint, error, facts.id);
+    if (!(error instanceof ShutOut)) return failure(room, endpoint, error, facts.id);
+    // Its body is not kept while the answer waits.
+    share.release();
+    await room.refusalPace.turn(error.account, request.signal);
+    return refusal(401, "Invalid token");
+  } finally {
+    share.release();
   }
 }
 
-/** The caller's account id, "" where none is needed, or the 401 (HTTP contract 1.7). */
+/** The token is valid, and shut out. */
+class ShutOut extends Error {
+  constructor(readonly account: string) {
+    super("shut out");
+  }
+}
+
+/** The caller's account id, "" where none is needed, or the 401 (HTTP contract 1.7). @throws ShutOut */
 async function authenticate(
   room: HappyRoom,
   endpoint: Endpoint,
@@ -91,7 +128,28 @@ async function authenticate(
   const token = bearerToken(request.headers.get("authorization"));
   if (token === undefined) return refusal(401, "Missing authorization header");
   const claims = room.tokens.verifiedBefore(token) ?? (await room.tokens.verify(token));
-  return claims === undefined ? refusal(401, "Invalid token") : claims.account;
+  if (claims === undefined) return refusal(401, "Invalid token");
+  if (room.access.refuses(claims)) throw new ShutOut(claims.account);
+  room.sightings.note(claims, request.headers.get("x-happy-client"));
+  return claims.account;
+}
+
+/** Milliseconds to wait, undefined when the call may go on. */
+function limited(room: HappyRoom, kind: LimitedKind, who: "address" | "account", key: string) {
+  return room.config.rateLimits ? room.rateLimits[who](kind, key) : undefined;
+}
+
+function tooMany(request: Request, waitMs: number): Response {
+  const seconds = Math.max(1, Math.ceil(waitMs / 1_000));
+  const answer = later(refusal(429, `Too many requests. Try again in ${seconds} s.`), waitMs);
+  // What was not read of the body must not be read as the next request.
+  if (request.body !== null && !request.bodyUsed) answer.headers.set("connection", "close");
+  return answer;
+}
+
+/** The path of a request that was routed, and the invite's path in front of it. */
+export function mountedPath(request: Request): Mounted {
+  return splitMount(collapseSlashes(targetOf(request.url).split("?")[0] ?? ""));
 }
 
 function isLarge(request: Request): boolean {
@@ -104,6 +162,12 @@ function failure(room: HappyRoom, endpoint: Endpoint, error: unknown, request: s
     json(endpoint.bareErrors?.includes(status) ? { error: body.error } : body, status);
   if (error instanceof ValidationProblem) {
     return generic(400, { error: "Error", message: error.message, statusCode: 400 });
+  }
+  if (error instanceof OverBudget) {
+    const message = "The server is busy with other uploads. Try again in a moment.";
+    const busy = later(generic(503, { error: "Service Unavailable", message, statusCode: 503 }), 2_000);
+    busy.headers.set("connection", "close");
+    return busy;
   }
   if (error instanceof BodyProblem) {
     const answer = generic(error.status, {

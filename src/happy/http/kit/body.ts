@@ -1,5 +1,6 @@
 // Request bodies as the contract reads them (HTTP contract 1.3): which content types, what an empty body means, how bad ones fail.
-import { BodyCutShort, BodyTooLarge, readBody } from "../../../server/body.ts";
+import { BodyCutShort, BodyTooLarge, readBody, streamBody } from "../../../server/body.ts";
+import type { BodyShare } from "./body-budget.ts";
 
 /** A body that is refused before validation; `error` and `message` are the contract's. */
 export class BodyProblem extends Error {
@@ -39,13 +40,13 @@ export function checkBody(request: Request, limitBytes: number): void {
 
 /**
  * The parsed body: JSON value, text, bytes, or null when there is none.
- * @throws BodyProblem 400, 413 or 415.
+ * @throws BodyProblem 400, 413 or 415; OverBudget.
  */
-export async function parseBody(request: Request, limitBytes: number): Promise<unknown> {
+export async function parseBody(request: Request, limitBytes: number, share: BodyShare): Promise<unknown> {
   const { method } = request;
   const kind = bodyKind(request);
   if (kind === "none") return null;
-  const bytes = await read(request, limitBytes);
+  const bytes = await read(request, limitBytes, share);
   if (kind === "application/octet-stream") return bytes;
   const text = new TextDecoder().decode(bytes);
   if (kind === "text/plain") return text;
@@ -57,12 +58,31 @@ export async function parseBody(request: Request, limitBytes: number): Promise<u
   }
 }
 
-async function read(request: Request, limitBytes: number): Promise<Uint8Array> {
+/** Counted when they are promised: few enough to make no difference. */
+const SMALL_BYTES = 64 * 1024;
+
+async function read(request: Request, limitBytes: number, share: BodyShare): Promise<Uint8Array> {
+  const promised = Number(request.headers.get("content-length") ?? Number.NaN);
   try {
-    return await readBody(request, limitBytes);
+    if (promised <= SMALL_BYTES) {
+      share.take(promised);
+      return await readBody(request, limitBytes);
+    }
+    if (promised > limitBytes) throw new BodyTooLarge();
+    return await collect(request, limitBytes, share);
   } catch (error) {
     throw bodyProblem(error);
   }
+}
+
+/** Counts what arrives, as it arrives. */
+async function collect(request: Request, limitBytes: number, share: BodyShare): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of streamBody(request, limitBytes)) {
+    share.take(chunk.byteLength);
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
 }
 
 /** Errors of reading a body in the contract's words; others stay what they are. */

@@ -2,7 +2,9 @@
 // order (HTTP contract 1.4): route, body, schema, token, handler.
 import type { z } from "zod";
 import type { RequestFacts } from "../../../server/protocol.ts";
+import type { LimitedKind } from "../../admission/rate-limits.ts";
 import type { HappyRoom } from "../../room.ts";
+import type { BodyShare } from "./body-budget.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
@@ -22,6 +24,8 @@ export interface EndpointSpec<
   readonly headers?: H;
   /** The handler reads the request's body itself; `body` is then not used. */
   readonly streams?: boolean;
+  /** Limited for each address, and for each account where there is one (HTTP contract, decisions). */
+  readonly limit?: LimitedKind;
   /** Body of an unexpected failure where the contract has one of its own. */
   readonly failure?: Readonly<Record<string, unknown>>;
   /** Statuses whose generic error bodies shrink to `{error}` (HTTP contract 1.5, stripping quirk). */
@@ -37,7 +41,11 @@ export interface Call<P, B, Q, H> {
   readonly query: Q;
   readonly headers: H;
   readonly request: Request;
+  /** The invite's path that the client uses as part of the server's address, such as `/i/<code>`, else empty. */
+  readonly mount: string;
   readonly facts: RequestFacts;
+  /** Memory for a body that the handler reads itself; given back when the request is answered. */
+  readonly share: BodyShare;
 }
 
 /** An endpoint with its types folded away, ready to be mounted. */
@@ -71,6 +79,12 @@ export function json(value: unknown, status = 200): Response {
 /** `{"error": text}` with a status. */
 export function refusal(status: number, error: string): Response {
   return json({ error }, status);
+}
+
+/** Asks the client to come again after a time. */
+export function later(answer: Response, waitMs: number): Response {
+  answer.headers.set("retry-after", String(Math.max(1, Math.ceil(waitMs / 1_000))));
+  return answer;
 }
 
 export function plain(text: string, status = 200): Response {

@@ -1,0 +1,68 @@
+// What commands about accounts speak to: the server that runs on the data folder, or, when none does, its database.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Config } from "../config/settings.ts";
+import { createLog } from "../observability/log.ts";
+import { StorageError } from "../storage/errors.ts";
+import { lockFolder } from "../storage/lock.ts";
+import { findChannel, type Send } from "./channel.ts";
+
+export interface Ask {
+  /** The answer's JSON. @throws Error with the answer's sentence when it is refused. */
+  (method: "GET" | "POST", path: string, body?: unknown): Promise<unknown>;
+}
+
+/** @throws Error when the folder has no database, or a server holds it and does not answer. */
+export async function withAdministration<T>(config: Config, work: (ask: Ask) => Promise<T>): Promise<T> {
+  if (!existsSync(join(config.dataDir, "happy.db")))
+    throw new Error(`There is no database in ${config.dataDir}. Name the server's folder with --data-dir.`);
+  let lock: ReturnType<typeof lockFolder>;
+  try {
+    lock = lockFolder(config.dataDir);
+  } catch (error) {
+    if (!(error instanceof StorageError) || error.code !== "in-use") throw error;
+    const send = findChannel(config.dataDir);
+    if (send === undefined)
+      throw new Error("The server that runs on this folder takes no commands yet. Try again in a moment.");
+    return work(asking(send));
+  }
+  try {
+    return await onDatabase(config, work);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Loaded only here: a command to a running server needs none of it. */
+async function onDatabase<T>(config: Config, work: (ask: Ask) => Promise<T>): Promise<T> {
+  const [{ adminApp }, { openAdministration }, { baseUrl }] = await Promise.all([
+    import("./app.ts"),
+    import("../happy/admission/offline.ts"),
+    import("./base-url.ts"),
+  ]);
+  const { administration, close } = openAdministration(config, createLog(config.logLevel));
+  try {
+    const app = adminApp({ administration, baseUrl: () => baseUrl(config) });
+    return await work(asking(async (path, init) => app.request(path, init)));
+  } finally {
+    await close();
+  }
+}
+
+function asking(send: Send): Ask {
+  return async (method, path, body) => {
+    const answer = await send(path, {
+      method,
+      ...(method === "POST" && {
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body ?? {}),
+      }),
+    }).catch((error: unknown) => {
+      throw new Error("The server that runs on this folder does not answer.", { cause: error });
+    });
+    const value: unknown = await answer.json().catch(() => undefined);
+    if (answer.ok) return value;
+    const told = typeof value === "object" && value !== null && "error" in value ? value.error : undefined;
+    throw new Error(typeof told === "string" ? told : `The server answered ${answer.status}.`);
+  };
+}

@@ -1,0 +1,162 @@
+// What the person who runs the server can do about accounts, keys, tokens and invites. The same in a running server and on its
+// database alone; a running server's memory and sockets follow each change in the announcement of its commit.
+import type { Logger } from "pino";
+import type { TokenClaims } from "../../auth/tokens.ts";
+import type { BlobStore } from "../../storage/blobs.ts";
+import type { Database } from "../../storage/database.ts";
+import type { ConnectionFacts } from "../realtime/connection.ts";
+import { deleteAccount, publicFolder } from "../store/account-deletion.ts";
+import {
+  type AccountRow,
+  listAccountRows,
+  ownBytes,
+  sessionBytes,
+  sessionIdsOf,
+} from "../store/account-overview.ts";
+import { approveKey, listWaiting, refuseKey, type WaitingKey } from "../store/admission.ts";
+import { createInvite, type Invite } from "../store/invites.ts";
+import { revokeAllTokens, revokeToken, setDisabled } from "../store/revocations.ts";
+import { listSeenTokens, type SeenToken } from "../store/seen-tokens.ts";
+import type { Access } from "./access.ts";
+import { fingerprintOf, readFingerprint } from "./fingerprint.ts";
+import type { TokenSightings } from "./token-sightings.ts";
+
+export interface AdministrationParts {
+  readonly database: Database;
+  readonly blobs: BlobStore;
+  readonly access: Access;
+  readonly sightings: TokenSightings;
+  readonly sockets: {
+    facts(): Iterable<ConnectionFacts>;
+    shutOut(isShutOut: (claims: TokenClaims) => boolean): void;
+  };
+  readonly log: Logger;
+}
+
+export interface AccountOverview extends Omit<AccountRow, "publicKey"> {
+  readonly fingerprint: string;
+  /** Bytes of everything that it keeps, database and blobs. */
+  readonly bytes: number;
+  /** Sockets that are open now. */
+  readonly connections: number;
+}
+
+export class Administration {
+  constructor(private readonly parts: AdministrationParts) {}
+
+  async list(): Promise<{ accounts: AccountOverview[]; waiting: WaitingKey[] }> {
+    const { database } = this.parts;
+    await this.#noteConnected();
+    const accounts: AccountOverview[] = [];
+    for (const { publicKey, ...row } of listAccountRows(database))
+      accounts.push({
+        ...row,
+        fingerprint: fingerprintOf(publicKey),
+        bytes: await this.#bytesOf(row.id),
+        connections: this.#connections(row.id),
+      });
+    return { accounts, waiting: listWaiting(database) };
+  }
+
+  /** The account's id, for an id or the fingerprint of its key. */
+  find(name: string): string | undefined {
+    const fingerprint = readFingerprint(name);
+    return listAccountRows(this.parts.database).find(
+      ({ id, publicKey }) =>
+        id === name || (fingerprint !== undefined && fingerprintOf(publicKey) === fingerprint),
+    )?.id;
+  }
+
+  /** The new account's id; undefined when no such key waits. */
+  async approve(fingerprint: string): Promise<string | undefined> {
+    const plain = readFingerprint(fingerprint);
+    return plain === undefined ? undefined : approveKey(this.parts.database, plain);
+  }
+
+  /** False when no such key waits. */
+  async refuse(fingerprint: string): Promise<boolean> {
+    const plain = readFingerprint(fingerprint);
+    return plain !== undefined && (await refuseKey(this.parts.database, plain));
+  }
+
+  /** Its tokens are refused and its sockets closed until it is enabled. */
+  disable(account: string): Promise<boolean> {
+    const { database, access, sockets } = this.parts;
+    return setDisabled(database, account, true, () => {
+      access.disable(account);
+      sockets.shutOut((claims) => claims.account === account);
+    });
+  }
+
+  enable(account: string): Promise<boolean> {
+    return setDisabled(this.parts.database, account, false, () => this.parts.access.enable(account));
+  }
+
+  /** Deletes the account with everything that it owns. False when there is none. */
+  async remove(account: string): Promise<boolean> {
+    const { database, access, sockets, blobs, log } = this.parts;
+    const deleted = await deleteAccount(database, account, () => {
+      access.remove(account);
+      sockets.shutOut((claims) => claims.account === account);
+    });
+    for (const folder of deleted?.blobFolders ?? []) {
+      try {
+        await blobs.removeFolder(folder);
+      } catch (error) {
+        log.warn(
+          { err: error, folder },
+          "files of a deleted account could not be removed; nobody can reach them",
+        );
+      }
+    }
+    return deleted !== undefined;
+  }
+
+  async tokens(account?: string): Promise<SeenToken[]> {
+    await this.#noteConnected();
+    return listSeenTokens(this.parts.database, account).filter(
+      (token) => !this.parts.access.refuses({ ...token, id: token.tokenId }),
+    );
+  }
+
+  revokeToken(account: string, tokenId: string): Promise<boolean> {
+    const { database, access, sockets } = this.parts;
+    return revokeToken(database, account, tokenId, () => {
+      access.revokeToken(tokenId);
+      sockets.shutOut(({ id }) => id === tokenId);
+    });
+  }
+
+  /** Whoever holds the account's key signs in again; everything else must be paired again. */
+  async revokeAllTokens(account: string): Promise<boolean> {
+    const { database, access, sockets } = this.parts;
+    const validFrom = await revokeAllTokens(database, account, (from) => {
+      access.revokeBefore(account, from);
+      sockets.shutOut((claims) => access.refuses(claims));
+    });
+    return validFrom !== undefined;
+  }
+
+  invite(uses: number, forMs: number): Promise<Invite> {
+    return createInvite(this.parts.database, uses, forMs);
+  }
+
+  async #bytesOf(account: string): Promise<number> {
+    const { database, blobs } = this.parts;
+    let bytes = ownBytes(database, account) + (await blobs.folderBytes(publicFolder(account)));
+    for (const session of sessionIdsOf(database, account))
+      bytes += sessionBytes(database, session) + (await blobs.folderBytes(`sessions/${session}`));
+    return bytes;
+  }
+
+  #connections(account: string): number {
+    let open = 0;
+    for (const facts of this.parts.sockets.facts()) if (facts.account === account) open++;
+    return open;
+  }
+
+  async #noteConnected(): Promise<void> {
+    for (const { claims, client } of this.parts.sockets.facts()) this.parts.sightings.note(claims, client);
+    await this.parts.sightings.store();
+  }
+}
