@@ -26,6 +26,8 @@ export class World {
     const server = new RoostServer(await freePort(), folder, {
       ROOST_PRESENCE_GRACE_MS: `${presenceGraceMs}`,
       ROOST_LOG_LEVEL: "debug",
+      // Two phones, each with an account of its own.
+      ROOST_REGISTRATION: "open",
     });
     const world = new World(folder, packageFolder, server);
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)

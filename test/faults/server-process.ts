@@ -97,7 +97,13 @@ function spawn({ dataDir, port = 0, env = {}, wrapper = [] }: Launch) {
   const flags = ["--host", "127.0.0.1", "--port", `${port}`, "--data-dir", dataDir];
   const child = Bun.spawn([...wrapper, ...serveCommand(), ...flags], {
     // Only what is given here: variables of the person who runs the tests must not configure the server.
-    env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/", ...env },
+    env: {
+      PATH: process.env.PATH ?? "",
+      HOME: process.env.HOME ?? "/",
+      // Tests make several accounts; the default admits one.
+      ROOST_REGISTRATION: "open",
+      ...env,
+    },
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
