@@ -88,7 +88,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       const topicsDatabase = openTopicsDatabase(config.dataDir, topicsLog);
       undo.unshift(() => topicsDatabase.close());
       watch("topics", topicsDatabase);
-      const parts = { config, masterSecret: secret.value, database: topicsDatabase, log: topicsLog };
+      const parts = { config, masterSecret: secret.value, database: topicsDatabase, metrics, log: topicsLog };
       protocols.push((await topicsProtocol(parts)).protocol);
     }
     const serverLog = log.child({ area: "server" });

@@ -41,9 +41,10 @@ function typed(prompt: string): Promise<string> {
       else text += character;
     }
   };
-  stdout.write(prompt);
+  // Raw before the prompt: whoever types at once must not see it either.
   stdin.setRawMode(true);
   stdin.on("data", listen);
   stdin.resume();
+  stdout.write(prompt);
   return promise;
 }

@@ -9,6 +9,12 @@ import { createLog } from "../observability/log.ts";
 import type { Database } from "../storage/database.ts";
 import { StorageError } from "../storage/errors.ts";
 import { lockFolder } from "../storage/lock.ts";
+import { configuredTopics, retentionOf } from "../topics/configured.ts";
+import { hashPassword } from "../topics/passwords.ts";
+import { openTopicsDatabase, topicsPath } from "../topics/store/database.ts";
+import { migrations } from "../topics/store/migrations.ts";
+import { pruneEvents } from "../topics/store/retention.ts";
+import { addUser, changeUser, listUsers } from "../topics/store/users.ts";
 import type { Command } from "./index.ts";
 import { readPassword } from "./password-input.ts";
 
@@ -45,7 +51,6 @@ export const topics: Command = {
 const changes = {
   add: async (config: Config, name: string, role: string) => {
     const passwordHash = await askedHash(name);
-    const { addUser } = await import("../topics/store/users.ts");
     const added = await withDatabase(config, (database) =>
       addUser(database, { username: name, passwordHash, role }),
     );
@@ -71,19 +76,16 @@ async function change(
   name: string,
   what: { passwordHash: string } | { status: "active" | "inactive" },
 ): Promise<void> {
-  const { changeUser } = await import("../topics/store/users.ts");
   const known = await withDatabase(config, (database) => changeUser(database, name, what));
   if (!known) throw new Error(`There is no user "${name}".`);
 }
 
 async function askedHash(name: string): Promise<string> {
   const password = await readPassword(`Password of "${name}": `);
-  const { hashPassword } = await import("../topics/passwords.ts");
   return hashPassword(password);
 }
 
 async function list(database: Database): Promise<number> {
-  const { listUsers } = await import("../topics/store/users.ts");
   const users = listUsers(database.reads);
   const rows = [
     ["ID", "NAME", "ROLE", "STATUS", "SINCE"],
@@ -108,8 +110,6 @@ async function list(database: Database): Promise<number> {
 }
 
 async function prune(config: Config): Promise<number> {
-  const { pruneEvents } = await import("../topics/store/retention.ts");
-  const { configuredTopics, retentionOf } = await import("../topics/configured.ts");
   const topics = configuredTopics(config).topics.values();
   const deleted = await withDatabase(config, (database) =>
     pruneEvents(database, retentionOf(config), topics),
@@ -133,8 +133,6 @@ function split(argv: readonly string[]): { words: string[]; role: string | undef
 
 async function withDatabase<T>(config: Config, work: (database: Database) => Promise<T>): Promise<T> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const { openTopicsDatabase, topicsPath } = await import("../topics/store/database.ts");
-  const { migrations } = await import("../topics/store/migrations.ts");
   const lock = lockUnlessServed(config, topicsPath(config.dataDir), migrations.length);
   try {
     const database = openTopicsDatabase(config.dataDir, createLog(config.logLevel));

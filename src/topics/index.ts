@@ -2,6 +2,7 @@
 // This module is loaded only when the room is on.
 import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
+import type { Metrics } from "../observability/metrics.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { Database } from "../storage/database.ts";
 import { configuredTopics, retentionOf } from "./configured.ts";
@@ -23,6 +24,7 @@ export interface TopicsParts {
   readonly config: Config;
   readonly masterSecret: string;
   readonly database: Database;
+  readonly metrics: Metrics;
   readonly log: Logger;
   /** Further topics that are not documents; whoever publishes them uses the room's event log. */
   readonly topics?: readonly Topic[];
@@ -60,6 +62,9 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
     log,
   };
   if (config.realtimeEnabled) sockets = topicSockets(room);
+  parts.metrics
+    .total("realtime_publish_failures_total", "Events of topics that could not be announced at once")
+    .report(() => sockets?.failures() ?? 0);
   const retention = retentionJob(room);
   const protocol: Protocol = {
     name: "topics",

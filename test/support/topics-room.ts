@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { parseConfig } from "../../src/config/config.ts";
 import type { Config } from "../../src/config/settings.ts";
 import { createLog } from "../../src/observability/log.ts";
+import { Metrics } from "../../src/observability/metrics.ts";
 import { openFrontDoor } from "../../src/server/front-door.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { openTopicsDatabase, type Topics, topicsProtocol } from "../../src/topics/index.ts";
@@ -18,6 +19,7 @@ export interface OpenRoom extends Topics {
   readonly database: Database;
   readonly websites: Topic;
   readonly nodes: Topic;
+  readonly metrics: Metrics;
   close(): Promise<void>;
 }
 
@@ -25,6 +27,7 @@ export async function openRoom(overrides: Partial<Config> = {}): Promise<OpenRoo
   const dataDir = mkdtempSync(join(tmpdir(), "roost-topics-"));
   const log = createLog("silent");
   const database = openTopicsDatabase(dataDir, log);
+  const metrics = new Metrics();
   const nodes = topic({
     name: "nodes",
     itemKey: "id",
@@ -42,6 +45,7 @@ export async function openRoom(overrides: Partial<Config> = {}): Promise<OpenRoo
     },
     masterSecret: "secret",
     database,
+    metrics,
     log,
     topics: [nodes],
   });
@@ -56,6 +60,7 @@ export async function openRoom(overrides: Partial<Config> = {}): Promise<OpenRoo
     database,
     websites,
     nodes,
+    metrics,
     close: async () => {
       await door.close(1_000);
       await protocol.stop();

@@ -44,7 +44,7 @@ export function welcome(
     answer(subscription, socket, claims, recent, args).then(
       (body) => ack?.(body),
       (error: unknown) => {
-        const { code, message } = problemOf(error, room.log, event.slice(0, 80));
+        const { code, message } = problemOf(error, room.log, { event: event.slice(0, 80) });
         // Nobody is told about a topic that is not there but who asked to be told.
         if (subscription !== undefined) socket.emit("error", { topic: name, code, message });
         ack?.({ ok: false, code, message });

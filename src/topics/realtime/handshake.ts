@@ -21,7 +21,7 @@ export async function refusedRequest(room: TopicsRoom, request: Request): Promis
     else if (required) throw new Problem(1001, "not logged in");
     return undefined;
   } catch (error) {
-    const refused = failure(problemOf(error, room.log, "socket request"));
+    const refused = failure(problemOf(error, room.log, { event: "handshake" }));
     for (const [name, value] of corsHeaders(request, room.config.realtimeAllowedOrigins)) {
       refused.headers.set(name, value);
     }

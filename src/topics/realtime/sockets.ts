@@ -1,6 +1,6 @@
 // The Socket.IO side of topics: the default path and namespace, one feed a topic (topics contract, sections 6 and 7).
 
-import type { Server } from "socket.io";
+import type { Server, Socket } from "socket.io";
 import type { SocketEndpoint } from "../../server/socket-endpoint.ts";
 import { socketIo } from "../../server/socket-io.ts";
 import { problemOf } from "../http/kit/envelope.ts";
@@ -58,17 +58,22 @@ export function topicSockets(room: TopicsRoom): TopicSockets {
   io.use((socket, next) => {
     connecting(room, socket.handshake).then(
       (claims) => {
-        socket.data = claims;
+        const facts: Accepted = { claims, release: cork(socket) };
+        socket.data = facts;
         next();
       },
       (error: unknown) => {
-        const { code, message } = problemOf(error, log, "socket connect");
+        const { code, message } = problemOf(error, log, { event: "connect" });
         next(Object.assign(new Error("unauthorized"), { data: { code, message } }));
         setTimeout(() => socket.conn.close(), REFUSED_CLOSE_MS).unref();
       },
     );
   });
-  io.on("connection", (socket) => welcome(room, subscriptions, socket, socket.data as Claims));
+  io.on("connection", (socket) => {
+    const { claims, release } = socket.data as Accepted;
+    welcome(room, subscriptions, socket, claims);
+    release();
+  });
   return {
     io,
     endpoint: {
@@ -81,5 +86,23 @@ export function topicSockets(room: TopicsRoom): TopicSockets {
     stop: () => {
       for (const { feed } of subscriptions) feed.stop();
     },
+  };
+}
+
+/** What an accepted socket keeps until it is welcome. */
+interface Accepted {
+  readonly claims: Claims;
+  readonly release: () => void;
+}
+
+/** A poll that waits is answered with everything up to the release: CONNECT and "connected" come in one (contract, vector W05). */
+function cork({ conn }: Socket): () => void {
+  const { transport } = conn;
+  if (transport.name !== "polling" || !transport.writable) return () => {};
+  transport.writable = false;
+  return () => {
+    transport.writable = true;
+    // The engine flushes by itself only when something is sent or a poll arrives.
+    (conn as unknown as { flush(): void }).flush();
   };
 }

@@ -9,19 +9,18 @@ import { corsHeaders, preflight } from "./cors.ts";
 import { type Endpoint, parsed } from "./endpoint.ts";
 import { failure, problemOf, success } from "./envelope.ts";
 
+type Env = { Bindings: RequestFacts };
+
 const MAX_BODY_BYTES = 1024 * 1024;
 const NOBODY: Claims = { uid: 0, username: "", role: "", exp: 0 };
 
 export function topicsApp(room: TopicsRoom, endpoints: readonly Endpoint[]) {
-  const app = new Hono<{ Bindings: RequestFacts }>();
+  const app = new Hono<Env>();
   for (const endpoint of endpoints) {
-    app.on(endpoint.method, `/api/v1${endpoint.path}`, (context) => {
-      context.env.route = `/api/v1${endpoint.path}`;
-      return answer(room, endpoint, context);
-    });
+    app.on(endpoint.method, `/api/v1${endpoint.path}`, (context) => answer(room, endpoint, context));
   }
   app.notFound(() => failure(notFound("route")));
-  app.onError((error) => failure(problemOf(error, room.log, "routing")));
+  app.onError((error) => failure(problemOf(error, room.log, {})));
   const origins = room.config.realtimeAllowedOrigins;
   return async (request: Request, facts: RequestFacts): Promise<Response> => {
     if (request.method === "OPTIONS") return preflight(request, origins);
@@ -31,8 +30,10 @@ export function topicsApp(room: TopicsRoom, endpoints: readonly Endpoint[]) {
   };
 }
 
-async function answer(room: TopicsRoom, endpoint: Endpoint, context: Context): Promise<Response> {
+async function answer(room: TopicsRoom, endpoint: Endpoint, context: Context<Env>): Promise<Response> {
   const request = context.req.raw;
+  const route = `/api/v1${endpoint.path}`;
+  context.env.route = route;
   try {
     // A stranger's body is not read.
     const claims = endpoint.open ? NOBODY : await authenticated(room, request.headers.get("authorization"));
@@ -41,7 +42,7 @@ async function answer(room: TopicsRoom, endpoint: Endpoint, context: Context): P
     const body = endpoint.body && parsed(endpoint.body, await jsonBody(request));
     return success(await endpoint.handle({ room, claims, body, query, params }));
   } catch (error) {
-    const refused = failure(problemOf(error, room.log, `${endpoint.method} ${endpoint.path}`));
+    const refused = failure(problemOf(error, room.log, { route, request: context.env.id }));
     // What is left of a body that was not read must not be taken for the next request.
     if (request.body !== null && !request.bodyUsed) refused.headers.set("connection", "close");
     return refused;

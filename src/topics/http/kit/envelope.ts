@@ -17,13 +17,13 @@ export function failure({ code, message }: Problem): Response {
 }
 
 /** What the client is told about any error; what it is not told is logged here, once. */
-export function problemOf(error: unknown, log: Logger, doing: string): Problem {
+export function problemOf(error: unknown, log: Logger, where: Readonly<Record<string, string>>): Problem {
   if (error instanceof Problem) return error;
   if (isDatabaseError(error)) {
-    log.error({ err: error, doing }, "the topics database refused an operation");
+    log.error({ err: error, ...where }, "the topics database refused an operation");
     return new Problem(5002, "database error");
   }
-  log.error({ err: error, doing }, "a topics operation ended in an unexpected error");
+  log.error({ err: error, ...where }, "a topics operation ended in an unexpected error");
   return new Problem(5001, "internal error");
 }
 
