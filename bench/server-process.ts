@@ -40,7 +40,8 @@ export async function serverProcess(
     {
       stdout: process.env.BENCH_LOG ? "inherit" : "ignore",
       stderr: "inherit",
-      env: { PATH: process.env.PATH ?? "", ...options.env },
+      // Scenarios make accounts as they need; the default admits one.
+      env: { PATH: process.env.PATH ?? "", ROOST_REGISTRATION: "open", ...options.env },
     },
   );
   for (;;) {
