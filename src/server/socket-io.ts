@@ -50,7 +50,12 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
     cors: options.cors ?? EVERY_PAGE,
     editResponseHeaders: (headers) => headers.set("cache-control", "no-store"),
   });
-  const io = new SocketIo({ connectTimeout: options.connectTimeoutMs, serveClient: false });
+  const io = new SocketIo({
+    connectTimeout: options.connectTimeoutMs,
+    serveClient: false,
+    // Whoever makes up invite paths must not fill the memory with namespaces.
+    cleanupEmptyChildNamespaces: true,
+  });
   io.bind(engine);
   engine.on("connection", (socket) => boundPolling(socket, limits.maxQueuedBytes, path, log));
 

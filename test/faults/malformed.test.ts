@@ -9,7 +9,7 @@ import { oddEvent, oddFrames } from "./malformed-frames.ts";
 import { type KnownIds, oddPayload, oddRequest } from "./malformed-requests.ts";
 import { seeded } from "./random.ts";
 import { frame, RawConnection } from "./raw-connection.ts";
-import { type ServerProcess, startProcess } from "./server-process.ts";
+import { memoryOf, type ServerProcess, startProcess } from "./server-process.ts";
 
 const CASES = { frames: 12_000, events: 12_000, polling: 3_000, requests: 12_000, halfRequests: 500 };
 const AT_ONCE = 24;
@@ -202,6 +202,23 @@ test(`${CASES.halfRequests} half requests are left open and keep nobody waiting`
   });
   await expectAlive();
   for (const connection of open) connection.destroy();
+  await expectAlive();
+}, 60_000);
+
+test("made-up namespaces leave nothing behind", async () => {
+  const round = async (name: number) => {
+    const connection = await RawConnection.webSocket(server.port);
+    for (let index = 0; index < 10_000; index++)
+      connection.write(frame(`40/i/${name}x${index},{"token":"x"}`));
+    await connection.until((received) => received.includes(`44/i/${name}x9999,`), 20_000);
+    connection.destroy();
+  };
+  for (let name = 0; name < 4; name++) await round(name);
+  const before = memoryOf(server.pid);
+  for (let name = 4; name < 20; name++) await round(name);
+  const after = memoryOf(server.pid);
+  if (before !== undefined && after !== undefined)
+    expect(after.resident - before.resident).toBeLessThan(80 * 1024 * 1024);
   await expectAlive();
 }, 60_000);
 
