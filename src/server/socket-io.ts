@@ -3,8 +3,11 @@
 import { Server as Engine } from "@socket.io/bun-engine";
 import type { Logger } from "pino";
 import { Server as SocketIo } from "socket.io";
+import type { Cluster } from "../bus/cluster.ts";
 import { BodyCutShort, BodyTooLarge, readBody } from "./body.ts";
+import { busAdapter } from "./bus-adapter.ts";
 import type { Peer } from "./peer.ts";
+import { SocketBus } from "./socket-bus.ts";
 import type { SocketEndpoint, SocketLimits, Upgrader } from "./socket-endpoint.ts";
 
 export type EngineCors = NonNullable<Engine["opts"]["cors"]>;
@@ -26,6 +29,10 @@ export interface SocketIoOptions {
   readonly connectTimeoutMs: number;
   /** Which web pages may connect; every one, with credentials, when absent. */
   readonly cors?: EngineCors;
+  /** Broadcasts cross to the same path on the other nodes; undefined: this node is alone. */
+  readonly cluster?: Cluster | undefined;
+  /** With a cluster: see BusAdapterOptions. */
+  readonly oneAudience?: boolean;
   readonly log: Logger;
 }
 
@@ -56,6 +63,8 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
     // Whoever makes up invite paths must not fill the memory with namespaces.
     cleanupEmptyChildNamespaces: true,
   });
+  const bus = options.cluster === undefined ? undefined : new SocketBus(options.cluster, path, log);
+  if (bus !== undefined) io.adapter(busAdapter({ bus, oneAudience: options.oneAudience ?? false }));
   io.bind(engine);
   engine.on("connection", (socket) => boundPolling(socket, limits.maxQueuedBytes, path, log));
 
@@ -85,6 +94,7 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
     // io.close(), never socket.disconnect(): clients see "transport close" and come back (realtime contract 14).
     shutdown: async () => {
       await io.close();
+      await bus?.close();
     },
   };
   return { io, endpoint };
