@@ -68,6 +68,7 @@ const remove = endpoint(
   { method: "DELETE", path: "/v1/machines/:id", auth: "bearer", params },
   async ({ room, account, params: { id } }) => {
     const deleted = await deleteMachine(room.database, account, id, (seq) => {
+      room.presence.forget("machine", account, id);
       room.publisher.update(userScoped(account), seq, deletedMachine(id));
     });
     return deleted ? json({ success: true }) : refusal(404, "Machine not found");

@@ -77,12 +77,11 @@ const open = endpoint(
   async ({ room, account, body }) => {
     const dataEncryptionKey = body.dataEncryptionKey ? decodeLenient(body.dataEncryptionKey) : null;
     const session = { tag: body.tag, metadata: body.metadata, dataEncryptionKey };
-    const { row, updateSeq } = await openSession(room.database, account, session, (opened) => {
-      if (opened.updateSeq !== undefined) {
-        room.publisher.update(userScoped(account), opened.updateSeq, newSession(opened.row));
-      }
+    const { row } = await openSession(room.database, account, session, (opened) => {
+      // Here and not after the wait: whoever archives it meanwhile has the last word.
+      if (opened.updateSeq === undefined) room.presence.lift(account, opened.row.id);
+      else room.publisher.update(userScoped(account), opened.updateSeq, newSession(opened.row));
     });
-    if (updateSeq === undefined) room.presence.lift(account, row.id);
     return json({ session: { ...sessionBody(row), lastMessage: null } });
   },
 );

@@ -124,6 +124,11 @@ export class Presence {
     this.#things.get(key)?.forget();
   }
 
+  /** The machine was deleted: what was heard of it is not stored, and its id may be somebody else's next. */
+  forget(kind: PresenceKind, account: string, id: string): void {
+    this.#things.get(thingKey(kind, account, id))?.forget();
+  }
+
   /** The session was opened again. */
   lift(account: string, session: string): void {
     this.#suppressed.delete(thingKey("session", account, session));

@@ -62,7 +62,7 @@ export class Thing {
   /** Hands out what is to be stored, and counts it as stored. */
   takePending(): Heard[] {
     if (this.pending === undefined || this.#pk === undefined) return [];
-    const heard = { kind: this.kind, pk: this.#pk, at: this.pending };
+    const heard = { kind: this.kind, pk: this.#pk, id: this.id, at: this.pending };
     this.#storedAt = this.pending;
     this.#storedActive = true;
     this.pending = undefined;

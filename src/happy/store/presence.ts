@@ -44,6 +44,8 @@ export function findPresence(
 export interface Heard {
   readonly kind: PresenceKind;
   readonly pk: number;
+  /** Beside the key, which the database gives away again once its row is deleted. */
+  readonly id: string;
   readonly at: number;
 }
 
@@ -51,9 +53,12 @@ export interface Heard {
 export function storeHeartbeats({ writer }: Database, heard: readonly Heard[]): Promise<void> {
   return writer.run((db) => {
     const now = Date.now();
-    for (const { kind, pk, at } of heard) {
+    for (const { kind, pk, id, at } of heard) {
       const table = TABLES[kind];
-      db.update(table).set({ active: true, lastActiveAt: at, updatedAt: now }).where(eq(table.pk, pk)).run();
+      db.update(table)
+        .set({ active: true, lastActiveAt: at, updatedAt: now })
+        .where(and(eq(table.pk, pk), eq(table.id, id)))
+        .run();
     }
   });
 }

@@ -1,0 +1,144 @@
+// Request bodies as every endpoint reads them (HTTP contract 1.3): which types, what an empty one means, and the limit to the byte.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { RawConnection } from "../../../../test/faults/raw-connection.ts";
+import { type Account, newAccount } from "../../../../test/support/happy-client.ts";
+import { ask as askAt, exchange } from "../../../../test/support/raw-http.ts";
+import { type TestServer, testServer } from "../../../../test/support/server.ts";
+
+const BOUND_MS = 10_000;
+const BODY_LIMIT = 104_857_600;
+
+let server: TestServer;
+let account: Account;
+beforeAll(async () => {
+  server = await testServer();
+  account = await newAccount(server.url);
+  const mutations = [{ key: "k", value: "AA==", version: -1 }];
+  expect((await account.call("POST", "/v1/kv", { mutations })).status).toBe(200);
+});
+afterAll(() => server.stop());
+
+const bearer = () => `Authorization: Bearer ${account.token}\r\n`;
+const ask = (method: string, target: string, headers = bearer(), body = "") =>
+  askAt(server.url, method, target, headers, body);
+
+const JSON_TYPE = "Content-Type: application/json\r\n";
+const archive = async () => {
+  const opened = await account.call("POST", "/v1/sessions", { tag: "archive", metadata: "" });
+  return `/v1/sessions/${opened.body.session.id}/archive`;
+};
+
+test("JSON is read with and without a charset, in any case, and unknown keys are dropped", async () => {
+  for (const type of [
+    "application/json",
+    "application/json; charset=utf-8",
+    "Application/JSON;charset=UTF-8",
+  ]) {
+    const body = '{"keys":["k"],"more":1,"__proto__":{"keys":2}}';
+    const { status, json } = await ask("POST", "/v1/kv/bulk", `${bearer()}Content-Type: ${type}\r\n`, body);
+    expect([status, json.values.length]).toEqual([200, 1]);
+  }
+});
+
+test("an empty JSON body is none for DELETE and GET, and an empty object elsewhere", async () => {
+  const deleted = await ask("DELETE", "/v1/push-tokens/none", `${bearer()}${JSON_TYPE}`);
+  expect([deleted.status, deleted.json]).toEqual([200, { success: true }]);
+  expect((await ask("GET", "/v1/kv/k", `${bearer()}${JSON_TYPE}`)).status).toBe(200);
+  const posted = await ask("POST", "/v1/push-tokens", `${bearer()}${JSON_TYPE}Content-Length: 0\r\n`);
+  expect(posted.json.message).toBe("body/token Invalid input: expected string, received undefined");
+});
+
+test("without type and body a route without a schema works, one with a schema misses its object", async () => {
+  const path = await archive();
+  expect((await ask("POST", path)).json).toEqual({ success: true });
+  expect((await ask("POST", path, `${bearer()}Content-Length: 0\r\n`)).json).toEqual({ success: true });
+  const { status, json } = await ask("POST", "/v1/sessions");
+  const message = "body/ Invalid input: expected object, received null";
+  expect([status, json]).toEqual([400, { error: "Error", message, statusCode: 400 }]);
+});
+
+test("a body on GET is not looked at", async () => {
+  const { status } = await ask("GET", "/v1/kv/k", `${bearer()}${JSON_TYPE}`, "{broken");
+  expect(status).toBe(200);
+});
+
+test("text on a JSON route is a string", async () => {
+  const { json } = await ask(
+    "POST",
+    "/v1/push-tokens",
+    `${bearer()}Content-Type: text/plain\r\n`,
+    '{"token":"t"}',
+  );
+  expect(json.message).toBe("body/ Invalid input: expected object, received string");
+});
+
+test.each(["{broken", '{"token":"t"', '{"token":"t"}}', "[".repeat(200_000)])(
+  "malformed JSON %.20s is a SyntaxError, and the connection ends",
+  async (body) => {
+    const { status, json, headers } = await ask("POST", "/v1/push-tokens", `${bearer()}${JSON_TYPE}`, body);
+    expect([status, json.error, json.statusCode]).toEqual([400, "SyntaxError", 400]);
+    expect(json.message).toBeString();
+    expect(headers.get("connection")).toBe("close");
+  },
+);
+
+test.each([
+  ["application/x-www-form-urlencoded"],
+  ["image/png"],
+  ["multipart/form-data; boundary=x"],
+  ["application/vnd.api+json"],
+  [undefined],
+])("type %s is not supported", async (type) => {
+  const header = type === undefined ? "" : `Content-Type: ${type}\r\n`;
+  const { status, json } = await ask("POST", "/v1/push-tokens", `${bearer()}${header}`, "token=t");
+  const message = `Unsupported Media Type: ${type}`;
+  expect([status, json]).toEqual([415, { error: "FastifyError", message, statusCode: 415 }]);
+});
+
+const TOO_LARGE = { error: "FastifyError", message: "Request body is too large", statusCode: 413 };
+
+test("100 MiB are read to their last byte", async () => {
+  const body = Buffer.alloc(BODY_LIMIT, 0x78);
+  const type = "Content-Type: text/plain\r\n";
+  const head = `POST /v1/push-tokens HTTP/1.1\r\nHost: x\r\n${bearer()}${type}Content-Length: ${BODY_LIMIT}\r\n`;
+  const { status, json } = await exchange(server.url, head, body);
+  expect([status, json.message]).toEqual([400, "body/ Invalid input: expected object, received string"]);
+}, 60_000);
+
+test("one byte more is refused before it is sent, with an answer in JSON, and the connection ends", async () => {
+  const type = "Content-Type: text/plain\r\n";
+  const head = `POST /v1/push-tokens HTTP/1.1\r\nHost: x\r\n${bearer()}${type}Content-Length: ${BODY_LIMIT + 1}\r\n`;
+  const { status, json, headers } = await exchange(server.url, head);
+  expect([status, json]).toEqual([413, TOO_LARGE]);
+  expect(headers.get("connection")).toBe("close");
+  expect(headers.get("access-control-allow-origin")).toBe("*");
+});
+
+test("in chunks, without a length, the limit holds to the byte", async () => {
+  const small = await testServer({ maxBodyBytes: 1_000 });
+  const inChunks = (bytes: number) =>
+    fetch(`${small.url}/v1/push-tokens`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${account.token}`, "content-type": "text/plain" },
+      body: new ReadableStream({
+        start: (controller) => {
+          for (let sent = 0; sent < bytes; sent += 100)
+            controller.enqueue(new Uint8Array(Math.min(100, bytes - sent)));
+          controller.close();
+        },
+      }),
+    });
+  expect((await inChunks(1_000)).status).toBe(400);
+  const over = await inChunks(1_001);
+  expect([over.status, await over.json()]).toEqual([413, TOO_LARGE]);
+  await small.stop();
+});
+
+test("a body that ends early stores nothing", async () => {
+  const body = '{"token":"cut-short"}';
+  const connection = await RawConnection.open(Number(new URL(server.url).port));
+  const head = `POST /v1/push-tokens HTTP/1.1\r\nHost: x\r\n${bearer()}${JSON_TYPE}`;
+  connection.write(`${head}Content-Length: ${body.length + 1}\r\n\r\n${body}`);
+  expect(await connection.finish(BOUND_MS)).toBe(true);
+  expect((await account.call("GET", "/v1/push-tokens")).body.tokens).toEqual([]);
+});
