@@ -94,9 +94,14 @@ export class SocketBus {
 
   #hear(payload: string): void {
     for (const parts of encoded.parse(JSON.parse(payload))) {
-      const incoming = decode(parts);
-      // Checked as far as it can be: what is inside is another node's of this very cluster.
-      this.#listeners.get(incoming.nsp)?.(incoming as unknown as ClusterMessage);
+      try {
+        const incoming = decode(parts);
+        // Checked as far as it can be: what is inside is another node's of this very cluster.
+        this.#listeners.get(incoming.nsp)?.(incoming as unknown as ClusterMessage);
+      } catch (error) {
+        // The others of its batch are not to blame.
+        this.log.error({ err: error, topic: this.#topic }, "a broadcast of another node could not be read");
+      }
     }
   }
 }
