@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { adminApp } from "./admin/app.ts";
 import { baseUrl } from "./admin/base-url.ts";
 import { openChannel } from "./admin/channel.ts";
+import { openCluster } from "./bus/cluster.ts";
 import { loadMasterSecret } from "./config/secrets.ts";
 import type { Config } from "./config/settings.ts";
 import { migrations as happyMigrations, happyProtocol } from "./happy/index.ts";
@@ -72,12 +73,15 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const blobs = openBlobs(config, log.child({ area: "storage" }));
     undo.unshift(() => blobs.stop());
     if (config.s3Host === undefined) reportFolder(metrics, join(config.dataDir, "files"));
+    const cluster = await openCluster(config, metrics, log.child({ area: "bus" }));
+    if (cluster !== undefined) undo.unshift(() => cluster.bus.close());
     const happy = happyProtocol({
       config,
       masterSecret: secret.value,
       database,
       blobs,
       metrics,
+      cluster,
       log: log.child({ area: "happy" }),
     });
     const protocols: Protocol[] = [happy];
@@ -88,8 +92,12 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       const topicsDatabase = openTopicsDatabase(config.dataDir, topicsLog);
       undo.unshift(() => topicsDatabase.close());
       watch("topics", topicsDatabase);
-      const parts = { config, masterSecret: secret.value, database: topicsDatabase, metrics, log: topicsLog };
+      const parts = { config, masterSecret: secret.value, database: topicsDatabase, metrics, cluster, log: topicsLog };
       protocols.push((await topicsProtocol(parts)).protocol);
+    }
+    if (config.hubEnabled) {
+      const { framesProtocol } = await import("./frames/index.ts");
+      protocols.push(framesProtocol({ config, metrics, cluster, log: log.child({ area: "frames" }) }));
     }
     const serverLog = log.child({ area: "server" });
     const watched = {

@@ -1,5 +1,6 @@
 // The Happy protocol as one value: zero-knowledge sync over REST and Socket.IO. The server stores blobs that it cannot read.
 import type { Logger } from "pino";
+import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Protocol } from "../server/protocol.ts";
@@ -43,6 +44,8 @@ export interface HappyParts {
   readonly database: Database;
   readonly blobs: BlobStore;
   readonly metrics: Metrics;
+  /** Undefined: this node is alone. */
+  readonly cluster?: Cluster | undefined;
   readonly log: Logger;
 }
 
@@ -52,9 +55,10 @@ export function happyProtocol({
   database,
   blobs,
   metrics,
+  cluster,
   log,
 }: HappyParts): HappyProtocol {
-  const sockets = happySockets(config.maxQueuedBytes, log);
+  const sockets = happySockets(config.maxQueuedBytes, cluster, log);
   const namespaces = new HappyNamespaces(sockets.io);
   const figures = new HappyFigures(metrics);
   figures.reportRecords(database);

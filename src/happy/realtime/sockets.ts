@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import type { Namespace, Socket } from "socket.io";
 import type { TokenClaims } from "../../auth/tokens.ts";
+import type { Cluster } from "../../bus/cluster.ts";
 import { type SocketIoRoom, socketIo } from "../../server/socket-io.ts";
 import { everySocket, roomsOf, userScoped } from "../audience.ts";
 import type { HappyRoom } from "../room.ts";
@@ -11,13 +12,20 @@ import { attach, type ConnectionFacts } from "./connection.ts";
 import { socketEvents } from "./events/index.ts";
 
 /** Figures of realtime contract 1.1. */
-export function happySockets(maxQueuedBytes: number, log: Logger): SocketIoRoom {
+export function happySockets(
+  maxQueuedBytes: number,
+  cluster: Cluster | undefined,
+  log: Logger,
+): SocketIoRoom {
   return socketIo({
     path: "/v1/updates/",
     limits: { maxMessageBytes: 1_000_000, maxQueuedBytes },
     pingIntervalMs: 15_000,
     pingTimeoutMs: 45_000,
     connectTimeoutMs: 20_000,
+    cluster,
+    // Invite paths count as `/`, also on the other nodes.
+    oneAudience: true,
     log,
   });
 }
