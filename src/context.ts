@@ -92,7 +92,14 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       const topicsDatabase = openTopicsDatabase(config.dataDir, topicsLog);
       undo.unshift(() => topicsDatabase.close());
       watch("topics", topicsDatabase);
-      const parts = { config, masterSecret: secret.value, database: topicsDatabase, metrics, cluster, log: topicsLog };
+      const parts = {
+        config,
+        masterSecret: secret.value,
+        database: topicsDatabase,
+        metrics,
+        cluster,
+        log: topicsLog,
+      };
       protocols.push((await topicsProtocol(parts)).protocol);
     }
     if (config.hubEnabled) {
