@@ -1,6 +1,7 @@
 // Durable topics as one value: a REST API under /api/v1, and at /socket.io/ a feed of every change that survives disconnects.
 // This module is loaded only when the room is on.
 import type { Logger } from "pino";
+import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Protocol } from "../server/protocol.ts";
@@ -25,6 +26,8 @@ export interface TopicsParts {
   readonly masterSecret: string;
   readonly database: Database;
   readonly metrics: Metrics;
+  /** Undefined when this node is alone. */
+  readonly cluster?: Cluster | undefined;
   readonly log: Logger;
   /** Further topics that are not documents; whoever publishes them uses the room's event log. */
   readonly topics?: readonly Topic[];
@@ -61,7 +64,7 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
     ),
     log,
   };
-  if (config.realtimeEnabled) sockets = topicSockets(room);
+  if (config.realtimeEnabled) sockets = topicSockets(room, parts.cluster);
   parts.metrics
     .total("realtime_publish_failures_total", "Events of topics that could not be announced at once")
     .report(() => sockets?.failures() ?? 0);

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Cluster } from "../../src/bus/cluster.ts";
 import { parseConfig } from "../../src/config/config.ts";
 import type { Config } from "../../src/config/settings.ts";
 import { createLog } from "../../src/observability/log.ts";
@@ -23,7 +24,7 @@ export interface OpenRoom extends Topics {
   close(): Promise<void>;
 }
 
-export async function openRoom(overrides: Partial<Config> = {}): Promise<OpenRoom> {
+export async function openRoom(overrides: Partial<Config> = {}, cluster?: Cluster): Promise<OpenRoom> {
   const dataDir = mkdtempSync(join(tmpdir(), "roost-topics-"));
   const log = createLog("silent");
   const database = openTopicsDatabase(dataDir, log);
@@ -46,6 +47,7 @@ export async function openRoom(overrides: Partial<Config> = {}): Promise<OpenRoo
     masterSecret: "secret",
     database,
     metrics,
+    cluster,
     log,
     topics: [nodes],
   });

@@ -70,6 +70,15 @@ export class Feed {
     if (this.#retry === undefined) this.#send(events);
   }
 
+  /**
+   * Another node's event: heard here, kept there. It carries the last id of this node's own log, so that nobody's place in that
+   * log moves: with the other node's id, a client would later be replayed a list with holes.
+   */
+  relay({ type, data }: Omit<TopicEvent, "id">): void {
+    const { topic, broadcast } = this.parts;
+    broadcast(topic.events.update, updateBody({ id: this.#announced, type, data }), []);
+  }
+
   /** Joins, answers and cuts over. @throws what reading throws; the socket then hears what it would have heard anyway. */
   answer(socket: Subscriber, payload: unknown): Promise<AnswerAck> {
     const turn = (this.#turns.get(socket.id) ?? Promise.resolve()).then(() => this.#answer(socket, payload));

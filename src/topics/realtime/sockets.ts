@@ -1,6 +1,8 @@
 // The Socket.IO side of topics: the default path and namespace, one feed a topic (topics contract, sections 6 and 7).
 
 import type { Server, Socket } from "socket.io";
+import { z } from "zod";
+import type { Cluster } from "../../bus/cluster.ts";
 import type { SocketEndpoint } from "../../server/socket-endpoint.ts";
 import { socketIo } from "../../server/socket-io.ts";
 import { problemOf } from "../http/kit/envelope.ts";
@@ -26,7 +28,16 @@ export interface TopicSockets {
   stop(): void;
 }
 
-export function topicSockets(room: TopicsRoom): TopicSockets {
+/** Between nodes: an event with the name of its topic. */
+const CROSSING = "topic-event";
+const crossing = z.object({
+  topic: z.string(),
+  type: z.enum(["add", "update", "delete"]),
+  data: z.record(z.string(), z.unknown()),
+});
+
+/** With a cluster the sockets of every node hear the events of every node; each node stores and replays its own. */
+export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): TopicSockets {
   const { config, database, log } = room;
   const origins = config.realtimeAllowedOrigins;
   const { io, endpoint } = socketIo({
@@ -36,13 +47,14 @@ export function topicSockets(room: TopicsRoom): TopicSockets {
     pingTimeoutMs: 20_000,
     connectTimeoutMs: config.realtimeConnectTimeoutMs,
     cors: { origin: origins.includes("*") ? "*" : [...origins], methods: ["GET", "POST", "OPTIONS"] },
+    cluster,
     log,
   });
   const subscriptions = [...room.topics.values()].map((topic): Subscription => {
     const feed = new Feed({
       topic,
       broadcast: (event, body, except) =>
-        io
+        io.local
           .to(topic.room)
           .except([...except])
           .emit(event, body),
@@ -74,6 +86,12 @@ export function topicSockets(room: TopicsRoom): TopicSockets {
     welcome(room, subscriptions, socket, claims);
     release();
   });
+  if (cluster !== undefined) {
+    io.on(CROSSING, (received: unknown) => {
+      const event = crossing.safeParse(received).data;
+      if (event !== undefined) feeds.get(event.topic)?.relay(event);
+    });
+  }
   return {
     io,
     endpoint: {
@@ -81,7 +99,11 @@ export function topicSockets(room: TopicsRoom): TopicSockets {
       handle: async (request, upgrader) =>
         (await refusedRequest(room, request)) ?? endpoint.handle(request, upgrader),
     },
-    announce: (topic, events) => feeds.get(topic.name)?.announce(events),
+    announce: (topic, events) => {
+      feeds.get(topic.name)?.announce(events);
+      if (cluster === undefined) return;
+      for (const { type, data } of events) io.serverSideEmit(CROSSING, { topic: topic.name, type, data });
+    },
     failures: () => subscriptions.reduce((sum, { feed }) => sum + feed.failures, 0),
     stop: () => {
       for (const { feed } of subscriptions) feed.stop();
