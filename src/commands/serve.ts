@@ -2,6 +2,7 @@
 import { LiveConfig } from "../config/live.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
+import { unusedVariables } from "../config/unused-variables.ts";
 import { startServer } from "../context.ts";
 import { changeLevel, createLog, standardOutput } from "../observability/log.ts";
 import { serviceManager } from "../observability/service-manager.ts";
@@ -22,6 +23,7 @@ export const serve: Command = {
       if (applied.includes("logLevel") || applied.includes("logLevels"))
         changeLevel(log, config.logLevel, config.logLevels);
     });
+    for (const sentence of unusedVariables(process.env)) log.warn(sentence);
     const manager = await serviceManager(log);
     const stopping = Promise.withResolvers<string>();
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopping.resolve);
