@@ -1,12 +1,15 @@
 // What the admin channel answers: the same app runs in a server, behind its channel, and in a command that has the database to itself.
 import { type Context, Hono } from "hono";
 import { z } from "zod";
+import type { Config } from "../config/settings.ts";
 import type { Administration } from "../happy/admission/administration.ts";
 
 export interface AdminParts {
   readonly administration: Administration;
   /** The address that an invite is built on. */
   readonly baseUrl: () => string;
+  /** Who may make an account, as it stands now. */
+  readonly registration: () => Config["registration"];
 }
 
 const MAX_USES = 1_000;
@@ -17,7 +20,7 @@ const inviteBody = z.object({
 });
 const revokeBody = z.object({ tokenId: z.string().min(1).max(100).optional() });
 
-export function adminApp({ administration, baseUrl }: AdminParts): Hono {
+export function adminApp({ administration, baseUrl, registration }: AdminParts): Hono {
   const app = new Hono();
   app.get("/accounts", async (context) => context.json(await administration.list()));
   app.post("/keys/:key/approve", async (context) => {
@@ -52,7 +55,12 @@ export function adminApp({ administration, baseUrl }: AdminParts): Hono {
   app.post("/invites", async (context) => {
     const { uses, forMs } = inviteBody.parse(await context.req.json());
     const { code, expiresAt } = await administration.invite(uses, forMs);
-    return context.json({ url: `${baseUrl().replace(/\/+$/, "")}/i/${code}`, uses, expiresAt });
+    return context.json({
+      url: `${baseUrl().replace(/\/+$/, "")}/i/${code}`,
+      uses,
+      expiresAt,
+      registration: registration(),
+    });
   });
   app.notFound((context) =>
     unknown(context, "The running server does not know this command: it may be of another version."),

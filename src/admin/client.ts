@@ -42,7 +42,11 @@ async function onDatabase<T>(config: Config, work: (ask: Ask) => Promise<T>): Pr
   ]);
   const { administration, close } = openAdministration(config, createLog(config.logLevel));
   try {
-    const app = adminApp({ administration, baseUrl: () => baseUrl(config) });
+    const app = adminApp({
+      administration,
+      baseUrl: () => baseUrl(config),
+      registration: () => config.registration,
+    });
     return await work(asking(async (path, init) => app.request(path, init)));
   } finally {
     await close();

@@ -12,7 +12,8 @@ const USAGE = `Usage:
 Settings such as --data-dir may follow.`;
 const DAY_MS = 24 * 60 * 60_000;
 
-const made = z.object({ url: z.string(), uses: z.number(), expiresAt: z.number() });
+const made = z.object({ url: z.string(), expiresAt: z.number(), registration: z.string() });
+const CLOSED = "But registration is closed: nobody is admitted until it is set to claim, invite or open.\n";
 
 export const invite: Command = {
   about: "print an address that admits a new account: invite [--uses N] [--for 24h]",
@@ -27,10 +28,10 @@ export const invite: Command = {
     const { config } = await loadConfig(time.rest);
     process.umask(0o077);
     const answer = await withAdministration(config, (ask) => ask("POST", "/invites", { uses: count, forMs }));
-    const { url, expiresAt } = made.parse(answer);
+    const { url, expiresAt, registration } = made.parse(answer);
     const people = count === 1 ? "one new account" : `${count} new accounts`;
     process.stdout.write(
-      `${url}\n\nEnter it as the server in the Happy app. It admits ${people} until ${when(expiresAt)}, and stays valid as an address.\n${config.registration === "closed" ? "But registration is closed: nobody is admitted until it is set to claim, invite or open.\n" : ""}`,
+      `${url}\n\nEnter it as the server in the Happy app. It admits ${people} until ${when(expiresAt)}, and stays valid as an address.\n${registration === "closed" ? CLOSED : ""}`,
     );
     return 0;
   },
@@ -53,5 +54,7 @@ function take(
   if (at < 0) return { value: undefined, rest: words };
   const word = words[at] ?? "";
   if (word !== name) return { value: word.slice(name.length + 1), rest: words.toSpliced(at, 1) };
-  return { value: words[at + 1] ?? "", rest: words.toSpliced(at, 2) };
+  const next = words[at + 1];
+  if (next === undefined || next.startsWith("--")) return { value: "", rest: words.toSpliced(at, 1) };
+  return { value: next, rest: words.toSpliced(at, 2) };
 }

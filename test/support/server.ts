@@ -11,8 +11,8 @@ export interface TestServer {
   readonly url: string;
   readonly dataDir: string;
   readonly config: Config;
-  /** Stops and starts again in the same folder, on the same port. */
-  restart(): Promise<void>;
+  /** Stops and starts again in the same folder, on the same port; `between` runs while nothing runs. */
+  restart(between?: () => Promise<void>): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -38,8 +38,9 @@ export async function testServer(overrides: Partial<Config> = {}): Promise<TestS
     url: `http://127.0.0.1:${port}`,
     dataDir,
     config,
-    restart: async () => {
+    restart: async (between) => {
       await running.stop();
+      await between?.();
       running = await startServer({ ...config, port }, log);
     },
     stop: async () => {

@@ -55,7 +55,7 @@ export function sessionIdsOf({ reads }: Database, account: string): string[] {
 
 /** Bytes of the contents that a session keeps in the database. */
 export function sessionBytes({ reads }: Database, session: string): number {
-  const row = reads.get<{ bytes: number }>(sql`
+  const [row] = reads.all<{ bytes: number }>(sql`
     SELECT octet_length(metadata) + coalesce(octet_length(agent_state), 0) + coalesce(
       (SELECT sum(octet_length(content)) FROM messages WHERE session_pk = sessions.pk), 0) AS bytes
     FROM sessions WHERE id = ${session}`);
@@ -64,7 +64,7 @@ export function sessionBytes({ reads }: Database, session: string): number {
 
 /** Bytes of the contents that an account keeps in the database beside its sessions. */
 export function ownBytes({ reads }: Database, account: string): number {
-  const row = reads.get<{ bytes: number }>(sql`
+  const [row] = reads.all<{ bytes: number }>(sql`
     SELECT coalesce(octet_length(settings), 0)
       + coalesce((SELECT sum(octet_length(header) + octet_length(body)) FROM artifacts WHERE account_pk = a.pk), 0)
       + coalesce((SELECT sum(octet_length(value)) FROM kv_entries WHERE account_pk = a.pk), 0)

@@ -1,7 +1,7 @@
 // Pairing requests of terminals and of further devices (HTTP contract 2.4 to 2.6, decisions). An unapproved request dies after
 // 15 minutes. An approved one is delivered to every poll for 5 minutes after its first delivery, always with the same token, then it
 // is consumed: a further poll makes a new request.
-import { and, eq, isNull, lt } from "drizzle-orm";
+import { and, eq, isNull, lt, or } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import type { Db } from "../../storage/query.ts";
@@ -125,11 +125,11 @@ function expire(db: Db, kind: PairingKind, now: number): void {
     .where(lt(table.firstDeliveredAt, now - DELIVERED_MS))
     .run();
   db.delete(table)
-    .where(and(isNull(table.response), lt(table.createdAt, now - UNAPPROVED_MS)))
+    .where(and(or(isNull(table.response), eq(table.response, "")), lt(table.createdAt, now - UNAPPROVED_MS)))
     .run();
 }
 
 function isDead(row: Row, now: number): boolean {
   if (row.firstDeliveredAt !== null) return row.firstDeliveredAt < now - DELIVERED_MS;
-  return row.response === null && row.createdAt < now - UNAPPROVED_MS;
+  return !row.response && row.createdAt < now - UNAPPROVED_MS;
 }
