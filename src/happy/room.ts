@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import type { Tokens } from "../auth/tokens.ts";
 import type { Config } from "../config/settings.ts";
+import type { FixedWindow } from "../server/fixed-window.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import type { Access } from "./admission/access.ts";
@@ -10,7 +11,6 @@ import type { RefusalPace } from "./admission/refusal-pace.ts";
 import type { TokenSightings } from "./admission/token-sightings.ts";
 import type { HappyFigures } from "./figures.ts";
 import type { BodyBudget } from "./http/kit/body-budget.ts";
-import type { FixedWindow } from "./http/kit/fixed-window.ts";
 import type { WebApp } from "./http/web-app.ts";
 import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
 import type { Metrics } from "../observability/metrics.ts";
+import { FixedWindow } from "../server/fixed-window.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { Database } from "../storage/database.ts";
 import { configuredTopics, retentionOf } from "./configured.ts";
@@ -40,6 +41,9 @@ export interface Topics {
   readonly sockets: TopicSockets | undefined;
 }
 
+/** That one address may make in a minute: enough for forgetting, not for guessing, and checking a password is work. */
+const FAILED_LOGINS = 20;
+
 /** @throws Error for topics that are not usable, with a sentence for the person. */
 export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
   const { config, database, log } = parts;
@@ -62,6 +66,7 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
       (topic, events) => sockets?.announce(topic, events),
       config.realtimeEnabled || config.realtimeLogEvents,
     ),
+    failedLogins: config.rateLimits ? new FixedWindow(FAILED_LOGINS, 60_000) : undefined,
     log,
   };
   if (config.realtimeEnabled) sockets = topicSockets(room, parts.cluster);

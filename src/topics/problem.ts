@@ -24,6 +24,8 @@ export class Problem extends Error {
   constructor(
     readonly code: Code,
     message: string,
+    /** HTTP status where it is not the code's own. */
+    readonly status: number = statusOf[code],
   ) {
     super(message);
   }

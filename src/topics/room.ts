@@ -1,6 +1,7 @@
 // What every endpoint and socket event of the topics protocol may use. Built once by index.ts.
 import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
+import type { FixedWindow } from "../server/fixed-window.ts";
 import type { Database } from "../storage/database.ts";
 import type { DocumentTopic } from "./declared.ts";
 import type { EventLog } from "./store/events.ts";
@@ -16,5 +17,7 @@ export interface TopicsRoom {
   /** Those that the operator declared. */
   readonly documents: readonly DocumentTopic[];
   readonly events: EventLog;
+  /** Failed logins by address; undefined where the configuration sets no such limits. */
+  readonly failedLogins: FixedWindow | undefined;
   readonly log: Logger;
 }

@@ -1,12 +1,12 @@
 // Encrypted image blobs of sessions (HTTP contract 7). No rows: the storage path is the identity, `ref` on the wire.
 import { z } from "zod";
 import { BodyTooLarge, streamBody } from "../../server/body.ts";
+import { FixedWindow } from "../../server/fixed-window.ts";
 import type { HappyRoom } from "../room.ts";
 import { findOwnedSession } from "../store/sessions.ts";
 import { clientUrl } from "./client-url.ts";
 import { bodyKind, bodyProblem, parseBody } from "./kit/body.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
-import { FixedWindow } from "./kit/fixed-window.ts";
 
 const MAX_BYTES = 10 * 1024 * 1024;
 /** Requests to upload, each account (HTTP contract 7.1). */

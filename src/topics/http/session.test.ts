@@ -70,6 +70,24 @@ test("an inactive user is only told so with the right password", async () => {
   expect((await post({ username: "gone", password: "wrong" })).body.code).toBe(1002);
 });
 
+test("who fails to log in twenty times in a minute waits, also with the right password", async () => {
+  const guarded = await openRoom();
+  const attempt = (password: string) =>
+    call(guarded.url, "POST", "/auth/login", { username: "admin", password });
+  for (let round = 0; round < 19; round++) expect((await attempt("guess")).status).toBe(401);
+  expect((await attempt("admin123")).status).toBe(200);
+  expect((await attempt("guess")).status).toBe(401);
+  const { status, body } = await attempt("admin123");
+  expect([status, body.code, body.data]).toEqual([429, 2003, null]);
+  await guarded.close();
+  const open = await openRoom({ rateLimits: false });
+  for (let round = 0; round < 21; round++) {
+    await call(open.url, "POST", "/auth/login", { username: "admin", password: "guess" });
+  }
+  expect((await login(open.url)).token).toBeString();
+  await open.close();
+});
+
 test("a hash with the prefix of older programs is understood", async () => {
   const passwordHash = (await hashPassword("old-secret")).replace("$2b$", "$2a$");
   await addUser(opened.database, { username: "old", passwordHash, role: "admin" });

@@ -76,7 +76,7 @@ export class Feed {
    */
   relay({ type, data }: Omit<TopicEvent, "id">): void {
     const { topic, broadcast } = this.parts;
-    broadcast(topic.events.update, updateBody({ id: this.#announced, type, data }), []);
+    broadcast(topic.events.update, updateBody({ id: this.#announced, type, data }), [...this.#held.keys()]);
   }
 
   /** Joins, answers and cuts over. @throws what reading throws; the socket then hears what it would have heard anyway. */

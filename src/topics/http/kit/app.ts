@@ -40,7 +40,7 @@ async function answer(room: TopicsRoom, endpoint: Endpoint, context: Context<Env
     const params = endpoint.params && parsed(endpoint.params, context.req.param());
     const query = endpoint.query && parsed(endpoint.query, context.req.query());
     const body = endpoint.body && parsed(endpoint.body, await jsonBody(request));
-    return success(await endpoint.handle({ room, claims, body, query, params }));
+    return success(await endpoint.handle({ room, claims, body, query, params, facts: context.env }));
   } catch (error) {
     const refused = failure(problemOf(error, room.log, { route, request: context.env.id }));
     // What is left of a body that was not read must not be taken for the next request.

@@ -1,5 +1,6 @@
 // One endpoint as a value: where it is, what it takes, what it answers. The kit does the rest: token, body, schema, envelope.
 import { z } from "zod";
+import type { RequestFacts } from "../../../server/protocol.ts";
 import { badFormat } from "../../problem.ts";
 import type { TopicsRoom } from "../../room.ts";
 import type { Claims } from "../../tokens.ts";
@@ -22,6 +23,7 @@ export interface Call<B, Q, P> {
   readonly body: B;
   readonly query: Q;
   readonly params: P;
+  readonly facts: RequestFacts;
 }
 
 /** An endpoint with its types folded away, ready to be mounted. */

@@ -1,7 +1,7 @@
 // The one shape of every answer: {code, message, data} (topics contract, section 2). Unexpected errors are logged, never told.
 import type { Logger } from "pino";
 import { StorageError } from "../../../storage/errors.ts";
-import { Problem, statusOf } from "../../problem.ts";
+import { Problem } from "../../problem.ts";
 
 const HEADERS = { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" };
 
@@ -9,9 +9,9 @@ export function success(data: unknown): Response {
   return new Response(JSON.stringify({ code: 0, message: "success", data }), { headers: HEADERS });
 }
 
-export function failure({ code, message }: Problem): Response {
+export function failure({ code, message, status }: Problem): Response {
   return new Response(JSON.stringify({ code, message, data: null }), {
-    status: statusOf[code],
+    status,
     headers: HEADERS,
   });
 }

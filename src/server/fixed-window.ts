@@ -25,6 +25,15 @@ export class FixedWindow {
     return ++window.calls > this.limit ? window.endsAt - now : undefined;
   }
 
+  /** As `exceeded` would answer the next call, without counting one. */
+  wouldExceed(key: string): number | undefined {
+    const now = this.now();
+    const window = this.#windows.get(key);
+    return window !== undefined && window.endsAt > now && window.calls >= this.limit
+      ? window.endsAt - now
+      : undefined;
+  }
+
   /** Keys remembered. */
   get size(): number {
     return this.#windows.size;

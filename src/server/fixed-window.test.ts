@@ -23,3 +23,16 @@ test("ended windows are forgotten, so that a million callers leave no trace", ()
   window.exceeded("later");
   expect(window.size).toBe(1);
 });
+
+test("asking whether a call would exceed counts nothing", () => {
+  let now = 0;
+  const window = new FixedWindow(2, 100, () => now);
+  for (let asked = 0; asked < 5; asked++) expect(window.wouldExceed("a")).toBeUndefined();
+  window.exceeded("a");
+  expect(window.wouldExceed("a")).toBeUndefined();
+  window.exceeded("a");
+  now = 40;
+  expect([window.wouldExceed("a"), window.wouldExceed("b")]).toEqual([60, undefined]);
+  now = 100;
+  expect(window.wouldExceed("a")).toBeUndefined();
+});
