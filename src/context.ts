@@ -10,11 +10,13 @@ import { openCluster } from "./bus/cluster.ts";
 import { loadMasterSecret } from "./config/secrets.ts";
 import type { Config } from "./config/settings.ts";
 import { migrations as happyMigrations, happyProtocol } from "./happy/index.ts";
+import { sessionOwners } from "./happy/store/retention.ts";
 import { Metrics } from "./observability/metrics.ts";
 import { type Check, openPagesPort, pages } from "./observability/pages.ts";
 import { reportProcess } from "./observability/process-figures.ts";
 import { Requests } from "./observability/requests.ts";
 import { reportDatabase, reportFolder } from "./observability/storage-figures.ts";
+import { Keeping } from "./retention/keeping.ts";
 import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
@@ -23,6 +25,7 @@ import type { Protocol } from "./server/protocol.ts";
 import { type Database, openDatabase } from "./storage/database.ts";
 import { lockFolder } from "./storage/lock.ts";
 import { openBlobs } from "./storage/open-blobs.ts";
+import { Quota } from "./storage/quota.ts";
 import { topicsOn } from "./topics/switch.ts";
 
 export interface RunningServer {
@@ -60,7 +63,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     };
     const secret = loadMasterSecret(config);
     const path = join(config.dataDir, "happy.db");
-    const database = openDatabase({ path, migrations: happyMigrations, log: log.child({ area: "storage" }) });
+    const storageLog = log.child({ area: "storage" });
+    const quota = new Quota(() => config.maxStorageBytes);
+    const keeping = new Keeping({ config, quota, log: storageLog });
+    const database = openDatabase({ path, migrations: happyMigrations, log: storageLog, quota });
     undo.unshift(() => database.close());
     chmodSync(path, 0o600);
     watch("happy", database);
@@ -70,7 +76,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         "the database was brought up to date; the old file is kept",
       );
     }
-    const blobs = openBlobs(config, log.child({ area: "storage" }));
+    const blobs = keeping.metered(openBlobs(config, storageLog));
     undo.unshift(() => blobs.stop());
     if (config.s3Host === undefined) reportFolder(metrics, join(config.dataDir, "files"));
     const cluster = await openCluster(config, metrics, log.child({ area: "bus" }));
@@ -85,12 +91,14 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       log: log.child({ area: "happy" }),
     });
     const protocols: Protocol[] = [happy];
+    const databases = [database];
     if (topicsOn(config)) {
       // Loaded only here: switched off, a room costs nothing.
       const { openTopicsDatabase, topicsProtocol } = await import("./topics/index.ts");
       const topicsLog = log.child({ area: "topics" });
       const topicsDatabase = openTopicsDatabase(config.dataDir, topicsLog);
       undo.unshift(() => topicsDatabase.close());
+      databases.push(topicsDatabase);
       watch("topics", topicsDatabase);
       const parts = {
         config,
@@ -142,6 +150,9 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const channel = openChannel(config.dataDir, (request) => admin.fetch(request));
     undo.unshift(() => channel.close());
     blobs.start();
+    const { forgetOld } = happy;
+    const ownerOf = sessionOwners(database.reads, undefined);
+    undo.unshift(keeping.start({ databases, forgetOld, ownerOf }));
     for (const protocol of protocols) {
       protocol.start();
       // Runs after the door is closed, before the database is.

@@ -1,17 +1,7 @@
 // Makes an archive of a data folder that a server may be using: databases as consistent snapshots, then everything else. Blobs come
 // after the databases, so whatever a stored message names is in the archive. The archive appears whole under its name, or not at all.
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  createWriteStream,
-  existsSync,
-  fsyncSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { type FileHandle, open, opendir } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
@@ -20,6 +10,7 @@ import { constants, createZstdCompress } from "node:zlib";
 import { build } from "../build-info.ts";
 import { syncFolder } from "../storage/durable-file.ts";
 import { asStorageError } from "../storage/errors.ts";
+import { fileSink } from "./file-sink.ts";
 import type { Bounds } from "./high-water.ts";
 import {
   BLOB_FOLDER,
@@ -93,9 +84,15 @@ export async function createArchive({ dataDir, file, notes, progress }: ArchiveO
         highWaterMark: CHUNK_BYTES,
       }),
       createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } }),
-      createWriteStream(partial, { flags: "wx", mode: FILE_MODE }),
+      async (packed: AsyncIterable<Uint8Array>) => {
+        const sink = await fileSink(partial, { durable: true });
+        try {
+          for await (const chunk of packed) await sink.write(chunk);
+        } finally {
+          await sink.close();
+        }
+      },
     );
-    syncFile(partial);
     renameSync(partial, target);
     syncFolder(folder);
     progress.end();
@@ -228,15 +225,6 @@ async function bytesBelow(folder: string): Promise<number> {
   for await (const name of blobsBelow(folder, BLOB_FOLDER))
     bytes += statSync(join(dirname(folder), name), { throwIfNoEntry: false })?.size ?? 0;
   return bytes;
-}
-
-function syncFile(path: string): void {
-  const file = openSync(path, "r+");
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
 }
 
 function explained(error: unknown, folder: string): unknown {

@@ -39,7 +39,8 @@ export async function drill(
     const manifest = await verifyArchive({
       file,
       progress,
-      sinkFor: async (name) => (isDatabaseName(name) ? fileSink(join(scratch.path, name)) : undefined),
+      sinkFor: async (name) =>
+        isDatabaseName(name) ? fileSink(join(scratch.path, name), { durable: false }) : undefined,
     });
     for (const [name, bound] of Object.entries(bounds)) {
       if (manifest.files[name] === undefined) problems.push(`The copy lacks ${name}.`);

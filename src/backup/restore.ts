@@ -46,7 +46,7 @@ export async function restoreArchive({
     const manifest = await verifyArchive({
       file,
       progress,
-      sinkFor: (name) => fileSink(join(scratch.path, name)),
+      sinkFor: (name) => fileSink(join(scratch.path, name), { durable: true }),
     });
     progress.end();
     const databases = Object.keys(manifest.files).filter(isDatabaseName);

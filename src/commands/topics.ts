@@ -1,14 +1,11 @@
 // `roost topics user ...` and `roost topics prune`: who may use the topics API, and its event log. They work beside a running
 // server, which sees every change at once.
-import { Database as Sqlite } from "bun:sqlite";
-import { existsSync, mkdirSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { createLog } from "../observability/log.ts";
 import type { Database } from "../storage/database.ts";
-import { StorageError } from "../storage/errors.ts";
-import { lockFolder } from "../storage/lock.ts";
 import { configuredTopics, retentionOf } from "../topics/configured.ts";
 import { hashPassword } from "../topics/passwords.ts";
 import { openTopicsDatabase, topicsPath } from "../topics/store/database.ts";
@@ -16,6 +13,7 @@ import { migrations } from "../topics/store/migrations.ts";
 import { pruneEvents } from "../topics/store/retention.ts";
 import { addUser, changeUser, listUsers } from "../topics/store/users.ts";
 import type { Command } from "./index.ts";
+import { lockUnlessServed } from "./lock-unless-served.ts";
 import { readPassword } from "./password-input.ts";
 
 const USAGE = `Usage:
@@ -133,7 +131,7 @@ function split(argv: readonly string[]): { words: string[]; role: string | undef
 
 async function withDatabase<T>(config: Config, work: (database: Database) => Promise<T>): Promise<T> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const lock = lockUnlessServed(config, topicsPath(config.dataDir), migrations.length);
+  const lock = lockUnlessServed(config.dataDir, topicsPath(config.dataDir), migrations.length);
   try {
     const database = openTopicsDatabase(config.dataDir, createLog(config.logLevel));
     try {
@@ -143,26 +141,5 @@ async function withDatabase<T>(config: Config, work: (database: Database) => Pro
     }
   } finally {
     lock?.release();
-  }
-}
-
-/** A running server keeps the folder's lock; then the database must not need a migration under its feet. */
-function lockUnlessServed(
-  { dataDir }: Config,
-  path: string,
-  version: number,
-): { release(): void } | undefined {
-  try {
-    return lockFolder(dataDir);
-  } catch (error) {
-    if (!(error instanceof StorageError) || error.code !== "in-use") throw error;
-    if (!existsSync(path)) return undefined;
-    const file = new Sqlite(path, { readonly: true });
-    const { user_version: found } = file.query<{ user_version: number }, []>("PRAGMA user_version").get() ?? {
-      user_version: 0,
-    };
-    file.close();
-    if (found >= version) return undefined;
-    throw new Error("The running server is older than this executable. Stop it first, then try again.");
   }
 }

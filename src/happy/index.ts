@@ -11,9 +11,10 @@ import { Administration } from "./admission/administration.ts";
 import { RateLimits } from "./admission/rate-limits.ts";
 import { RefusalPace } from "./admission/refusal-pace.ts";
 import { TokenSightings } from "./admission/token-sightings.ts";
+import { userScoped } from "./audience.ts";
 import { ClientLogs } from "./client-logs.ts";
 import { HappyFigures } from "./figures.ts";
-import { uploadRequestWindow } from "./http/attachments.ts";
+import { removeAttachments, uploadRequestWindow } from "./http/attachments.ts";
 import { clientLogEndpoints } from "./http/client-logs.ts";
 import { happyEndpoints } from "./http/index.ts";
 import { happyApp } from "./http/kit/app.ts";
@@ -27,15 +28,20 @@ import { Pusher } from "./push/pusher.ts";
 import { ReceiptReader } from "./push/receipts.ts";
 import { RpcRelay } from "./realtime/rpc-relay.ts";
 import { HappyNamespaces, happySockets } from "./realtime/sockets.ts";
+import { applyRetention, type Removed } from "./retention.ts";
 import type { HappyRoom } from "./room.ts";
 import { serverKeys } from "./server-keys.ts";
+import type { OldCutoffs } from "./store/retention.ts";
 import { loadRefusals } from "./store/revocations.ts";
+import { deletedSession } from "./updates.ts";
 
 export { migrations } from "./store/migrations.ts";
 
 export interface HappyProtocol extends Protocol {
   /** For commands of the person who runs the server. */
   readonly administration: Administration;
+  /** Deletes what is older than the operator keeps, and tells the clients of whom it was. `goOn` false ends it early. */
+  forgetOld(cutoffs: OldCutoffs, goOn: () => boolean): Promise<Removed>;
 }
 
 export interface HappyParts {
@@ -129,6 +135,17 @@ export function happyProtocol({
       },
     ],
     administration,
+    forgetOld: (cutoffs, goOn) =>
+      applyRetention({
+        database,
+        cutoffs,
+        goOn,
+        announce: ({ id, account }, seq) => {
+          presence.suppress(account, id);
+          publisher.update(userScoped(account), seq, deletedSession(id));
+          void removeAttachments(room, id);
+        },
+      }),
     start: () => {
       presence.start();
       sightings.start();

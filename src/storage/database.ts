@@ -7,6 +7,7 @@ import { Checkpointer } from "./checkpoint.ts";
 import { asStorageError, StorageError } from "./errors.ts";
 import { currentVersion, type Migration, type MigrationReport, migrate } from "./migrations.ts";
 import type { Db } from "./query.ts";
+import { Quota } from "./quota.ts";
 import { Writer } from "./writer.ts";
 
 export interface Database {
@@ -15,6 +16,8 @@ export interface Database {
   /** Committed rows only. */
   readonly reads: Db;
   readonly migration: MigrationReport;
+  /** Asked by store functions before something grows. */
+  readonly quota: Quota;
   /** Commits, checkpoints and closes. Later calls reject. */
   close(): Promise<void>;
 }
@@ -23,10 +26,12 @@ export interface DatabaseOptions {
   readonly path: string;
   readonly migrations: readonly Migration[];
   readonly log: Logger;
+  /** Without one there is no maximum. */
+  readonly quota?: Quota;
 }
 
 /** @throws StorageError "newer", "foreign" or "damaged", each with a sentence for the person. */
-export function openDatabase({ path, migrations, log }: DatabaseOptions): Database {
+export function openDatabase({ path, migrations, log, quota = new Quota() }: DatabaseOptions): Database {
   const connection = open(path);
   let migration: MigrationReport;
   try {
@@ -44,6 +49,7 @@ export function openDatabase({ path, migrations, log }: DatabaseOptions): Databa
     writer,
     reads: drizzle({ client: reading }),
     migration,
+    quota,
     close: async () => {
       writer.close();
       await checkpointer.stop();

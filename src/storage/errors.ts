@@ -1,6 +1,14 @@
 // What can be wrong with the disk or the database, as codes that a door can turn into its own shape.
 
-export type StorageProblem = "disk-full" | "failed" | "closed" | "in-use" | "newer" | "foreign" | "damaged";
+export type StorageProblem =
+  | "disk-full"
+  | "quota"
+  | "failed"
+  | "closed"
+  | "in-use"
+  | "newer"
+  | "foreign"
+  | "damaged";
 
 /** Nothing of the refused operation was stored. The message is a sentence for the person who runs the server. */
 export class StorageError extends Error {

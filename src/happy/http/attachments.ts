@@ -44,6 +44,8 @@ const requestUpload = endpoint(
     }
     if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
     if (size > MAX_BYTES) return refusal(413, TOO_LARGE);
+    // Said now, before the client sends anything. A bucket has a maximum of its own.
+    if (room.blobs.direct === undefined) room.database.quota.admit("upload", Math.max(0, size));
     const file = `${crypto.randomUUID()}.enc`;
     const ref = refOf(sessionId, file);
     if (room.blobs.direct !== undefined) {

@@ -84,7 +84,7 @@ export type CreatedAccessKey =
 
 /** A first key; never writes over one that is there. */
 export function createAccessKey(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   place: Place,
   data: string,
@@ -93,6 +93,7 @@ export function createAccessKey(
     const keys = findPlace(db, account, place);
     if (keys === undefined) return { kind: "missing" };
     if (byPlace(db).get(keys) !== undefined) return { kind: "exists" };
+    quota.admit("thing");
     const now = Date.now();
     const row = db
       .insert(accessKeys)

@@ -69,7 +69,7 @@ export type CreatedArtifact =
 
 /** Create-or-return by id: a known artifact comes back as it is stored. @throws UnknownAccount */
 export function createArtifact(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   artifact: NewArtifact,
   announce: (created: CreatedArtifact) => void,
@@ -79,6 +79,7 @@ export function createArtifact(
     const existing = db.select().from(artifacts).where(eq(artifacts.id, artifact.id)).get();
     if (existing !== undefined)
       return existing.accountPk === owner ? { kind: "known", row: existing } : { kind: "foreign" };
+    quota.admit("thing");
     const header = decoded(artifact.header);
     const body = decoded(artifact.body);
     const dataEncryptionKey = decoded(artifact.dataEncryptionKey);
@@ -135,7 +136,7 @@ export type ArtifactChangeResult =
 
 /** Writes the given parts when every expected version is the current one, and counts `seq` up; else writes nothing. */
 export function changeArtifact(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   artifact: string,
   change: ArtifactChange,
@@ -154,6 +155,7 @@ export function changeArtifact(
     const header = change.header && written(change.header);
     const body = change.body && written(change.body);
     if (header === null || body === null) return { kind: "undecodable" };
+    quota.admit("message");
     const now = Date.now();
     db.update(artifacts)
       .set({

@@ -92,12 +92,16 @@ export type KvResult =
 
 /** Stores all mutations, or none. @throws UnknownAccount */
 export function mutateKv(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   mutations: readonly KvMutation[],
   announce: (result: KvResult) => void,
 ): Promise<KvResult> {
-  return writer.run((db) => mutate(db, accountPk(db, account), mutations), announce);
+  return writer.run((db) => {
+    // Deleting makes room, and is never refused.
+    if (mutations.some(({ value }) => value !== null)) quota.admit("message");
+    return mutate(db, accountPk(db, account), mutations);
+  }, announce);
 }
 
 /** Turns a living entry into a tombstone; "missing" when there is none. */

@@ -54,7 +54,7 @@ export type RegisteredMachine =
 
 /** Create-or-return by id. A new machine takes two update numbers (realtime contract 7.7). @throws UnknownAccount */
 export function registerMachine(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   machine: NewMachine,
   announce: (registered: RegisteredMachine) => void,
@@ -64,6 +64,7 @@ export function registerMachine(
     const existing = db.select().from(machines).where(eq(machines.id, machine.id)).get();
     if (existing !== undefined)
       return existing.accountPk === owner ? { kind: "known", row: existing } : { kind: "foreign" };
+    quota.admit("thing");
     const now = Date.now();
     const daemonState = machine.daemonState || null;
     const row = db

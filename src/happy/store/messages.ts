@@ -3,6 +3,7 @@ import { and, asc, desc, eq, gt, lt, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import type { Quota } from "../../storage/quota.ts";
 import { takeUpdateSeqs } from "./accounts.ts";
 import { messages, sessions } from "./schema.ts";
 import { findOwnedSession } from "./sessions.ts";
@@ -72,7 +73,7 @@ const insert = prepared((db) =>
  * Undefined when the account has no such session.
  */
 export function appendMessages(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   session: string,
   batch: readonly NewMessage[],
@@ -81,7 +82,7 @@ export function appendMessages(
   return writer.run(
     (db) => {
       const keys = findOwnedSession(db, account, session);
-      return keys === undefined ? undefined : append(db, keys, batch);
+      return keys === undefined ? undefined : append(db, quota, keys, batch);
     },
     (appended) => {
       if (appended !== undefined) announce(appended);
@@ -89,7 +90,7 @@ export function appendMessages(
   );
 }
 
-function append(db: Db, keys: { pk: number; accountPk: number }, batch: readonly NewMessage[]): Appended {
+function append(db: Db, quota: Quota, keys: { pk: number; accountPk: number }, batch: readonly NewMessage[]): Appended {
   const known: MessageRow[] = [];
   const fresh: NewMessage[] = [];
   const seen = new Set<string>();
@@ -105,6 +106,7 @@ function append(db: Db, keys: { pk: number; accountPk: number }, batch: readonly
     }
     fresh.push(message);
   }
+  if (fresh.length > 0) quota.admit("message");
   const created = fresh.length === 0 ? [] : store(db, keys, fresh);
   const all = [...known, ...created.map(({ row }) => row)];
   return { created, all: known.length === 0 ? all : all.sort((a, b) => a.seq - b.seq) };

@@ -121,7 +121,7 @@ export interface OpenedSession {
 
 /** Create-or-return by (account, tag). An existing session is returned unchanged. @throws UnknownAccount */
 export function openSession(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   { tag, metadata, dataEncryptionKey }: NewSession,
   announce: (opened: OpenedSession) => void,
@@ -134,6 +134,7 @@ export function openSession(
       .where(and(eq(sessions.accountPk, owner), eq(sessions.tag, tag)))
       .get();
     if (existing !== undefined) return { row: existing, updateSeq: undefined };
+    quota.admit("thing");
     const now = Date.now();
     const updateSeq = takeUpdateSeqs(db, owner, now);
     const row = db

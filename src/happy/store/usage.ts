@@ -23,7 +23,7 @@ export interface SavedReport {
 
 /** Replaces the report of the same key. Undefined when the session is not the account's. @throws UnknownAccount */
 export function saveUsageReport(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   { key, sessionId, tokens, cost }: UsageReport,
   announce: (saved: SavedReport | undefined) => void,
@@ -48,6 +48,7 @@ export function saveUsageReport(
       .returning({ id: usageReports.id, createdAt: usageReports.createdAt })
       .get();
     if (known !== undefined) return { ...known, updatedAt: now };
+    quota.admit("message");
     const id = newId(now);
     db.insert(usageReports)
       .values({ id, accountPk: owner, sessionPk, key, data, createdAt: now, updatedAt: now })

@@ -189,6 +189,10 @@ function unexpected(
   request: string,
 ): Response {
   const route = endpoint && `${endpoint.method} ${endpoint.path}`;
+  if (error instanceof StorageError && error.code === "quota") {
+    room.log.debug({ request, route, code: error.code }, error.message);
+    return json({ error: "Insufficient Storage", message: error.message, statusCode: 507 }, 507);
+  }
   if (error instanceof StorageError) {
     room.log.error({ request, route, code: error.code }, error.message);
     return json({ error: "Service Unavailable", message: error.message, statusCode: 503 }, 503);

@@ -1,0 +1,124 @@
+// `roost prune`: applies the age limits now, sweeps files that nobody can reach, and gives the room back; or says what would go.
+// Works beside a running server: every step is small, and the server comes first.
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { inWords } from "../backup/progress.ts";
+import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/settings.ts";
+import { UsageError } from "../config/usage.ts";
+import { applyRetention, rest } from "../happy/retention.ts";
+import { migrations } from "../happy/store/migrations.ts";
+import { countOld, sessionOwners } from "../happy/store/retention.ts";
+import { createLog } from "../observability/log.ts";
+import { sweepFiles, unwantedFiles } from "../retention/blob-sweep.ts";
+import { cutoffs } from "../retention/rules.ts";
+import { giveBack } from "../retention/space.ts";
+import { type Database, openDatabase } from "../storage/database.ts";
+import { S3Blobs } from "../storage/s3-blobs.ts";
+import type { Command } from "./index.ts";
+import { lockUnlessServed } from "./lock-unless-served.ts";
+import { splitWords, takeSwitch } from "./words.ts";
+
+export const prune: Command = {
+  about: "delete what is older than the retention settings keep, now; prune --dry-run says what and whose",
+  run: async (argv) => {
+    const { words, flags: all } = splitWords(argv);
+    const { on: isDry, flags } = takeSwitch(all, "--dry-run");
+    if (words.length > 0)
+      throw new UsageError("Usage: roost prune [--dry-run] [--retention-sessions-days 90] ...");
+    const { config } = await loadConfig(flags);
+    process.umask(0o077);
+    const path = join(config.dataDir, "happy.db");
+    if (!(await Bun.file(path).exists())) throw new Error(`There is no database in ${config.dataDir}.`);
+    const lock = lockUnlessServed(config.dataDir, path, migrations.length);
+    try {
+      const database = openDatabase({ path, migrations, log: createLog(config.logLevel) });
+      try {
+        chmodSync(path, 0o600);
+        return await (isDry ? tell(config, database) : remove(config, database));
+      } finally {
+        await database.close();
+      }
+    } finally {
+      lock?.release();
+    }
+  },
+};
+
+async function tell(config: Config, database: Database): Promise<number> {
+  const now = Date.now();
+  const limits = cutoffs(config, now);
+  const sums = new Map<string, { kind: string; account: string; count: number; bytes: number }>();
+  const add = (kind: string, account: string, count: number, bytes: number) => {
+    const sum = sums.get(`${kind} ${account}`) ?? { kind, account, count: 0, bytes: 0 };
+    sums.set(`${kind} ${account}`, { kind, account, count: sum.count + count, bytes: sum.bytes + bytes });
+  };
+  for (const { kind, account, count, bytes } of countOld(database.reads, limits))
+    add(kind, account, count, bytes);
+  if (config.s3Host === undefined) {
+    const ownerOf = sessionOwners(database.reads, limits.sessions);
+    const options = {
+      folder: join(config.dataDir, "files"),
+      now,
+      attachmentsBefore: limits.attachments,
+      ownerOf,
+    };
+    for await (const { kind, account, bytes } of unwantedFiles(options))
+      add(kind, account ?? "nobody", 1, bytes);
+  }
+  if (sums.size === 0) process.stdout.write("Nothing would go.\n");
+  const rows = [["WHAT", "WHOSE", "COUNT", "SIZE"]];
+  for (const { kind, account, count, bytes } of sums.values())
+    rows.push([kind, account, String(count), inWords(bytes)]);
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
+  if (sums.size > 0)
+    for (const cells of rows)
+      process.stdout.write(
+        `${cells
+          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+          .join("  ")
+          .trimEnd()}\n`,
+      );
+  return 0;
+}
+
+async function remove(config: Config, database: Database): Promise<number> {
+  const now = Date.now();
+  const limits = cutoffs(config, now);
+  const bucket = config.s3Host === undefined ? undefined : new S3Blobs(config);
+  const emptied: string[] = [];
+  const removed = await applyRetention({
+    database,
+    cutoffs: limits,
+    announce: ({ id }) => emptied.push(id),
+    goOn: () => true,
+  });
+  for (const id of emptied) await bucket?.removeFolder(`sessions/${id}`);
+  let files = 0;
+  let bytes = 0;
+  if (bucket === undefined) {
+    const ownerOf = sessionOwners(database.reads, undefined);
+    const options = {
+      folder: join(config.dataDir, "files"),
+      now,
+      attachmentsBefore: limits.attachments,
+      ownerOf,
+    };
+    await sweepFiles(options, (what) => {
+      files++;
+      bytes += what.bytes;
+    });
+  }
+  let began = performance.now();
+  const given = await giveBack(database, async () => {
+    await rest(performance.now() - began);
+    began = performance.now();
+    return true;
+  });
+  const { sessions, messages, usageReports, feedEntries } = removed;
+  process.stdout.write(
+    `Deleted: ${sessions} sessions, ${messages} messages, ${usageReports} usage reports, ${feedEntries} feed entries, ${files} files (${inWords(bytes)}).\n` +
+      `The database gave ${inWords(given)} back.\n`,
+  );
+  return 0;
+}

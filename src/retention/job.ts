@@ -1,0 +1,103 @@
+// What the server does about old things while it runs: deletes what is beyond the operator's limits, sweeps files that nobody can
+// reach, and gives the room back. Settings are read at each round.
+import { join } from "node:path";
+import type { Logger } from "pino";
+import type { Config } from "../config/settings.ts";
+import type { Database } from "../storage/database.ts";
+import { type SessionOwner, sweepFiles } from "./blob-sweep.ts";
+import { type Cutoffs, cutoffs, hasRules, type RetentionConfig } from "./rules.ts";
+import { giveBack } from "./space.ts";
+
+const FIRST_ROUND_MS = 60_000;
+const ROUND_MS = 3_600_000;
+/** Every file is looked at then. */
+const SWEEP_EVERY_MS = 6 * ROUND_MS;
+const PAUSE_MS = 10;
+
+export interface RetentionJobOptions {
+  readonly config: RetentionConfig & Pick<Config, "dataDir" | "s3Host">;
+  readonly databases: readonly Database[];
+  readonly forgetOld: (limits: Cutoffs, goOn: () => boolean) => Promise<object>;
+  readonly ownerOf: (sessionId: string) => SessionOwner | undefined;
+  /** Called when files went away. */
+  readonly onRemoved: () => void;
+  readonly log: Logger;
+}
+
+export class RetentionJob {
+  #timer: Timer | undefined;
+  #round: Promise<void> | undefined;
+  #sweptAt = Number.NEGATIVE_INFINITY;
+  #stopped = false;
+
+  constructor(private readonly options: RetentionJobOptions) {}
+
+  start(): void {
+    this.#next(FIRST_ROUND_MS);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#round;
+  }
+
+  /** One round; a failure is told to the log and tried again at the next. */
+  run(): Promise<void> {
+    this.#round ??= this.#work()
+      .catch((error: unknown) => {
+        if (!this.#stopped) this.options.log.warn({ err: error }, "old things could not all be deleted");
+      })
+      .finally(() => {
+        this.#round = undefined;
+      });
+    return this.#round;
+  }
+
+  #next(ms: number): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => {
+      void this.run().then(() => this.#next(ROUND_MS));
+    }, ms);
+    this.#timer.unref();
+  }
+
+  async #work(): Promise<void> {
+    const { config, databases, forgetOld, log } = this.options;
+    const limits = cutoffs(config, Date.now());
+    const goOn = () => !this.#stopped;
+    if (hasRules(limits)) {
+      const removed = await forgetOld(limits, goOn);
+      if (Object.values(removed).some((count) => count > 0))
+        log.info(removed, "deleted what is older than is kept");
+    }
+    await this.#sweep(limits.attachments, goOn);
+    for (const database of databases) {
+      const bytes = await giveBack(database, async () => {
+        await Bun.sleep(PAUSE_MS);
+        return goOn();
+      });
+      if (bytes > 0) log.info({ bytes }, "gave room back to the file system");
+    }
+  }
+
+  async #sweep(attachmentsBefore: number | undefined, goOn: () => boolean): Promise<void> {
+    const { config, ownerOf, onRemoved, log } = this.options;
+    const now = Date.now();
+    if (config.s3Host !== undefined || now < this.#sweptAt + SWEEP_EVERY_MS) return;
+    let files = 0;
+    let bytes = 0;
+    await sweepFiles(
+      { folder: join(config.dataDir, "files"), now, attachmentsBefore, ownerOf },
+      (what) => {
+        files++;
+        bytes += what.bytes;
+      },
+      goOn,
+    );
+    this.#sweptAt = now;
+    if (files === 0) return;
+    onRemoved();
+    log.info({ files, bytes }, "removed files that are too old or that nobody can reach");
+  }
+}

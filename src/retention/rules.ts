@@ -1,0 +1,35 @@
+// The operator's age limits as moments: what is older than each goes. A limit of 0 days is none.
+import type { Config } from "../config/settings.ts";
+
+const DAY_MS = 86_400_000;
+
+export type RetentionConfig = Pick<
+  Config,
+  | "retentionSessionsDays"
+  | "retentionMessagesDays"
+  | "retentionAttachmentsDays"
+  | "retentionUsageDays"
+  | "retentionFeedDays"
+>;
+
+/** Unix ms; undefined keeps everything of the kind. */
+export interface Cutoffs {
+  readonly sessions: number | undefined;
+  readonly messages: number | undefined;
+  readonly attachments: number | undefined;
+  readonly usage: number | undefined;
+  readonly feed: number | undefined;
+}
+
+export function cutoffs(config: RetentionConfig, now: number): Cutoffs {
+  const before = (days: number) => (days === 0 ? undefined : now - days * DAY_MS);
+  return {
+    sessions: before(config.retentionSessionsDays),
+    messages: before(config.retentionMessagesDays),
+    attachments: before(config.retentionAttachmentsDays),
+    usage: before(config.retentionUsageDays),
+    feed: before(config.retentionFeedDays),
+  };
+}
+
+export const hasRules = (limits: Cutoffs): boolean => Object.values(limits).some((at) => at !== undefined);
