@@ -18,6 +18,7 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   service: async () => (await import("./service.ts")).service,
   accounts: async () => (await import("./accounts.ts")).accounts,
   invite: async () => (await import("./invite.ts")).invite,
+  doctor: async () => (await import("./doctor.ts")).doctor,
   health: async () => (await import("./health.ts")).health,
   topics: async () => (await import("./topics.ts")).topics,
   version: async () => (await import("./version.ts")).version,

@@ -43,6 +43,17 @@ export async function* streamBody(request: Request, limitBytes: number): AsyncGe
   }
 }
 
+/** Reads and forgets, so that the other side may finish sending. Never throws; gives up at either bound. */
+export async function discardBody(request: Request, limitBytes: number, withinMs: number): Promise<void> {
+  const body = streamBody(request, limitBytes);
+  const until = Date.now() + withinMs;
+  try {
+    for await (const _ of body) if (Date.now() > until) return;
+  } catch {
+    // Too much, or gone: nothing is owed to it.
+  }
+}
+
 function cutShort(cause: unknown): BodyCutShort {
   return new BodyCutShort("the request body ended early", { cause });
 }

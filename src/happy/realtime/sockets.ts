@@ -9,6 +9,7 @@ import type { HappyRoom } from "../room.ts";
 import { machineActivity } from "../updates.ts";
 import { authenticate, Refused } from "./authenticate.ts";
 import { attach, type ConnectionFacts } from "./connection.ts";
+import { openDoctorNamespace } from "./doctor-namespace.ts";
 import { socketEvents } from "./events/index.ts";
 
 /** Figures of realtime contract 1.1. */
@@ -76,6 +77,7 @@ export class HappyNamespaces {
     const welcome = (socket: Socket) => this.#welcome(room, socket);
     this.io.use(guard).on("connection", welcome);
     this.#parent.use(guard).on("connection", welcome);
+    openDoctorNamespace(this.io);
   }
 
   /** Whether somebody has an app of this account open in front; only a declared type counts (realtime contract 11.2). */

@@ -2,6 +2,7 @@
 import { type Context, Hono } from "hono";
 import { getPath } from "hono/utils/url";
 import { bearerToken } from "../../../auth/tokens.ts";
+import { discardBody } from "../../../server/body.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { StorageError } from "../../../storage/errors.ts";
 import type { LimitedKind } from "../../admission/rate-limits.ts";
@@ -18,6 +19,9 @@ type Env = { Bindings: RequestFacts };
 const MAX_PARAM = 100;
 /** What somebody without a valid token may make the server read. */
 const MAX_ANONYMOUS_BODY = 1024 * 1024;
+/** What is still taken, and thrown away, of a request that is refused: the largest attachment. */
+const MAX_REFUSED_BODY = 10 * 1024 * 1024;
+const REFUSED_BODY_MS = 30_000;
 
 export function happyApp(
   room: HappyRoom,
@@ -74,7 +78,7 @@ async function answer(
     const large = endpoint.streams !== true && isLarge(request);
     // Reading much for somebody unknown is the one case where the token comes first.
     const early = large ? await authenticate(room, endpoint, request) : undefined;
-    if (early instanceof Response) return early;
+    if (early instanceof Response) return await afterBody(request, early);
     const limit = large && endpoint.auth === "none" ? MAX_ANONYMOUS_BODY : room.config.maxBodyBytes;
     if (endpoint.streams === true) checkBody(request, limit);
     const rawBody = endpoint.streams === true ? undefined : await parseBody(request, limit, share);
@@ -83,7 +87,7 @@ async function answer(
     const query = validate("querystring", endpoint.query, queryOf(request.url));
     const headers = validate("headers", endpoint.headers, Object.fromEntries(request.headers));
     const account = early ?? (await authenticate(room, endpoint, request));
-    if (account instanceof Response) return account;
+    if (account instanceof Response) return await afterBody(request, account);
     const accountWaitMs =
       endpoint.limit && account !== "" ? limited(room, endpoint.limit, "account", account) : undefined;
     if (accountWaitMs !== undefined) return tooMany(request, accountWaitMs);
@@ -116,6 +120,13 @@ class ShutOut extends Error {
   constructor(readonly account: string) {
     super("shut out");
   }
+}
+
+/** A proxy that is still sending when it is refused and cut off tells its client 502: it may finish first, within bounds. */
+async function afterBody(request: Request, refused: Response): Promise<Response> {
+  if (request.body !== null && !request.bodyUsed)
+    await discardBody(request, MAX_REFUSED_BODY, REFUSED_BODY_MS);
+  return refused;
 }
 
 /** The caller's account id, "" where none is needed, or the 401 (HTTP contract 1.7). @throws ShutOut */

@@ -1,0 +1,251 @@
+// Looks at the machine and the data folder. Nothing is changed: what is written for a test is removed again, and a database that a
+// server uses is only read.
+import { Database as Sqlite } from "bun:sqlite";
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { listBackups } from "../backup/folder.ts";
+import type { Config } from "../config/settings.ts";
+import { readCertificate } from "../server/certificate.ts";
+import { untilWhen } from "./certificate.ts";
+import { type Finding, failure, ok, problemOf, skipped, warning } from "./finding.ts";
+import { ask } from "./http-probe.ts";
+
+const BANNER = "Welcome to Happy Server!";
+
+export async function* thisMachine(config: Config): AsyncGenerator<Finding> {
+  const folder = checkFolder(config);
+  yield folder;
+  yield checkPermissions(config);
+  yield await checkClock(config);
+  yield checkDisk(config);
+  yield await checkPort(config);
+  yield* checkDatabases(config);
+  yield checkBackups(config);
+  yield checkOwnCertificate(config);
+}
+
+export function checkFolder({ dataDir }: Config): Finding {
+  const at = statSync(dataDir, { throwIfNoEntry: false });
+  if (at === undefined)
+    return warning("folder", `The data folder ${dataDir} is not there yet; the first start makes it.`, {
+      fix: "If Roost has run before, name its folder: --data-dir FOLDER.",
+    });
+  if (!at.isDirectory())
+    return failure("folder", `${dataDir} is not a folder.`, { fix: "Name another one: --data-dir FOLDER." });
+  const probe = join(dataDir, `.doctor-${process.pid}`);
+  try {
+    const file = openSync(probe, "wx", 0o600);
+    try {
+      writeSync(file, "roost doctor");
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    return failure("folder", `The data folder ${dataDir} cannot be written: ${problemOf(error)}.`, {
+      fix: `chown -R USER ${dataDir}   (the user that runs Roost)`,
+    });
+  } finally {
+    rmSync(probe, { force: true });
+  }
+  return ok("folder", `The data folder ${dataDir} can be written.`);
+}
+
+/** What holds keys, tokens and content, or admits to them. */
+const PRIVATE = /^(happy|topics)\.db|secret|\.key$/;
+
+export function checkPermissions({ dataDir, tlsKey }: Config): Finding {
+  if (process.platform === "win32")
+    return skipped("permissions", "Windows keeps permissions in another way.");
+  if (statSync(dataDir, { throwIfNoEntry: false }) === undefined)
+    return skipped("permissions", "There is no data folder yet.");
+  const files = readdirSync(dataDir).filter((name) => PRIVATE.test(name));
+  const paths = [...files.map((name) => join(dataDir, name)), ...(tlsKey === undefined ? [] : [tlsKey])];
+  // Whoever may not enter the folder does not reach its files; a key file may lie anywhere.
+  const isClosed = (modeOf(dataDir) & 0o007) === 0;
+  const open = paths.filter((path) => (modeOf(path) & 0o007) !== 0 && (path === tlsKey || !isClosed));
+  if (open.length > 0)
+    return failure("permissions", `Everybody on this machine may read ${open.join(", ")}.`, {
+      fix: `chmod go-rwx ${open.join(" ")}`,
+    });
+  if (!isClosed)
+    return warning("permissions", `Everybody on this machine may look into ${dataDir}.`, {
+      fix: `chmod 700 ${dataDir}`,
+    });
+  const owner = statSync(dataDir).uid;
+  const strange = paths.filter((path) => path !== tlsKey && statSync(path).uid !== owner);
+  if (strange.length > 0)
+    return warning(
+      "permissions",
+      `Another user than the folder's owns ${strange.join(", ")}: a server of the folder's user may not write there.`,
+      {
+        fix: `chown --reference=${dataDir} ${strange.join(" ")}`,
+      },
+    );
+  return ok("permissions", "Only their owner may read the data and the keys.");
+}
+
+const modeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
+
+const DAY_MS = 86_400_000;
+const CLOCK_TOLERANCE_MS = 60_000;
+
+/** Compared with the push service that Roost speaks to anyway. Presence ignores heartbeats that are 10 minutes off. */
+export async function checkClock({ expoUrl }: Config): Promise<Finding> {
+  const built = Date.parse("2025-01-01T00:00:00Z");
+  if (Date.now() < built)
+    return failure("clock", `The clock says ${new Date().toISOString()}.`, {
+      fix: "timedatectl set-ntp true",
+    });
+  let date: string | null;
+  const askedAt = Date.now();
+  try {
+    date = (await ask(expoUrl, { method: "HEAD" })).headers.get("date");
+  } catch {
+    return skipped(
+      "clock",
+      `The clock could not be compared: ${new URL(expoUrl).host}, which push needs too, does not answer.`,
+    );
+  }
+  const theirs = Date.parse(date ?? "");
+  if (Number.isNaN(theirs))
+    return skipped("clock", `The clock could not be compared: ${new URL(expoUrl).host} tells no time.`);
+  const off = (askedAt + Date.now()) / 2 - theirs;
+  const seconds = Math.round(Math.abs(off) / 1_000);
+  if (Math.abs(off) > CLOCK_TOLERANCE_MS)
+    return failure(
+      "clock",
+      `The clock is ${seconds} s ${off > 0 ? "ahead" : "behind"}: agents look dead, and sign-ins fail.`,
+      {
+        fix: "timedatectl set-ntp true",
+      },
+    );
+  return ok("clock", `The clock is right within ${Math.max(1, seconds)} s.`);
+}
+
+export function checkDisk({ dataDir, minFreeBytes }: Config): Finding {
+  const folder = statSync(dataDir, { throwIfNoEntry: false }) === undefined ? "." : dataDir;
+  const { bavail, blocks, bsize, ffree, files } = statfsSync(folder);
+  const free = bavail * bsize;
+  const text = `${Math.round(free / 2 ** 20)} MiB (${Math.round((bavail / blocks) * 100)} %) of the disk are free`;
+  const fix = "Free some space, or move the data folder to a larger disk.";
+  if (free < minFreeBytes)
+    return failure("disk", `${text}, less than --min-free-bytes: uploads are refused.`, { fix });
+  if (files > 0 && ffree < 1_000)
+    return failure("disk", "The file system has no room for more files.", { fix });
+  if (free < 4 * minFreeBytes || bavail / blocks < 0.05) return warning("disk", `${text}.`, { fix });
+  return ok("disk", `${text}.`);
+}
+
+export async function checkPort({ host, port, tlsCert }: Config): Promise<Finding> {
+  if (port === 0) return skipped("port", "Port 0 takes any free one.");
+  try {
+    const server = Bun.serve({ hostname: host, port, fetch: () => new Response() });
+    await server.stop(true);
+    return ok("port", `Port ${port} is free; Roost does not run there now.`);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "EACCES")
+      return failure("port", `Port ${port} may not be opened by this user.`, {
+        fix: "Choose one above 1023: --port 3005.",
+      });
+    if (code !== "EADDRINUSE")
+      return failure("port", `Port ${port} at ${host} cannot be opened: ${problemOf(error)}.`, {
+        fix: "Check --host.",
+      });
+  }
+  const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
+  const url = `${tlsCert === undefined ? "http" : "https"}://${name}:${port}/`;
+  const answer = await ask(url, { headers: { accept: "text/plain" } }).catch(() => undefined);
+  if (answer?.text.includes(BANNER)) return ok("port", `Roost runs on port ${port}.`);
+  return failure("port", `Another program holds port ${port}.`, {
+    fix: `Stop it, or choose another port: --port ${port + 1}.`,
+  });
+}
+
+export function* checkDatabases({ dataDir }: Config): Generator<Finding> {
+  const paths = ["happy.db", "topics.db"].map((name) => join(dataDir, name));
+  const there = paths.filter((path) => statSync(path, { throwIfNoEntry: false }) !== undefined);
+  if (there.length === 0) yield skipped("database", "There is no database yet.");
+  for (const path of there) yield checkDatabase(path);
+}
+
+function checkDatabase(path: string): Finding {
+  const fix = "Stop Roost, keep a copy of the folder, and restore the last backup: roost restore FILE.";
+  try {
+    // Not read-only: such a connection would leave its side files behind. It writes nothing all the same.
+    const sqlite = new Sqlite(path, { create: false, readwrite: true, strict: true });
+    try {
+      sqlite.run("PRAGMA busy_timeout = 5000");
+      sqlite.run("PRAGMA query_only = ON");
+      const problems = sqlite
+        .query<{ integrity_check: string }, []>("PRAGMA integrity_check(3)")
+        .all()
+        .map((row) => row.integrity_check)
+        .filter((line) => line !== "ok");
+      if (problems.length > 0) return failure("database", `${path} is damaged: ${problems[0]}.`, { fix });
+      const broken = sqlite.query("PRAGMA foreign_key_check").all().length;
+      if (broken > 0) return failure("database", `${path} has ${broken} rows whose owner is gone.`, { fix });
+    } finally {
+      sqlite.close();
+    }
+  } catch (error) {
+    return failure("database", `${path} cannot be read as a database: ${problemOf(error)}.`, { fix });
+  }
+  return ok("database", `${path} is sound.`);
+}
+
+export function checkBackups({ backupDir, backupEvery, dataDir }: Config): Finding {
+  if (backupDir === undefined)
+    return warning("backups", "No backups are made.", { fix: "--backup-dir FOLDER   (on another disk)" });
+  const [last, ...older] = listBackups(backupDir);
+  if (last === undefined)
+    return warning("backups", `There is no finished backup in ${backupDir} yet.`, {
+      fix: "Keep Roost running until the next one is due, or make one now: roost backup FILE.",
+    });
+  const age = Date.now() - last.createdAt;
+  const hours = Math.round(age / 3_600_000);
+  const fix = 'Look for the area "backup" in the log.';
+  if (!last.drill.ok)
+    return failure(
+      "backups",
+      `The last backup cannot be restored: ${last.drill.problems[0] ?? "the drill failed"}`,
+      {
+        fix,
+      },
+    );
+  // Two turns were missed, whatever the turn is.
+  if (age > 2 * Math.max(backupEvery, DAY_MS))
+    return failure("backups", `The last backup is ${hours} hours old.`, { fix });
+  const says = `${older.length + 1} backups; the last is ${hours} hours old and was restored in a drill.`;
+  const device = (path: string) => statSync(path, { throwIfNoEntry: false })?.dev;
+  if (device(dataDir) === device(backupDir))
+    return warning("backups", `${says} But it lies on the same disk as the data.`, {
+      fix: "--backup-dir FOLDER   (on another disk)",
+    });
+  return ok("backups", says);
+}
+
+export function checkOwnCertificate({ tlsCert, tlsKey, publicUrl }: Config): Finding {
+  if (tlsCert === undefined || tlsKey === undefined)
+    return publicUrl?.startsWith("https:")
+      ? skipped("certificate", `The proxy shows the certificate: roost doctor ${publicUrl} looks at it.`)
+      : skipped("certificate", "Roost has none: it speaks http, and phones want https.");
+  try {
+    const { names, validUntil } = readCertificate({ cert: tlsCert, key: tlsKey });
+    return untilWhen("certificate", validUntil, `Certificate and key fit (${names})`);
+  } catch (error) {
+    return failure("certificate", `${problemOf(error)}.`, {
+      fix: "--tls-cert fullchain.pem --tls-key privkey.pem",
+    });
+  }
+}

@@ -1,0 +1,199 @@
+// The doctor's look from outside through a real nginx: silent about good configurations, and for each broken one the right finding
+// with the line that mends it. Skipped, visibly, where nginx is not installed.
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { CheckName, Finding, Result } from "../src/doctor/finding.ts";
+import { fromOutside } from "../src/doctor/from-outside.ts";
+import { type Nginx, nginxPath, startNginx } from "./support/nginx.ts";
+import { type TestServer, testServer } from "./support/server.ts";
+
+const QUICK_SECONDS = 17;
+const UPGRADE =
+  'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";';
+/** One location that passes everything on: what docs/reverse-proxy.md shows. */
+const good = (port: number) => `
+  client_max_body_size 100m;
+  location / { proxy_pass http://127.0.0.1:${port}; proxy_set_header Host $host; ${UPGRADE} proxy_read_timeout 3600s; }`;
+
+let server: TestServer;
+let port: number;
+let nginx: Nginx | undefined;
+beforeAll(async () => {
+  if (nginxPath() === undefined) return;
+  server = await testServer();
+  port = Number(new URL(server.url).port);
+});
+afterEach(async () => {
+  await nginx?.stop();
+  nginx = undefined;
+});
+afterAll(() => server?.stop());
+
+async function lookAt(url: string, idleSeconds = 1): Promise<Map<CheckName, Finding>> {
+  const findings = new Map<CheckName, Finding>();
+  for await (const finding of fromOutside({ url: new URL(url), idleSeconds }))
+    findings.set(finding.check, finding);
+  return findings;
+}
+
+async function through(config: string, idleSeconds?: number) {
+  nginx = await startNginx({ server: config });
+  return lookAt(nginx.url, idleSeconds);
+}
+
+function resultsOf(findings: Map<CheckName, Finding>): Partial<Record<CheckName, Result>> {
+  return Object.fromEntries([...findings].map(([check, { result }]) => [check, result]));
+}
+
+const FINE = {
+  banner: "ok",
+  websocket: "ok",
+  slashes: "ok",
+  upload: "ok",
+  cors: "ok",
+  certificate: "skipped",
+  // 127.0.0.1, which no phone reaches.
+  "plain-http": "warning",
+  idle: "ok",
+} as const;
+
+describe.skipIf(nginxPath() === undefined)("through nginx", () => {
+  test("the configuration of the docs passes every check, also a silent connection across a ping", async () => {
+    const findings = await through(good(port), QUICK_SECONDS);
+    expect(resultsOf(findings)).toEqual(FINE);
+    expect(findings.get("idle")?.says).toContain("1 pings");
+  }, 40_000);
+
+  test("buffering, request buffering off, and merged slashes are no failure: nothing of the app suffers", async () => {
+    for (const extra of [
+      "proxy_buffering on; proxy_request_buffering on;",
+      "proxy_buffering off; proxy_request_buffering off;",
+      // With a path behind the port nginx sends its own, merged form of the request's path.
+      "merge_slashes on;",
+    ]) {
+      const findings = await through(`${extra}${good(port)}`);
+      expect(resultsOf(findings)).toEqual(FINE);
+      await nginx?.stop();
+      nginx = undefined;
+    }
+  }, 30_000);
+
+  test("upgrade headers that are not passed on", async () => {
+    const findings = await through(
+      `client_max_body_size 100m; location / { proxy_pass http://127.0.0.1:${port}; }`,
+    );
+    expect(resultsOf(findings)).toEqual({ ...FINE, websocket: "failure", idle: "skipped" });
+    const { says, proxy } = findings.get("websocket") ?? {};
+    expect(says).toMatch(/upgrade was answered 4\d\d/);
+    expect(proxy?.nginx).toContain("proxy_set_header Upgrade $http_upgrade;");
+  }, 20_000);
+
+  test("client_max_body_size 1m, which is the default", async () => {
+    const findings = await through(good(port).replace("100m", "1m"));
+    expect(resultsOf(findings)).toEqual({ ...FINE, upload: "failure" });
+    expect(findings.get("upload")?.says).toContain("refuses 10 MiB as too large (413 from nginx");
+    expect(findings.get("upload")?.proxy?.nginx).toBe("client_max_body_size 100m;");
+  }, 20_000);
+
+  test("proxy_read_timeout 10s, shorter than the time between two pings", async () => {
+    const findings = await through(good(port).replace("3600s", "10s"), QUICK_SECONDS);
+    expect(resultsOf(findings)).toEqual({ ...FINE, idle: "failure" });
+    expect(findings.get("idle")?.says).toMatch(/cut after (9|10|11) s/);
+    expect(findings.get("idle")?.proxy?.nginx).toContain("proxy_read_timeout 3600s;");
+  }, 40_000);
+
+  test("doubled slashes that miss their location, and ones that are sent elsewhere", async () => {
+    const pass = `proxy_pass http://127.0.0.1:${port}; ${UPGRADE}`;
+    const split = `merge_slashes off; client_max_body_size 100m;
+      location = / { ${pass} } location /v1/ { ${pass} } location /health { ${pass} }
+      location / { return 404; }`;
+    const missed = await through(split);
+    expect(resultsOf(missed)).toEqual({ ...FINE, slashes: "failure" });
+    expect(missed.get("slashes")?.says).toContain("doubled slash does not reach Roost (404");
+    await nginx?.stop();
+
+    const redirecting = `client_max_body_size 100m;
+      if ($request_uri ~ "^[^?]*//") { rewrite ^ $uri permanent; }
+      location / { ${pass} }`;
+    const moved = await through(redirecting);
+    expect(resultsOf(moved)).toEqual({ ...FINE, slashes: "failure" });
+    expect(moved.get("slashes")?.says).toContain("301");
+    await nginx?.stop();
+
+    const trimming = `client_max_body_size 100m; location / { ${pass} } location = /v1/updates/ { return 301 /v1/updates; }`;
+    const trimmed = await through(trimming);
+    expect(trimmed.get("slashes")?.says).toContain("slash at its end does not reach Roost (301");
+    expect(trimmed.get("slashes")?.proxy?.nginx).toContain("one location");
+  }, 30_000);
+
+  test("CORS headers that the proxy adds to Roost's own", async () => {
+    const findings = await through(`add_header Access-Control-Allow-Origin * always; ${good(port)}`);
+    expect(resultsOf(findings)).toEqual({ ...FINE, cors: "failure" });
+    expect(findings.get("cors")?.says).toContain("Two Access-Control-Allow-Origin");
+    await nginx?.stop();
+    const answering = await through(
+      `client_max_body_size 100m; location / { if ($request_method = OPTIONS) { return 405; } proxy_pass http://127.0.0.1:${port}; ${UPGRADE} }`,
+    );
+    expect(resultsOf(answering)).toEqual({ ...FINE, cors: "failure" });
+  }, 20_000);
+
+  test("a proxy that does not reach Roost, one that serves a page, and nobody at all", async () => {
+    const unreached = await through("location / { proxy_pass http://127.0.0.1:1; }");
+    expect(resultsOf(unreached)).toEqual({
+      banner: "failure",
+      certificate: "skipped",
+      "plain-http": "warning",
+    });
+    expect(unreached.get("banner")?.says).toContain("does not reach Roost (502 from nginx");
+    await nginx?.stop();
+
+    const page = await through(
+      'location / { default_type text/html; return 200 "<h1>Welcome to nginx!</h1>"; }',
+    );
+    expect(page.get("banner")?.says).toContain("Something else than Roost answers");
+    await nginx?.stop();
+
+    const elsewhere = await through("location / { return 302 https://login.example.org/; }");
+    expect(elsewhere.get("banner")?.says).toContain("302 to https://login.example.org/");
+    const url = nginx?.url ?? "";
+    await nginx?.stop();
+    nginx = undefined;
+
+    const nobody = await lookAt(url);
+    expect(nobody.get("banner")).toMatchObject({
+      result: "failure",
+      says: expect.stringContaining("Nothing answers"),
+    });
+  }, 20_000);
+
+  test("a self-signed certificate: everything else is still looked at", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "roost-cert-"));
+    try {
+      const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+      const made = Bun.spawnSync(
+        [
+          ..."openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30".split(" "),
+          "-subj",
+          "/CN=localhost",
+          "-addext",
+          "subjectAltName=IP:127.0.0.1",
+          "-keyout",
+          key,
+          "-out",
+          cert,
+        ],
+        { stderr: "ignore" },
+      );
+      expect(made.exitCode).toBe(0);
+      nginx = await startNginx({ server: good(port), tls: { cert, key } });
+      const findings = await lookAt(nginx.url);
+      expect(resultsOf(findings)).toEqual({ ...FINE, certificate: "failure", "plain-http": "ok" });
+      expect(findings.get("certificate")?.says).toContain("self-signed");
+      expect(findings.get("certificate")?.proxy?.nginx).toContain("fullchain.pem");
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }, 20_000);
+});
