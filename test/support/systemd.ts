@@ -1,0 +1,101 @@
+// A machine that was started by a real systemd, in namespaces of its own: the host's programs read-only, everything else empty and
+// gone afterwards. Needs root on Linux with systemd and namespaces; `canBoot` tells.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Finished } from "./executable.ts";
+
+const INIT = `set -e
+root=$1
+mount --make-rprivate /
+mount -t tmpfs -o mode=755 tmpfs "$root"
+cd "$root"
+mkdir -p usr etc/systemd/system var/tmp var/log run tmp proc sys dev old root
+chmod 1777 tmp var/tmp
+mount --bind /usr usr
+mount -t tmpfs tmpfs usr/local/bin
+cp "$2" usr/local/bin/roost-under-test
+for folder in bin sbin lib lib64; do
+  if [ -L "/$folder" ]; then cp -P "/$folder" "$folder"
+  elif [ -d "/$folder" ]; then mkdir "$folder"; mount --bind "/$folder" "$folder"; fi
+done
+for file in ld.so.cache ld.so.conf passwd group nsswitch.conf; do
+  if [ -e "/etc/$file" ]; then cp "/etc/$file" etc/; fi
+done
+echo 0123456789abcdef0123456789abcdef > etc/machine-id
+printf '[Unit]\\nDefaultDependencies=no\\nAllowIsolate=yes\\n' > etc/systemd/system/boot.target
+mount --rbind /dev dev
+mount --rbind /sys sys
+mount -t proc proc proc
+mount -t tmpfs tmpfs run
+pivot_root . old
+umount -l /old
+export container=roost-test PATH=/usr/sbin:/usr/bin:/sbin:/bin
+exec /lib/systemd/systemd --unit=boot.target --log-target=null </dev/null
+`;
+const NAMESPACES = ["--mount", "--pid", "--uts", "--ipc", "--cgroup"];
+const PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const BOOT_MS = 20_000;
+
+export function canBoot(): boolean {
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
+  const tools = ["/lib/systemd/systemd", "/usr/bin/systemctl", "/usr/bin/nsenter", "/usr/sbin/pivot_root"];
+  if (!tools.every((tool) => Bun.file(tool).size > 0)) return false;
+  const probe = Bun.spawnSync(["unshare", ...NAMESPACES, "--fork", "mount", "-t", "proc", "proc", "/proc"]);
+  return probe.exitCode === 0;
+}
+
+export class Machine {
+  readonly #host: Bun.Subprocess;
+  #first = 0;
+
+  private constructor(host: Bun.Subprocess) {
+    this.#host = host;
+  }
+
+  /** Resolves when it is up. The executable is in it as `roost-under-test`. */
+  static async boot(folder: string, executable: string): Promise<Machine> {
+    const [root, script] = [join(folder, "root"), join(folder, "init.sh")];
+    mkdirSync(root);
+    writeFileSync(script, INIT);
+    const machine = new Machine(
+      Bun.spawn(["unshare", "--fork", "--kill-child", ...NAMESPACES, "sh", script, root, executable], {
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "ignore",
+      }),
+    );
+    const bound = Date.now() + BOOT_MS;
+    while (!(await machine.#isUp())) {
+      if (Date.now() > bound) {
+        await machine.end();
+        throw new Error("the machine did not boot in time");
+      }
+      await Bun.sleep(50);
+    }
+    return machine;
+  }
+
+  async run(...command: string[]): Promise<Finished> {
+    const enter = ["nsenter", "--target", `${this.#first}`, ...NAMESPACES, "--root", "--wd"];
+    const child = Bun.spawn([...enter, ...command], {
+      env: { PATH },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+    return { code: await child.exited, stdout, stderr };
+  }
+
+  /** Nothing that ran in it is left. */
+  async end(): Promise<void> {
+    this.#host.kill("SIGKILL");
+    await this.#host.exited;
+  }
+
+  async #isUp(): Promise<boolean> {
+    const [first] = (await Bun.$`pgrep --parent ${this.#host.pid}`.nothrow().quiet().text()).split("\n");
+    this.#first = Number(first);
+    return this.#first > 0 && (await this.run("systemctl", "is-system-running")).stdout.trim() === "running";
+  }
+}
