@@ -5,6 +5,8 @@ import type { Config } from "../config/settings.ts";
 export interface Greeting {
   readonly config: Pick<Config, "dataDir" | "publicUrl">;
   readonly firstRun: boolean;
+  /** A person watches. */
+  readonly terminal: boolean;
   readonly local: string;
   /** Addresses of this machine in its networks. */
   readonly network: readonly string[];
@@ -23,8 +25,9 @@ export function addresses(host: string, port: number, secure: boolean): Pick<Gre
   return { local: url("localhost"), network };
 }
 
-export function greeting({ config, firstRun, local, network }: Greeting): string {
+export async function greeting({ config, firstRun, terminal, local, network }: Greeting): Promise<string> {
   const reachable = config.publicUrl ?? network[0] ?? local;
+  const phonesReach = reachable !== local;
   const app = [
     ...new Set([...(config.publicUrl === undefined ? [] : [config.publicUrl]), ...network, local]),
   ];
@@ -37,10 +40,17 @@ export function greeting({ config, firstRun, local, network }: Greeting): string
     '  In the Happy app: Settings, Relay server (or "custom server" on the first screen), enter',
     ...app.map((url) => `      ${url}`),
     "",
+    ...(phonesReach && firstRun && terminal ? [await drawn(reachable), ""] : []),
     "  For the happy CLI, on each machine with agents:",
     `      export HAPPY_SERVER_URL=${reachable}`,
     "      happy",
     "",
     "",
   ].join("\n");
+}
+
+/** Loaded for the one start in a lifetime that shows it. */
+async function drawn(url: string): Promise<string> {
+  const { qrCode } = await import("./qr-code.ts");
+  return qrCode(url);
 }

@@ -34,7 +34,12 @@ export const serve: Command = {
     const follower = followChanges({ argv, places, live, server, log, manager, hungUp: stopping.resolve });
     if (certificate !== undefined) logCertificate(log, certificate);
     process.stdout.write(
-      greeting({ ...addresses(config.host, port, certificate !== undefined), config, firstRun }),
+      await greeting({
+        ...addresses(config.host, port, certificate !== undefined),
+        config,
+        firstRun,
+        terminal: process.stdout.isTTY === true,
+      }),
     );
     manager.ready(`Listening on port ${port}`);
     const signal = await stopping.promise;
