@@ -252,6 +252,18 @@ test.each<[string, object, number, number]>([
   expect((await admin.get("/websites/1")).body.data.item.domains).toEqual(W07.domains);
 });
 
+test("origin addresses are kept as they were given", async () => {
+  const addresses = [
+    { role: "primary", protocol: "https", address: "10.0.0.1:443", weight: 5, enabled: true },
+  ];
+  const { body } = await create({ ...W07, origin_mode: "manual", origin_addresses: addresses });
+  expect(body.data.item).toMatchObject({ origin_mode: "manual", redirect_url: "", redirect_status_code: 0 });
+  const rows = opened.database.reads.all<{ kept: string }>("SELECT origin_addresses AS kept FROM websites");
+  expect(JSON.parse(rows[0]?.kept ?? "")).toEqual(addresses);
+  const updated = await admin.post("/websites/update", { id: 1, status: "inactive" });
+  expect(updated.body.data.item).toMatchObject({ origin_mode: "manual", status: "inactive" });
+});
+
 test("another line group brings its cname to every domain", async () => {
   await create(W07);
   await opened.database.writer.run((db) =>

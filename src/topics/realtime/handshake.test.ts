@@ -45,6 +45,16 @@ test("W05: the handshake by polling, byte for byte", async () => {
   expect([event, more]).toEqual(['42["connected",{"ok":true}]', []]);
 });
 
+test("W05: a poll that waits while the CONNECT arrives gets both packets too", async () => {
+  const sid = await session();
+  const waiting = polling(`${POLLING}&sid=${sid}`);
+  const body = `40${JSON.stringify({ token: admin.token })}`;
+  await (await polling(`${POLLING}&sid=${sid}`, { method: "POST", body })).text();
+  expect((await (await waiting).text()).split(String.fromCharCode(0x1e))[1]).toBe(
+    '42["connected",{"ok":true}]',
+  );
+});
+
 test("W06 and rules 2, 5, 8: a session opens without a token, a CONNECT without one is refused and soon closed", async () => {
   const sid = await session();
   await (await polling(`${POLLING}&sid=${sid}`, { method: "POST", body: "40" })).text();
