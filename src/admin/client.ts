@@ -7,10 +7,8 @@ import { StorageError } from "../storage/errors.ts";
 import { lockFolder } from "../storage/lock.ts";
 import { findChannel, type Send } from "./channel.ts";
 
-export interface Ask {
-  /** The answer's JSON. @throws Error with the answer's sentence when it is refused. */
-  (method: "GET" | "POST", path: string, body?: unknown): Promise<unknown>;
-}
+/** The answer's JSON. @throws Error with the answer's sentence when it is refused. */
+export type Ask = (method: "GET" | "POST", path: string, body?: unknown) => Promise<unknown>;
 
 /** @throws Error when the folder has no database, or a server holds it and does not answer. */
 export async function withAdministration<T>(config: Config, work: (ask: Ask) => Promise<T>): Promise<T> {

@@ -1,0 +1,78 @@
+// Each step of the database can be undone while nothing that it brought is needed, and is refused, without a trace, where it is.
+import { Database as Sqlite } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { getTableColumns, getTableName, is } from "drizzle-orm";
+import { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { migrations } from "./migrations.ts";
+import * as schema from "./schema.ts";
+
+const steps = migrations.slice(1).map((migration, index) => [migration.name, index + 1] as const);
+
+function databaseAt(version: number): Sqlite {
+  const sqlite = new Sqlite(":memory:", { strict: true });
+  sqlite.run("PRAGMA foreign_keys = ON");
+  for (const { up } of migrations.slice(0, version)) sqlite.run(up);
+  return sqlite;
+}
+
+const schemaOf = (sqlite: Sqlite) =>
+  sqlite.query("SELECT type, name, tbl_name FROM sqlite_schema ORDER BY name").all();
+const columnsOf = (sqlite: Sqlite, table: string) =>
+  sqlite
+    .query<{ name: string }, [string]>("SELECT name FROM pragma_table_info(?)")
+    .all(table)
+    .map(({ name }) => name);
+
+test("drizzle's tables have the columns of the migrations", () => {
+  const sqlite = databaseAt(migrations.length);
+  for (const table of Object.values(schema)) {
+    if (!is(table, SQLiteTable)) continue;
+    const columns = Object.values(getTableColumns(table)).map(({ name }) => name);
+    expect([getTableName(table), ...columnsOf(sqlite, getTableName(table)).sort()]).toEqual([
+      getTableName(table),
+      ...columns.sort(),
+    ]);
+  }
+});
+
+test.each(steps)("%s can be undone and done again", (_, at) => {
+  const sqlite = databaseAt(at);
+  const before = schemaOf(sqlite);
+  const accounts = columnsOf(sqlite, "accounts");
+  sqlite.run(
+    "INSERT INTO accounts (id, public_key, created_at, updated_at) VALUES ('a', 'A', 1, 1), ('b', 'B', 2, 2)",
+  );
+  sqlite.run(migrations[at]?.up ?? "");
+  sqlite.run(migrations[at]?.down ?? "");
+  expect(schemaOf(sqlite)).toEqual(before);
+  expect(columnsOf(sqlite, "accounts")).toEqual(accounts);
+  expect(sqlite.query("SELECT id FROM accounts").all()).toEqual([{ id: "a" }, { id: "b" }]);
+  sqlite.run(migrations[at]?.up ?? "");
+});
+
+test("0002_admission makes the first account of an older database the owner", () => {
+  const sqlite = databaseAt(1);
+  sqlite.run(
+    "INSERT INTO accounts (id, public_key, created_at, updated_at) VALUES ('a', 'A', 1, 1), ('b', 'B', 2, 2)",
+  );
+  sqlite.run(migrations[1]?.up ?? "");
+  expect(sqlite.query("SELECT id, is_owner, disabled_at FROM accounts").all()).toEqual([
+    { id: "a", is_owner: 1, disabled_at: null },
+    { id: "b", is_owner: 0, disabled_at: null },
+  ]);
+});
+
+test.each([
+  ["a disabled account", "UPDATE accounts SET disabled_at = 1"],
+  ["revoked tokens", "UPDATE accounts SET tokens_valid_from = 1"],
+  ["a revoked token", "INSERT INTO revoked_tokens VALUES ('t', 1, 1)"],
+  ["a deleted account", "INSERT INTO removed_accounts VALUES ('x', 1)"],
+])("0002_admission is not undone over %s, which would come in again", (_, shutOut) => {
+  const sqlite = databaseAt(2);
+  sqlite.run("INSERT INTO accounts (id, public_key, created_at, updated_at) VALUES ('a', 'A', 1, 1)");
+  sqlite.run(shutOut);
+  const before = schemaOf(sqlite);
+  const undo = sqlite.transaction(() => sqlite.run(migrations[1]?.down ?? ""));
+  expect(() => undo()).toThrow("no_account_is_disabled_or_deleted_and_no_token_revoked");
+  expect(schemaOf(sqlite)).toEqual(before);
+});
