@@ -4,6 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { unusedVariables } from "../config/unused-variables.ts";
 import { startServer } from "../context.ts";
+import { keepMemorySmall } from "../observability/idle-memory.ts";
 import { changeLevel, createLog, standardOutput } from "../observability/log.ts";
 import { serviceManager } from "../observability/service-manager.ts";
 import { followChanges, logCertificate } from "./follow-changes.ts";
@@ -42,10 +43,12 @@ export const serve: Command = {
       }),
     );
     manager.ready(`Listening on port ${port}`);
+    const stopTrimming = keepMemorySmall();
     const signal = await stopping.promise;
     log.info({ signal }, "stopping");
     manager.stopping();
     follower.stop();
+    stopTrimming();
     await server.stop();
     log.info("stopped");
     return 0;
