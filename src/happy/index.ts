@@ -70,7 +70,8 @@ export function happyProtocol({
   figures.reportRecords(database);
   figures.reportSockets(() => namespaces.connected());
   const publisher = socketPublisher(() => namespaces.all());
-  const presence = new Presence(database, publisher, log, { ...TIMING, graceMs: config.presenceGraceMs });
+  const timing = { ...TIMING, graceMs: config.presenceGraceMs };
+  const presence = new Presence(database, publisher, log, timing, (kind) => figures.heartbeatSkipped(kind));
   const expo = new Expo(config.expoUrl);
   const pusher = new Pusher(
     database,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { TestServer } from "./server.ts";
 
 export async function withoutTable(
-  server: TestServer,
+  server: Pick<TestServer, "url" | "dataDir">,
   table: string,
   work: () => Promise<void>,
 ): Promise<void> {

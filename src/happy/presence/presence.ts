@@ -13,6 +13,7 @@ import {
   type PresenceRow,
   storeHeartbeats,
   storeInactive,
+  storeLost,
   storeSilence,
 } from "../store/presence.ts";
 import { activity, type Ephemeral, machineActivity } from "../updates.ts";
@@ -56,6 +57,8 @@ export class Presence {
     private readonly publisher: Publisher,
     private readonly log: Logger,
     private readonly timing: PresenceTiming,
+    /** Hears of each heartbeat that is not worth a write. */
+    private readonly skipped: (kind: PresenceKind) => void = () => {},
   ) {}
 
   start(): void {
@@ -113,6 +116,7 @@ export class Presence {
     // Only what exists is remembered: ids that somebody makes up cost nothing.
     this.#things.set(key, thing);
     thing.heard(socket, at, this.timing.storeEveryMs);
+    if (thing.pending !== at) this.skipped(kind);
     this.#link(socket, thing);
     this.publisher.ephemeral(userScoped(account), this.#ephemeral(thing, true, at, thinking));
   }
@@ -154,9 +158,9 @@ export class Presence {
   async #turnInactive(thing: Thing, lostAt: number): Promise<void> {
     thing.forget();
     const { kind, account, id } = thing;
-    await storeInactive(this.database, kind, account, id, lostAt, (wasActive) => {
+    await storeLost(this.database, kind, account, id, lostAt, (turned) => {
       // A machine's socket was announced when it came, whether or not a row stands behind it.
-      if (wasActive !== true && kind === "session") return;
+      if (!turned && kind === "session") return;
       this.publisher.ephemeral(userScoped(account), this.#ephemeral(thing, false, lostAt, false));
     });
     if (thing.isIdle) this.#things.delete(thing.key);
