@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import type { Result, Scenario } from "./figures.ts";
 import { idleSockets, latency, rpc, sessionList, startAndIdle, throughput } from "./happy.ts";
+import { topicReplay, topicUpdate } from "./topics.ts";
 
 const scenarios: Readonly<Record<string, Scenario>> = {
   "happy-start": startAndIdle,
@@ -12,6 +13,8 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   "happy-rpc": rpc,
   "happy-session-list": sessionList,
   "happy-idle-sockets": idleSockets,
+  "topics-update": topicUpdate,
+  "topics-replay": topicReplay,
 };
 
 const words = process.argv.slice(2);
