@@ -1,0 +1,46 @@
+// A node of the frames hub as a process of its own, whose server side a test reaches over the process's message channel: what code that
+// embeds the hub would call. The settings come from GOHUB_* variables, as in the compose file.
+import { openCluster } from "../../src/bus/cluster.ts";
+import { parseConfig } from "../../src/config/config.ts";
+import { readEnvironment } from "../../src/config/env.ts";
+import { framesProtocol } from "../../src/frames/index.ts";
+import { createLog } from "../../src/observability/log.ts";
+import { Metrics } from "../../src/observability/metrics.ts";
+import { openFrontDoor } from "../../src/server/front-door.ts";
+import type { Call, Reply } from "./node-process.ts";
+
+const config = parseConfig(readEnvironment(process.env));
+const log = createLog("warn");
+const metrics = new Metrics();
+const cluster = await openCluster(config, metrics, log);
+const protocol = framesProtocol({ config, metrics, cluster, log });
+const { sdk } = protocol;
+const door = openFrontDoor({ host: "127.0.0.1", port: 0, protocols: [protocol], trustedProxies: [], log });
+await cluster?.bus.ready;
+
+const payloadOf = ({ text, base64 }: Call) => text ?? Buffer.from(base64 ?? "", "base64");
+
+async function run(call: Call): Promise<unknown> {
+  switch (call.operation) {
+    case "broadcast":
+      return await sdk.broadcastAll(payloadOf(call));
+    case "push":
+      return await sdk.sendToClient(call.client ?? "", { data: payloadOf(call) });
+    case "count":
+      return sdk.getClientCount();
+    case "metrics":
+      return metrics.render();
+    case "stop":
+      await door.close(1_000);
+      await cluster?.bus.close();
+      return undefined;
+  }
+}
+
+process.on("message", (call: Call) => {
+  void run(call).then(
+    (result) => process.send?.({ number: call.number, result } satisfies Reply),
+    (error: Error) => process.send?.({ number: call.number, error: error.name } satisfies Reply),
+  );
+});
+process.send?.({ number: 0, result: `http://127.0.0.1:${door.port}` } satisfies Reply);
