@@ -38,11 +38,16 @@ export async function authenticate(
 function scopeOf({ clientType, sessionId, machineId }: Record<string, unknown>): Scope {
   if (clientType === "session-scoped") {
     if (!sessionId) throw new Refused("Session ID required for session-scoped clients");
-    return { kind: "session", sessionId: String(sessionId) };
+    return { kind: "session", sessionId: textOf(sessionId) };
   }
   if (clientType === "machine-scoped") {
     if (!machineId) throw new Refused("Machine ID required for machine-scoped clients");
-    return { kind: "machine", machineId: String(machineId) };
+    return { kind: "machine", machineId: textOf(machineId) };
   }
   return { kind: "user" };
+}
+
+/** Whatever is claimed becomes a name. Not String: an object from a client can carry a `toString` that is no function. */
+function textOf(id: unknown): string {
+  return typeof id === "string" ? id : JSON.stringify(id);
 }

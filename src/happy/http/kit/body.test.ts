@@ -73,7 +73,7 @@ test("text on a JSON route is a string", async () => {
 });
 
 test.each(["{broken", '{"token":"t"', '{"token":"t"}}', "[".repeat(200_000)])(
-  "malformed JSON %.20s is a SyntaxError, and the connection ends",
+  "malformed JSON number %# is a SyntaxError, and the connection ends",
   async (body) => {
     const { status, json, headers } = await ask("POST", "/v1/push-tokens", `${bearer()}${JSON_TYPE}`, body);
     expect([status, json.error, json.statusCode]).toEqual([400, "SyntaxError", 400]);
