@@ -74,16 +74,40 @@ export function storeInactive(
   at: number,
   announce: (wasActive: boolean | undefined) => void,
 ): Promise<boolean | undefined> {
-  const table = TABLES[kind];
   return writer.run((db) => {
     const row = findPresence(db, kind, account, id);
     if (row === undefined) return undefined;
-    db.update(table)
-      .set({ active: false, lastActiveAt: at, updatedAt: Date.now() })
-      .where(eq(table.pk, row.pk))
-      .run();
+    deactivate(db, row, at);
     return row.active;
   }, announce);
+}
+
+/**
+ * Marks one thing inactive as of `at`, unless it is already: what was ended keeps its time and its place in lists when its last
+ * socket leaves later. Announces with whether it turned.
+ */
+export function storeLost(
+  { writer }: Database,
+  kind: PresenceKind,
+  account: string,
+  id: string,
+  at: number,
+  announce: (turned: boolean) => void,
+): Promise<boolean> {
+  return writer.run((db) => {
+    const row = findPresence(db, kind, account, id);
+    if (row?.active !== true) return false;
+    deactivate(db, row, at);
+    return true;
+  }, announce);
+}
+
+function deactivate(db: Db, { kind, pk }: PresenceRow, at: number): void {
+  const table = TABLES[kind];
+  db.update(table)
+    .set({ active: false, lastActiveAt: at, updatedAt: Date.now() })
+    .where(eq(table.pk, pk))
+    .run();
 }
 
 /** Everything stored as active and last heard at or before `heardBefore`. Reads a partial index of active rows only. */

@@ -2,12 +2,15 @@
 import { z } from "zod";
 import type { SocketEvent } from "../connection.ts";
 
+/** Times are whole milliseconds here, whatever a client's clock gives. */
+const time = z.number().transform(Math.trunc);
+
 const sessionSchema = z.object({
   sid: z.string().min(1),
-  time: z.number(),
+  time,
   thinking: z.unknown().optional(),
 });
-const machineSchema = z.object({ machineId: z.string().min(1), time: z.number() });
+const machineSchema = z.object({ machineId: z.string().min(1), time });
 
 /** A deliberate end that is older than this is not believed. */
 const STALE_MS = 10 * 60_000;
