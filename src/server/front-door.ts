@@ -49,8 +49,10 @@ let requests = 0;
 export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   const { protocols, log, trustedProxies, finished = () => {} } = options;
   const endpoints = new Map<string, SocketEndpoint>();
-  for (const endpoint of protocols.flatMap((protocol) => protocol.sockets))
+  for (const endpoint of protocols.flatMap((protocol) => protocol.sockets)) {
+    if (endpoints.has(endpoint.path)) throw new Error(`Two protocols want the sockets at ${endpoint.path}.`);
     endpoints.set(endpoint.path, endpoint);
+  }
   const route = prefixRouter(protocols);
   let closing = false;
   const peers = new Set<Peer>();
