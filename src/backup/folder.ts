@@ -9,7 +9,7 @@ import { type Drill, drill, drillSchema } from "./drill.ts";
 import { type Keep, superseded } from "./keep.ts";
 import type { Progress } from "./progress.ts";
 
-const ARCHIVE = /^roost-\d{8}-\d{6}Z\.tar\.zst$/;
+const ARCHIVE = /^roost-\d{8}-\d{9}Z\.tar\.zst$/;
 const RECORD = ".json";
 
 const recordSchema = z.object({
@@ -48,11 +48,9 @@ export async function backUpInto({
   progress,
 }: FolderBackupOptions): Promise<FolderBackup> {
   mkdirSync(backupDir, { recursive: true, mode: 0o700 });
-  const name = `roost-${new Date()
-    .toISOString()
-    .replace(/\.\d+Z$/, "Z")
-    .replace(/[-:]/g, "")
-    .replace("T", "-")}.tar.zst`;
+  // 2026-01-31T12:34:56.789Z -> 20260131-123456789Z: sorts by time, and is allowed in file names everywhere.
+  const stamp = new Date().toISOString().replace(/[-:.]/g, "").replace("T", "-");
+  const name = `roost-${stamp}.tar.zst`;
   const file = join(backupDir, name);
   const { manifest, bytes, bounds } = await createArchive({ dataDir, file, notes, progress });
   const result: Drill = await drill(file, bounds, progress);
