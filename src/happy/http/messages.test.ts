@@ -235,7 +235,7 @@ describe("GET /v3/sessions/:sessionId/messages", () => {
     "after_seq=1&before_seq=2",
     "after_seq=&before_seq=2",
     "after_seq=1&after_seq=2",
-  ])("?number %# is refused", async (query) => {
+  ])("query number %# is refused", async (query) => {
     const { status, body } = await account.call("GET", `${path}?${query}`);
     expect([status, body]).toMatchObject([400, { error: "Error", statusCode: 400 }]);
     expect(body.message).toStartWith("querystring/");

@@ -109,7 +109,7 @@ describe("GET /v2/sessions/active", () => {
   });
 
   test.each(["0", "501", "x", "1.5", "-1", "Infinity", "NaN", "1e400", "9".repeat(400), ""])(
-    "limit number %# is refused",
+    "limit, case %#, is refused",
     async (limit) => {
       const account = await newAccount(server.url);
       expect((await account.call("GET", `/v2/sessions/active?limit=${limit}`)).status).toBe(400);
