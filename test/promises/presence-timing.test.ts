@@ -1,0 +1,236 @@
+// The figures of presence with its clock wound fast: how often heartbeats are stored, how long an ended session is not listened to,
+// whom the sweep finds, and what a stop leaves behind (realtime contract 10).
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { migrations } from "../../src/happy/index.ts";
+import { Presence, type PresenceTiming } from "../../src/happy/presence/presence.ts";
+import { findPresence, type PresenceKind } from "../../src/happy/store/presence.ts";
+import type { Ephemeral } from "../../src/happy/updates.ts";
+import { createLog } from "../../src/observability/log.ts";
+import { type Database, openDatabase } from "../../src/storage/database.ts";
+
+const ME = "me";
+const SOCKET = "socket";
+const KINDS = ["session", "machine"] as const;
+const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+/** Nothing happens by itself within a test, unless the test says so. */
+const STILL: PresenceTiming = {
+  graceMs: HOUR_MS,
+  flushMs: HOUR_MS,
+  storeEveryMs: 30_000,
+  sweepMs: HOUR_MS,
+  silenceMs: 10 * MINUTE_MS,
+  suppressMs: HOUR_MS,
+};
+
+let folder: string;
+let database: Database;
+let told: Ephemeral[];
+let listening: Set<() => void>;
+const started: Presence[] = [];
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "roost-presence-"));
+  database = openDatabase({ path: join(folder, "happy.db"), migrations, log: createLog("silent") });
+  told = [];
+  listening = new Set();
+});
+afterEach(async () => {
+  for (const presence of started.splice(0)) await presence.stop();
+  await database.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function presenceWith(timing: Partial<PresenceTiming>): Presence {
+  const publisher = {
+    update: () => {},
+    ephemeral: (_audience: unknown, body: Ephemeral) => {
+      told.push(body);
+      for (const look of listening) look();
+    },
+  };
+  const presence = new Presence(database, publisher, createLog("silent"), { ...STILL, ...timing });
+  presence.start();
+  started.push(presence);
+  return presence;
+}
+
+/** Stores one session or machine that was last heard at `at`. */
+async function stored(kind: PresenceKind, id: string, active: boolean, at: number): Promise<void> {
+  await database.writer.run((db) => {
+    db.run(
+      "INSERT OR IGNORE INTO accounts (pk, id, public_key, created_at, updated_at) VALUES (1, 'me', 'k', 1, 1)",
+    );
+    const tag = kind === "session" ? ["tag, ", `'${id}', `] : ["", ""];
+    db.run(
+      `INSERT INTO ${kind}s (id, account_pk, ${tag[0]}metadata, active, last_active_at, created_at, updated_at)
+       VALUES ('${id}', 1, ${tag[1]}'m', ${active ? 1 : 0}, ${at}, ${at}, ${at})`,
+    );
+  });
+}
+
+const row = (kind: PresenceKind, id: string) => {
+  const found = findPresence(database.reads, kind, ME, id);
+  return found && { active: found.active, lastActiveAt: found.lastActiveAt };
+};
+
+/** Resolves when something fitting has been told. */
+function untilTold(fits: (body: Ephemeral) => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const look = () => {
+      if (!told.some(fits)) return;
+      listening.delete(look);
+      resolve();
+    };
+    listening.add(look);
+    look();
+  });
+}
+
+const hear = (presence: Presence, kind: PresenceKind, id: string, at: number) =>
+  presence.heard(kind, ME, id, at, false, SOCKET);
+
+test("every heartbeat is told, and one in thirty seconds is stored", async () => {
+  const presence = presenceWith({});
+  const now = Date.now();
+  for (const kind of KINDS) {
+    await stored(kind, kind, true, now - 40_000);
+    told = [];
+    for (const age of [9_500, 9_000, 1_000]) hear(presence, kind, kind, now - age);
+    expect(told.map(({ activeAt }) => activeAt)).toEqual([now - 9_500, now - 9_000, now - 1_000]);
+    await presence.flush();
+    expect(row(kind, kind)).toEqual({ active: true, lastActiveAt: now - 1_000 });
+    hear(presence, kind, kind, now);
+    await presence.flush();
+    expect(row(kind, kind)).toEqual({ active: true, lastActiveAt: now - 1_000 });
+  }
+});
+
+test("what is stored as inactive wakes with its first heartbeat, however fresh the stored time", async () => {
+  const presence = presenceWith({});
+  const now = Date.now();
+  for (const kind of KINDS) {
+    await stored(kind, kind, false, now);
+    hear(presence, kind, kind, now);
+    await presence.flush();
+    expect(row(kind, kind)).toEqual({ active: true, lastActiveAt: now });
+  }
+});
+
+test("heartbeats are stored by themselves every few seconds, and what still waits at a stop is stored then", async () => {
+  const presence = presenceWith({ flushMs: 10 });
+  const now = Date.now();
+  await stored("session", "flushed", false, now - MINUTE_MS);
+  hear(presence, "session", "flushed", now);
+  for (let bound = 0; bound < 400 && row("session", "flushed")?.active !== true; bound++) await Bun.sleep(5);
+  expect(row("session", "flushed")).toEqual({ active: true, lastActiveAt: now });
+
+  const stopping = presenceWith({});
+  await stored("machine", "waiting", false, now - MINUTE_MS);
+  hear(stopping, "machine", "waiting", now);
+  expect(row("machine", "waiting")?.active).toBe(false);
+  await stopping.stop();
+  expect(row("machine", "waiting")).toEqual({ active: true, lastActiveAt: now });
+});
+
+test("a stop turns nobody inactive, not even who is within a grace", async () => {
+  const presence = presenceWith({ graceMs: 20 });
+  const now = Date.now();
+  await stored("machine", "in grace", true, now);
+  presence.socketJoined("machine", ME, "in grace", SOCKET);
+  presence.socketLeft(SOCKET);
+  await presence.stop();
+  // A later grace of another presence over the same rows ends; the first one's never does.
+  const other = presenceWith({ graceMs: 40 });
+  await stored("machine", "marker", true, now);
+  other.socketJoined("machine", ME, "marker", "other socket");
+  other.socketLeft("other socket");
+  other.socketJoined("machine", ME, "in grace", "keeps it");
+  await untilTold(({ id }) => id === "marker");
+  expect(row("machine", "in grace")).toEqual({ active: true, lastActiveAt: now });
+});
+
+test("an ended session is not listened to for a minute, and is after it", async () => {
+  const presence = presenceWith({ suppressMs: 60 });
+  await stored("session", "ended", true, Date.now());
+  const endedAt = Date.now();
+  await presence.end(ME, "ended", endedAt);
+  expect(told.at(-1)).toMatchObject({ id: "ended", active: false, activeAt: endedAt });
+  told = [];
+  let heardAfter = 0;
+  for (let bound = 0; bound < 400 && told.length === 0; bound++) {
+    hear(presence, "session", "ended", Date.now());
+    heardAfter = Date.now() - endedAt;
+    if (told.length === 0) await Bun.sleep(5);
+  }
+  expect(heardAfter).toBeGreaterThanOrEqual(60);
+  expect(told).toMatchObject([{ id: "ended", active: true }]);
+  await presence.flush();
+  expect(row("session", "ended")?.active).toBe(true);
+});
+
+test("opening the session again ends the suppression at once; heartbeats that waited before the end are not stored", async () => {
+  const presence = presenceWith({});
+  const now = Date.now();
+  await stored("session", "again", true, now - MINUTE_MS);
+  hear(presence, "session", "again", now - 1);
+  await presence.end(ME, "again", now);
+  await presence.flush();
+  expect(row("session", "again")).toEqual({ active: false, lastActiveAt: now });
+  told = [];
+  hear(presence, "session", "again", now);
+  expect(told).toEqual([]);
+  presence.lift(ME, "again");
+  hear(presence, "session", "again", now);
+  expect(told).toMatchObject([{ id: "again", active: true }]);
+});
+
+test("the sweep finds what has been silent for ten minutes, tells when it was last heard, and leaves the rest", async () => {
+  const now = Date.now();
+  const silent = now - 10 * MINUTE_MS - 1_000;
+  for (const kind of KINDS) {
+    await stored(kind, `silent ${kind}`, true, silent);
+    await stored(kind, `fresh ${kind}`, true, now - 9 * MINUTE_MS);
+    await stored(kind, `inactive ${kind}`, false, silent);
+  }
+  presenceWith({ sweepMs: 10 });
+  await Promise.all(KINDS.map((kind) => untilTold(({ id }) => id === `silent ${kind}`)));
+  expect(told).toEqual([
+    { type: "activity", id: "silent session", active: false, activeAt: silent, thinking: false },
+    { type: "machine-activity", id: "silent machine", active: false, activeAt: silent },
+  ]);
+  for (const kind of KINDS) {
+    expect(row(kind, `silent ${kind}`)).toEqual({ active: false, lastActiveAt: silent });
+    expect(row(kind, `fresh ${kind}`)?.active).toBe(true);
+  }
+});
+
+test("what the sweep turned inactive wakes with its next heartbeat", async () => {
+  const presence = presenceWith({ sweepMs: 10, silenceMs: 50, storeEveryMs: HOUR_MS });
+  await stored("session", "slow", true, Date.now());
+  hear(presence, "session", "slow", Date.now());
+  await untilTold(({ active }) => active === false);
+  expect(row("session", "slow")?.active).toBe(false);
+  const now = Date.now();
+  hear(presence, "session", "slow", now);
+  await presence.flush();
+  expect(row("session", "slow")).toEqual({ active: true, lastActiveAt: now });
+});
+
+test("one grace after a start, rows of an earlier run turn inactive as of when they were heard, unless spoken for since", async () => {
+  const before = Date.now() - 1_000;
+  for (const id of ["silent", "spoken", "listened"]) await stored("session", id, true, before);
+  const presence = presenceWith({ graceMs: 30 });
+  hear(presence, "session", "spoken", Date.now());
+  presence.socketJoined("session", ME, "listened", "its socket");
+  await untilTold(({ active }) => active === false);
+  expect(told.filter(({ active }) => !active)).toEqual([
+    { type: "activity", id: "silent", active: false, activeAt: before, thinking: false },
+  ]);
+  expect(row("session", "silent")).toEqual({ active: false, lastActiveAt: before });
+  expect(row("session", "spoken")?.active).toBe(true);
+  expect(row("session", "listened")?.active).toBe(true);
+});
