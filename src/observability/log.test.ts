@@ -1,6 +1,8 @@
-// The log: what a changed level reaches.
+// The log: what a changed level reaches, levels of single areas, what is hidden whatever a caller passes, and text for people.
 import { expect, test } from "bun:test";
+import { logLevels } from "../config/values.ts";
 import { changeLevel, createLog } from "./log.ts";
+import { logText } from "./log-text.ts";
 
 test("a changed level reaches every part that was made from the log, before and after", () => {
   const lines: string[] = [];
@@ -14,4 +16,71 @@ test("a changed level reaches every part that was made from the log, before and 
   changeLevel(log, "silent");
   for (const one of [log, part, request]) one.fatal("never");
   expect(lines).toHaveLength(4);
+});
+
+test("an area has its own level, before and after a change, and its parts have it too", () => {
+  const heard: string[] = [];
+  const log = createLog(
+    "info",
+    { write: (line: string) => heard.push(JSON.parse(line).msg) },
+    { happy: "debug", storage: "warn" },
+  );
+  const happy = log.child({ area: "happy" });
+  const storage = log.child({ area: "storage" });
+  happy.child({ part: 1 }).debug("happy's part");
+  storage.info("never");
+  log.debug("never");
+  storage.warn("storage");
+  changeLevel(log, "warn", { storage: "trace" });
+  happy.info("never");
+  storage.trace("storage's trace");
+  log.child({ area: "storage" }).trace("a later one's");
+  expect(heard).toEqual(["happy's part", "storage", "storage's trace", "a later one's"]);
+});
+
+test.each([
+  ["happy=debug,storage=warn", { happy: "debug", storage: "warn" }],
+  [" happy = trace ,", { happy: "trace" }],
+  ["", {}],
+  [{ topics: "silent" }, { topics: "silent" }],
+])("the levels %j are understood", (given, levels) => {
+  expect(logLevels().parse(given)).toEqual(levels as never);
+});
+
+test.each([
+  ["hapy=debug", '"hapy" is not one of'],
+  ["happy=loud", "the level of happy must be one of"],
+  ["happy", "the level of happy must be one of"],
+])("the levels %j are refused with a reason", (given, reason) => {
+  expect(logLevels().safeParse(given).error?.issues[0]?.message).toContain(reason);
+});
+
+test("tokens, keys and the values of errors are hidden wherever they stand", () => {
+  const lines: string[] = [];
+  const log = createLog("trace", { write: (line: string) => lines.push(line) });
+  const jwt = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl";
+  log.info({ token: "t0ken", deep: { down: { publicKey: "k3y" } } }, `text with ${jwt}`);
+  log.info(`Authorization: Bearer ${jwt.slice(3)}`);
+  const error = Object.assign(new Error("Failed query: insert ...\nparams: c0ntent,more"), {
+    request: { headers: { authorization: "s3cret" } },
+    code: "SQLITE_FULL",
+    cause: new Error("the cause"),
+  });
+  log.error({ err: error }, "failed");
+  log.error({ err: { message: "n0 error", body: "c0ntent" } }, "failed");
+  const all = lines.join("");
+  for (const secret of ["t0ken", "k3y", jwt, jwt.slice(3), "s3cret", "c0ntent"])
+    expect(all).not.toContain(secret);
+  for (const kept of ["text with [hidden]", "SQLITE_FULL", "the cause", "log.test.ts"])
+    expect(all).toContain(kept);
+});
+
+test("a line for people has time, level, area, message and facts, and nothing that steers a terminal", () => {
+  const lines: string[] = [];
+  const log = createLog("info", { write: (line: string) => lines.push(Bun.stripANSI(logText(line))) });
+  log.child({ area: "happy" }).warn({ port: 3005, odd: "\u001b[2Jx" }, "a \u001b]0;title\u0007 message");
+  log.error({ err: new Error("broken") }, "failed");
+  expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d\.\d{3} warn {2}happy a \]0;title message port=3005 odd=\[2Jx\n$/);
+  expect(lines[1]).toMatch(/error failed\n {4}Error: broken\n {8}at /);
+  expect(logText("not JSON\n")).toBe("not JSON\n");
 });

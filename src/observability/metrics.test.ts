@@ -45,3 +45,45 @@ test("asking again gives the same metric; another kind under the name is a mista
   expect(metrics.counter("a_total", "Things").value()).toBe(2);
   expect(() => metrics.gauge("a_total", "Things")).toThrow("already a counter");
 });
+
+test("labelled gauges add up by labels; labelled histograms keep their buckets apart", () => {
+  const metrics = new Metrics();
+  const gauge = metrics.gauge("a", "Now");
+  const [here, there] = [{ place: "here" }, { place: "there" }];
+  gauge.report(() => 1, here);
+  gauge.reportEach(() => [
+    [here, 2],
+    [there, 5],
+  ]);
+  const histogram = metrics.histogram("b_seconds", "Took", [1], true);
+  histogram.of(here).observe(0.5);
+  histogram.of({ place: "here" }).observe(2);
+  metrics.total("c_total", "Elsewhere").report(() => 9);
+  expect(metrics.render()).toBe(
+    [
+      "# HELP a Now",
+      "# TYPE a gauge",
+      'a{place="here"} 3',
+      'a{place="there"} 5',
+      "# HELP b_seconds Took",
+      "# TYPE b_seconds histogram",
+      'b_seconds_bucket{place="here",le="1"} 1',
+      'b_seconds_bucket{place="here",le="+Inf"} 2',
+      'b_seconds_sum{place="here"} 2.5',
+      'b_seconds_count{place="here"} 2',
+      "# HELP c_total Elsewhere",
+      "# TYPE c_total counter",
+      "c_total 9",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("a gauge that cannot be read is left out and takes nothing else with it", () => {
+  const metrics = new Metrics();
+  metrics.gauge("broken", "Now").report(() => {
+    throw new Error("gone");
+  });
+  metrics.counter("fine_total", "Things").add();
+  expect(metrics.render()).toBe("# HELP fine_total Things\n# TYPE fine_total counter\nfine_total 1\n");
+});
