@@ -90,7 +90,12 @@ export function appendMessages(
   );
 }
 
-function append(db: Db, quota: Quota, keys: { pk: number; accountPk: number }, batch: readonly NewMessage[]): Appended {
+function append(
+  db: Db,
+  quota: Quota,
+  keys: { pk: number; accountPk: number },
+  batch: readonly NewMessage[],
+): Appended {
   const known: MessageRow[] = [];
   const fresh: NewMessage[] = [];
   const seen = new Set<string>();
