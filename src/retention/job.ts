@@ -8,7 +8,7 @@ import { type SessionOwner, sweepFiles } from "./blob-sweep.ts";
 import { type Cutoffs, cutoffs, hasRules, type RetentionConfig } from "./rules.ts";
 import { giveBack } from "./space.ts";
 
-const FIRST_ROUND_MS = 60_000;
+const FIRST_ROUND_MS = 5_000;
 const ROUND_MS = 3_600_000;
 /** Every file is looked at then. */
 const SWEEP_EVERY_MS = 6 * ROUND_MS;
