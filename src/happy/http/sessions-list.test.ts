@@ -69,6 +69,26 @@ describe("GET /v1/sessions", () => {
     cli.close();
   });
 
+  test("a heartbeat does so once it is stored", async () => {
+    const own = await testServer();
+    const account = await newAccount(own.url);
+    const [heard, fresh] = [await open(account, "heard"), await open(account, "fresh")];
+    const sqlite = new Sqlite(join(own.dataDir, "happy.db"), { readwrite: true, strict: true });
+    const old = "UPDATE sessions SET last_active_at = last_active_at - 60000, updated_at = ? WHERE id = ?";
+    for (const [at, { id }] of [heard, fresh].entries()) sqlite.run(old, [at + 1, id]);
+    sqlite.close();
+    const order = async () => ids((await account.call("GET", "/v1/sessions")).body);
+    expect(await order()).toEqual([fresh.id, heard.id]);
+    const cli = await account.connect({ clientType: "session-scoped", sessionId: heard.id });
+    cli.socket.emit("session-alive", { sid: heard.id, time: Date.now() });
+    await cli.settled();
+    cli.close();
+    // A stop stores what waits.
+    await own.restart();
+    expect(await order()).toEqual([heard.id, fresh.id]);
+    await own.stop();
+  });
+
   test("reads and refused writes change no order", async () => {
     const account = await newAccount(server.url);
     const old = await open(account, "old");
