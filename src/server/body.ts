@@ -43,14 +43,25 @@ export async function* streamBody(request: Request, limitBytes: number): AsyncGe
   }
 }
 
-/** Reads and forgets, so that the other side may finish sending. Never throws; gives up at either bound. */
+/** Whoever sends nothing for so long waits for the answer, or is not in earnest. */
+const SILENCE_MS = 1_000;
+
+/** Reads and forgets, so that the other side may finish sending. Never throws; gives up at either bound, and at a silence. */
 export async function discardBody(request: Request, limitBytes: number, withinMs: number): Promise<void> {
   const body = streamBody(request, limitBytes);
   const until = Date.now() + withinMs;
   try {
-    for await (const _ of body) if (Date.now() > until) return;
+    for (let left = withinMs; left > 0; left = until - Date.now()) {
+      const { promise: silence, resolve } = Promise.withResolvers<undefined>();
+      const timer = setTimeout(resolve, Math.min(SILENCE_MS, left));
+      const next = await Promise.race([body.next(), silence]).finally(() => clearTimeout(timer));
+      if (next === undefined || next.done) return;
+    }
   } catch {
     // Too much, or gone: nothing is owed to it.
+  } finally {
+    // Not awaited: it may stand behind a read that never ends.
+    body.return(undefined).catch(() => {});
   }
 }
 

@@ -142,3 +142,26 @@ test("a body that ends early stores nothing", async () => {
   expect(await connection.finish(BOUND_MS)).toBe(true);
   expect((await account.call("GET", "/v1/push-tokens")).body.tokens).toEqual([]);
 });
+
+test.each([
+  ["an unknown path", "POST /v1/nope", "image/png", 404],
+  ["an unsupported type", "POST /v1/push-tokens", "image/png", 415],
+  ["no token", "POST /v1/push-tokens", "application/json", 401],
+  ["a GET", "GET /health", "application/json", 200],
+  ["no preflight", "OPTIONS /v1/nope", "application/json", 400],
+])("after %s, what is left of the body is never read as a request", async (_name, line, type, status) => {
+  const text = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n".repeat(60_000);
+  const token = status === 415 ? bearer() : "";
+  for (const inChunks of [false, true]) {
+    const connection = await RawConnection.open(Number(new URL(server.url).port));
+    const size = inChunks ? "Transfer-Encoding: chunked" : `Content-Length: ${text.length}`;
+    connection.write(`${line} HTTP/1.1\r\nHost: x\r\n${token}Content-Type: ${type}\r\n${size}\r\n\r\n`);
+    connection.write(inChunks ? `${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n` : text);
+    connection.write("GET /v1/last HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(await connection.until((received) => received.includes("/v1/last"), BOUND_MS)).toBe(true);
+    const statuses = connection.received.match(/HTTP\/1\.1 \d+/g);
+    expect(statuses).toEqual([`HTTP/1.1 ${status}`, "HTTP/1.1 404"]);
+    expect(connection.received).not.toContain("smuggled");
+    connection.destroy();
+  }
+});
