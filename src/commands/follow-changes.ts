@@ -7,6 +7,7 @@ import type { LiveConfig } from "../config/live.ts";
 import { loadConfig } from "../config/load.ts";
 import { watchFiles } from "../config/watch-files.ts";
 import type { RunningServer } from "../context.ts";
+import { changeLevel } from "../observability/log.ts";
 import type { ServiceManager } from "../observability/service-manager.ts";
 import type { Certificate } from "../server/certificate.ts";
 
@@ -55,8 +56,10 @@ export function followChanges(followed: Followed): { stop(): void } {
 
   const terminal = process.stdout.isTTY || process.stdin.isTTY;
   const onSignal = () => {
-    if (terminal && !terminalIsThere()) hungUp("SIGHUP");
-    else follow(configuration, certificate);
+    if (!terminal || terminalIsThere()) return follow(configuration, certificate);
+    // Nobody reads it any more, and writing to a terminal that is gone fails.
+    changeLevel(log, "silent");
+    hungUp("SIGHUP");
   };
   // On Windows it means that the console was closed, and the system's own answer to that stands.
   if (process.platform !== "win32") process.on("SIGHUP", onSignal);
