@@ -1,7 +1,7 @@
 // The doctor's look from outside through a real nginx: silent about good configurations, and for each broken one the right finding
 // with the line that mends it. Skipped, visibly, where nginx is not installed.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CheckName, Finding, Result } from "../src/doctor/finding.ts";
@@ -12,10 +12,14 @@ import { type TestServer, testServer } from "./support/server.ts";
 const QUICK_SECONDS = 17;
 const UPGRADE =
   'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";';
-/** One location that passes everything on: what docs/reverse-proxy.md shows. */
-const good = (port: number) => `
-  client_max_body_size 100m;
-  location / { proxy_pass http://127.0.0.1:${port}; proxy_set_header Host $host; ${UPGRADE} proxy_read_timeout 3600s; }`;
+/** What docs/reverse-proxy.md tells people to write, without its TLS lines. */
+const documented = /```nginx\n[^`]*?( {2}client_max_body_size[^`]*)}\n```/.exec(
+  readFileSync(join(import.meta.dir, "../docs/reverse-proxy.md"), "utf8"),
+)?.[1];
+function good(port: number): string {
+  if (documented === undefined) throw new Error("docs/reverse-proxy.md shows no nginx configuration");
+  return documented.replaceAll("127.0.0.1:3005", `127.0.0.1:${port}`);
+}
 
 let server: TestServer;
 let port: number;
@@ -98,7 +102,7 @@ describe.skipIf(nginxPath() === undefined)("through nginx", () => {
   }, 20_000);
 
   test("proxy_read_timeout 10s, shorter than the time between two pings", async () => {
-    const findings = await through(good(port).replace("3600s", "10s"), QUICK_SECONDS);
+    const findings = await through(good(port).replaceAll("3600s", "10s"), QUICK_SECONDS);
     expect(resultsOf(findings)).toEqual({ ...FINE, idle: "failure" });
     expect(findings.get("idle")?.says).toMatch(/cut after (9|10|11) s/);
     expect(findings.get("idle")?.proxy?.nginx).toContain("proxy_read_timeout 3600s;");

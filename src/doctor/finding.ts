@@ -1,22 +1,24 @@
 // What a look at one thing found: a result, a sentence for the person, and for a failure the line to change.
 
 /** Stable names; docs/what-can-go-wrong.md explains each. */
-export type CheckName =
-  | "folder"
-  | "permissions"
-  | "clock"
-  | "disk"
-  | "port"
-  | "database"
-  | "backups"
-  | "certificate"
-  | "banner"
-  | "slashes"
-  | "websocket"
-  | "idle"
-  | "upload"
-  | "cors"
-  | "plain-http";
+export const CHECKS = [
+  "folder",
+  "permissions",
+  "clock",
+  "disk",
+  "port",
+  "database",
+  "backups",
+  "certificate",
+  "banner",
+  "websocket",
+  "idle",
+  "upload",
+  "slashes",
+  "cors",
+  "plain-http",
+] as const;
+export type CheckName = (typeof CHECKS)[number];
 
 export type Result = "ok" | "warning" | "failure" | "skipped";
 

@@ -1,6 +1,8 @@
 // What is decided without asking anybody: which phones refuse an address, whose an answer is, and how findings are shown.
 import { expect, test } from "bun:test";
-import type { Finding } from "./finding.ts";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { CHECKS, type Finding } from "./finding.ts";
 import { checkPlainHttp, placeOf } from "./from-outside.ts";
 import { isOwnRefusal } from "./http-probe.ts";
 import { report, summary } from "./report.ts";
@@ -62,4 +64,9 @@ test("a failure is shown with the line for each proxy; the last line counts", ()
   const fine: Finding = { check: "cors", result: "ok", says: "Fine." };
   expect(summary([fine])).toBe("Nothing is wrong.");
   expect(summary([fine, bad, { ...bad, result: "warning" }])).toStartWith("1 failure and 1 warning.");
+});
+
+test("every check has its place in docs/what-can-go-wrong.md", () => {
+  const docs = readFileSync(join(import.meta.dir, "../../docs/what-can-go-wrong.md"), "utf8");
+  for (const check of CHECKS) expect(docs).toContain(`\n### ${check}\n`);
 });
