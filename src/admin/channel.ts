@@ -24,20 +24,18 @@ export function openChannel(dataDir: string, handler: Handler): { close(): Promi
   const file = join(dataDir, PORT_FILE);
   rmSync(socket, { force: true });
   rmSync(file, { force: true });
-  const options = { maxRequestBodySize: MAX_BODY_BYTES, idleTimeout: IDLE_SECONDS } as const;
   if (takesSocket(socket)) {
-    const server = Bun.serve({ unix: socket, maxRequestBodySize: MAX_BODY_BYTES, fetch: handler });
-    chmodSync(socket, 0o600);
-    return {
-      close: async () => {
-        await server.stop(true);
-        rmSync(socket, { force: true });
-      },
-    };
+    try {
+      return socketChannel(socket, handler);
+    } catch {
+      // Some file systems have no sockets: the port serves as well.
+      rmSync(socket, { force: true });
+    }
   }
   const token = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
   const server = Bun.serve({
-    ...options,
+    maxRequestBodySize: MAX_BODY_BYTES,
+    idleTimeout: IDLE_SECONDS,
     hostname: "127.0.0.1",
     port: 0,
     fetch: (request) =>
@@ -50,6 +48,24 @@ export function openChannel(dataDir: string, handler: Handler): { close(): Promi
     close: async () => {
       await server.stop(true);
       rmSync(file, { force: true });
+    },
+  };
+}
+
+function socketChannel(socket: string, handler: Handler): { close(): Promise<void> } {
+  const server = Bun.serve({
+    unix: socket,
+    maxRequestBodySize: MAX_BODY_BYTES,
+    fetch: (request, bun) => {
+      bun.timeout(request, IDLE_SECONDS);
+      return handler(request);
+    },
+  });
+  chmodSync(socket, 0o600);
+  return {
+    close: async () => {
+      await server.stop(true);
+      rmSync(socket, { force: true });
     },
   };
 }

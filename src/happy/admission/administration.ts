@@ -8,6 +8,7 @@ import type { ConnectionFacts } from "../realtime/connection.ts";
 import { deleteAccount, publicFolder } from "../store/account-deletion.ts";
 import {
   type AccountRow,
+  listAccountKeys,
   listAccountRows,
   ownBytes,
   sessionBytes,
@@ -61,7 +62,7 @@ export class Administration {
   /** The account's id, for an id or the fingerprint of its key. */
   find(name: string): string | undefined {
     const fingerprint = readFingerprint(name);
-    return listAccountRows(this.parts.database).find(
+    return listAccountKeys(this.parts.database).find(
       ({ id, publicKey }) =>
         id === name || (fingerprint !== undefined && fingerprintOf(publicKey) === fingerprint),
     )?.id;

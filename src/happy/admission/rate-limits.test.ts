@@ -1,11 +1,14 @@
 // How much an address and an account may do, over the wire: a script runs into 429 with the time to wait, people and polling clients
 // do not, forwarded addresses count only from trusted proxies, and the switch switches it off.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import nacl from "tweetnacl";
 import { type Answer, call, newAccount } from "../../../test/support/happy-client.ts";
 import { type TestServer, testServer } from "../../../test/support/server.ts";
 import { newKeys, signed } from "../../../test/support/sign-in.ts";
 import { networkOf, RateLimits } from "./rate-limits.ts";
+
+// Bursts are many calls, and other tests may have the machine.
+setDefaultTimeout(60_000);
 
 let server: TestServer;
 beforeAll(async () => {
@@ -27,11 +30,13 @@ async function from(address: string, method: string, path: string, body?: unknow
   return { status: response.status, body: await response.json(), headers: response.headers } as Answer;
 }
 
-/** Calls until one is refused. @returns how many were not. */
+/** Calls, some at a time, until one is refused. @returns how many were not. */
 async function untilRefused(ask: () => Promise<Answer>, bound: number): Promise<[number, Answer]> {
-  for (let calls = 0; calls < bound; calls++) {
-    const answer = await ask();
-    if (answer.status === 429) return [calls, answer];
+  for (let passed = 0; passed < bound; ) {
+    const answers = await Promise.all(Array.from({ length: 10 }, ask));
+    const refused = answers.find(({ status }) => status === 429);
+    passed += answers.filter(({ status }) => status !== 429).length;
+    if (refused !== undefined) return [passed, refused];
   }
   throw new Error(`none of ${bound} calls was refused`);
 }
@@ -84,7 +89,7 @@ describe("pairing", () => {
     expect(passed).toBeGreaterThanOrEqual(600);
     expectRefusal(refused);
     expect((await from("192.0.2.2", "GET", path())).status).toBe(200);
-  }, 20_000);
+  });
 
   test("approvals of one account end after a burst of 60", async () => {
     const [one, other] = [await newAccount(server.url), await newAccount(server.url)];
@@ -110,7 +115,7 @@ test("uploads of one account end after a burst of 300, and what was not read of 
   expect(passed).toBeGreaterThanOrEqual(300);
   expectRefusal(refused);
   expect((await put(other)).status).toBe(404);
-}, 20_000);
+});
 
 test("an address that an untrusted client claims is not believed", async () => {
   const strict = await testServer({ trustedProxies: [] });
@@ -133,7 +138,7 @@ test("switched off, nothing is limited", async () => {
   const free = await testServer({ rateLimits: false });
   try {
     const keys = newKeys();
-    for (let times = 0; times < 200; times++)
+    for (let times = 0; times < 150; times++)
       expect((await call(free.url, undefined, "POST", "/v1/auth", signed(keys))).status).toBe(200);
   } finally {
     await free.stop();

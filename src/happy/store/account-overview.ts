@@ -43,6 +43,15 @@ export function listAccountRows({ reads }: Database): AccountRow[] {
     .all();
 }
 
+/** The ids of all accounts with their keys, oldest first. */
+export function listAccountKeys({ reads }: Database): { id: string; publicKey: string }[] {
+  return reads
+    .select({ id: accounts.id, publicKey: accounts.publicKey })
+    .from(accounts)
+    .orderBy(asc(accounts.pk))
+    .all();
+}
+
 export function sessionIdsOf({ reads }: Database, account: string): string[] {
   return reads
     .select({ id: sessions.id })

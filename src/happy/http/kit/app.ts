@@ -74,7 +74,7 @@ async function answer(
   const share = room.bodies.share();
   try {
     const waitMs = endpoint.limit && limited(room, endpoint.limit, "address", facts.clientAddress);
-    if (waitMs !== undefined) return tooMany(request, waitMs);
+    if (waitMs !== undefined) return await afterBody(request, tooMany(waitMs));
     const large = endpoint.streams !== true && isLarge(request);
     // Reading much for somebody unknown is the one case where the token comes first.
     const early = large ? await authenticate(room, endpoint, request) : undefined;
@@ -90,7 +90,7 @@ async function answer(
     if (account instanceof Response) return await afterBody(request, account);
     const accountWaitMs =
       endpoint.limit && account !== "" ? limited(room, endpoint.limit, "account", account) : undefined;
-    if (accountWaitMs !== undefined) return tooMany(request, accountWaitMs);
+    if (accountWaitMs !== undefined) return await afterBody(request, tooMany(accountWaitMs));
     const { mount } = mountedPath(request);
     return await endpoint.handle({
       room,
@@ -109,7 +109,7 @@ async function answer(
     // Its body is not kept while the answer waits.
     share.release();
     await room.refusalPace.turn(error.account, request.signal);
-    return refusal(401, "Invalid token");
+    return await afterBody(request, refusal(401, "Invalid token"));
   } finally {
     share.release();
   }
@@ -150,12 +150,9 @@ function limited(room: HappyRoom, kind: LimitedKind, who: "address" | "account",
   return room.config.rateLimits ? room.rateLimits[who](kind, key) : undefined;
 }
 
-function tooMany(request: Request, waitMs: number): Response {
+function tooMany(waitMs: number): Response {
   const seconds = Math.max(1, Math.ceil(waitMs / 1_000));
-  const answer = later(refusal(429, `Too many requests. Try again in ${seconds} s.`), waitMs);
-  // What was not read of the body must not be read as the next request.
-  if (request.body !== null && !request.bodyUsed) answer.headers.set("connection", "close");
-  return answer;
+  return later(refusal(429, `Too many requests. Try again in ${seconds} s.`), waitMs);
 }
 
 /** The path of a request that was routed, and the invite's path in front of it. */

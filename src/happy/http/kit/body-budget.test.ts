@@ -1,6 +1,6 @@
 // Memory for request bodies is bounded over all clients: whoever does not fit any more hears 503 and may come again, what has arrived
 // counts and not what was promised, and everything is given back.
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { type Account, newAccount } from "../../../../test/support/happy-client.ts";
 import { type TestServer, testServer } from "../../../../test/support/server.ts";
@@ -44,6 +44,7 @@ describe("shares", () => {
   });
 });
 
+setDefaultTimeout(30_000);
 const MIB = 1024 * 1024;
 let server: TestServer | undefined;
 const sockets: Socket[] = [];
