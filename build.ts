@@ -4,7 +4,16 @@
 //   bun build.ts --all            every platform: dist/roost-<version>-<os>-<arch> with dist/SHA256SUMS, each within its size limits
 // Another platform's runtime is a package of the npm registry, which Bun's own compiler fetches once and keeps in its cache.
 
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { $, type Build } from "bun";
 import packageJson from "./package.json" with { type: "json" };
@@ -83,6 +92,7 @@ async function compile(target: Target, name: string, define: Record<string, stri
       define,
     });
     if (!result.success) throw new BuildError(result.logs.map(String).join("\n"));
+    if (target === "darwin-x64") removeSignature(join(work, name));
     const file = target.startsWith("windows") ? `${name}.exe` : name;
     chmodSync(join(work, file), 0o755);
     for (const made of new Bun.Glob("*").scanSync({ cwd: work, dot: true })) {
@@ -93,6 +103,40 @@ async function compile(target: Target, name: string, define: Record<string, stri
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/**
+ * Bun signs for macOS on arm64, which wants it, and leaves its own signature on x64, where it fits the changed file no more and would
+ * end the process; there, none is needed. This is `codesign --remove-signature` for Mach-O: the load command goes, and what it names
+ * at the end of the file.
+ */
+function removeSignature(path: string): void {
+  const LC_SEGMENT_64 = 0x19;
+  const LC_CODE_SIGNATURE = 0x1d;
+  const HEADER_BYTES = 32;
+  const file = readFileSync(path);
+  const [count, commandBytes] = [file.readUInt32LE(16), file.readUInt32LE(20)];
+  let linkEdit = 0;
+  for (let at = HEADER_BYTES, index = 0; index < count; index++) {
+    const [command, size] = [file.readUInt32LE(at), file.readUInt32LE(at + 4)];
+    if (command === LC_SEGMENT_64 && file.toString("latin1", at + 8, at + 18) === "__LINKEDIT") linkEdit = at;
+    if (command === LC_CODE_SIGNATURE) {
+      const [start, bytes] = [file.readUInt32LE(at + 8), file.readUInt32LE(at + 12)];
+      const segmentStart = Number(file.readBigUInt64LE(linkEdit + 40));
+      if (linkEdit === 0 || start + bytes !== file.byteLength) break;
+      file.copy(file, at, at + size, HEADER_BYTES + commandBytes);
+      file.fill(0, HEADER_BYTES + commandBytes - size, HEADER_BYTES + commandBytes);
+      file.writeUInt32LE(count - 1, 16);
+      file.writeUInt32LE(commandBytes - size, 20);
+      file.writeBigUInt64LE(BigInt(start - segmentStart), linkEdit + 48);
+      writeFileSync(path, file.subarray(0, start));
+      return;
+    }
+    at += size;
+  }
+  throw new BuildError(
+    `The signature of ${path} could not be removed; its format is not the one that is known.`,
+  );
 }
 
 function checkSize(path: string): number {
