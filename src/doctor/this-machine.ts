@@ -214,7 +214,7 @@ export function checkBackups({ backupDir, backupEvery, dataDir }: Config): Findi
     });
   const age = Date.now() - last.createdAt;
   const hours = Math.round(age / 3_600_000);
-  const fix = 'Look for the area "backup" in the log.';
+  const fix = 'Look for the area "storage" in the log.';
   if (!last.drill.ok)
     return failure(
       "backups",

@@ -1,6 +1,8 @@
 // The log: what a changed level reaches, levels of single areas, what is hidden whatever a caller passes, and text for people.
 import { expect, test } from "bun:test";
-import { logLevels } from "../config/values.ts";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { LOG_AREAS, logLevels } from "../config/values.ts";
 import { changeLevel, createLog } from "./log.ts";
 import { logText } from "./log-text.ts";
 
@@ -83,4 +85,15 @@ test("a line for people has time, level, area, message and facts, and nothing th
   expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d\.\d{3} warn {2}happy a \]0;title message port=3005 odd=\[2Jx\n$/);
   expect(lines[1]).toMatch(/error failed\n {4}Error: broken\n {8}at /);
   expect(logText("not JSON\n")).toBe("not JSON\n");
+});
+
+test("the areas that a level can be given to are those that the code logs under", () => {
+  const src = join(import.meta.dir, "..");
+  const used = new Set<string>();
+  for (const file of readdirSync(src, { recursive: true, encoding: "utf8" })) {
+    if (!file.endsWith(".ts") || file.endsWith(".test.ts")) continue;
+    for (const [, area] of readFileSync(join(src, file), "utf8").matchAll(/child\(\{ area: "(\w+)"/g))
+      used.add(area ?? "");
+  }
+  expect([...used].sort()).toEqual([...LOG_AREAS].sort());
 });
