@@ -1,15 +1,14 @@
 // One connected client: its outgoing queue, its messages one after another, its deadlines, and a shutdown that happens exactly once
 // whatever ends it first (frames contract, section 7).
-import type { SendResult } from "../server/peer.ts";
 import type { Frame } from "./frame.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { type Identity, isPermitted, type Permission } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
-import { Outbox } from "./outbox.ts";
+import { Outbox, type Sink } from "./outbox.ts";
+import type { Turn } from "./turn.ts";
 
 /** The socket as a client uses it; the door's Peer is one. */
-export interface Connection {
-  send(data: Frame["data"]): SendResult;
+export interface Connection extends Sink {
   ping(): void;
   close(code: number, reason: string): void;
   closeWithin(withinMs: number, code: number, reason: string): void;
@@ -34,6 +33,7 @@ export const closeReasons = {
 export interface ClientParts {
   readonly identity: Identity;
   readonly connection: Connection;
+  readonly turn: Turn;
   readonly capacity: number;
   readonly readTimeoutMs: number;
   readonly writeTimeoutMs: number;
@@ -62,9 +62,10 @@ export class Client {
   #closed = false;
 
   constructor(private readonly parts: ClientParts) {
-    const { connection, capacity, writeTimeoutMs, readTimeoutMs, serverPing } = parts;
+    const { connection, turn, capacity, writeTimeoutMs, readTimeoutMs, serverPing } = parts;
     this.#outbox = new Outbox({
-      send: (data) => connection.send(data),
+      sink: connection,
+      turn,
       capacity,
       writeTimeoutMs,
       onSlow: () => this.shutdown(closeReasons.slow),
@@ -127,6 +128,8 @@ export class Client {
   shutdown(reason: CloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
+    // What was sent in this turn precedes the close frame.
+    if (reason !== closeReasons.slow && reason !== closeReasons.lost) this.#outbox.flush();
     const { connection, onShutdown, onEnded } = this.parts;
     this.#abort?.abort();
     this.#heartbeat.stop();

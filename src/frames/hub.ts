@@ -18,6 +18,7 @@ import { MessageRouter } from "./message-router.ts";
 import { DROPPED_CLOSED, DROPPED_FULL, type HubMetrics } from "./metrics.ts";
 import { Rooms } from "./rooms.ts";
 import type { HubSettings } from "./settings.ts";
+import { Turn } from "./turn.ts";
 
 export interface HubParts {
   readonly settings: HubSettings;
@@ -41,6 +42,7 @@ export class Hub {
   readonly #clients = new Map<string, Client>();
   /** What a client hears from other nodes. */
   readonly #unicast = new Map<Client, { end(): void }>();
+  readonly #turn = new Turn();
   readonly #router: MessageRouter;
   readonly #node: BusNode | undefined;
   readonly #departures: Departures | undefined;
@@ -100,6 +102,7 @@ export class Hub {
     const client = new Client({
       identity,
       connection,
+      turn: this.#turn,
       capacity: messageBufferCap,
       readTimeoutMs,
       writeTimeoutMs,

@@ -60,6 +60,11 @@ export class Peer {
     return "lost";
   }
 
+  /** Frames that are sent within the work become few writes to the system. Whether it took them all, `queuedBytes` tells then. */
+  cork<T>(work: () => T): T {
+    return this.#gone ? work() : this.socket.cork(() => work());
+  }
+
   ping(): void {
     if (!this.#gone && this.#closing === undefined) this.socket.ping();
   }
@@ -80,7 +85,7 @@ export class Peer {
    */
   closeWithin(withinMs: number, code: number, reason: string): void {
     if (this.#gone || this.#closing !== undefined) return;
-    if (!this.#blocked) {
+    if (this.queuedBytes === 0) {
       this.close(code, reason);
       return;
     }
