@@ -210,6 +210,18 @@ describe.each(FLOWS)("pairing by $request", ({ kind, request, response, table })
     expect((await post(request, { publicKey })).body.state).toBe("authorized");
   });
 
+  test("an approval that nobody fetched within a day is gone", async () => {
+    const publicKey = newBoxKey();
+    await post(request, { publicKey });
+    await approve(publicKey);
+    sql(
+      `UPDATE ${table} SET updated_at = updated_at - ? WHERE public_key = ?`,
+      24 * 60 * MINUTE + 1_000,
+      hexOf(publicKey),
+    );
+    expect((await post(request, { publicKey })).body).toEqual({ state: "requested" });
+  });
+
   test("an unapproved request dies after 15 minutes, and a poll makes a new one", async () => {
     const publicKey = newBoxKey();
     await post(request, { publicKey });

@@ -14,6 +14,8 @@ const TABLES = { terminal: terminalAuthRequests, account: accountAuthRequests } 
 
 const UNAPPROVED_MS = 15 * 60_000;
 const DELIVERED_MS = 5 * 60_000;
+/** An approval that nobody fetched: hours, as HTTP contract 2.6 permits, because nobody waits that long and a key must not work for ever. */
+const UNFETCHED_MS = 24 * 60 * 60_000;
 
 type Row = typeof accountAuthRequests.$inferSelect & { supportsV2?: boolean };
 
@@ -127,9 +129,13 @@ function expire(db: Db, kind: PairingKind, now: number): void {
   db.delete(table)
     .where(and(or(isNull(table.response), eq(table.response, "")), lt(table.createdAt, now - UNAPPROVED_MS)))
     .run();
+  db.delete(table)
+    .where(and(isNull(table.firstDeliveredAt), lt(table.updatedAt, now - UNFETCHED_MS)))
+    .run();
 }
 
 function isDead(row: Row, now: number): boolean {
   if (row.firstDeliveredAt !== null) return row.firstDeliveredAt < now - DELIVERED_MS;
+  if (row.updatedAt < now - UNFETCHED_MS) return true;
   return !row.response && row.createdAt < now - UNAPPROVED_MS;
 }
