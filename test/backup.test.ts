@@ -167,6 +167,29 @@ test(
 );
 
 test(
+  "what is only in the write-ahead log yet is in the archive",
+  async () => {
+    const home = freshFolder();
+    const dataDir = join(home, "data");
+    const server = await started(dataDir);
+    const account = await newAccount(server.url);
+    const session = await openSession(account, "t");
+    for (let n = 0; n < 5; n++) expect((await post(account, session, `m-${n}`)).status).toBe(200);
+    const logged = statSync(join(dataDir, "happy.db-wal")).size;
+    const backupDir = join(home, "backups");
+    const made = await roost("backup", "--data-dir", dataDir, "--backup-dir", backupDir);
+    expect([made.code, made.stderr]).toEqual([0, ""]);
+    // Looking does not checkpoint: the log belongs to the server, and to whoever replicates it.
+    expect(statSync(join(dataDir, "happy.db-wal")).size).toBe(logged);
+    const archive = join(backupDir, listBackups(backupDir)[0]?.file ?? "");
+    const restored = join(home, "restored");
+    expect((await roost("restore", archive, "--data-dir", restored)).code).toBe(0);
+    expect(inspectCopy(restored).sessions).toMatchObject([{ id: session, seq: 5, highest: 5, messages: 5 }]);
+  },
+  BOUND_MS,
+);
+
+test(
   "the server takes backups by itself, drills each, lists them, and keeps the newest of the day",
   async () => {
     const home = freshFolder();

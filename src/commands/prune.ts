@@ -35,7 +35,7 @@ export const prune: Command = {
       const database = openDatabase({ path, migrations, log: createLog(config.logLevel) });
       try {
         chmodSync(path, 0o600);
-        return await (isDry ? tell(config, database) : remove(config, database));
+        return await (isDry ? tell(config, database) : remove(config, database, lock === undefined));
       } finally {
         await database.close();
       }
@@ -45,10 +45,25 @@ export const prune: Command = {
   },
 };
 
+interface Sum {
+  readonly kind: string;
+  readonly account: string;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+const ORDER = ["sessions", "messages", "attachments", "usage reports", "feed entries"];
+
+/** Kinds in their order, the largest of each first. */
+function sorted(sums: Sum[]): Sum[] {
+  const rank = (kind: string) => (ORDER.includes(kind) ? ORDER.indexOf(kind) : ORDER.length);
+  return sums.sort((a, b) => rank(a.kind) - rank(b.kind) || b.bytes - a.bytes);
+}
+
 async function tell(config: Config, database: Database): Promise<number> {
   const now = Date.now();
   const limits = cutoffs(config, now);
-  const sums = new Map<string, { kind: string; account: string; count: number; bytes: number }>();
+  const sums = new Map<string, Sum>();
   const add = (kind: string, account: string, count: number, bytes: number) => {
     const sum = sums.get(`${kind} ${account}`) ?? { kind, account, count: 0, bytes: 0 };
     sums.set(`${kind} ${account}`, { kind, account, count: sum.count + count, bytes: sum.bytes + bytes });
@@ -68,7 +83,7 @@ async function tell(config: Config, database: Database): Promise<number> {
   }
   if (sums.size === 0) process.stdout.write("Nothing would go.\n");
   const rows = [["WHAT", "WHOSE", "COUNT", "SIZE"]];
-  for (const { kind, account, count, bytes } of sums.values())
+  for (const { kind, account, count, bytes } of sorted([...sums.values()]))
     rows.push([kind, account, String(count), inWords(bytes)]);
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
   if (sums.size > 0)
@@ -82,7 +97,7 @@ async function tell(config: Config, database: Database): Promise<number> {
   return 0;
 }
 
-async function remove(config: Config, database: Database): Promise<number> {
+async function remove(config: Config, database: Database, isShared: boolean): Promise<number> {
   const now = Date.now();
   const limits = cutoffs(config, now);
   const bucket = config.s3Host === undefined ? undefined : new S3Blobs(config);
@@ -92,6 +107,7 @@ async function remove(config: Config, database: Database): Promise<number> {
     cutoffs: limits,
     announce: ({ id }) => emptied.push(id),
     goOn: () => true,
+    isShared,
   });
   for (const id of emptied) await bucket?.removeFolder(`sessions/${id}`);
   let files = 0;
@@ -111,7 +127,7 @@ async function remove(config: Config, database: Database): Promise<number> {
   }
   let began = performance.now();
   const given = await giveBack(database, async () => {
-    await rest(performance.now() - began);
+    if (isShared) await rest(performance.now() - began);
     began = performance.now();
     return true;
   });

@@ -141,6 +141,7 @@ export function happyProtocol({
         database,
         cutoffs,
         goOn,
+        isShared: true,
         announce: ({ id, account }, seq) => {
           presence.suppress(account, id);
           publisher.update(userScoped(account), seq, deletedSession(id));

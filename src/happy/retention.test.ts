@@ -70,10 +70,12 @@ async function scene(): Promise<Scene> {
 function apply({ database }: Scene, cutoffs: Partial<OldCutoffs>, goOn: () => boolean = () => true) {
   const gone: OldSession[] = [];
   const announce = (session: OldSession) => gone.push(session);
-  return applyRetention({ database, cutoffs: { ...NONE, ...cutoffs }, announce, goOn }).then((removed) => ({
-    removed,
-    gone: gone.map(({ id }) => id),
-  }));
+  return applyRetention({ database, cutoffs: { ...NONE, ...cutoffs }, announce, goOn, isShared: true }).then(
+    (removed) => ({
+      removed,
+      gone: gone.map(({ id }) => id),
+    }),
+  );
 }
 
 test("inactive sessions go with their messages and reports; active and younger ones stay", async () => {

@@ -23,6 +23,8 @@ export interface RetentionOptions {
   readonly announce: (session: OldSession, updateSeq: number) => void;
   /** False ends the work at the next pause. */
   readonly goOn: () => boolean;
+  /** Others use the database or the thread: rests between the steps. */
+  readonly isShared: boolean;
 }
 
 export interface Removed {
@@ -38,6 +40,7 @@ export async function applyRetention({
   cutoffs,
   announce,
   goOn,
+  isShared,
 }: RetentionOptions): Promise<Removed> {
   const removed: Removed = { sessions: 0, messages: 0, usageReports: 0, feedEntries: 0 };
   const inSlices = async (slice: () => Promise<number>): Promise<number> => {
@@ -47,7 +50,7 @@ export async function applyRetention({
       const count = await slice();
       if (count === 0) break;
       total += count;
-      await rest(performance.now() - began);
+      if (isShared) await rest(performance.now() - began);
     }
     return total;
   };
@@ -63,7 +66,7 @@ export async function applyRetention({
       pk = session.pk;
       const began = performance.now();
       await work(session);
-      await rest(performance.now() - began);
+      if (isShared) await rest(performance.now() - began);
     }
   };
   const { sessions, messages, usage, feed } = cutoffs;
