@@ -35,7 +35,8 @@ export function happySockets(
 const INVITE_PATH = /^\/i\/[A-Za-z0-9_-]{1,100}\/?$/;
 
 export class HappyNamespaces {
-  readonly #invited = new Map<string, Namespace>();
+  /** By identity: a namespace ends with its last socket, and a later one may bear its name while somebody is still being let in. */
+  readonly #invited = new Set<Namespace>();
   readonly #parent;
 
   constructor(private readonly io: SocketIoRoom["io"]) {
@@ -45,7 +46,7 @@ export class HappyNamespaces {
   /** Every namespace with Happy clients. */
   *all(): Iterable<Namespace> {
     yield this.io.of("/");
-    yield* this.#invited.values();
+    yield* this.#invited;
   }
 
   /** What is connected now, for the figures. */
@@ -113,7 +114,7 @@ export class HappyNamespaces {
     }
     room.sightings.note(facts.claims, facts.client);
     const { account, scope } = facts;
-    if (socket.nsp.name !== "/") this.#invited.set(socket.nsp.name, socket.nsp);
+    if (socket.nsp.name !== "/") this.#invited.add(socket.nsp);
     socket.join(roomsOf(account, scope));
     attach({ account, facts, room, socket }, socketEvents);
     if (scope.kind === "machine") {
@@ -125,7 +126,7 @@ export class HappyNamespaces {
       room.sightings.note(facts.claims, facts.client);
       room.rpc.drop(socket.id);
       room.presence.socketLeft(socket.id);
-      if (socket.nsp.name !== "/" && socket.nsp.sockets.size === 0) this.#invited.delete(socket.nsp.name);
+      if (socket.nsp.name !== "/" && socket.nsp.sockets.size === 0) this.#invited.delete(socket.nsp);
     });
   }
 }
