@@ -311,6 +311,18 @@ describe("roost accounts", () => {
     expect((await account.call("GET", "/v1/sessions")).status).toBe(401);
   });
 
+  test("help shows the words of a command", async () => {
+    const server = await started();
+    for (const words of [
+      ["help", "accounts"],
+      ["accounts", "--help"],
+    ])
+      expect(await roost(server, ...words)).toMatchObject({
+        code: 0,
+        stdout: expect.stringContaining("roost accounts revoke ACCOUNT --all"),
+      });
+  });
+
   test("mistakes are one clear sentence: 2 for usage, 1 for what is not there", async () => {
     const server = await started();
     const wrong: [string[], number, string][] = [

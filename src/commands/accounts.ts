@@ -21,6 +21,7 @@ KEY is what the list shows under KEY; ACCOUNT is an id or a KEY. Settings such a
 
 export const accounts: Command = {
   about: "say who may come in: accounts list|approve|refuse|disable|enable|delete|tokens|revoke",
+  usage: USAGE,
   run: async (argv) => {
     const split = splitWords(argv);
     const yes = takeSwitch(split.flags, "--yes");

@@ -6,7 +6,7 @@ import { qrCode } from "./qr-code.ts";
 
 const URL = "http://192.168.1.20:3005";
 const facts = {
-  config: { dataDir: "/data", publicUrl: undefined },
+  config: { dataDir: "/data", publicUrl: undefined, registration: "claim" as const },
   local: "http://localhost:3005",
   network: [URL],
 };
@@ -22,11 +22,21 @@ test("a first start at a terminal shows the app's address as a QR code; a later 
   const publicUrl = "https://roost.example.org";
   const known = await greeting({
     ...facts,
-    config: { dataDir: "/data", publicUrl },
+    config: { ...facts.config, publicUrl },
     firstRun: true,
     terminal: true,
   });
   expect(known).toContain(qrCode(publicUrl));
+});
+
+test("a first start says that the first who signs in owns the server, where that is so", async () => {
+  const told = async (firstRun: boolean, registration: "claim" | "open") =>
+    (
+      await greeting({ ...facts, config: { ...facts.config, registration }, firstRun, terminal: false })
+    ).includes("owns this server");
+  expect(await told(true, "claim")).toBe(true);
+  expect(await told(false, "claim")).toBe(false);
+  expect(await told(true, "open")).toBe(false);
 });
 
 test("an address that no phone reaches is no QR code", async () => {

@@ -3,7 +3,7 @@ import { networkInterfaces } from "node:os";
 import type { Config } from "../config/settings.ts";
 
 export interface Greeting {
-  readonly config: Pick<Config, "dataDir" | "publicUrl">;
+  readonly config: Pick<Config, "dataDir" | "publicUrl" | "registration">;
   readonly firstRun: boolean;
   /** A person watches. */
   readonly terminal: boolean;
@@ -41,6 +41,12 @@ export async function greeting({ config, firstRun, terminal, local, network }: G
     ...app.map((url) => `      ${url}`),
     "",
     ...(phonesReach && firstRun && terminal ? [await drawn(reachable), ""] : []),
+    ...(firstRun && config.registration === "claim"
+      ? [
+          '  The first app that signs in owns this server. Let others in with "roost invite" or "roost accounts".',
+          "",
+        ]
+      : []),
     "  For the happy CLI, on each machine with agents:",
     `      export HAPPY_SERVER_URL=${reachable}`,
     "      happy",

@@ -1,12 +1,13 @@
-// `roost help`: commands, and every setting with its flag, variables and default.
+// `roost help`: commands, and every setting with its flag, variables and default. `roost help <command>`: that command's words.
 import { describeDefault } from "../config/describe.ts";
 import { flagName, type Setting, settings, variableName } from "../config/settings.ts";
 import { type Command, commands } from "./index.ts";
 
 export const help: Command = {
   about: "show the commands and every setting",
-  run: async () => {
-    process.stdout.write(await text());
+  run: async ([name = ""]) => {
+    const usage = Object.hasOwn(commands, name) ? (await commands[name]?.())?.usage : undefined;
+    process.stdout.write(usage === undefined ? await text() : `${usage}\n`);
     return 0;
   },
 };

@@ -3,6 +3,8 @@ import { nearest, UsageError } from "../config/usage.ts";
 
 export interface Command {
   readonly about: string;
+  /** What `roost help <command>` shows; every command and setting when absent. */
+  readonly usage?: string;
   /** Exit code. @throws UsageError, or any Error whose message is a sentence for the person. */
   run(argv: readonly string[]): Promise<number>;
 }
@@ -42,7 +44,7 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 function commandOf(argv: readonly string[]): { name: string; rest: readonly string[] } {
   const [first = "serve", ...rest] = argv;
-  if (argv.includes("--help") || argv.includes("-h")) return { name: "help", rest: [] };
+  if (argv.includes("--help") || argv.includes("-h")) return { name: "help", rest: [first] };
   if (first === "--version" || first === "-v") return { name: "version", rest };
   // `roost --port 4000` means `roost serve --port 4000`.
   return first.startsWith("-") ? { name: "serve", rest: argv } : { name: first, rest };

@@ -17,6 +17,7 @@ const CLOSED = "But registration is closed: nobody is admitted until it is set t
 
 export const invite: Command = {
   about: "print an address that admits a new account: invite [--uses N] [--for 24h]",
+  usage: USAGE,
   run: async (argv) => {
     const uses = take(argv, "--uses");
     const time = take(uses.rest, "--for");
