@@ -4,6 +4,7 @@ import { afterEach, expect, test } from "bun:test";
 import type { Config } from "../src/config/settings.ts";
 import { type Account, newAccount } from "./support/happy-client.ts";
 import { type TestServer, testServer } from "./support/server.ts";
+import { withoutTable } from "./support/without-table.ts";
 
 let server: TestServer;
 afterEach(() => server.stop());
@@ -85,7 +86,11 @@ test("the page has the contract's names with app, and the figures are right", as
     headers: { authorization: `Bearer ${account.token}`, "x-happy-client": "ios/1.7.0" },
   });
   const app = 'app="happy-server"';
-  const phone = await account.connect({ clientType: "user-scoped", happyClient: "ios/1.7.0" });
+  const phone = await account.connect({
+    clientType: "user-scoped",
+    happyClient: "ios/1.7.0",
+    appState: "active",
+  });
   const sid = await session(account);
   const agent = await account.connect({
     clientType: "session-scoped",
@@ -125,6 +130,13 @@ test("the page has the contract's names with app, and the figures are right", as
   expect(await figure("roost_socket_queued_bytes")).toBe(0);
   expect(await figure("process_resident_memory_bytes")).toBeGreaterThan(10_000_000);
   expect(await figure("roost_pushes_total", 'outcome="sent"')).toBe(0);
+  const pushed = await account.call("POST", `/v1/sessions/${sid}/push-event`, {
+    kind: "done",
+    title: "t",
+    body: "b",
+  });
+  expect(pushed.body).toMatchObject({ result: "suppressed" });
+  expect(await figure("roost_pushes_total", 'outcome="suppressed"')).toBe(1);
   for (const name of ["roost_event_loop_delay_seconds_count", "roost_blob_bytes", "roost_build_info"])
     expect(await figure(name)).toBeNumber();
   const page = (await lines()).join("\n");
@@ -202,3 +214,14 @@ async function gone(look: () => Promise<boolean>): Promise<void> {
     await Bun.sleep(20);
   }
 }
+
+test("an answer to an unexpected failure has the id that the log has, and the others have none", async () => {
+  await started();
+  const account = await newAccount(server.url);
+  expect((await account.call("GET", "/v1/sessions")).headers.has("x-request-id")).toBe(false);
+  await withoutTable(server, "sessions", async () => {
+    const failed = await account.call("POST", "/v1/sessions", { tag: "t", metadata: "m" });
+    expect(failed.status).toBe(500);
+    expect(failed.headers.get("x-request-id")).toMatch(/^[0-9a-f]{6}-\w+$/);
+  });
+});

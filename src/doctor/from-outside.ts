@@ -28,7 +28,7 @@ export async function* fromOutside({ url, idleSeconds }: Visit): AsyncGenerator<
     yield checkPlainHttp(url);
     return;
   }
-  const { socket, finding } = await checkWebSocket(base);
+  const { socket, finding } = await checkWebSocket(url.origin);
   const held = socket === undefined ? undefined : hold(socket, idleSeconds);
   yield finding;
   yield await checkSlashes(base);
@@ -81,7 +81,7 @@ export async function checkSlashes(base: string): Promise<Finding> {
       return failure("slashes", `A path with a doubled slash does not reach Roost (${describe(doubled)}).`, {
         proxy: WHOLE_PATH,
       });
-    const trailing = await ask(`${base}/v1/updates/?EIO=4&transport=polling`);
+    const trailing = await ask(`${new URL(base).origin}/v1/updates/?EIO=4&transport=polling`);
     if (trailing.status !== 200 || !trailing.text.startsWith("0{"))
       return failure(
         "slashes",
@@ -102,6 +102,7 @@ export async function checkSlashes(base: string): Promise<Finding> {
   }
 }
 
+/** Socket clients put a path of the address into the namespace: the connection itself goes to the top. */
 async function checkWebSocket(base: string): Promise<{ finding: Finding; socket?: SocketProbe }> {
   try {
     const socket = await openSocket(base);

@@ -34,8 +34,16 @@ export class Requests {
     );
   }
 
-  /** Never throws. */
+  /** Never throws: whoever was answered does not suffer from a full disk of the log. */
   finished(request: Request, facts: RequestFacts, status: number, ms: number): void {
+    try {
+      this.#finished(request, facts, status, ms);
+    } catch {
+      // There is nobody left to tell.
+    }
+  }
+
+  #finished(request: Request, facts: RequestFacts, status: number, ms: number): void {
     const method = METHODS.has(request.method) ? request.method : "OTHER";
     const route = facts.route ?? (method === "OPTIONS" ? "preflight" : "unknown");
     const client = clientLabel(request.headers.get("x-happy-client"));

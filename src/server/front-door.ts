@@ -61,6 +61,8 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
     const startedAt = performance.now();
     try {
       const answer = await route(path).fetch(request, facts);
+      // What a person can quote, and the log knows.
+      if (answer.status >= 500) answer.headers.set("x-request-id", facts.id);
       finished(request, facts, answer.status, performance.now() - startedAt);
       return answer;
     } catch (error) {
