@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Account, newAccount } from "../support/happy-client.ts";
 import { inspect } from "./database-file.ts";
+import { frame, RawConnection } from "./raw-connection.ts";
 import { type ServerProcess, startProcess } from "./server-process.ts";
 
 const STOP_BOUND_MS = 5_000;
@@ -157,6 +158,24 @@ test("a client that begins a request and never ends it does not hold up the stop
   expect(await server.end("SIGTERM")).toBe(0);
   expect(performance.now() - begun).toBeLessThan(STOP_BOUND_MS);
   await stuck.answer.catch(() => "reset");
+}, 30_000);
+
+test("a socket that is not read does not hold up the stop either", async () => {
+  const server = await started(freshFolder());
+  const account = await newAccount(server.url);
+  const sid = await newSession(account, "t");
+  const stuck = await RawConnection.webSocket(server.port);
+  stuck.write(frame(`40{"token":"${account.token}"}`));
+  await stuck.until((received) => received.includes('40{"sid"'), STOP_BOUND_MS);
+  stuck.stopReading();
+  for (let number = 0; number < 12; number++) {
+    const messages = [{ content: "x".repeat(1_000_000), localId: `${number}` }];
+    expect((await account.call("POST", `/v3/sessions/${sid}/messages`, { messages })).status).toBe(200);
+  }
+  const begun = performance.now();
+  expect(await server.end("SIGTERM")).toBe(0);
+  expect(performance.now() - begun).toBeLessThan(STOP_BOUND_MS);
+  stuck.destroy();
 }, 30_000);
 
 test("clients come back by themselves to a server that was restarted, and hear what happens then", async () => {
