@@ -54,6 +54,8 @@ export function openDatabase({ path, migrations, log, quota = new Quota() }: Dat
       writer.close();
       await checkpointer.stop();
       reading.close();
+      // Whoever replicates the log reads it all the time: a stop does not wait for that, and leaves the log to the next start.
+      connection.run("PRAGMA busy_timeout = 200");
       connection.run("PRAGMA wal_checkpoint(TRUNCATE)");
       connection.close();
     },
