@@ -1,8 +1,7 @@
 // The doctor's look from outside through a real nginx: silent about good configurations, and for each broken one the right finding
 // with the line that mends it. Skipped, visibly, where nginx is not installed.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CheckName, Finding, Result } from "../src/doctor/finding.ts";
 import { fromOutside } from "../src/doctor/from-outside.ts";
@@ -174,31 +173,11 @@ describe.skipIf(nginxPath() === undefined)("through nginx", () => {
   }, 20_000);
 
   test("a self-signed certificate: everything else is still looked at", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "roost-cert-"));
-    try {
-      const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-      const made = Bun.spawnSync(
-        [
-          ..."openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 30".split(" "),
-          "-subj",
-          "/CN=localhost",
-          "-addext",
-          "subjectAltName=IP:127.0.0.1",
-          "-keyout",
-          key,
-          "-out",
-          cert,
-        ],
-        { stderr: "ignore" },
-      );
-      expect(made.exitCode).toBe(0);
-      nginx = await startNginx({ server: good(port), tls: { cert, key } });
-      const findings = await lookAt(nginx.url);
-      expect(resultsOf(findings)).toEqual({ ...FINE, certificate: "failure", "plain-http": "ok" });
-      expect(findings.get("certificate")?.says).toContain("self-signed");
-      expect(findings.get("certificate")?.proxy?.nginx).toContain("fullchain.pem");
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
+    const pem = (name: string) => join(import.meta.dir, "fixtures/tls", name);
+    nginx = await startNginx({ server: good(port), tls: { cert: pem("first.crt"), key: pem("first.key") } });
+    const findings = await lookAt(nginx.url);
+    expect(resultsOf(findings)).toEqual({ ...FINE, certificate: "failure", "plain-http": "ok" });
+    expect(findings.get("certificate")?.says).toContain("self-signed");
+    expect(findings.get("certificate")?.proxy?.nginx).toContain("fullchain.pem");
   }, 20_000);
 });
