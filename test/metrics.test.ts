@@ -115,6 +115,13 @@ test("the page has the contract's names with app, and the figures are right", as
   expect(await connected("user-scoped", "ios/1.7.0")).toBe(1);
   expect(await connected("session-scoped", "cli-coding-session/2.0.0")).toBe(1);
   expect(await figure("session_alive_events_total", app)).toBe(1);
+  agent.socket.emit("session-alive", { sid, time: Date.now(), thinking: false });
+  await agent.settled();
+  const asked = (result: string) =>
+    figure("session_cache_operations_total", app, 'operation="session_validation"', `result="${result}"`);
+  expect([await asked("miss"), await asked("hit")]).toEqual([1, 1]);
+  // The session was stored as active just now.
+  expect(await figure("database_updates_skipped_total", app, 'type="session"')).toBe(2);
   expect(
     await figure(
       "websocket_events_total",
@@ -122,7 +129,7 @@ test("the page has the contract's names with app, and the figures are right", as
       'event_type="session-alive"',
       'client_type="cli-coding-session"',
     ),
-  ).toBe(1);
+  ).toBe(2);
   expect(await figure("database_records_total", app, 'table="accounts"')).toBe(1);
   expect(await figure("database_records_total", app, 'table="sessions"')).toBe(1);
   expect(await figure("roost_database_bytes", 'database="happy"')).toBeGreaterThanOrEqual(4_096);

@@ -4,6 +4,7 @@ import { count } from "drizzle-orm";
 import { type ClientLabel, clientLabel } from "../observability/client-label.ts";
 import type { CounterSeries, Labels, Metrics } from "../observability/metrics.ts";
 import type { Database } from "../storage/database.ts";
+import type { PresenceFigures } from "./presence/presence.ts";
 import type { RpcAnswer } from "./realtime/rpc-relay.ts";
 import { accounts, machines, messages, sessions } from "./store/schema.ts";
 
@@ -26,13 +27,14 @@ const COUNT_EVERY_MS = 60_000;
 /** Methods that had a target once; every other one is "other". */
 const MAX_METHODS = 64;
 
-export class HappyFigures {
+export class HappyFigures implements PresenceFigures {
   /** client -> event */
   readonly #events = new Map<ClientLabel, Map<string, CounterSeries>>();
   readonly #eventsTotal;
   readonly #alive: ReadonlyMap<string, CounterSeries>;
   readonly #skipped;
   readonly #pushes;
+  readonly #ownership;
   readonly #rpcCalls;
   readonly #rpcSeconds;
   readonly #methods = new Set<string>();
@@ -59,6 +61,16 @@ export class HappyFigures {
       session: skipped.of({ ...APP, type: "session" }),
       machine: skipped.of({ ...APP, type: "machine" }),
     };
+    const ownership = metrics.counter(
+      "session_cache_operations_total",
+      "Heartbeats whose owner was remembered (hit) or looked up (miss)",
+      true,
+    );
+    const asked = (operation: string) => ({
+      hit: ownership.of({ ...APP, operation, result: "hit" }),
+      miss: ownership.of({ ...APP, operation, result: "miss" }),
+    });
+    this.#ownership = { session: asked("session_validation"), machine: asked("machine_validation") };
     const pushes = metrics.counter("roost_pushes_total", "Decisions about push notifications", true);
     this.#pushes = new Map(PUSH_OUTCOMES.map((outcome) => [outcome as string, pushes.of({ outcome })]));
     this.#rpcCalls = metrics.counter("rpc_calls_total", "Calls between clients", true);
@@ -121,6 +133,10 @@ export class HappyFigures {
       counted.get(event)?.add();
       this.#alive.get(event)?.add();
     };
+  }
+
+  ownershipAsked(kind: "session" | "machine", remembered: boolean): void {
+    this.#ownership[kind][remembered ? "hit" : "miss"].add();
   }
 
   heartbeatSkipped(kind: "session" | "machine"): void {

@@ -71,7 +71,7 @@ export function happyProtocol({
   figures.reportSockets(() => namespaces.connected());
   const publisher = socketPublisher(() => namespaces.all());
   const timing = { ...TIMING, graceMs: config.presenceGraceMs };
-  const presence = new Presence(database, publisher, log, timing, (kind) => figures.heartbeatSkipped(kind));
+  const presence = new Presence(database, publisher, log, timing, figures);
   const expo = new Expo(config.expoUrl);
   const pusher = new Pusher(
     database,

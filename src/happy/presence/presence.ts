@@ -34,6 +34,14 @@ export interface PresenceTiming {
   readonly suppressMs: number;
 }
 
+/** What presence counts. */
+export interface PresenceFigures {
+  /** A heartbeat was not worth a write. */
+  heartbeatSkipped(kind: PresenceKind): void;
+  /** `remembered`: without a look into the database. */
+  ownershipAsked(kind: PresenceKind, remembered: boolean): void;
+}
+
 export const TIMING: Omit<PresenceTiming, "graceMs"> = {
   flushMs: 5_000,
   storeEveryMs: 30_000,
@@ -57,8 +65,7 @@ export class Presence {
     private readonly publisher: Publisher,
     private readonly log: Logger,
     private readonly timing: PresenceTiming,
-    /** Hears of each heartbeat that is not worth a write. */
-    private readonly skipped: (kind: PresenceKind) => void = () => {},
+    private readonly figures?: PresenceFigures,
   ) {}
 
   start(): void {
@@ -112,11 +119,17 @@ export class Presence {
     if (at < now - STALE_MS || (kind === "session" && this.#isSuppressed(account, id))) return;
     const key = thingKey(kind, account, id);
     const thing = this.#things.get(key) ?? new Thing(kind, account, id);
-    if (!thing.isOwned(now, () => findPresence(this.database.reads, kind, account, id))) return;
+    let remembered = true;
+    const isOwned = thing.isOwned(now, () => {
+      remembered = false;
+      return findPresence(this.database.reads, kind, account, id);
+    });
+    this.figures?.ownershipAsked(kind, remembered);
+    if (!isOwned) return;
     // Only what exists is remembered: ids that somebody makes up cost nothing.
     this.#things.set(key, thing);
     thing.heard(socket, at, this.timing.storeEveryMs);
-    if (thing.pending !== at) this.skipped(kind);
+    if (thing.pending !== at) this.figures?.heartbeatSkipped(kind);
     this.#link(socket, thing);
     this.publisher.ephemeral(userScoped(account), this.#ephemeral(thing, true, at, thinking));
   }
