@@ -96,7 +96,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       // Loaded only here: switched off, a room costs nothing.
       const { openTopicsDatabase, topicsProtocol } = await import("./topics/index.ts");
       const topicsLog = log.child({ area: "topics" });
-      const topicsDatabase = openTopicsDatabase(config.dataDir, topicsLog);
+      const topicsDatabase = openTopicsDatabase(config.dataDir, topicsLog, quota);
       undo.unshift(() => topicsDatabase.close());
       databases.push(topicsDatabase);
       watch("topics", topicsDatabase);

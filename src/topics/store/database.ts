@@ -3,14 +3,15 @@ import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { type Database, openDatabase } from "../../storage/database.ts";
+import type { Quota } from "../../storage/quota.ts";
 import { migrations } from "./migrations.ts";
 
 export const topicsPath = (dataDir: string): string => join(dataDir, "topics.db");
 
 /** @throws StorageError */
-export function openTopicsDatabase(dataDir: string, log: Logger): Database {
+export function openTopicsDatabase(dataDir: string, log: Logger, quota?: Quota): Database {
   const path = topicsPath(dataDir);
-  const database = openDatabase({ path, migrations, log });
+  const database = openDatabase({ path, migrations, log, ...(quota && { quota }) });
   chmodSync(path, 0o600);
   return database;
 }

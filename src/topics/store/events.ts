@@ -37,6 +37,8 @@ export class EventLog {
         const events: Omit<TopicEvent, "id">[] = [];
         let published = false;
         const result = work(db, (type, what) => {
+          // Deleting makes room, and is never refused.
+          if (type !== "delete") this.database.quota.admit("message");
           published = true;
           const data = typeof what === "number" ? described(db, topic, type, what) : what;
           if (data !== undefined) events.push({ type, data });
