@@ -1,6 +1,7 @@
 // Every setting of Roost, once: its zod type, default, meaning, and the names under which people may give it.
 // Flags and ROOST_* names are derived from the key; `legacy` lists the original servers' variables (HTTP contract, section 18).
 import { z } from "zod";
+import { declaredTopic } from "./declared-topic.ts";
 import { duration } from "./duration.ts";
 import {
   addressRanges,
@@ -42,17 +43,6 @@ const hubKey = (key: string, ...aliases: string[]) => ({
 const hubServerKey = (name: string) => hubKey(`server.${name}`, `server.hub.${name}`);
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-/** One topic of JSON documents that the operator declares. */
-const declaredTopic = z.strictObject({
-  name: text(),
-  schema: z.union([z.boolean(), z.record(z.string(), z.unknown())]),
-  autoJoin: z.boolean().optional(),
-  replayLimit: z.int().min(1).max(10_000).optional(),
-  snapshotLimit: z.int().min(1).max(100_000).optional(),
-  retention: z.strictObject({ days: z.number().min(0), maxRows: z.int().min(0) }).optional(),
-});
-export type DeclaredTopic = z.output<typeof declaredTopic>;
-
 export const settings = {
   config: setting(
     text().optional(),
