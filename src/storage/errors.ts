@@ -23,7 +23,7 @@ export class StorageError extends Error {
 
 /** Keeps errors of the domain as they are and names those of SQLite and the disk. */
 export function asStorageError(error: unknown): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error);
   if (code === "SQLITE_FULL" || code === "ENOSPC" || code === "EDQUOT") {
     return new StorageError(
       "disk-full",
@@ -37,4 +37,10 @@ export function asStorageError(error: unknown): unknown {
     return new StorageError("failed", "The disk refused to write: nothing was stored.", { cause: error });
   }
   return error;
+}
+
+/** Statements that drizzle runs as raw SQL give SQLite's error as a cause. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return "";
+  return "code" in error ? String(error.code) : codeOf(error.cause);
 }
