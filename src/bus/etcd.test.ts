@@ -1,5 +1,5 @@
 // The etcd engine when things go wrong: etcd dies, forgets, begins anew, asks for a password, or goes silent. Always on a real etcd.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,9 +45,11 @@ describe.skipIf(withoutEtcd)("the etcd bus in trouble", () => {
     port = Number(new URL(etcd.url).port);
   }, 20_000);
   afterAll(async () => await etcd?.stop());
+  beforeEach(() => {
+    keyPrefix = `/trouble${++prefixes}`;
+  });
   afterEach(async () => {
     for (const step of cleanup.splice(0).reverse()) await step();
-    keyPrefix = `/trouble${++prefixes}`;
   });
 
   function node(settings: Partial<EtcdBusSettings> = {}) {
