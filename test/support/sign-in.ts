@@ -1,6 +1,7 @@
 // Sign-in by signed challenge with a key of the test's own, as the app does it: what comes back is the answer, whatever it is.
+import { expect } from "bun:test";
 import nacl from "tweetnacl";
-import { type Answer, call } from "./happy-client.ts";
+import { type Account, type Answer, accountWith, call } from "./happy-client.ts";
 
 export type Keys = nacl.SignKeyPair;
 
@@ -20,4 +21,11 @@ export function signed(keys: Keys, challenge: Uint8Array = nacl.randomBytes(32))
 /** `url` may have the path of an invite, as people enter it in the app. */
 export function signIn(url: string, keys: Keys): Promise<Answer> {
   return call(url, undefined, "POST", "/v1/auth", signed(keys));
+}
+
+/** The account of a key that the server admits. */
+export async function admitted(url: string, keys: Keys = newKeys()): Promise<Account> {
+  const answer = await signIn(url, keys);
+  expect(answer).toMatchObject({ status: 200 });
+  return accountWith(url, answer.body.token);
 }

@@ -1,0 +1,35 @@
+// What the person who runs a server does in a test: commands as processes of their own, and a look into the database.
+import { Database as Sqlite } from "bun:sqlite";
+import { join, resolve } from "node:path";
+import type { TestServer } from "./server.ts";
+
+const main = resolve(import.meta.dir, "../../src/main.ts");
+
+/** `roost <words>` on the server's data folder, as a process of its own. */
+export async function roost(server: TestServer, ...words: string[]) {
+  const child = Bun.spawn([process.execPath, main, ...words, "--data-dir", server.dataDir], {
+    env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/" },
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [stdout, stderr, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { stdout, stderr, code };
+}
+
+const FINGERPRINT = /[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/;
+export const fingerprintIn = (text: string) => FINGERPRINT.exec(text)?.[0] ?? "";
+
+/** Runs one statement. @returns its rows. */
+export function rows<T>(server: TestServer, text: string, ...values: (string | number)[]): T[] {
+  const sqlite = new Sqlite(join(server.dataDir, "happy.db"), { readwrite: true });
+  try {
+    sqlite.run("PRAGMA busy_timeout = 5000");
+    return sqlite.query<T, (string | number)[]>(text).all(...values);
+  } finally {
+    sqlite.close();
+  }
+}
