@@ -187,7 +187,7 @@ async function* fileEntry(
     // Of the opened file: one that is replaced under its name meanwhile stays what it was.
     const { size, mtimeMs } = await file.stat();
     const hash = createHash("sha256");
-    const content = hashed(file, hash, progress);
+    const content = hashed(file, size, hash, progress);
     yield { name, size, mode: FILE_MODE, modifiedMs: mtimeMs, content };
     enter(name, { size, sha256: hash.digest("hex") });
   } finally {
@@ -195,14 +195,18 @@ async function* fileEntry(
   }
 }
 
+/** As long as the header will say, also when the file grows meanwhile. */
 async function* hashed(
   file: FileHandle,
+  size: number,
   hash: ReturnType<typeof createHash>,
   progress: Progress,
 ): AsyncGenerator<Uint8Array> {
-  for (;;) {
-    const { bytesRead, buffer } = await file.read(new Uint8Array(CHUNK_BYTES), 0, CHUNK_BYTES);
+  for (let left = size; left > 0; ) {
+    const wanted = Math.min(CHUNK_BYTES, left);
+    const { bytesRead, buffer } = await file.read(new Uint8Array(wanted), 0, wanted);
     if (bytesRead === 0) return;
+    left -= bytesRead;
     const chunk = buffer.subarray(0, bytesRead);
     hash.update(chunk);
     progress.advance(bytesRead);

@@ -10,9 +10,10 @@ import { fileSink } from "./file-sink.ts";
 import { isDatabaseName, type Manifest } from "./manifest.ts";
 import type { Progress } from "./progress.ts";
 import { isScratch, scratchFolder } from "./scratch.ts";
-import { verifyArchive } from "./verify.ts";
+import { type FileSink, verifyArchive } from "./verify.ts";
 
 const FOLDER_MODE = 0o700;
+const CLOSING_TOGETHER = 32;
 /** What a folder without data may have: of a start that was refused, of a file system's own. */
 const NO_DATA = ["roost.lock", "roost.lock-journal", "roost.pid", "lost+found"];
 
@@ -43,11 +44,13 @@ export async function restoreArchive({
     // Whoever left something here is gone: the folder is locked.
     using scratch = scratchFolder(dataDir, 0);
     progress.begin("restoring", packedBytes);
+    const closing = new Closing();
     const manifest = await verifyArchive({
       file,
       progress,
-      sinkFor: (name) => fileSink(join(scratch.path, name), { durable: true }),
+      sinkFor: async (name) => closing.later(await fileSink(join(scratch.path, name), { durable: true })),
     });
+    await closing.done();
     progress.end();
     const databases = Object.keys(manifest.files).filter(isDatabaseName);
     if (databases.length === 0) throw new Error("The archive holds no database.");
@@ -61,6 +64,34 @@ export async function restoreArchive({
     throw error;
   } finally {
     lock.release();
+  }
+}
+
+/** Syncing one file after the other would take most of the time: some are under way together. */
+class Closing {
+  readonly #underWay = new Set<Promise<void>>();
+  #failure: { readonly error: unknown } | undefined;
+
+  later(sink: FileSink): FileSink {
+    return {
+      write: (chunk) => sink.write(chunk),
+      close: async () => {
+        const closed = sink
+          .close()
+          .catch((error: unknown) => {
+            this.#failure ??= { error };
+          })
+          .finally(() => this.#underWay.delete(closed));
+        this.#underWay.add(closed);
+        if (this.#underWay.size >= CLOSING_TOGETHER) await Promise.race(this.#underWay);
+      },
+    };
+  }
+
+  /** @throws what the first that failed has thrown. */
+  async done(): Promise<void> {
+    await Promise.all(this.#underWay);
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 }
 

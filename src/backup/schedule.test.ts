@@ -1,6 +1,11 @@
-// Holds the schedule to: when a backup is due, also after a time when the server was off.
+// Holds the schedule to: when a backup is due, also after a time when the server was off; a failure is told, and a stop ends it.
 import { expect, test } from "bun:test";
-import { dueAt } from "./schedule.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { parseConfig } from "../config/config.ts";
+import { BackupSchedule, dueAt } from "./schedule.ts";
 
 const HOUR = 3_600_000;
 const local = (day: number, hours: number, minutes = 0) => new Date(2026, 5, day, hours, minutes).getTime();
@@ -31,3 +36,49 @@ for (const [name, last, now, at, due] of cases)
   test(name, () => {
     expect(dueAt(last, now, { everyMs: 6 * HOUR, at })).toBe(due);
   });
+
+/** A schedule that runs this script instead of Roost, and what it logged. */
+function scheduled(script: string) {
+  const backupDir = mkdtempSync(join(tmpdir(), "roost-schedule-"));
+  const logged: { problem?: string }[] = [];
+  const log = pino({}, { write: (line: string) => logged.push(JSON.parse(line)) });
+  const config = { ...parseConfig({}), backupDir, dataDir: "the data" };
+  // Its words are arguments of the script.
+  const schedule = new BackupSchedule(config, log, [process.execPath, "-e", script, "--"]);
+  return { backupDir, logged, schedule };
+}
+
+async function until(holds: () => boolean): Promise<void> {
+  const end = Date.now() + 20_000;
+  while (!holds()) {
+    if (Date.now() > end) throw new Error("it did not come true in time");
+    await Bun.sleep(20);
+  }
+}
+
+test("a backup that fails is told in the words of its process, which was told what it needs and no secret", async () => {
+  const { backupDir, logged, schedule } = scheduled(
+    'process.stderr.write("roost: " + process.argv.slice(1).join(" ")); process.exit(1)',
+  );
+  schedule.start();
+  await until(() => logged.length > 0);
+  await schedule.stop();
+  rmSync(backupDir, { recursive: true, force: true });
+  expect(logged.map(({ problem }) => problem?.replace(/^-- /, ""))).toEqual([
+    `backup --data-dir=${join(process.cwd(), "the data")} --backup-dir=${backupDir} --backup-keep-daily=7 --backup-keep-weekly=4`,
+  ]);
+}, 30_000);
+
+test("a stop ends a backup that is under way, without a word", async () => {
+  const { backupDir, logged, schedule } = scheduled(
+    'process.stderr.write("x"); require("fs").writeFileSync(process.argv.find((word) => word.startsWith("--backup-dir=")).slice(13) + "/" + process.pid, ""); setInterval(() => {}, 1000)',
+  );
+  schedule.start();
+  const { readdirSync } = await import("node:fs");
+  await until(() => readdirSync(backupDir).length > 0);
+  const pid = Number(readdirSync(backupDir)[0]);
+  await schedule.stop();
+  rmSync(backupDir, { recursive: true, force: true });
+  expect(() => process.kill(pid, 0)).toThrow();
+  expect(logged).toEqual([]);
+}, 30_000);
