@@ -2,7 +2,9 @@
 // the same as JSON to bench/results/latest.json.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
+import { busAcrossNodes } from "./bus.ts";
 import type { Result, Scenario } from "./figures.ts";
+import { framesBroadcast } from "./frames.ts";
 import { idleSockets, latency, rpc, sessionList, startAndIdle, throughput } from "./happy.ts";
 import { topicReplay, topicUpdate } from "./topics.ts";
 
@@ -15,6 +17,8 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   "happy-idle-sockets": idleSockets,
   "topics-update": topicUpdate,
   "topics-replay": topicReplay,
+  "frames-broadcast": framesBroadcast,
+  "bus-across-nodes": busAcrossNodes,
 };
 
 const words = process.argv.slice(2);
