@@ -73,7 +73,7 @@ export const settings = {
   logLevel: setting(
     z.enum(["fatal", "error", "warn", "info", "debug", "trace", "silent"]).default("info"),
     "least serious log line that is written",
-    { live: true },
+    { ...hubKey("log.level"), live: true },
   ),
   logLevels: setting(
     logLevels().prefault(""),
@@ -83,6 +83,7 @@ export const settings = {
   logFormat: setting(
     z.enum(["auto", "json", "text"]).default("auto"),
     "how log lines look: JSON, text for people, or auto, which is text on a terminal",
+    hubKey("log.format"),
   ),
   metricsToken: setting(
     text().optional(),
