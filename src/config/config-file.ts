@@ -51,7 +51,7 @@ interface Reading {
   readonly raw: RawSettings;
 }
 
-const OLD_PLACE = "server.hub.";
+const NESTED_PLACE = "server.hub.";
 
 function collect(map: YAMLMap, above: readonly string[], reading: Reading): void {
   const { document, place, raw } = reading;
@@ -71,8 +71,8 @@ function collect(map: YAMLMap, above: readonly string[], reading: Reading): void
     if (name === "config") throw new UsageError(`${at}: a file cannot name the configuration file.`);
     const before = raw[name];
     // A key's place in the hub's later versions; where both are given the first version's place wins (frames contract, section 15).
-    if (before !== undefined && written.startsWith(OLD_PLACE)) continue;
-    if (before !== undefined && !before.source.startsWith(OLD_PLACE))
+    if (before !== undefined && written.startsWith(NESTED_PLACE)) continue;
+    if (before !== undefined && !before.source.startsWith(NESTED_PLACE))
       throw new UsageError(`${at}: ${written} was given before, as ${before.source}. Keep one of the two.`);
     const plain: unknown = isNode(value) ? value.toJS(document) : value;
     if (isCyclic(plain)) throw new UsageError(`${at}: ${written} contains itself.`);

@@ -5,6 +5,7 @@ import { hubNode } from "../../test/support/hub-node.ts";
 import { testServer } from "../../test/support/server.ts";
 import { MemoryExchange } from "../bus/memory.ts";
 import { parseConfig } from "../config/config.ts";
+import { parseConfigFile } from "../config/config-file.ts";
 import { readEnvironment, UsageError } from "../config/env.ts";
 import { LiveConfig } from "../config/live.ts";
 import { createLog } from "../observability/log.ts";
@@ -119,6 +120,24 @@ describe("settings", () => {
       anonymousPermissions: ["join:room", "send:message"],
     });
     expect(settings.onFull).toBe("disconnect");
+  });
+
+  test("the hub's own YAML is understood, in either order of the flat and the nested key", () => {
+    const yaml = (server: string) =>
+      parseConfig(
+        parseConfigFile(
+          `server:\n${server}cluster:\n  etcd:\n    endpoints: ["http://a:1", "http://b:2"]\n`,
+          "x",
+        ),
+      );
+    const flat = "  write_timeout: 5s\n";
+    const nested = "  hub:\n    read_timeout: 10s\n    write_timeout: 9s\n";
+    for (const server of [flat + nested, nested + flat]) {
+      const config = yaml(server);
+      expect([config.serverReadTimeout, config.serverWriteTimeout]).toEqual([10_000, 5_000]);
+      expect(config.clusterEtcdEndpoints).toEqual(["http://a:1", "http://b:2"]);
+    }
+    expect(() => yaml(`${flat}  writeTimeout: 6s\n`)).toThrow("was given before");
   });
 
   test.each([
