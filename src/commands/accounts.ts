@@ -3,7 +3,7 @@ import { z } from "zod";
 import { type Ask, withAdministration } from "../admin/client.ts";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
-import type { Command } from "./index.ts";
+import type { Command } from "./command.ts";
 import { columns, size, when } from "./listing.ts";
 import { splitWords, takeSwitch } from "./words.ts";
 

@@ -7,7 +7,7 @@ import { inWords, progressOn } from "../backup/progress.ts";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
-import type { Command } from "./index.ts";
+import type { Command } from "./command.ts";
 import { splitWords } from "./words.ts";
 
 const USAGE = `Usage:

@@ -2,7 +2,7 @@
 import { describeEffective } from "../config/describe.ts";
 import { type LoadedConfig, loadConfig } from "../config/load.ts";
 import { type Setting, type SettingName, settings } from "../config/settings.ts";
-import type { Command } from "./index.ts";
+import type { Command } from "./command.ts";
 
 export const config: Command = {
   about: "show every setting: its value, where it came from, what it means",

@@ -6,7 +6,7 @@ import type { Finding } from "../doctor/finding.ts";
 import { fromOutside } from "../doctor/from-outside.ts";
 import { report, summary } from "../doctor/report.ts";
 import { thisMachine } from "../doctor/this-machine.ts";
-import type { Command } from "./index.ts";
+import type { Command } from "./command.ts";
 
 const IDLE_SECONDS = 90;
 /** One ping of the server comes within it. */

@@ -3,7 +3,7 @@ import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { localUrl, ownAddress } from "../server/own-address.ts";
-import type { Command } from "./index.ts";
+import type { Command } from "./command.ts";
 
 const ASK_MS = 4_000;
 const AGAIN_MS = 100;

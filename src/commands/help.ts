@@ -1,7 +1,8 @@
 // `roost help`: commands, and every setting with its flag, variables and default. `roost help <command>`: that command's words.
 import { describeDefault } from "../config/describe.ts";
 import { flagName, type Setting, settings, variableName } from "../config/settings.ts";
-import { type Command, commands } from "./index.ts";
+import type { Command } from "./command.ts";
+import { commands } from "./index.ts";
 
 export const help: Command = {
   about: "show the commands and every setting",

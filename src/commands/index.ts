@@ -1,13 +1,6 @@
 // The commands by name, and how they fail: one clear sentence on standard error, exit code 2 for a usage error, 1 for a failure.
 import { nearest, UsageError } from "../config/usage.ts";
-
-export interface Command {
-  readonly about: string;
-  /** What `roost help <command>` shows; every command and setting when absent. */
-  readonly usage?: string;
-  /** Exit code. @throws UsageError, or any Error whose message is a sentence for the person. */
-  run(argv: readonly string[]): Promise<number>;
-}
+import type { Command } from "./command.ts";
 
 /** Each is loaded when it is asked for: a health check every few seconds must not cost what a server does. */
 export const commands: Readonly<Record<string, () => Promise<Command>>> = {

@@ -4,7 +4,7 @@ import { withAdministration } from "../admin/client.ts";
 import { parseDuration } from "../config/duration.ts";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
-import type { Command } from "./index.ts";
+import type { Command } from "./command.ts";
 import { when } from "./listing.ts";
 
 const USAGE = `Usage:

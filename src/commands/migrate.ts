@@ -9,8 +9,8 @@ import { createLog } from "../observability/log.ts";
 import { openDatabase } from "../storage/database.ts";
 import { lockFolder } from "../storage/lock.ts";
 import { currentVersion, undoLast } from "../storage/migrations.ts";
+import type { Command } from "./command.ts";
 import { type KnownDatabase, knownDatabases } from "./databases.ts";
-import type { Command } from "./index.ts";
 import { splitWords } from "./words.ts";
 
 const USAGE = `Usage:

@@ -15,7 +15,7 @@ import { cutoffs } from "../retention/rules.ts";
 import { giveBack } from "../retention/space.ts";
 import { type Database, openDatabase } from "../storage/database.ts";
 import { S3Blobs } from "../storage/s3-blobs.ts";
-import type { Command } from "./index.ts";
+import type { Command } from "./command.ts";
 import { lockUnlessServed } from "./lock-unless-served.ts";
 import { splitWords, takeSwitch } from "./words.ts";
 

@@ -3,8 +3,8 @@ import { inWords, progressOn } from "../backup/progress.ts";
 import { restoreArchive } from "../backup/restore.ts";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
+import type { Command } from "./command.ts";
 import { knownDatabases } from "./databases.ts";
-import type { Command } from "./index.ts";
 import { splitWords } from "./words.ts";
 
 export const restore: Command = {

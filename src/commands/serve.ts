@@ -7,9 +7,9 @@ import { startServer } from "../context.ts";
 import { keepMemorySmall } from "../observability/idle-memory.ts";
 import { changeLevel, createLog, standardOutput } from "../observability/log.ts";
 import { serviceManager } from "../observability/service-manager.ts";
+import type { Command } from "./command.ts";
 import { followChanges, logCertificate } from "./follow-changes.ts";
 import { addresses, greeting } from "./greeting.ts";
-import type { Command } from "./index.ts";
 
 export const serve: Command = {
   about: "run the server (the default command)",

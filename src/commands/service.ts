@@ -14,7 +14,7 @@ import { parseConfig } from "../config/config.ts";
 import { readFlags } from "../config/env.ts";
 import { flagName, type Setting, type SettingName, settings } from "../config/settings.ts";
 import { UsageError } from "../config/usage.ts";
-import type { Command } from "./index.ts";
+import type { Command } from "./command.ts";
 import { CONFIG_TEMPLATE, SERVICE_PATHS, serviceUnit } from "./service-unit.ts";
 
 const USAGE =

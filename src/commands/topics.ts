@@ -12,7 +12,7 @@ import { openTopicsDatabase, topicsPath } from "../topics/store/database.ts";
 import { migrations } from "../topics/store/migrations.ts";
 import { pruneEvents } from "../topics/store/retention.ts";
 import { addUser, changeUser, listUsers } from "../topics/store/users.ts";
-import type { Command } from "./index.ts";
+import type { Command } from "./command.ts";
 import { lockUnlessServed } from "./lock-unless-served.ts";
 import { readPassword } from "./password-input.ts";
 
