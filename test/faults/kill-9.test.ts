@@ -191,4 +191,4 @@ test(`${ROUNDS} times kill -9 while eight writers write: everything acknowledged
   expectSound(inspect(join(dataDir, "happy.db")));
   const total = ledgers.reduce((sum, { stored }) => sum + stored.size, 0);
   console.error(`kill-9: ${ROUNDS} rounds, ${total} messages`);
-}, 240_000);
+}, 480_000);

@@ -1,5 +1,5 @@
 // One byte too much: every limit on what comes in holds exactly, costs at most the sender's own connection, and stores nothing.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
 import { type TestServer, testServer } from "../support/server.ts";
 import { frame, RawConnection } from "./raw-connection.ts";
@@ -8,6 +8,7 @@ const SOCKET_LIMIT = 1_000_000;
 const BODY_LIMIT = 104_857_600;
 const ANONYMOUS_LIMIT = 1024 * 1024;
 const BOUND_MS = 20_000;
+setDefaultTimeout(60_000);
 
 let server: TestServer;
 let account: Account;

@@ -1,6 +1,6 @@
 // What reveals a message seq N never leaves the server before the announcements of every lower seq: a CLI takes the highest seq of
 // its own POST as its cursor, and whatever is announced below it later is lost to it (realtime contract 5). No gap, no double.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,9 @@ import { openDatabase } from "../../src/storage/database.ts";
 import { RawConnection } from "../faults/raw-connection.ts";
 import { type ServerProcess, startProcess } from "../faults/server-process.ts";
 import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
+
+// A busy machine is slow, not wrong.
+setDefaultTimeout(30_000);
 
 const HTTP_SENDERS = 3;
 const SOCKET_SENDERS = 2;

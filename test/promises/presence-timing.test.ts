@@ -1,6 +1,6 @@
 // The figures of presence with its clock wound fast: how often heartbeats are stored, how long an ended session is not listened to,
 // whom the sweep finds, and what a stop leaves behind (realtime contract 10).
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,9 @@ import { findPresence, type PresenceKind } from "../../src/happy/store/presence.
 import type { Ephemeral } from "../../src/happy/updates.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { type Database, openDatabase } from "../../src/storage/database.ts";
+
+// A busy machine is slow, not wrong.
+setDefaultTimeout(30_000);
 
 const ME = "me";
 const SOCKET = "socket";

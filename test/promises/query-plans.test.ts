@@ -1,7 +1,7 @@
 // Lists, heartbeats and sweeps cost the same however many messages there are: SQLite's own plans of the very statements that the
 // server prepares for them use an index of sessions or machines, and none of them touches messages.
 import { Database as Sqlite } from "bun:sqlite";
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { migrations } from "../../src/happy/index.ts";
 import { Presence } from "../../src/happy/presence/presence.ts";
@@ -10,6 +10,9 @@ import { createLog } from "../../src/observability/log.ts";
 import { openDatabase } from "../../src/storage/database.ts";
 import { type Account, newAccount } from "../support/happy-client.ts";
 import { type TestServer, testServer } from "../support/server.ts";
+
+// A busy machine is slow, not wrong.
+setDefaultTimeout(30_000);
 
 let server: TestServer;
 let account: Account;

@@ -1,8 +1,11 @@
 // The RPC relay over the wire: who may register, whom a call reaches, how it ends, and that a daemon that reconnects costs nobody a
 // call (realtime contract 9, decisions). Waits that are long in life are in rpc-timing.test.ts.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
 import { type TestServer, testServer } from "../support/server.ts";
+
+// A busy machine is slow, not wrong.
+setDefaultTimeout(30_000);
 
 let server: TestServer;
 beforeAll(async () => {
@@ -266,6 +269,8 @@ test("accounts do not see each other's methods", async () => {
 
 test("five reconnects of a daemon under five callers at 200 ms: only what was in the daemon's hands can fail", async () => {
   const RECONNECTS = 5;
+  /** A busy machine may read a call before the end of the connection that came before it. */
+  const NOTICED_MS = 200;
   const account = await newAccount(server.url);
   const callers = await Promise.all([1, 2, 3, 4, 5].map(() => socketOf(account)));
   const drops: { at: number; backAt: number }[] = [];
@@ -296,7 +301,7 @@ test("five reconnects of a daemon under five callers at 200 ms: only what was in
     const at = performance.now();
     if (number % 2 === 0) {
       daemon.socket.io.engine.close();
-      await Bun.sleep(450);
+      await Bun.sleep(700);
       daemon = await begin();
     } else {
       // The new socket comes before the old one is noticed to be dead.
@@ -313,13 +318,13 @@ test("five reconnects of a daemon under five callers at 200 ms: only what was in
 
   const failed = calls.filter(({ answer }) => !answer.ok);
   const inItsHands = ({ began, ended }: { began: number; ended: number }) =>
-    drops.some(({ at, backAt }) => began <= at + 50 && ended >= at && ended <= backAt);
+    drops.some(({ at, backAt }) => began <= at + NOTICED_MS && ended >= at && ended <= backAt);
   expect(failed.filter((one) => !inItsHands(one))).toEqual([]);
   expect(new Set(failed.map(({ answer }) => answer.error))).toEqual(
     new Set(failed.length > 0 ? ["RPC target disconnected"] : []),
   );
   const whileAway = calls.filter(({ began }) =>
-    drops.some(({ at, backAt }) => began > at + 50 && began < backAt),
+    drops.some(({ at, backAt }) => began > at + NOTICED_MS && began < backAt),
   );
   expect(whileAway.length).toBeGreaterThan(10);
   expect(whileAway.filter(({ answer }) => !answer.ok)).toEqual([]);

@@ -1,8 +1,11 @@
 // Who hears what (realtime contract 3, 7, 8 and 12), and the measured transcript of its section 18, body by body.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { type Audience, audience } from "../support/happy-audience.ts";
 import { type Account, type Heard, newAccount } from "../support/happy-client.ts";
 import { type TestServer, testServer } from "../support/server.ts";
+
+// A busy machine is slow, not wrong.
+setDefaultTimeout(30_000);
 
 let server: TestServer;
 beforeAll(async () => {

@@ -1,8 +1,11 @@
 // The acknowledgements and effects of the core events: ping, message, and the versioned parts of sessions and machines
 // (realtime contract 6.1 to 6.9, safe fixes of 16).
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
 import { type TestServer, testServer } from "../support/server.ts";
+
+// A busy machine is slow, not wrong.
+setDefaultTimeout(30_000);
 
 let server: TestServer;
 beforeAll(async () => {

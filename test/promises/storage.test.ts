@@ -2,7 +2,7 @@
 // fails is undone alone, readers see committed rows only, one process a folder, and ids that sort by time.
 
 import { Database as Sqlite } from "bun:sqlite";
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,6 +15,9 @@ import { newId } from "../../src/storage/ids.ts";
 import { lockFolder } from "../../src/storage/lock.ts";
 import type { Db } from "../../src/storage/query.ts";
 import { Writer } from "../../src/storage/writer.ts";
+
+// A busy machine is slow, not wrong.
+setDefaultTimeout(30_000);
 
 const up =
   "CREATE TABLE notes (text TEXT PRIMARY KEY); CREATE TABLE marks (note TEXT NOT NULL REFERENCES notes (text));";
