@@ -15,7 +15,8 @@ import { type FileSink, verifyArchive } from "./verify.ts";
 const FOLDER_MODE = 0o700;
 const CLOSING_TOGETHER = 32;
 /** What a folder without data may have: of a start that was refused, of a file system's own. */
-const NO_DATA = ["roost.lock", "roost.lock-journal", "roost.pid", "lost+found"];
+const RUN_FILES = ["roost.lock", "roost.lock-journal", "roost.pid", "roost.sock", "roost.admin", "roost.url"];
+const NO_DATA = [...RUN_FILES, "lost+found"];
 
 export interface RestoreOptions {
   readonly file: string;
@@ -129,7 +130,7 @@ function syncTree(folder: string): void {
 
 /** Only what this restore itself has made. */
 function removeEmpty(dataDir: string): void {
-  for (const name of NO_DATA.slice(0, 3)) rmSync(join(dataDir, name), { force: true });
+  for (const name of RUN_FILES) rmSync(join(dataDir, name), { force: true });
   try {
     rmdirSync(dataDir);
   } catch {
