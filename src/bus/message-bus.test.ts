@@ -134,7 +134,7 @@ for (const [name, engine] of Object.entries(engines)) {
 
     test("publishes without a subscriber, and gives two writes of the same bytes two revisions", async () => {
       const [a, b] = await pair();
-      await a.publish("broadcast", bytes("to nobody"));
+      await a.publish("room/empty", bytes("to nobody"));
       const revisions: string[] = [];
       b.subscribe("broadcast", ({ revision }) => revisions.push(revision));
       const ear = new Ear(b, "broadcast");
