@@ -18,7 +18,7 @@ export async function startAndIdle(): Promise<Result[]> {
     await server.stop(true);
   }
   const server = await serverProcess({ dataDir: first.dataDir });
-  await Bun.sleep(5_000);
+  await Bun.sleep(20_000);
   const idle = server.residentMb();
   await server.stop();
   return [

@@ -3,6 +3,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Logger } from "pino";
 import { bearerToken } from "../auth/tokens.ts";
+import { pathOf } from "../server/front-door.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { Metrics } from "./metrics.ts";
 
@@ -43,7 +44,7 @@ function page(path: string, answer: (request: Request) => Response | Promise<Res
     name: path.slice(1),
     prefixes: [path],
     fetch: (request, facts) => {
-      const { pathname } = new URL(request.url);
+      const pathname = pathOf(request.url);
       if (pathname !== path || (request.method !== "GET" && request.method !== "HEAD"))
         return Response.json(
           { error: "Not found", path: pathname, method: request.method },
@@ -108,7 +109,7 @@ export function openPagesPort(host: string, port: number, watched: Watched): Pag
       port,
       idleTimeout: 30,
       fetch: async (request) => {
-        const { pathname } = new URL(request.url);
+        const pathname = pathOf(request.url);
         if (request.method !== "GET" && request.method !== "HEAD")
           return new Response("Not found\n", { status: 404, headers: TEXT });
         if (pathname === "/health")

@@ -34,6 +34,12 @@ export class FixedWindow {
       : undefined;
   }
 
+  /** Takes one counted call back: it turned out not to be of the kind that is limited. */
+  giveBack(key: string): void {
+    const window = this.#windows.get(key);
+    if (window !== undefined && window.calls > 0) window.calls--;
+  }
+
   /** Keys remembered. */
   get size(): number {
     return this.#windows.size;

@@ -68,6 +68,15 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
   io.bind(engine);
   engine.on("connection", (socket) => boundPolling(socket, limits.maxQueuedBytes, path, log));
 
+  // The engine starts a timer at each probe of an upgrade and stops only the last: one is all that an honest client sends.
+  const probed = new WeakSet<Peer>();
+  const probesAgain = (peer: Peer, message: string | Buffer): boolean => {
+    if (message !== "2probe") return false;
+    if (probed.has(peer)) return true;
+    probed.add(peer);
+    return false;
+  };
+
   const endpoint: SocketEndpoint = {
     path,
     limits,
@@ -87,8 +96,10 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
       return impossible ? badRequest() : answer;
     },
     open: (peer) => engine.onWebSocketOpen(asEngineSocket(peer)),
-    message: (peer, message) =>
-      guarded(peer, log, () => engine.onWebSocketMessage(asEngineSocket(peer), message)),
+    message: (peer, message) => {
+      if (probesAgain(peer, message)) peer.terminate();
+      else guarded(peer, log, () => engine.onWebSocketMessage(asEngineSocket(peer), message));
+    },
     close: (peer, code, reason) =>
       guarded(peer, log, () => engine.onWebSocketClose(asEngineSocket(peer), code, reason)),
     // io.close(), never socket.disconnect(): clients see "transport close" and come back (realtime contract 14).

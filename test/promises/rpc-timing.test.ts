@@ -151,3 +151,29 @@ test("one caller may not keep more than a thousand calls waiting", async () => {
   daemon.asked[0]?.answer("room again");
   expect(await again).toEqual({ ok: true, result: "room again" });
 });
+
+test("an account's calls keep at most 64 Mi characters waiting, and give the room back", async () => {
+  const relay = new RpcRelay({ ...FAST, answerMs: NEVER });
+  const daemon = new Daemon("daemon");
+  relay.register("account", "m", daemon);
+  const large = "x".repeat(1024 * 1024);
+  const calls = Array.from({ length: 65 }, (_, number) =>
+    relay.call("account", `caller ${number % 8}`, "m", large),
+  );
+  expect(await calls[64]).toEqual({ ok: false, error: "Too many calls in flight" });
+  await turn();
+  for (const { answer } of daemon.asked) answer("done");
+  for (const answer of await Promise.all(calls.slice(0, 64)))
+    expect(answer).toEqual({ ok: true, result: "done" });
+  const later = relay.call("account", "caller", "m", large);
+  await turn();
+  daemon.asked.at(-1)?.answer("again");
+  expect(await later).toEqual({ ok: true, result: "again" });
+});
+
+test("nobody can have a method of more than 1,024 characters", async () => {
+  const relay = new RpcRelay(FAST);
+  const { result, ms } = await took(relay.call("account", "caller", "m".repeat(1_025), undefined));
+  expect(result).toEqual({ ok: false, error: "RPC method not available" });
+  expect(ms).toBeLessThan(FAST.waitMs);
+});

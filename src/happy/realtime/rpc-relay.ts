@@ -29,6 +29,8 @@ const MAX_METHODS = 1_000;
 const MAX_METHOD_LENGTH = 1_024;
 /** Calls of one socket that wait for their answer. */
 const MAX_CALLS = 1_000;
+/** Characters of parameters that one account's calls may keep waiting. */
+const MAX_WAITING_LENGTH = 64 * 1024 * 1024;
 
 interface Flight {
   readonly method: string;
@@ -43,6 +45,7 @@ export class RpcRelay {
   readonly #waiting = new Map<string, Set<() => void>>();
   readonly #flights = new Map<string, Set<Flight>>();
   readonly #calls = new Map<string, number>();
+  readonly #waitingLength = new Map<string, number>();
 
   constructor(private readonly timing: RpcTiming = RPC_TIMING) {}
 
@@ -78,9 +81,14 @@ export class RpcRelay {
 
   /** Never rejects. */
   async call(account: string, callerId: string, method: string, params: unknown): Promise<RpcAnswer> {
+    if (method.length > MAX_METHOD_LENGTH) return { ok: false, error: "RPC method not available" };
     const running = this.#calls.get(callerId) ?? 0;
-    if (running >= MAX_CALLS) return { ok: false, error: "Too many calls in flight" };
+    const length = lengthOf(params);
+    const waiting = this.#waitingLength.get(account) ?? 0;
+    if (running >= MAX_CALLS || waiting + length > MAX_WAITING_LENGTH)
+      return { ok: false, error: "Too many calls in flight" };
     this.#calls.set(callerId, running + 1);
+    this.#waitingLength.set(account, waiting + length);
     try {
       const target = await this.#target(keyOf(account, method), callerId);
       if (typeof target === "string") return { ok: false, error: target };
@@ -89,6 +97,9 @@ export class RpcRelay {
       const left = (this.#calls.get(callerId) ?? 1) - 1;
       if (left > 0) this.#calls.set(callerId, left);
       else this.#calls.delete(callerId);
+      const still = (this.#waitingLength.get(account) ?? length) - length;
+      if (still > 0) this.#waitingLength.set(account, still);
+      else this.#waitingLength.delete(account);
     }
   }
 
@@ -146,6 +157,11 @@ export class RpcRelay {
     if (left.length > 0) this.#methods.set(key, left);
     else this.#methods.delete(key);
   }
+}
+
+/** Clients send encrypted text; whatever else arrives is as long as its JSON. */
+function lengthOf(params: unknown): number {
+  return typeof params === "string" ? params.length : (JSON.stringify(params)?.length ?? 0);
 }
 
 function keyOf(account: string, method: string): string {

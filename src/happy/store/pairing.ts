@@ -1,7 +1,7 @@
 // Pairing requests of terminals and of further devices (HTTP contract 2.4 to 2.6, decisions). An unapproved request dies after
 // 15 minutes. An approved one is delivered to every poll for 5 minutes after its first delivery, always with the same token, then it
 // is consumed: a further poll makes a new request.
-import { and, eq, isNull, lt, or } from "drizzle-orm";
+import { and, eq, isNull, lt, or, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import type { Db } from "../../storage/query.ts";
@@ -16,6 +16,9 @@ const UNAPPROVED_MS = 15 * 60_000;
 const DELIVERED_MS = 5 * 60_000;
 /** An approval that nobody fetched: hours, as HTTP contract 2.6 permits, because nobody waits that long and a key must not work for ever. */
 const UNFETCHED_MS = 24 * 60 * 60_000;
+
+/** Requests kept at once; far more than one address can make within their 15 minutes. Oldest unapproved ones go first. */
+const MAX_REQUESTS = 100_000;
 
 type Row = typeof accountAuthRequests.$inferSelect & { supportsV2?: boolean };
 
@@ -50,6 +53,7 @@ export function pollPairing(
           .values({ ...fresh, supportsV2 })
           .run();
       else db.insert(accountAuthRequests).values(fresh).run();
+      trim(db, kind);
       return { state: "requested" };
     }
     // An approval with an empty text counts as none.
@@ -118,6 +122,14 @@ export function approvePairing(
 function find(db: Db, kind: PairingKind, publicKey: string): Row | undefined {
   const table = TABLES[kind];
   return db.select().from(table).where(eq(table.publicKey, publicKey)).get();
+}
+
+/** Row numbers grow with time, so the bound needs no count. */
+function trim(db: Db, kind: PairingKind): void {
+  const table = TABLES[kind];
+  db.delete(table)
+    .where(and(isNull(table.response), lt(table.pk, sql`(SELECT max(pk) FROM ${table}) - ${MAX_REQUESTS}`)))
+    .run();
 }
 
 /** Deletes what is dead, of every key: the tables stay as small as the pairings of the last minutes. */

@@ -88,6 +88,18 @@ test("who fails to log in twenty times in a minute waits, also with the right pa
   await open.close();
 });
 
+test("guesses sent all at once count as guesses sent one by one", async () => {
+  const guarded = await openRoom();
+  const guesses = await Promise.all(
+    Array.from({ length: 30 }, () =>
+      call(guarded.url, "POST", "/auth/login", { username: "admin", password: "guess" }),
+    ),
+  );
+  expect(guesses.filter(({ status }) => status === 401)).toHaveLength(20);
+  expect(guesses.filter(({ status }) => status === 429)).toHaveLength(10);
+  await guarded.close();
+});
+
 test("a hash with the prefix of older programs is understood", async () => {
   const passwordHash = (await hashPassword("old-secret")).replace("$2b$", "$2a$");
   await addUser(opened.database, { username: "old", passwordHash, role: "admin" });

@@ -13,14 +13,13 @@ const login = endpoint(
     body: z.object({ username: z.string().min(1), password: z.string().min(1) }),
   },
   async ({ room, facts: { clientAddress }, body: { username, password } }) => {
-    if (room.failedLogins?.wouldExceed(clientAddress) !== undefined) throw tooMany();
+    // Counted before the slow check and given back on success, so that guesses sent all at once count as well.
+    if (room.failedLogins?.exceeded(clientAddress) !== undefined) throw tooMany();
     const user = findUser(room.database.reads, username);
     // The password first: whoever does not know it learns nothing about the account, not even by the time it takes.
     const matches = await passwordMatches(password, user?.passwordHash);
-    if (user === undefined || !matches) {
-      room.failedLogins?.exceeded(clientAddress);
-      throw new Problem(1002, "invalid credentials");
-    }
+    if (user === undefined || !matches) throw new Problem(1002, "invalid credentials");
+    room.failedLogins?.giveBack(clientAddress);
     if (user.status !== "active") throw new Problem(1004, "user inactive");
     const { id, role } = user;
     const { token, expiresAt } = await room.tokens.issue({ uid: id, username, role });

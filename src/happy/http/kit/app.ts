@@ -86,7 +86,8 @@ async function answer(
     const body = endpoint.streams === true ? undefined : validate("body", endpoint.body, rawBody);
     const query = validate("querystring", endpoint.query, queryOf(request.url));
     const headers = validate("headers", endpoint.headers, Object.fromEntries(request.headers));
-    const account = early ?? (await authenticate(room, endpoint, request));
+    // Again after a large body: it may have taken long, and its token may have been revoked meanwhile.
+    const account = await authenticate(room, endpoint, request);
     if (account instanceof Response) return await afterBody(request, account);
     const accountWaitMs =
       endpoint.limit && account !== "" ? limited(room, endpoint.limit, "account", account) : undefined;
