@@ -9,7 +9,7 @@ import { openChannel } from "./admin/channel.ts";
 import { openCluster } from "./bus/cluster.ts";
 import { loadMasterSecret } from "./config/secrets.ts";
 import type { Config } from "./config/settings.ts";
-import { migrations as happyMigrations, happyProtocol } from "./happy/index.ts";
+import { migrations as happyMigrations, happyProtocol, hasAccounts } from "./happy/index.ts";
 import { sessionOwners } from "./happy/store/retention.ts";
 import { Metrics } from "./observability/metrics.ts";
 import { type Check, openPagesPort, pages } from "./observability/pages.ts";
@@ -61,7 +61,6 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       reportDatabase(metrics, name, watched);
       checks.push({ name, run: () => answers(watched) });
     };
-    const secret = loadMasterSecret(config);
     const path = join(config.dataDir, "happy.db");
     const storageLog = log.child({ area: "storage" });
     const quota = new Quota(() => config.maxStorageBytes);
@@ -70,6 +69,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     undo.unshift(() => database.close());
     chmodSync(path, 0o600);
     watch("happy", database);
+    const secret = loadMasterSecret(config, { hasAccounts: hasAccounts(database) });
     if (database.migration.snapshot !== undefined) {
       log.info(
         { snapshot: database.migration.snapshot },

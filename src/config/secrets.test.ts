@@ -3,6 +3,8 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { newAccount } from "../../test/support/happy-client.ts";
+import { testServer } from "../../test/support/server.ts";
 import { loadMasterSecret } from "./secrets.ts";
 
 let dataDir: string;
@@ -11,7 +13,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
-const load = (masterSecret?: string) => loadMasterSecret({ dataDir, masterSecret });
+const load = (masterSecret?: string, hasAccounts = false) =>
+  loadMasterSecret({ dataDir, masterSecret }, { hasAccounts });
 
 test("the first run makes one, the next ones read it", () => {
   const { value, origin } = load();
@@ -27,11 +30,20 @@ test("a configured one wins and is not written down", () => {
   expect(readFileSync(join(dataDir, "master-secret"), "utf8")).toBe("other");
 });
 
-test("an empty file, and a database without a secret, are refused with what to do", () => {
+test("an empty file, and accounts without a secret, are refused with what to do", () => {
   writeFileSync(join(dataDir, "master-secret"), "\n");
   expect(() => load()).toThrow("is empty");
   rmSync(join(dataDir, "master-secret"));
-  writeFileSync(join(dataDir, "happy.db"), "");
-  expect(() => load()).toThrow("has a database but no secret");
-  expect(load("mine").origin).toBe("configured");
+  expect(() => load(undefined, true)).toThrow("has accounts but no secret");
+  expect(load("mine", true).origin).toBe("configured");
+});
+
+test("a server whose secret is gone does not start with another one", async () => {
+  const server = await testServer({ masterSecret: undefined, dataDir });
+  await newAccount(server.url);
+  await server.stop();
+  rmSync(join(dataDir, "master-secret"));
+  await expect(testServer({ masterSecret: undefined, dataDir })).rejects.toThrow(
+    "has accounts but no secret",
+  );
 });

@@ -12,9 +12,12 @@ export interface MasterSecret {
 
 /**
  * The launcher of the original keeps the same file under the same name (data contract, 9.1), so its data folder keeps its tokens.
- * @throws Error when the file is empty, or absent beside a database: going on would silently invalidate every token.
+ * @throws Error when the file is empty, or absent beside accounts: going on would silently invalidate every token.
  */
-export function loadMasterSecret(config: Pick<Config, "masterSecret" | "dataDir">): MasterSecret {
+export function loadMasterSecret(
+  config: Pick<Config, "masterSecret" | "dataDir">,
+  { hasAccounts }: { readonly hasAccounts: boolean },
+): MasterSecret {
   if (config.masterSecret !== undefined) return { value: config.masterSecret, origin: "configured" };
   const path = join(config.dataDir, "master-secret");
   if (existsSync(path)) {
@@ -26,9 +29,9 @@ export function loadMasterSecret(config: Pick<Config, "masterSecret" | "dataDir"
     chmodSync(path, 0o600);
     return { value, origin: "file" };
   }
-  if (existsSync(join(config.dataDir, "happy.db")))
+  if (hasAccounts)
     throw new Error(
-      `The data folder ${config.dataDir} has a database but no secret. Give the one it was made with (--master-secret or HANDY_MASTER_SECRET), or put the file master-secret back from a backup.`,
+      `The data folder ${config.dataDir} has accounts but no secret. Give the one it was made with (--master-secret or HANDY_MASTER_SECRET), or put the file master-secret back from a backup.`,
     );
   const value = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
   writeFileDurably(path, `${value}\n`, 0o600);

@@ -35,6 +35,7 @@ import type { OldCutoffs } from "./store/retention.ts";
 import { loadRefusals } from "./store/revocations.ts";
 import { deletedSession } from "./updates.ts";
 
+export { hasAccounts } from "./store/accounts.ts";
 export { migrations } from "./store/migrations.ts";
 
 export interface HappyProtocol extends Protocol {

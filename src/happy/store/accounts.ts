@@ -99,3 +99,8 @@ const byId = prepared((db) =>
 export function findAccount(db: Db, account: string): AccountRow | undefined {
   return byId(db).get({ id: account });
 }
+
+/** Whether anybody has ever signed in here. */
+export function hasAccounts({ reads }: Database): boolean {
+  return reads.select({ pk: accounts.pk }).from(accounts).limit(1).get() !== undefined;
+}
