@@ -1,7 +1,6 @@
 // The only composition root: builds every long-lived part from the configuration, starts and stops them in order.
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { sql } from "drizzle-orm";
 import type { Logger } from "pino";
 import { adminApp } from "./admin/app.ts";
 import { baseUrl } from "./admin/base-url.ts";
@@ -25,6 +24,7 @@ import type { Protocol } from "./server/protocol.ts";
 import { type Database, openDatabase } from "./storage/database.ts";
 import { lockFolder } from "./storage/lock.ts";
 import { openBlobs } from "./storage/open-blobs.ts";
+import { probe } from "./storage/query.ts";
 import { Quota } from "./storage/quota.ts";
 import { topicsOn } from "./topics/switch.ts";
 
@@ -188,7 +188,7 @@ function pagesPortOf({ metricsEnabled, metricsPort }: Config): number | undefine
 
 /** Reads, and takes the writer's turn: an empty transaction. */
 async function answers({ reads, writer }: Database): Promise<void> {
-  reads.get(sql`SELECT 1`);
+  probe(reads);
   await writer.run(() => undefined);
 }
 

@@ -1,6 +1,6 @@
 // The hub as the rest of the server sees it: its rooms, its events and its figures (frames contract 12, 17).
 import { afterEach, describe, expect, test } from "bun:test";
-import { type HubNode, type HubNodeOptions, hubNode } from "../../test/support/hub-node.ts";
+import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
 import { ClientNotFoundError, RoomNotFoundError } from "./errors.ts";
 
 const nodes: HubNode[] = [];
@@ -11,14 +11,6 @@ async function start(options: HubNodeOptions = {}): Promise<HubNode> {
   const node = await hubNode(options);
   nodes.push(node);
   return node;
-}
-
-async function until(what: string, look: () => boolean, boundMs = 5_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!look()) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(5);
-  }
 }
 
 describe("rooms, seen from the server", () => {

@@ -1,7 +1,7 @@
 // One hub on one node: who hears what, whose connection ends and why, and what the server side may do (frames contract 6, 7, 12, 17).
 import { afterEach, describe, expect, test } from "bun:test";
 import { rawPeer } from "../../test/support/frames-client.ts";
-import { type HubNode, type HubNodeOptions, hubNode } from "../../test/support/hub-node.ts";
+import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
 import type { Connection } from "./client.ts";
 import { ClientClosedError, ClientNotFoundError, SendBufferFullError } from "./errors.ts";
 import type { HubEvent } from "./events.ts";
@@ -14,14 +14,6 @@ async function start(options: HubNodeOptions = {}): Promise<HubNode> {
   const node = await hubNode(options);
   nodes.push(node);
   return node;
-}
-
-async function until(what: string, look: () => boolean, boundMs = 5_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!look()) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(5);
-  }
 }
 
 describe("T1 broadcast on one node", () => {

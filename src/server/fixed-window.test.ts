@@ -24,15 +24,19 @@ test("ended windows are forgotten, so that a million callers leave no trace", ()
   expect(window.size).toBe(1);
 });
 
-test("asking whether a call would exceed counts nothing", () => {
+test("a call that is given back does not count, and one that never came cannot be", () => {
   let now = 0;
-  const window = new FixedWindow(2, 100, () => now);
-  for (let asked = 0; asked < 5; asked++) expect(window.wouldExceed("a")).toBeUndefined();
-  window.exceeded("a");
-  expect(window.wouldExceed("a")).toBeUndefined();
-  window.exceeded("a");
-  now = 40;
-  expect([window.wouldExceed("a"), window.wouldExceed("b")]).toEqual([60, undefined]);
-  now = 100;
-  expect(window.wouldExceed("a")).toBeUndefined();
+  const window = new FixedWindow(2, 60, () => now);
+  window.giveBack("a");
+  for (let call = 0; call < 5; call++) {
+    expect(window.exceeded("a")).toBeUndefined();
+    window.giveBack("a");
+  }
+  expect([window.exceeded("a"), window.exceeded("a"), window.exceeded("a")]).toEqual([
+    undefined,
+    undefined,
+    60,
+  ]);
+  now = 60;
+  expect(window.exceeded("a")).toBeUndefined();
 });

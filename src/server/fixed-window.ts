@@ -25,15 +25,6 @@ export class FixedWindow {
     return ++window.calls > this.limit ? window.endsAt - now : undefined;
   }
 
-  /** As `exceeded` would answer the next call, without counting one. */
-  wouldExceed(key: string): number | undefined {
-    const now = this.now();
-    const window = this.#windows.get(key);
-    return window !== undefined && window.endsAt > now && window.calls >= this.limit
-      ? window.endsAt - now
-      : undefined;
-  }
-
   /** Takes one counted call back: it turned out not to be of the kind that is limited. */
   giveBack(key: string): void {
     const window = this.#windows.get(key);

@@ -1,7 +1,13 @@
 // The drizzle handle of one connection, and statements that are prepared once for each connection that runs them.
+import { sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 
 export type Db = BunSQLiteDatabase<Record<string, never>>;
+
+/** Reads the least there is to read. @throws what SQLite throws when the database does not answer. */
+export function probe(db: Db): void {
+  db.get(sql`SELECT 1`);
+}
 
 /**
  * Remembers what `build` prepared for each connection. An unprepared drizzle query costs about three times as much.

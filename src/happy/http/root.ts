@@ -1,5 +1,5 @@
 // The banner that the app looks for, and the health check (HTTP contract 3.1, 3.2).
-import { sql } from "drizzle-orm";
+import { probe } from "../../storage/query.ts";
 import { endpoint, json, plain } from "./kit/endpoint.ts";
 
 /** Load-bearing: the app refuses to save a server whose answer does not contain it. */
@@ -14,7 +14,7 @@ export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, ({ ro
 export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, ({ room }) => {
   const facts = { timestamp: new Date().toISOString(), service: "happy-server" };
   try {
-    room.database.reads.get(sql`SELECT 1`);
+    probe(room.database.reads);
     return json({ status: "ok", ...facts });
   } catch (error) {
     room.log.error({ err: error }, "the database does not answer");
