@@ -1,7 +1,8 @@
 // `roost config`: every setting with the value that would be in effect, where it came from, and what it means.
 import { describeEffective } from "../config/describe.ts";
 import { type LoadedConfig, loadConfig } from "../config/load.ts";
-import { type Setting, type SettingName, settings } from "../config/settings.ts";
+import type { Setting } from "../config/setting.ts";
+import { type SettingName, settings } from "../config/settings.ts";
 import type { Command } from "./command.ts";
 
 export const config: Command = {

@@ -12,7 +12,8 @@ import {
 import { dirname, join } from "node:path";
 import { parseConfig } from "../config/config.ts";
 import { readFlags } from "../config/env.ts";
-import { flagName, type Setting, type SettingName, settings } from "../config/settings.ts";
+import type { Setting } from "../config/setting.ts";
+import { flagName, type SettingName, settings } from "../config/settings.ts";
 import { UsageError } from "../config/usage.ts";
 import type { Command } from "./command.ts";
 import { CONFIG_TEMPLATE, SERVICE_PATHS, serviceUnit } from "./service-unit.ts";

@@ -12,7 +12,8 @@ import {
   type YAMLParseError,
 } from "yaml";
 import { nearest, type RawSettings, UsageError } from "./env.ts";
-import { type Setting, type SettingName, settings } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type SettingName, settings } from "./settings.ts";
 
 /** @throws UsageError when it cannot be read, is no YAML, or has a key that is no setting. */
 export function readConfigFile(path: string): RawSettings {

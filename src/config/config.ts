@@ -1,7 +1,8 @@
 // Step two of three: raw values -> one typed Config through the zod schemas. Pure; says exactly what is wrong and where it came from.
 import { z } from "zod";
 import { type RawSettings, UsageError } from "./env.ts";
-import { type Config, flagName, type Setting, type SettingName, settings } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type Config, flagName, type SettingName, settings } from "./settings.ts";
 
 /** What each setting was given as; the first source that has it wins. */
 export function merge(...sources: RawSettings[]): RawSettings {

@@ -1,7 +1,7 @@
 // A setting in words: its value as a person would write it, and never a secret.
 import { z } from "zod";
 import type { RawValue } from "./env.ts";
-import type { Setting } from "./settings.ts";
+import type { Setting } from "./setting.ts";
 
 /** What holds when nobody gives a value; undefined for nothing. */
 export function describeDefault({ schema }: Setting): string | undefined {

@@ -1,5 +1,6 @@
 // Step one of three: raw strings as people gave them, with where each came from. No parsing, no defaults.
-import { flagName, type Setting, type SettingName, settings, variableName } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { flagName, type SettingName, settings, variableName } from "./settings.ts";
 import { nearest, UsageError } from "./usage.ts";
 
 export { nearest, UsageError };

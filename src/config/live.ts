@@ -1,6 +1,7 @@
 // The configuration of a running server. Settings marked `live` change in place, so that whoever reads them at the time of use
 // has the new value; the others keep what the server was started with, and are named to the person.
-import { type Config, type Setting, type SettingName, settings } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type Config, type SettingName, settings } from "./settings.ts";
 
 export interface Change {
   /** Took effect. */

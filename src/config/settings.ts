@@ -1,8 +1,10 @@
 // Every setting of Roost, once: its zod type, default, meaning, and the names under which people may give it.
 // Flags and ROOST_* names are derived from the key; `legacy` lists the original servers' variables (HTTP contract, section 18).
 import { z } from "zod";
+import { boundSettings } from "./bound-settings.ts";
 import { declaredTopic } from "./declared-topic.ts";
 import { duration } from "./duration.ts";
+import { type Setting, setting } from "./setting.ts";
 import {
   addressRanges,
   flag,
@@ -16,25 +18,6 @@ import {
   urlPath,
   whole,
 } from "./values.ts";
-
-export interface Setting<T extends z.ZodType = z.ZodType> {
-  /** Parses the raw text of a flag or variable, or a YAML value. */
-  readonly schema: T;
-  /** One line for a person: what it decides. */
-  readonly about: string;
-  /** Environment variables of the original servers that mean the same. */
-  readonly legacy?: readonly string[];
-  /** Never printed, never logged. */
-  readonly secret?: boolean;
-  /** Takes effect while the server runs. Whoever uses it reads it from the configuration at the time of use, or listens (live.ts). */
-  readonly live?: boolean;
-}
-
-const setting = <T extends z.ZodType>(
-  schema: T,
-  about: string,
-  more: Omit<Setting<T>, "schema" | "about"> = {},
-): Setting<T> => ({ schema, about, ...more });
 
 /** The hub's own variable for a key: `server.ws_path` -> `GOHUB_SERVER_WS_PATH`. Keys that once stood under `server.hub` keep it. */
 const hubKey = (key: string, ...aliases: string[]) => ({
@@ -100,18 +83,10 @@ export const settings = {
     "true opens the second port for metrics, false closes every page with metrics",
     { legacy: ["METRICS_ENABLED"] },
   ),
+  ...boundSettings,
   presenceGraceMs: setting(
     whole(30_000, 45_000).default(40_000),
     "milliseconds a machine or session stays active after its last socket was lost",
-  ),
-  maxBodyBytes: setting(
-    whole(1, 2 ** 30).default(100 * 1024 * 1024),
-    "largest HTTP request body of an authenticated request, in bytes",
-    { live: true },
-  ),
-  maxQueuedBytes: setting(
-    whole(64 * 1024, 2 ** 30).default(16 * 1024 * 1024),
-    "bytes that may wait for one slow socket before it is closed",
   ),
   minFreeBytes: setting(
     whole(0, 2 ** 40).default(64 * 1024 * 1024),
@@ -245,11 +220,6 @@ export const settings = {
       .enum(["claim", "open", "invite", "closed"], "it must be claim, open, invite or closed")
       .default("claim"),
     "who may make an account: claim (the first key owns the server, later ones wait for approval), open, invite or closed",
-    { live: true },
-  ),
-  maxBodyBytesInFlight: setting(
-    whole(1024 * 1024, 2 ** 36).default(256 * 1024 * 1024),
-    "bytes of request bodies held in memory at one time, of all clients together",
     { live: true },
   ),
   rateLimits: setting(flag().default(true), "limit how often one address may sign in, pair and upload", {

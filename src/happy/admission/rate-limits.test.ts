@@ -5,7 +5,8 @@ import nacl from "tweetnacl";
 import { type Answer, call, newAccount } from "../../../test/support/happy-client.ts";
 import { type TestServer, testServer } from "../../../test/support/server.ts";
 import { newKeys, signed } from "../../../test/support/sign-in.ts";
-import { networkOf, RateLimits } from "./rate-limits.ts";
+import { networkOf } from "../../limits/network.ts";
+import { RateLimits } from "./rate-limits.ts";
 
 // Bursts are many calls, and other tests may have the machine.
 setDefaultTimeout(60_000);

@@ -1,6 +1,6 @@
 // How often one address and one account may sign in, pair and upload: more than any person and any client's polling needs, far less
 // than a script that tries keys or fills the disk.
-import { isIPv6 } from "node:net";
+import { networkOf } from "../../limits/network.ts";
 import { type BucketSize, TokenBuckets } from "./token-buckets.ts";
 
 export type LimitedKind = "sign-in" | "pairing" | "upload";
@@ -31,19 +31,4 @@ export class RateLimits {
   account(kind: LimitedKind, account: string): number | undefined {
     return this.#buckets.get(`${kind} account`)?.exceeded(account);
   }
-}
-
-/** One IPv6 customer has at least a whole /64 to call from. */
-export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address;
-  const [head = "", tail] = (address.split("%")[0] ?? "").toLowerCase().split("::");
-  const groups = head === "" ? [] : head.split(":");
-  const after = tail === undefined || tail === "" ? [] : tail.split(":");
-  // A dotted end stands for two groups.
-  const length = groups.length + after.length + (address.includes(".") ? 1 : 0);
-  const all = [...groups, ...Array.from({ length: Math.max(0, 8 - length) }, () => "0"), ...after];
-  return all
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":");
 }
