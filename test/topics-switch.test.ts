@@ -77,7 +77,7 @@ test("switched off its code is not even loaded", async () => {
     await server.stop();
     process.exit(0);`;
   const loaded = async (word: string): Promise<string[]> => {
-    const child = Bun.spawn(["bun", "-e", script, word], {
+    const child = Bun.spawn([process.execPath, "-e", script, word], {
       cwd: join(import.meta.dir, ".."),
       stdout: "pipe",
       stderr: "inherit",

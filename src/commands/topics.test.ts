@@ -20,7 +20,7 @@ afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
 /** The command as a process of its own, with a password on its standard input. */
 async function topics(words: string[], password = ""): Promise<{ code: number; out: string; err: string }> {
-  const child = Bun.spawn(["bun", "src/main.ts", "topics", ...words, "--data-dir", dataDir], {
+  const child = Bun.spawn([process.execPath, "src/main.ts", "topics", ...words, "--data-dir", dataDir], {
     cwd: join(import.meta.dir, "../.."),
     stdin: Buffer.from(password),
     stdout: "pipe",

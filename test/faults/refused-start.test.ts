@@ -36,10 +36,14 @@ function contents(folder: string): Record<string, string> {
   return Object.fromEntries(files.map((name) => [name, readFileSync(join(folder, name)).toString("hex")]));
 }
 
-/** Roots may write everywhere; tests of rights run the server as nobody then. Undefined when that cannot be done. */
+/**
+ * Root may write everywhere; tests of rights take that capability away then, and nothing else: another user might not reach this
+ * folder or Bun itself. Undefined when that cannot be done.
+ */
 function withoutRights(): readonly string[] | undefined {
   if (process.getuid?.() !== 0) return [];
-  const wrapper = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+  const without = "-dac_override,-dac_read_search,-fowner";
+  const wrapper = ["setpriv", `--bounding-set=${without}`, `--inh-caps=${without}`, "--"];
   try {
     return Bun.spawnSync([...wrapper, process.execPath, "--version"]).exitCode === 0 ? wrapper : undefined;
   } catch {

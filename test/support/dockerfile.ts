@@ -108,10 +108,12 @@ for folder in usr etc bin sbin lib lib64; do
   if [ -L "/$folder" ]; then [ -L "$folder" ] || cp -P "/$folder" "$folder"
   elif [ -d "/$folder" ]; then mkdir -p "$folder"; mount --rbind -o ro "/$folder" "$folder"; fi
 done
-mkdir -p dev proc tmp root cache
+mkdir -p dev proc tmp root cache bun
 mount --rbind /dev dev
 mount -t proc proc proc
 mount --bind "$2" cache
+: > bun/bun
+mount --bind "$5" bun/bun
 exec chroot . /bin/sh -ec "cd $3; $4"
 `;
 
@@ -121,10 +123,25 @@ function runStep(root: string, workdir: string, env: Record<string, string>, ste
   const { PATH = "", SSL_CERT_FILE, NODE_EXTRA_CA_CERTS } = process.env;
   const passed = { SSL_CERT_FILE, NODE_EXTRA_CA_CERTS, ...registryOf(process.env) };
   const done = Bun.spawnSync(
-    ["unshare", "--mount", "--pid", "--fork", "sh", "-c", STEP, "sh", root, cache, workdir, step],
+    [
+      "unshare",
+      "--mount",
+      "--pid",
+      "--fork",
+      "sh",
+      "-c",
+      STEP,
+      "sh",
+      root,
+      cache,
+      workdir,
+      step,
+      process.execPath,
+    ],
     {
       env: {
-        PATH,
+        // The base image has Bun on its PATH; this machine need not.
+        PATH: `/bun:${PATH}`,
         HOME: "/root",
         TMPDIR: "/tmp",
         BUN_INSTALL_CACHE_DIR: "/cache",
