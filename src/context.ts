@@ -10,6 +10,7 @@ import { loadMasterSecret } from "./config/secrets.ts";
 import type { Config } from "./config/settings.ts";
 import { migrations as happyMigrations, happyProtocol, hasAccounts } from "./happy/index.ts";
 import { sessionOwners } from "./happy/store/retention.ts";
+import { openLimits } from "./limits/limits.ts";
 import { Metrics } from "./observability/metrics.ts";
 import { type Check, openPagesPort, pages } from "./observability/pages.ts";
 import { reportProcess } from "./observability/process-figures.ts";
@@ -56,6 +57,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
   try {
     const metrics = new Metrics();
     undo.unshift(reportProcess(metrics));
+    const limits = openLimits({ config, metrics, log: log.child({ area: "limits" }) });
     const checks: Check[] = [];
     const watch = (name: string, watched: Database) => {
       reportDatabase(metrics, name, watched);
@@ -87,6 +89,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       database,
       blobs,
       metrics,
+      limits,
       cluster,
       log: log.child({ area: "happy" }),
     });
@@ -105,6 +108,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         masterSecret: secret.value,
         database: topicsDatabase,
         metrics,
+        limits,
         cluster,
         log: topicsLog,
       };
@@ -112,7 +116,9 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     }
     if (config.hubEnabled) {
       const { framesProtocol } = await import("./frames/index.ts");
-      protocols.push(framesProtocol({ config, metrics, cluster, log: log.child({ area: "frames" }) }));
+      protocols.push(
+        framesProtocol({ config, metrics, limits, cluster, log: log.child({ area: "frames" }) }),
+      );
     }
     const serverLog = log.child({ area: "server" });
     const watched = {
@@ -129,6 +135,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       protocols,
       trustedProxies: parseRanges(config.trustedProxies),
       certificate,
+      limits,
       log: serverLog,
       finished: (...facts) => requests.finished(...facts),
     });

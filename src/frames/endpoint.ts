@@ -32,13 +32,16 @@ export function hubEndpoint(
       // The hub's own heartbeat decides, also after its deadline was raised; the door's reaper must not be faster.
       silenceSeconds: Math.max(960, Math.ceil((hub.settings.readTimeoutMs / 1_000) * 1.2) + 5),
     },
-    handle: async (request, upgrader) => {
+    handle: async (request, upgrader, { caller }) => {
       if (request.method !== "GET") return plain(405, "only GET", { allow: "GET" });
       if (request.headers.get("upgrade")?.toLowerCase() !== "websocket")
         return plain(426, "this is a WebSocket endpoint", { upgrade: "websocket", connection: "Upgrade" });
       const admitted = await admission.admit(request);
       if (admitted instanceof Response) return admitted;
-      if (upgrader.upgrade(request, { data: new Seat(admitted) })) return new Response(null);
+      if (upgrader.upgrade(request, { data: new Seat(admitted) })) {
+        if (admitted.claims !== undefined) caller.authenticated(`frames/${admitted.id}`);
+        return new Response(null);
+      }
       return plain(400, "this is not a WebSocket handshake");
     },
     open: (peer) => {

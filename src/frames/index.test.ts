@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { FramesClient, rawPeer } from "../../test/support/frames-client.ts";
 import { hubNode } from "../../test/support/hub-node.ts";
+import { testLimits } from "../../test/support/limits.ts";
 import { testServer } from "../../test/support/server.ts";
 import { MemoryExchange } from "../bus/memory.ts";
 import { parseConfig } from "../config/config.ts";
@@ -26,10 +27,18 @@ const configured = (environment: Record<string, string> = {}) => parseConfig(rea
 function room(environment: Record<string, string> = {}, bus = false) {
   const live = new LiveConfig(configured(environment));
   const metrics = new Metrics();
+  const limits = testLimits();
   const counters = { publishError() {}, gap() {}, duplicate() {}, reconnect() {} };
   const cluster = bus ? { bus: new MemoryExchange().join(log), counters, timeoutMs: 1_000 } : undefined;
-  const protocol = framesProtocol({ config: live.config, metrics, cluster, log });
-  const door = openFrontDoor({ host: "127.0.0.1", port: 0, protocols: [protocol], trustedProxies: [], log });
+  const protocol = framesProtocol({ config: live.config, metrics, limits, cluster, log });
+  const door = openFrontDoor({
+    host: "127.0.0.1",
+    port: 0,
+    protocols: [protocol],
+    trustedProxies: [],
+    limits,
+    log,
+  });
   protocol.start();
   cleanup.push(
     () => cluster?.bus.close(),
@@ -152,7 +161,9 @@ describe("settings", () => {
 
   test("asking for tokens without a secret is a usage error", () => {
     const config = configured({ GOHUB_AUTH_ENABLED: "true" });
-    expect(() => framesProtocol({ config, metrics: new Metrics(), log })).toThrow(UsageError);
+    expect(() => framesProtocol({ config, metrics: new Metrics(), limits: testLimits(), log })).toThrow(
+      UsageError,
+    );
   });
 
   test("a deadline and the answer to a full queue change while it runs, for clients that come then", async () => {

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { build } from "../build-info.ts";
 import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
+import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { pathOf } from "../server/front-door.ts";
 import type { Protocol } from "../server/protocol.ts";
@@ -17,6 +18,7 @@ import { hubSettings } from "./settings.ts";
 export interface FramesParts {
   readonly config: Config;
   readonly metrics: Metrics;
+  readonly limits: Limits;
   /** Undefined: this node is alone. */
   readonly cluster?: Cluster | undefined;
   readonly log: Logger;

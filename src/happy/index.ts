@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
+import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { BlobStore } from "../storage/blobs.ts";
@@ -18,7 +19,6 @@ import { removeAttachments, uploadRequestWindow } from "./http/attachments.ts";
 import { clientLogEndpoints } from "./http/client-logs.ts";
 import { happyEndpoints } from "./http/index.ts";
 import { happyApp } from "./http/kit/app.ts";
-import { BodyBudget } from "./http/kit/body-budget.ts";
 import { notFound } from "./http/not-found.ts";
 import { WebApp } from "./http/web-app.ts";
 import { Presence, TIMING } from "./presence/presence.ts";
@@ -51,6 +51,7 @@ export interface HappyParts {
   readonly database: Database;
   readonly blobs: BlobStore;
   readonly metrics: Metrics;
+  readonly limits: Limits;
   /** Undefined: this node is alone. */
   readonly cluster?: Cluster | undefined;
   readonly log: Logger;
@@ -62,6 +63,7 @@ export function happyProtocol({
   database,
   blobs,
   metrics,
+  limits,
   cluster,
   log,
 }: HappyParts): HappyProtocol {
@@ -90,6 +92,7 @@ export function happyProtocol({
   const webApp = WebApp.open(config, log);
   const clientLogs = config.clientLogs ? clientLogEndpoints(new ClientLogs(config.clientLogsDir, log)) : [];
   const room: HappyRoom = {
+    ...limits,
     config,
     database,
     blobs,
@@ -99,7 +102,6 @@ export function happyProtocol({
     refusalPace,
     sightings,
     rateLimits: new RateLimits(),
-    bodies: new BodyBudget(() => config.maxBodyBytesInFlight),
     publisher,
     presence,
     rpc: new RpcRelay(),
@@ -109,7 +111,7 @@ export function happyProtocol({
     figures,
     log,
   };
-  namespaces.accept(room);
+  namespaces.accept(room, sockets.callerOf);
   const administration = new Administration({
     database,
     blobs,

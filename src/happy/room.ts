@@ -2,6 +2,7 @@
 import type { Logger } from "pino";
 import type { Tokens } from "../auth/tokens.ts";
 import type { Config } from "../config/settings.ts";
+import type { Limits } from "../limits/limits.ts";
 import type { FixedWindow } from "../server/fixed-window.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
@@ -10,7 +11,6 @@ import type { RateLimits } from "./admission/rate-limits.ts";
 import type { RefusalPace } from "./admission/refusal-pace.ts";
 import type { TokenSightings } from "./admission/token-sightings.ts";
 import type { HappyFigures } from "./figures.ts";
-import type { BodyBudget } from "./http/kit/body-budget.ts";
 import type { WebApp } from "./http/web-app.ts";
 import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
@@ -18,7 +18,7 @@ import type { Pusher } from "./push/pusher.ts";
 import type { RpcRelay } from "./realtime/rpc-relay.ts";
 import type { ServerKeys } from "./server-keys.ts";
 
-export interface HappyRoom {
+export interface HappyRoom extends Limits {
   readonly config: Config;
   readonly database: Database;
   /** Attachments, and public files such as avatars. */
@@ -32,8 +32,6 @@ export interface HappyRoom {
   readonly refusalPace: RefusalPace;
   readonly sightings: TokenSightings;
   readonly rateLimits: RateLimits;
-  /** Memory for request bodies. */
-  readonly bodies: BodyBudget;
   readonly publisher: Publisher;
   readonly presence: Presence;
   readonly rpc: RpcRelay;

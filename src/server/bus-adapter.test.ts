@@ -4,6 +4,7 @@ import { io as connectTo, type Socket } from "socket.io-client";
 import { bentBus } from "../../test/support/bent-bus.ts";
 import { type Etcd, startEtcd, withoutEtcd } from "../../test/support/etcd.ts";
 import { NO_COUNTERS } from "../../test/support/hub-node.ts";
+import { testLimits } from "../../test/support/limits.ts";
 import { PublishFailedError } from "../bus/errors.ts";
 import { EtcdBus } from "../bus/etcd.ts";
 import { MemoryExchange } from "../bus/memory.ts";
@@ -77,6 +78,7 @@ async function node(bus: MessageBus, { oneAudience = false, path = "/io/" } = {}
       },
     ],
     trustedProxies: [],
+    limits: testLimits(),
     log,
   });
   cleanup.push(

@@ -2,6 +2,8 @@
 // prefix. Stopping refuses new work, finishes what is in flight, closes sockets so that clients come back, all within a bound.
 import type { Server as BunServer } from "bun";
 import type { Logger } from "pino";
+import type { Limits } from "../limits/limits.ts";
+import { Caller } from "./caller.ts";
 import type { Certificate } from "./certificate.ts";
 import { type AddressRange, clientAddress, isTrusted } from "./client-address.ts";
 import { Peer, type SocketData } from "./peer.ts";
@@ -15,6 +17,7 @@ export interface FrontDoorOptions {
   readonly trustedProxies: readonly AddressRange[];
   /** With it the door speaks TLS only. */
   readonly certificate?: Certificate | undefined;
+  readonly limits: Limits;
   readonly log: Logger;
   /** Hears of every answered request. Must not throw. */
   readonly finished?: (request: Request, facts: RequestFacts, status: number, ms: number) => void;
@@ -47,7 +50,7 @@ let requests = 0;
 
 /** @throws the error of the operating system, such as EADDRINUSE. */
 export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
-  const { protocols, log, trustedProxies, finished = () => {} } = options;
+  const { protocols, log, limits, trustedProxies, finished = () => {} } = options;
   const endpoints = new Map<string, SocketEndpoint>();
   for (const endpoint of protocols.flatMap((protocol) => protocol.sockets)) {
     if (endpoints.has(endpoint.path)) throw new Error(`Two protocols want the sockets at ${endpoint.path}.`);
@@ -82,8 +85,9 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
         if (closing) return refuse();
         const path = pathOf(request.url);
         const endpoint = endpoints.get(path);
-        if (endpoint !== undefined) return endpoint.handle(request, upgraderFor(endpoint, bun));
-        return serve(request, path, factsOf(request, bun, trustedProxies));
+        const facts = factsOf(request, bun, limits, trustedProxies);
+        if (endpoint !== undefined) return endpoint.handle(request, upgraderFor(endpoint, bun), facts);
+        return serve(request, path, facts);
       },
       error: (error) => {
         log.error({ err: error }, "a request ended in an unexpected error");
@@ -233,17 +237,26 @@ function upgraderFor(endpoint: SocketEndpoint, bun: BunServer<SocketData>): Upgr
 function factsOf(
   request: Request,
   bun: BunServer<SocketData>,
+  { addresses }: Limits,
   trusted: readonly AddressRange[],
 ): RequestFacts {
   let id: string | undefined;
+  let caller: Caller | undefined;
   return {
     get id() {
       id ??= `${RUN}${(++requests).toString(36)}`;
       return id;
     },
     route: undefined,
+    get caller() {
+      if (caller === undefined) {
+        const peer = bun.requestIP(request)?.address ?? "";
+        caller = new Caller(clientAddress(peer, request.headers, trusted), addresses);
+      }
+      return caller;
+    },
     get clientAddress() {
-      return clientAddress(bun.requestIP(request)?.address ?? "", request.headers, trusted);
+      return this.caller.address;
     },
     get trustedProxy() {
       return isTrusted(bun.requestIP(request)?.address ?? "", trusted);

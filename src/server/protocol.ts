@@ -1,8 +1,10 @@
 // What a protocol room hands the front door: the paths it answers and the sockets it serves. The door knows nothing else of it.
+import type { Caller } from "./caller.ts";
 import type { SocketEndpoint } from "./socket-endpoint.ts";
 
 /** Facts about one HTTP request that only the door knows. */
 export interface RequestFacts {
+  readonly caller: Caller;
   /** Address of the peer, or of the client behind a trusted proxy. */
   readonly clientAddress: string;
   /** True when the peer may speak for others with `X-Forwarded-*`. */

@@ -1,5 +1,6 @@
 // One WebSocket-speaking path behind the one Bun.serve: Socket.IO engines and plain WebSockets look the same to the door.
 import type { Peer } from "./peer.ts";
+import type { RequestFacts } from "./protocol.ts";
 
 export interface SocketLimits {
   /** Largest inbound message in bytes; one more closes the socket with 1009. */
@@ -20,7 +21,7 @@ export interface SocketEndpoint {
   readonly path: string;
   readonly limits: SocketLimits;
   /** Answers every request to the path; after a successful upgrade the answer is ignored. */
-  handle(request: Request, upgrader: Upgrader): Promise<Response> | Response;
+  handle(request: Request, upgrader: Upgrader, facts: RequestFacts): Promise<Response> | Response;
   open(peer: Peer): void;
   message(peer: Peer, message: string | Buffer): void;
   close(peer: Peer, code: number, reason: string): void;

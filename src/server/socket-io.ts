@@ -2,10 +2,11 @@
 // its own engine and limits, all behind the same Bun.serve.
 import { Server as Engine } from "@socket.io/bun-engine";
 import type { Logger } from "pino";
-import { Server as SocketIo } from "socket.io";
+import { type Socket, Server as SocketIo } from "socket.io";
 import type { Cluster } from "../bus/cluster.ts";
 import { BodyCutShort, BodyTooLarge, readBody } from "./body.ts";
 import { busAdapter } from "./bus-adapter.ts";
+import type { Caller } from "./caller.ts";
 import type { Peer } from "./peer.ts";
 import { SocketBus } from "./socket-bus.ts";
 import type { SocketEndpoint, SocketLimits, Upgrader } from "./socket-endpoint.ts";
@@ -39,7 +40,11 @@ export interface SocketIoOptions {
 export interface SocketIoRoom {
   readonly io: SocketIo;
   readonly endpoint: SocketEndpoint;
+  /** Where a socket comes from. */
+  readonly callerOf: CallerOf;
 }
+
+export type CallerOf = (socket: Socket) => Caller | undefined;
 
 /** The engine's own view of a WebSocket: what it was given at the upgrade, and the peer to send with. */
 type EngineSocket = Parameters<Engine["onWebSocketOpen"]>[0];
@@ -66,7 +71,14 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
   const bus = options.cluster === undefined ? undefined : new SocketBus(options.cluster, path, log);
   if (bus !== undefined) io.adapter(busAdapter({ bus, oneAudience: options.oneAudience ?? false }));
   io.bind(engine);
-  engine.on("connection", (socket) => boundPolling(socket, limits.maxQueuedBytes, path, log));
+  const callers = new WeakMap<object, Caller>();
+  /** Callers of requests that are at the engine now: it may open a connection for them. */
+  const asking = new WeakMap<Request, Caller>();
+  engine.on("connection", (socket, request) => {
+    const caller = asking.get(request);
+    if (caller !== undefined) callers.set(socket, caller);
+    boundPolling(socket, limits.maxQueuedBytes, path, log);
+  });
 
   // The engine starts a timer at each probe of an upgrade and stops only the last: one is all that an honest client sends.
   const probed = new WeakSet<Peer>();
@@ -80,10 +92,11 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
   const endpoint: SocketEndpoint = {
     path,
     limits,
-    handle: async (request, upgrader) => {
+    handle: async (request, upgrader, { caller }) => {
       const bounded = await boundBody(request, limits.maxMessageBytes);
       if (bounded instanceof Response) return bounded;
       if (asksForSocketInVain(request)) return badRequest();
+      asking.set(bounded, caller);
       let impossible = false;
       const noting: Upgrader = {
         upgrade: (asked, given) => {
@@ -108,7 +121,7 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
       await bus?.close();
     },
   };
-  return { io, endpoint };
+  return { io, endpoint, callerOf: ({ conn }) => callers.get(conn) };
 }
 
 /** Peer has `send`, `close`, `readyState` and `data`: all that the engine touches. */

@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
+import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { FixedWindow } from "../server/fixed-window.ts";
 import type { Protocol } from "../server/protocol.ts";
@@ -27,6 +28,7 @@ export interface TopicsParts {
   readonly masterSecret: string;
   readonly database: Database;
   readonly metrics: Metrics;
+  readonly limits: Limits;
   /** Undefined when this node is alone. */
   readonly cluster?: Cluster | undefined;
   readonly log: Logger;
@@ -52,6 +54,7 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
   await firstUser(config, database, log);
   let sockets: TopicSockets | undefined;
   const room: TopicsRoom = {
+    ...parts.limits,
     config,
     database,
     tokens: new LoginTokens({

@@ -1,6 +1,7 @@
 // What every endpoint and socket event of the topics protocol may use. Built once by index.ts.
 import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
+import type { Limits } from "../limits/limits.ts";
 import type { FixedWindow } from "../server/fixed-window.ts";
 import type { Database } from "../storage/database.ts";
 import type { DocumentTopic } from "./declared.ts";
@@ -8,7 +9,7 @@ import type { EventLog } from "./store/events.ts";
 import type { LoginTokens } from "./tokens.ts";
 import type { Topic } from "./topic.ts";
 
-export interface TopicsRoom {
+export interface TopicsRoom extends Limits {
   readonly config: Config;
   readonly database: Database;
   readonly tokens: LoginTokens;

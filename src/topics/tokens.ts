@@ -12,6 +12,9 @@ export interface Claims {
   readonly exp: number;
 }
 
+/** The user as limits tell accounts of several protocols apart. */
+export const accountOf = ({ uid }: Pick<Claims, "uid">): string => `topics/${uid}`;
+
 const claimsSchema = z.object({
   uid: z.int().positive(),
   sub: z.string().min(1),

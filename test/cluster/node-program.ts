@@ -4,6 +4,7 @@ import { openCluster } from "../../src/bus/cluster.ts";
 import { parseConfig } from "../../src/config/config.ts";
 import { readEnvironment } from "../../src/config/env.ts";
 import { framesProtocol } from "../../src/frames/index.ts";
+import { openLimits } from "../../src/limits/limits.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { openFrontDoor } from "../../src/server/front-door.ts";
@@ -13,9 +14,17 @@ const config = parseConfig(readEnvironment(process.env));
 const log = createLog("warn");
 const metrics = new Metrics();
 const cluster = await openCluster(config, metrics, log);
-const protocol = framesProtocol({ config, metrics, cluster, log });
+const limits = openLimits({ config, metrics, log });
+const protocol = framesProtocol({ config, metrics, limits, cluster, log });
 const { sdk } = protocol;
-const door = openFrontDoor({ host: "127.0.0.1", port: 0, protocols: [protocol], trustedProxies: [], log });
+const door = openFrontDoor({
+  host: "127.0.0.1",
+  port: 0,
+  protocols: [protocol],
+  trustedProxies: [],
+  limits,
+  log,
+});
 await cluster?.bus.ready;
 
 const payloadOf = ({ text, base64 }: Call) => text ?? Buffer.from(base64 ?? "", "base64");

@@ -13,6 +13,7 @@ import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { openFrontDoor } from "../../src/server/front-door.ts";
 import { FramesClient } from "./frames-client.ts";
+import { testLimits } from "./limits.ts";
 
 export const HUB_DEFAULTS: HubSettings = {
   readTimeoutMs: 180_000,
@@ -89,6 +90,7 @@ export async function hubNode({
       },
     ],
     trustedProxies: [],
+    limits: testLimits(),
     log,
   });
   const url = `http://127.0.0.1:${door.port}`;

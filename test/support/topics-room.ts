@@ -12,6 +12,7 @@ import { openFrontDoor } from "../../src/server/front-door.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { openTopicsDatabase, type Topics, topicsProtocol } from "../../src/topics/index.ts";
 import { type Topic, topic } from "../../src/topics/topic.ts";
+import { testLimits } from "./limits.ts";
 import { TOPICS_SECRET } from "./topics-client.ts";
 
 export interface OpenRoom extends Topics {
@@ -29,6 +30,7 @@ export async function openRoom(overrides: Partial<Config> = {}, cluster?: Cluste
   const log = createLog("silent");
   const database = openTopicsDatabase(dataDir, log);
   const metrics = new Metrics();
+  const limits = testLimits();
   const nodes = topic({
     name: "nodes",
     itemKey: "id",
@@ -47,6 +49,7 @@ export async function openRoom(overrides: Partial<Config> = {}, cluster?: Cluste
     masterSecret: "secret",
     database,
     metrics,
+    limits,
     cluster,
     log,
     topics: [nodes],
@@ -54,7 +57,14 @@ export async function openRoom(overrides: Partial<Config> = {}, cluster?: Cluste
   const websites = topics.room.topics.get("websites");
   if (websites === undefined) throw new Error("there is no topic of websites");
   const { protocol } = topics;
-  const door = openFrontDoor({ host: "127.0.0.1", port: 0, protocols: [protocol], trustedProxies: [], log });
+  const door = openFrontDoor({
+    host: "127.0.0.1",
+    port: 0,
+    protocols: [protocol],
+    trustedProxies: [],
+    limits,
+    log,
+  });
   return {
     ...topics,
     url: `http://127.0.0.1:${door.port}`,

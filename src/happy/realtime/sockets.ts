@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Namespace, Socket } from "socket.io";
 import type { TokenClaims } from "../../auth/tokens.ts";
 import type { Cluster } from "../../bus/cluster.ts";
-import { type SocketIoRoom, socketIo } from "../../server/socket-io.ts";
+import { type CallerOf, type SocketIoRoom, socketIo } from "../../server/socket-io.ts";
 import { everySocket, roomsOf, userScoped } from "../audience.ts";
 import type { HappyRoom } from "../room.ts";
 import { machineActivity } from "../updates.ts";
@@ -60,7 +60,7 @@ export class HappyNamespaces {
   }
 
   /** Begins to accept: middleware and handlers stand before the first packet is read. */
-  accept(room: HappyRoom): void {
+  accept(room: HappyRoom, callerOf: CallerOf): void {
     const guard = (socket: Socket, next: (error?: Error) => void) => {
       authenticate(socket.handshake, room).then(
         (facts) => {
@@ -75,7 +75,11 @@ export class HappyNamespaces {
         },
       );
     };
-    const welcome = (socket: Socket) => this.#welcome(room, socket);
+    const welcome = (socket: Socket) => {
+      this.#welcome(room, socket);
+      const { account } = (socket.data as ConnectionFacts).claims;
+      if (socket.connected) callerOf(socket)?.authenticated(account);
+    };
     this.io.use(guard).on("connection", welcome);
     this.#parent.use(guard).on("connection", welcome);
     openDoctorNamespace(this.io);

@@ -9,7 +9,7 @@ import { problemOf } from "../http/kit/envelope.ts";
 import type { TopicsRoom } from "../room.ts";
 import { eventsAfter, type TopicEvent, topicState } from "../store/events.ts";
 import { readAnswer } from "../store/replay.ts";
-import type { Claims } from "../tokens.ts";
+import { accountOf, type Claims } from "../tokens.ts";
 import type { Topic } from "../topic.ts";
 import { type Subscription, welcome } from "./connection.ts";
 import { Feed } from "./feed.ts";
@@ -40,7 +40,7 @@ const crossing = z.object({
 export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): TopicSockets {
   const { config, database, log } = room;
   const origins = config.realtimeAllowedOrigins;
-  const { io, endpoint } = socketIo({
+  const { io, endpoint, callerOf } = socketIo({
     path: SOCKET_PATH,
     limits: { maxMessageBytes: 1_000_000, maxQueuedBytes: config.maxQueuedBytes },
     pingIntervalMs: 25_000,
@@ -83,6 +83,7 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
   });
   io.on("connection", (socket) => {
     const { claims, release } = socket.data as Accepted;
+    callerOf(socket)?.authenticated(accountOf(claims));
     welcome(room, subscriptions, socket, claims);
     release();
   });
@@ -96,8 +97,8 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
     io,
     endpoint: {
       ...endpoint,
-      handle: async (request, upgrader) =>
-        (await refusedRequest(room, request)) ?? endpoint.handle(request, upgrader),
+      handle: async (request, upgrader, facts) =>
+        (await refusedRequest(room, request)) ?? endpoint.handle(request, upgrader, facts),
     },
     announce: (topic, events) => {
       feeds.get(topic.name)?.announce(events);

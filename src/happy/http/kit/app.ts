@@ -2,13 +2,13 @@
 import { type Context, Hono } from "hono";
 import { getPath } from "hono/utils/url";
 import { bearerToken } from "../../../auth/tokens.ts";
+import { OverBudget } from "../../../limits/body-budget.ts";
 import { discardBody } from "../../../server/body.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { StorageError } from "../../../storage/errors.ts";
 import type { LimitedKind } from "../../admission/rate-limits.ts";
 import type { HappyRoom } from "../../room.ts";
 import { BodyProblem, checkBody, parseBody } from "./body.ts";
-import { OverBudget } from "./body-budget.ts";
 import { type Endpoint, json, later, refusal } from "./endpoint.ts";
 import { type Mounted, splitMount } from "./mount.ts";
 import { queryOf, ValidationProblem, validate } from "./validate.ts";
@@ -77,7 +77,7 @@ async function answer(
     if (waitMs !== undefined) return await afterBody(request, tooMany(waitMs));
     const large = endpoint.streams !== true && isLarge(request);
     // Reading much for somebody unknown is the one case where the token comes first.
-    const early = large ? await authenticate(room, endpoint, request) : undefined;
+    const early = large ? await authenticate(room, endpoint, request, facts) : undefined;
     if (early instanceof Response) return await afterBody(request, early);
     const limit = large && endpoint.auth === "none" ? MAX_ANONYMOUS_BODY : room.config.maxBodyBytes;
     if (endpoint.streams === true) checkBody(request, limit);
@@ -87,7 +87,7 @@ async function answer(
     const query = validate("querystring", endpoint.query, queryOf(request.url));
     const headers = validate("headers", endpoint.headers, Object.fromEntries(request.headers));
     // Again after a large body: it may have taken long, and its token may have been revoked meanwhile.
-    const account = await authenticate(room, endpoint, request);
+    const account = await authenticate(room, endpoint, request, facts);
     if (account instanceof Response) return await afterBody(request, account);
     const accountWaitMs =
       endpoint.limit && account !== "" ? limited(room, endpoint.limit, "account", account) : undefined;
@@ -135,6 +135,7 @@ async function authenticate(
   room: HappyRoom,
   endpoint: Endpoint,
   request: Request,
+  facts: RequestFacts,
 ): Promise<string | Response> {
   if (endpoint.auth === "none") return "";
   const token = bearerToken(request.headers.get("authorization"));
@@ -142,6 +143,7 @@ async function authenticate(
   const claims = room.tokens.verifiedBefore(token) ?? (await room.tokens.verify(token));
   if (claims === undefined) return refusal(401, "Invalid token");
   if (room.access.refuses(claims)) throw new ShutOut(claims.account);
+  facts.caller.authenticated(claims.account);
   room.sightings.note(claims, request.headers.get("x-happy-client"));
   return claims.account;
 }

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { connect, type Socket } from "node:net";
 import { type Account, newAccount } from "../../../../test/support/happy-client.ts";
 import { type TestServer, testServer } from "../../../../test/support/server.ts";
-import { BodyBudget, OverBudget } from "./body-budget.ts";
+import { BodyBudget, OverBudget } from "../../../limits/body-budget.ts";
 
 describe("shares", () => {
   test("are given up to the limit, over all requests, and given back", () => {

@@ -1,6 +1,7 @@
 // Request bodies as the contract reads them (HTTP contract 1.3): which content types, what an empty body means, how bad ones fail.
+
+import type { BodyShare } from "../../../limits/body-budget.ts";
 import { BodyCutShort, BodyTooLarge, readBody, streamBody } from "../../../server/body.ts";
-import type { BodyShare } from "./body-budget.ts";
 
 /** A body that is refused before validation; `error` and `message` are the contract's. */
 export class BodyProblem extends Error {

@@ -1,10 +1,10 @@
 // One HTTP endpoint as a value: where it is, what it takes, who may call it, what it does. The kit does the rest in the contract's
 // order (HTTP contract 1.4): route, body, schema, token, handler.
 import type { z } from "zod";
+import type { BodyShare } from "../../../limits/body-budget.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import type { LimitedKind } from "../../admission/rate-limits.ts";
 import type { HappyRoom } from "../../room.ts";
-import type { BodyShare } from "./body-budget.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 

@@ -4,7 +4,7 @@ import { BodyCutShort, BodyTooLarge, readBody } from "../../../server/body.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { badFormat, notFound, Problem } from "../../problem.ts";
 import type { TopicsRoom } from "../../room.ts";
-import type { Claims } from "../../tokens.ts";
+import { accountOf, type Claims } from "../../tokens.ts";
 import { corsHeaders, preflight } from "./cors.ts";
 import { type Endpoint, parsed } from "./endpoint.ts";
 import { failure, problemOf, success } from "./envelope.ts";
@@ -37,6 +37,7 @@ async function answer(room: TopicsRoom, endpoint: Endpoint, context: Context<Env
   try {
     // A stranger's body is not read.
     const claims = endpoint.open ? NOBODY : await authenticated(room, request.headers.get("authorization"));
+    if (!endpoint.open) context.env.caller.authenticated(accountOf(claims));
     const params = endpoint.params && parsed(endpoint.params, context.req.param());
     const query = endpoint.query && parsed(endpoint.query, context.req.query());
     const body = endpoint.body && parsed(endpoint.body, await jsonBody(request));

@@ -1,0 +1,13 @@
+// The limits of a server for a part that a test starts without one, with the defaults of every bound.
+import { parseConfig } from "../../src/config/config.ts";
+import type { Config } from "../../src/config/settings.ts";
+import { type Limits, openLimits } from "../../src/limits/limits.ts";
+import { createLog } from "../../src/observability/log.ts";
+import { Metrics } from "../../src/observability/metrics.ts";
+
+export const testLimits = (overrides: Partial<Config> = {}): Limits =>
+  openLimits({
+    config: { ...parseConfig({}), ...overrides },
+    metrics: new Metrics(),
+    log: createLog("silent"),
+  });
