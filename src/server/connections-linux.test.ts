@@ -1,0 +1,109 @@
+// Real connections to a real server: the kernel's view of them is the one that Bun shows, and counts what Bun does not show.
+import { afterEach, expect, test } from "bun:test";
+import { connect, type Socket } from "node:net";
+import { kernelConnections } from "./connections-linux.ts";
+
+const onLinux = test.skipIf(process.platform !== "linux");
+const undo: (() => void)[] = [];
+afterEach(() => {
+  for (const step of undo.splice(0)) step();
+});
+
+function serve(hostname: string) {
+  const asked: { address: string; port: number }[] = [];
+  const server = Bun.serve({
+    hostname,
+    port: 0,
+    fetch: (request, bun) => {
+      const from = bun.requestIP(request);
+      if (from !== null) asked.push({ address: from.address, port: from.port });
+      return new Response(null, { status: bun.upgrade(request) ? 101 : 200 });
+    },
+    websocket: { message: () => {}, maxPayloadLength: 16 * 1024 * 1024 },
+  });
+  undo.push(() => server.stop(true));
+  return { server, asked };
+}
+
+async function open(port: number, host: string): Promise<Socket> {
+  const socket = connect({ port, host });
+  undo.push(() => socket.destroy());
+  await new Promise((resolve, reject) => socket.once("connect", resolve).once("error", reject));
+  return socket;
+}
+
+async function until<T>(look: () => T | undefined): Promise<T> {
+  const bound = performance.now() + 5_000;
+  for (;;) {
+    const found = look();
+    if (found !== undefined) return found;
+    if (performance.now() > bound) throw new Error("did not happen in time");
+    await Bun.sleep(2);
+  }
+}
+
+const UPGRADE =
+  "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+for (const host of ["127.0.0.1", "::1"]) {
+  onLinux(`a connection from ${host} is found by the address and port that Bun tells`, async () => {
+    const { server, asked } = serve(host);
+    const socket = await open(server.port ?? 0, host);
+    socket.write(UPGRADE);
+    const from = await until(() => asked[0]);
+    const found = kernelConnections()
+      ?.list()
+      .filter(({ localPort }) => localPort === server.port);
+    expect(found).toEqual([
+      {
+        fd: expect.any(Number),
+        localPort: server.port ?? 0,
+        remoteAddress: from.address,
+        remotePort: from.port,
+      },
+    ]);
+    expect(from.port).toBe(socket.localPort ?? 0);
+  });
+}
+
+onLinux("an IPv4 connection to a listener of both families has the address that Bun tells", async () => {
+  const { server, asked } = serve("::");
+  const socket = await open(server.port ?? 0, "127.0.0.1");
+  socket.write(UPGRADE);
+  const from = await until(() => asked[0]);
+  const found = kernelConnections()
+    ?.list()
+    .find(({ localPort }) => localPort === server.port);
+  expect(found?.remotePort).toBe(from.port);
+  expect(from.address.replace("::ffff:", "")).toBe(found?.remoteAddress ?? "none");
+});
+
+onLinux("bytes of a frame that is not whole yet are counted, and shutdown ends the connection", async () => {
+  const { server } = serve("127.0.0.1");
+  const kernel = kernelConnections();
+  const socket = await open(server.port ?? 0, "127.0.0.1");
+  const ended = new Promise((resolve) => socket.once("close", resolve));
+  const port = socket.localPort;
+  socket.on("error", () => {}).resume();
+  socket.write(UPGRADE);
+  const fd = await until(() => kernel?.list().find(({ remotePort }) => remotePort === port)?.fd);
+  await until(() => (kernel?.bytesReceived(fd) === UPGRADE.length ? true : undefined));
+  // A text frame of 4 MiB, of which all but its last byte comes.
+  socket.write(Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0]));
+  socket.write(Buffer.alloc(4 * 1024 * 1024 - 1));
+  await until(() =>
+    kernel?.bytesReceived(fd) === UPGRADE.length + 14 + 4 * 1024 * 1024 - 1 ? true : undefined,
+  );
+  expect(kernel?.shutdown(fd)).toBe(true);
+  await ended;
+  await until(() => (kernel?.connection(fd)?.remotePort === port ? undefined : true));
+});
+
+onLinux("a descriptor that is no TCP connection is none, and skipped ones are not asked", async () => {
+  const kernel = kernelConnections();
+  expect(kernel?.connection(0)).toBeUndefined();
+  expect(kernel?.connection(1_000_000)).toBeUndefined();
+  expect(kernel?.bytesReceived(1_000_000)).toBeUndefined();
+  expect(kernel?.list(() => true)).toEqual([]);
+});
