@@ -11,6 +11,7 @@ import type { Config } from "./config/settings.ts";
 import { migrations as happyMigrations, happyProtocol, hasAccounts } from "./happy/index.ts";
 import { sessionOwners } from "./happy/store/retention.ts";
 import { openLimits } from "./limits/limits.ts";
+import { ValueSizes } from "./limits/value-sizes.ts";
 import { Metrics } from "./observability/metrics.ts";
 import { type Check, openPagesPort, pages } from "./observability/pages.ts";
 import { reportProcess } from "./observability/process-figures.ts";
@@ -66,8 +67,13 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const path = join(config.dataDir, "happy.db");
     const storageLog = log.child({ area: "storage" });
     const quota = new Quota(() => config.maxStorageBytes);
+    const sizes = new ValueSizes(() => ({
+      metadata: config.maxMetadataBytes,
+      state: config.maxStateBytes,
+      content: config.maxContentBytes,
+    }));
     const keeping = new Keeping({ config, quota, log: storageLog });
-    const database = openDatabase({ path, migrations: happyMigrations, log: storageLog, quota });
+    const database = openDatabase({ path, migrations: happyMigrations, log: storageLog, quota, sizes });
     undo.unshift(() => database.close());
     chmodSync(path, 0o600);
     watch("happy", database);

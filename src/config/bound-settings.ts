@@ -31,6 +31,21 @@ export const boundSettings = {
     "bytes of request bodies, answers and socket queues held in memory at one time, of all clients together",
     live,
   ),
+  maxMetadataBytes: setting(
+    whole(1024, 2 ** 30).default(MIB),
+    "largest metadata of a session or machine, and largest key, token or other small value, in bytes",
+    live,
+  ),
+  maxStateBytes: setting(
+    whole(1024, 2 ** 30).default(8 * MIB),
+    "largest agent state, daemon state, part of an artifact, key-value entry or account settings, in bytes",
+    live,
+  ),
+  maxContentBytes: setting(
+    whole(1024, 2 ** 30).default(32 * MIB),
+    "largest content of one message, in bytes",
+    live,
+  ),
   maxConnectionsPerAddress: setting(
     whole(0, 1_000_000).default(256),
     "connections that one address (IPv6: one /64) may hold before it is known to belong to an account (0 for no limit)",

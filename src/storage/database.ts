@@ -3,6 +3,7 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import type { Logger } from "pino";
+import { ValueSizes } from "../limits/value-sizes.ts";
 import { Checkpointer } from "./checkpoint.ts";
 import { asStorageError, StorageError } from "./errors.ts";
 import { currentVersion, type Migration, type MigrationReport, migrate } from "./migrations.ts";
@@ -18,6 +19,8 @@ export interface Database {
   readonly migration: MigrationReport;
   /** Asked by store functions before something grows. */
   readonly quota: Quota;
+  /** Asked by store functions before they store what a client sent. */
+  readonly sizes: ValueSizes;
   /** Commits, checkpoints and closes. Later calls reject. */
   close(): Promise<void>;
 }
@@ -28,10 +31,18 @@ export interface DatabaseOptions {
   readonly log: Logger;
   /** Without one there is no maximum. */
   readonly quota?: Quota;
+  /** Without it the default limits hold. */
+  readonly sizes?: ValueSizes;
 }
 
 /** @throws StorageError "newer", "foreign" or "damaged", each with a sentence for the person. */
-export function openDatabase({ path, migrations, log, quota = new Quota() }: DatabaseOptions): Database {
+export function openDatabase({
+  path,
+  migrations,
+  log,
+  quota = new Quota(),
+  sizes = new ValueSizes(),
+}: DatabaseOptions): Database {
   const connection = open(path);
   let migration: MigrationReport;
   try {
@@ -50,6 +61,7 @@ export function openDatabase({ path, migrations, log, quota = new Quota() }: Dat
     reads: drizzle({ client: reading }),
     migration,
     quota,
+    sizes,
     close: async () => {
       writer.close();
       await checkpointer.stop();

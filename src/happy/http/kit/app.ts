@@ -3,6 +3,7 @@ import { type Context, Hono } from "hono";
 import { getPath } from "hono/utils/url";
 import { bearerToken } from "../../../auth/tokens.ts";
 import { OverBudget } from "../../../limits/body-budget.ts";
+import { ValueTooLarge } from "../../../limits/value-sizes.ts";
 import { discardBody } from "../../../server/body.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { StorageError } from "../../../storage/errors.ts";
@@ -174,6 +175,8 @@ function failure(room: HappyRoom, endpoint: Endpoint, error: unknown, request: s
   if (error instanceof ValidationProblem) {
     return generic(400, { error: "Error", message: error.message, statusCode: 400 });
   }
+  if (error instanceof ValueTooLarge)
+    return generic(413, { error: "Payload Too Large", message: error.message, statusCode: 413 });
   if (error instanceof OverBudget) {
     const message = "The server is busy with other uploads. Try again in a moment.";
     const busy = later(generic(503, { error: "Service Unavailable", message, statusCode: 503 }), 2_000);
