@@ -26,6 +26,7 @@ import type { Protocol } from "./server/protocol.ts";
 import { type Database, openDatabase } from "./storage/database.ts";
 import { lockFolder } from "./storage/lock.ts";
 import { openBlobs } from "./storage/open-blobs.ts";
+import { refusePublicData } from "./storage/private-folder.ts";
 import { probe } from "./storage/query.ts";
 import { Quota } from "./storage/quota.ts";
 import { topicsOn } from "./topics/switch.ts";
@@ -52,6 +53,7 @@ const FINISH_MS = 3_000;
 /** @throws StorageError, or the system's error for the folder or the port; whatever was opened is closed again. */
 export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
+  refusePublicData(config);
   let certificate = certificateOf(config);
   const lock = lockFolder(config.dataDir);
   const undo: (() => Promise<void> | void)[] = [() => lock.release()];

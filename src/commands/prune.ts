@@ -1,6 +1,6 @@
 // `roost prune`: applies the age limits now, sweeps files that nobody can reach, and gives the room back; or says what would go.
 // Works beside a running server: every step is small, and the server comes first.
-import { chmodSync } from "node:fs";
+import { chmodSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { inWords } from "../backup/progress.ts";
 import { loadConfig } from "../config/load.ts";
@@ -29,7 +29,7 @@ export const prune: Command = {
     const { config } = await loadConfig(flags);
     process.umask(0o077);
     const path = join(config.dataDir, "happy.db");
-    if (!(await Bun.file(path).exists())) throw new Error(`There is no database in ${config.dataDir}.`);
+    if (!existsSync(path)) throw new Error(`There is no database in ${config.dataDir}.`);
     const lock = lockUnlessServed(config.dataDir, path, migrations.length);
     try {
       const database = openDatabase({ path, migrations, log: createLog(config.logLevel) });

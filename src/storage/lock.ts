@@ -4,6 +4,7 @@ import { Database } from "bun:sqlite";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { StorageError } from "./errors.ts";
+import { removeHalfMade } from "./snapshot.ts";
 
 export interface FolderLock {
   release(): void;
@@ -25,7 +26,13 @@ export function lockFolder(folder: string): FolderLock {
       `Another Roost${holder(pidFile)} is using the data folder ${folder}. Stop it, or give this one another folder with --data-dir.`,
     );
   }
-  writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
+  try {
+    removeHalfMade(folder);
+    writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 });
+  } catch (error) {
+    lock.close();
+    throw error;
+  }
   return {
     release: () => {
       lock.close();

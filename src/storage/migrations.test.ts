@@ -1,10 +1,12 @@
 // Holds migrations to: a copy before each step in either direction, the first step stays, newer data refuses the way back.
 import { Database } from "bun:sqlite";
 import { afterEach, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { lockFolder } from "./lock.ts";
 import { currentVersion, type Migration, migrate, undoLast } from "./migrations.ts";
+import { changeWithSnapshot } from "./snapshot.ts";
 
 const first: Migration = {
   name: "0001_first",
@@ -89,5 +91,86 @@ test("the three newest copies are kept", () => {
       .map((name) => join(folder, name))
       .sort(),
   ).toEqual(made.slice(-3).map(String).sort());
+  sqlite.close();
+});
+
+test("a step that fails, in either direction, leaves no copy and the three that were there", () => {
+  const { folder, path, sqlite } = fresh();
+  const broken: Migration = { name: "0003_broken", up: "CREATE TABLE notes (x)", down: "DROP TABLE nothing" };
+  migrate(sqlite, [first, second], path);
+  for (let round = 0; round < 6; round++)
+    expect(() => migrate(sqlite, [first, second, broken], path)).toThrow("already exists");
+  expect(copies(folder)).toEqual([]);
+  expect(currentVersion(sqlite, path)).toBe(2);
+  for (let round = 0; round < 2; round++) {
+    undoLast(sqlite, [first, second], path);
+    migrate(sqlite, [first, second], path);
+  }
+  const kept = copies(folder);
+  expect(kept).toHaveLength(3);
+  for (let round = 0; round < 6; round++)
+    expect(() => migrate(sqlite, [first, second, broken], path)).toThrow("already exists");
+  sqlite.run("PRAGMA user_version = 3");
+  expect(() => undoLast(sqlite, [first, second, broken], path)).toThrow("cannot be undone");
+  expect(copies(folder)).toEqual(kept);
+  sqlite.close();
+});
+
+test("the newest copy stays also when the clock has stepped back, and each database keeps its own three", () => {
+  const { folder, path, sqlite } = fresh();
+  migrate(sqlite, [first, second], path);
+  const later = new Date(Date.now() + 86_400_000);
+  for (const n of [1, 2, 3, 4])
+    for (const name of ["a.db", "b.db"]) {
+      writeFileSync(join(folder, `${name}.v1-${n}.bak`), "");
+      utimesSync(join(folder, `${name}.v1-${n}.bak`), later, later);
+    }
+  const { snapshot = "" } = undoLast(sqlite, [first, second], path);
+  expect(copies(folder).sort()).toEqual(
+    [
+      "a.db.v1-3.bak",
+      "a.db.v1-4.bak",
+      basename(snapshot),
+      ...[1, 2, 3, 4].map((n) => `b.db.v1-${n}.bak`),
+    ].sort(),
+  );
+  sqlite.close();
+});
+
+test("the copy is the file of before with its marks, and for the owner's eyes only from its first byte on", () => {
+  const { folder, path, sqlite } = fresh();
+  migrate(sqlite, [first], path);
+  sqlite.run("INSERT INTO notes VALUES ('mine')");
+  const mask = process.umask(0);
+  let mode = 0;
+  try {
+    // Nothing changes the mode once it is written, so what it has then it had before.
+    changeWithSnapshot(sqlite, path, 1, () => {
+      const [half = ""] = readdirSync(folder).filter((name) => name.endsWith(".bak.tmp"));
+      mode = statSync(join(folder, half)).mode & 0o777;
+      sqlite.run("DELETE FROM notes");
+    });
+  } finally {
+    process.umask(mask);
+  }
+  expect(mode).toBe(0o600);
+  const [name = ""] = copies(folder);
+  expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600);
+  using copy = new Database(join(folder, name), { readonly: true });
+  expect(currentVersion(copy, name)).toBe(1);
+  expect(copy.query("SELECT text FROM notes").values()).toEqual([["mine"]]);
+  expect(sqlite.query("SELECT text FROM notes").values()).toEqual([]);
+  sqlite.close();
+});
+
+test("who takes the folder's lock removes what a killed process left of a copy, and nothing else", () => {
+  const { folder, sqlite } = fresh();
+  const half = ["a.db.v1-x.bak.tmp", "a.db.v1-x.bak.tmp-journal", "b.db.v12-y.bak.tmp-wal"];
+  const others = ["a.db.v1-x.bak", "notes.tmp", "a.db.bak.tmp", "roost.url.12.tmp"];
+  for (const name of [...half, ...others]) writeFileSync(join(folder, name), "");
+  const lock = lockFolder(folder);
+  expect(readdirSync(folder)).toEqual(expect.arrayContaining(others));
+  for (const name of half) expect(readdirSync(folder)).not.toContain(name);
+  lock.release();
   sqlite.close();
 });

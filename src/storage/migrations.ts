@@ -1,10 +1,8 @@
 // A database is at one numbered version. Opening an older one brings it up inside one transaction, after a snapshot of the old
 // file; a newer one, or a file that is not ours, is refused and not touched. The last step can be undone, again after a snapshot.
 import type { Database } from "bun:sqlite";
-import { chmodSync, constants, copyFileSync, readdirSync, rmSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { syncFolder } from "./durable-file.ts";
 import { StorageError } from "./errors.ts";
+import { changeWithSnapshot, forgetOldSnapshots } from "./snapshot.ts";
 
 export interface Migration {
   /** File name without ending, such as `0001_first`; its number is its place in the list, from 1. */
@@ -23,8 +21,6 @@ export interface MigrationReport {
 
 /** "Rst1" in ASCII: marks the file as Roost's in SQLite's own header. */
 const APPLICATION_ID = 0x52737431;
-/** Copies of old files that are kept beside each database: each is as large as the database was. */
-const SNAPSHOTS_KEPT = 3;
 
 /** @throws StorageError "newer" or "foreign"; the file is then as it was. */
 export function migrate(sqlite: Database, migrations: readonly Migration[], path: string): MigrationReport {
@@ -36,16 +32,19 @@ export function migrate(sqlite: Database, migrations: readonly Migration[], path
       `The database ${path} was written by a newer Roost (version ${from}, this one knows ${to}). Use the newer executable; nothing was changed.`,
     );
   }
-  if (from === to) return { from, to };
-  const snapshot = from > 0 ? snapshotFile(sqlite, path, from) : undefined;
-  sqlite.transaction(() => {
+  if (from === to) {
+    // An earlier start may have ended before it did.
+    forgetOldSnapshots(path);
+    return { from, to };
+  }
+  const change = () => {
     for (const migration of migrations.slice(from)) sqlite.run(migration.up);
     sqlite.run(`PRAGMA user_version = ${to}`);
     sqlite.run(`PRAGMA application_id = ${APPLICATION_ID}`);
-  })();
-  if (snapshot === undefined) return { from, to };
-  forgetOldSnapshots(path);
-  return { from, to, snapshot };
+  };
+  if (from > 0) return { from, to, snapshot: changeWithSnapshot(sqlite, path, from, change) };
+  sqlite.transaction(change).immediate();
+  return { from, to };
 }
 
 /**
@@ -58,22 +57,18 @@ export function undoLast(sqlite: Database, migrations: readonly Migration[], pat
   if (from > migrations.length || last === undefined)
     throw new Error(`Version ${from} of ${path} is not known to this Roost. Nothing was changed.`);
   if (from === 1) throw new Error(`${last.name} cannot be undone: nothing comes before it.`);
-  const snapshot = snapshotFile(sqlite, path, from);
   try {
-    sqlite.transaction(() => {
+    const snapshot = changeWithSnapshot(sqlite, path, from, () => {
       sqlite.run(last.down);
       sqlite.run(`PRAGMA user_version = ${from - 1}`);
-    })();
+    });
+    return { from, to: from - 1, snapshot };
   } catch (error) {
-    // Nothing has changed, so the copy says nothing that the file does not.
-    rmSync(snapshot, { force: true });
     const problem = error instanceof Error ? error.message : String(error);
     throw new Error(`${last.name} cannot be undone: ${inWords(problem)}. Nothing was changed.`, {
       cause: error,
     });
   }
-  forgetOldSnapshots(path);
-  return { from, to: from - 1, snapshot };
 }
 
 /** A guard in a down migration is a constraint whose name says what must hold. */
@@ -96,23 +91,4 @@ export function currentVersion(sqlite: Database, path: string): number {
     );
   }
   return number("user_version");
-}
-
-function snapshotFile(sqlite: Database, path: string, version: number): string {
-  sqlite.run("PRAGMA wal_checkpoint(TRUNCATE)");
-  const stamp = new Date().toISOString().replace(/[:.]/g, "-");
-  const copy = `${path}.v${version}-${stamp}.bak`;
-  copyFileSync(path, copy, constants.COPYFILE_FICLONE);
-  chmodSync(copy, 0o600);
-  syncFolder(dirname(path));
-  return copy;
-}
-
-function forgetOldSnapshots(path: string): void {
-  const folder = dirname(path);
-  const ours = readdirSync(folder)
-    .filter((name) => name.startsWith(`${basename(path)}.v`) && name.endsWith(".bak"))
-    .map((name) => ({ name, at: statSync(join(folder, name)).mtimeMs }))
-    .sort((a, b) => b.at - a.at || (a.name < b.name ? 1 : -1));
-  for (const { name } of ours.slice(SNAPSHOTS_KEPT)) rmSync(join(folder, name), { force: true });
 }

@@ -1,0 +1,30 @@
+// What is served to everybody never reaches into the data folder: it holds keys and everybody's content, and to open a database file
+// past SQLite would drop the locks that this process holds on it.
+import { realpathSync } from "node:fs";
+import { sep } from "node:path";
+import type { Config } from "../config/settings.ts";
+
+/** @throws Error with a sentence when the folder of the web app holds the data folder, or lies in it. */
+export function refusePublicData({ dataDir, staticDir }: Pick<Config, "dataDir" | "staticDir">): void {
+  if (staticDir === undefined) return;
+  const data = real(dataDir);
+  const open = real(staticDir);
+  if (data === undefined || open === undefined) return;
+  if (!isBelow(data, open) && !isBelow(open, data)) return;
+  throw new Error(
+    `The folder of the web app, ${staticDir}, and the data folder ${dataDir} lie in each other: everybody could read the data. Name another one with --static-dir.`,
+  );
+}
+
+function isBelow(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+}
+
+/** Undefined for what is not there. */
+function real(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}

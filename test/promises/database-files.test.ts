@@ -1,0 +1,82 @@
+// No database file is opened or copied past SQLite. POSIX locks belong to the process: closing any handle of the file drops every
+// lock that SQLite believes to hold on it, and the next program that visits the file takes the write-ahead log away.
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+const ROOT = resolve(import.meta.dir, "../..");
+
+/** Calls that open a file for its bytes. Those that go by path alone, such as stat, rename and rm, open nothing. */
+const OPENERS =
+  /(?<![.\w#])(copyFile|copyFileSync|cp|cpSync|open|openSync|openAsBlob|readFile|readFileSync|writeFile|writeFileSync|appendFile|appendFileSync|truncate|truncateSync|createReadStream|createWriteStream)\(|\bBun\.(file|write|mmap)\(|\bfs\.\w+\(/;
+/** From where they come; a function of the project that is called `open` is none of them. */
+const FROM_SYSTEM = /from "node:fs(\/promises)?"|\bBun\.(file|write|mmap)\(/;
+
+/** Every file of the source that opens files, and what it opens. Whoever adds one says why it can be no database. */
+const ALLOWED: Readonly<Record<string, string>> = {
+  "src/admin/channel.ts": "the key and address of its own socket",
+  "src/backup/create.ts": "copies that SQLite made in a folder of its own, single files and blobs by name",
+  "src/backup/drill.ts": "an archive",
+  "src/backup/file-sink.ts": "new files only: it refuses one that is there",
+  "src/backup/folder.ts": "records beside archives",
+  "src/backup/verify.ts": "an archive",
+  "src/bus/cluster.ts": "certificates",
+  "src/commands/follow-changes.ts": "the terminal",
+  "src/commands/service.ts": "the executable and the unit",
+  "src/config/config-file.ts": "the configuration",
+  "src/config/secrets.ts": "the master secret",
+  "src/doctor/this-machine.ts": "a file of its own that it makes and removes",
+  "src/happy/client-logs.ts": "logs in a folder of their own",
+  "src/happy/http/web-app.ts":
+    "the web app's folder, which may not hold the data folder (storage/private-folder.ts)",
+  "src/server/certificate.ts": "certificates",
+  "src/server/own-address.ts": "the address in a file of its own",
+  "src/storage/durable-file.ts": "small files that it makes itself, and folders",
+  "src/storage/local-blobs.ts": "blobs by their checked keys",
+  "src/storage/lock.ts": "the number of the process; the lock itself is opened by SQLite only",
+  "src/storage/snapshot.ts": "a copy that SQLite has made and closed",
+};
+
+const sources = [...new Bun.Glob("src/**/*.{ts,tsx}").scanSync({ cwd: ROOT })]
+  .filter((name) => !/\.test\.tsx?$|\.d\.ts$/.test(name))
+  .sort();
+
+test("every file of the source that opens files is known, with what it opens", () => {
+  const found = sources.filter((name) => {
+    const text = readFileSync(join(ROOT, name), "utf8");
+    return FROM_SYSTEM.test(text) && OPENERS.test(text);
+  });
+  expect(found).toEqual(Object.keys(ALLOWED).sort());
+});
+
+test("no line of the source hands a database's name to such a call", () => {
+  const lines = sources.flatMap((name) =>
+    readFileSync(join(ROOT, name), "utf8")
+      .split("\n")
+      .filter((line) => OPENERS.test(line) && /\.db\b|-wal|-shm|database|roost\.lock/i.test(line))
+      .map((line) => `${name}: ${line.trim()}`),
+  );
+  expect(lines).toEqual([]);
+});
+
+/** Lines of tests that touch a database's bytes, each while no SQLite of this process has it open. */
+const TESTS: Readonly<Record<string, string>> = {
+  "test/backup.test.ts": "its server, a process of its own, has ended",
+  "test/faults/database-file.ts": "the server is another process, and is dead or only read",
+  "test/faults/migrating-start.test.ts": "a fixture, before anything opens the copy",
+  "test/migrate.test.ts": "a fixture, before anything opens the copy",
+  "test/upgrade-from-first-release.test.ts": "a fixture, before anything opens the copy",
+  "src/doctor/this-machine.test.ts": "before anything opens it",
+};
+
+test("tests that touch a database's bytes are known too", () => {
+  const found = [...new Bun.Glob("{src,test,bench}/**/*.ts").scanSync({ cwd: ROOT })]
+    .filter((name) => name.startsWith("test/") || name.startsWith("bench/") || name.endsWith(".test.ts"))
+    .filter((name) => name !== "test/promises/database-files.test.ts")
+    .filter((name) =>
+      readFileSync(join(ROOT, name), "utf8")
+        .split("\n")
+        .some((line) => OPENERS.test(line) && /\.db\b|-wal\b|happy\.db|join\(dataDir, name\)/.test(line)),
+    );
+  expect(found.filter((name) => TESTS[name] === undefined)).toEqual([]);
+});
