@@ -8,12 +8,26 @@ import { refusePublicData } from "./private-folder.ts";
 const folder = mkdtempSync(join(tmpdir(), "roost-private-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const dataDir = join(folder, "data");
-for (const name of ["data/web", "web", "data-web"]) mkdirSync(join(folder, name), { recursive: true });
+for (const name of ["data/web", "data/files/web", "web", "data-web"])
+  mkdirSync(join(folder, name), { recursive: true });
 symlinkSync(dataDir, join(folder, "link"));
 
-test("a folder that holds the data, is it, or lies in it is refused; one beside it is not", () => {
-  for (const bad of [folder, dataDir, join(dataDir, "web"), join(folder, "link"), "/"])
-    expect(() => refusePublicData({ dataDir, staticDir: bad })).toThrow("lie in each other");
-  for (const good of [undefined, join(folder, "web"), join(folder, "data-web"), join(folder, "not-there")])
+test("a folder that holds the data, is it, or is among its files is refused; one beside it or of its own inside is not", () => {
+  for (const bad of [
+    folder,
+    dataDir,
+    join(dataDir, "files"),
+    join(dataDir, "files/web"),
+    join(folder, "link"),
+    "/",
+  ])
+    expect(() => refusePublicData({ dataDir, staticDir: bad })).toThrow("everybody could read it");
+  for (const good of [
+    undefined,
+    join(dataDir, "web"),
+    join(folder, "web"),
+    join(folder, "data-web"),
+    join(folder, "not-there"),
+  ])
     expect(() => refusePublicData({ dataDir, staticDir: good })).not.toThrow();
 });

@@ -1,18 +1,18 @@
-// What is served to everybody never reaches into the data folder: it holds keys and everybody's content, and to open a database file
-// past SQLite would drop the locks that this process holds on it.
+// What is served to everybody never holds the data folder: keys and everybody's content are there, and to open a database file past
+// SQLite would drop the locks that this process holds on it. A folder of its own inside the data folder is fine (one volume for all).
 import { realpathSync } from "node:fs";
-import { sep } from "node:path";
+import { join, sep } from "node:path";
 import type { Config } from "../config/settings.ts";
 
-/** @throws Error with a sentence when the folder of the web app holds the data folder, or lies in it. */
+/** @throws Error with a sentence when the folder of the web app holds the data folder, or what is kept in it. */
 export function refusePublicData({ dataDir, staticDir }: Pick<Config, "dataDir" | "staticDir">): void {
   if (staticDir === undefined) return;
   const data = real(dataDir);
   const open = real(staticDir);
   if (data === undefined || open === undefined) return;
-  if (!isBelow(data, open) && !isBelow(open, data)) return;
+  if (!isBelow(data, open) && !isBelow(open, join(data, "files"))) return;
   throw new Error(
-    `The folder of the web app, ${staticDir}, and the data folder ${dataDir} lie in each other: everybody could read the data. Name another one with --static-dir.`,
+    `The folder of the web app, ${staticDir}, holds the data of ${dataDir}: everybody could read it. Name another one with --static-dir.`,
   );
 }
 
