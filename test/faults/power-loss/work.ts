@@ -1,0 +1,22 @@
+// Writes into every store at once, again and again, so that group commits hold things of several stores.
+import type { ServerProcess } from "../server-process.ts";
+import { markOf, openWorld, STORES, type Store, type World } from "./stores.ts";
+
+/** Calls it for each mark of a store that was acknowledged. @returns the world, whose account and session later looks use. */
+export async function workInAllStores(
+  server: ServerProcess,
+  counts: ReadonlyMap<Store, { readonly from: number; readonly to: number }>,
+  known?: World,
+): Promise<World> {
+  const world = await openWorld(server, known);
+  await Promise.all(
+    [...counts].map(async ([store, { from, to }]) => {
+      for (let index = from; index < to; index++)
+        await store.put(world, markOf(STORES.indexOf(store), index)).catch((error: unknown) => {
+          throw new Error(`${store.name}: ${error instanceof Error ? error.message : String(error)}`);
+        });
+    }),
+  );
+  world.close();
+  return world;
+}
