@@ -5,11 +5,11 @@ import type { MachineChange, MachineChangeResult } from "./store/machines.ts";
 import type { SessionChange, SessionChangeResult } from "./store/session-state.ts";
 import { machineDaemonState, machineMetadata, sessionAgentState, sessionMetadata } from "./updates.ts";
 
-type Voice = Pick<HappyRoom, "publisher">;
+type Voice = Pick<HappyRoom, "publisher" | "presence">;
 
 /** One `update-session` for each part that was written. */
 export function announceSessionChange(
-  { publisher }: Voice,
+  { publisher, presence }: Voice,
   account: string,
   session: string,
   change: SessionChange,
@@ -17,7 +17,8 @@ export function announceSessionChange(
   return (result: SessionChangeResult): void => {
     if (result.kind !== "changed") return;
     const audience = interestedInSession(account, session);
-    const { metadata, agentState } = change;
+    const { metadata, agentState, joinedSeq } = change;
+    if (metadata !== undefined && joinedSeq !== undefined) presence.resumed(account, session, joinedSeq);
     if (metadata !== undefined && result.metadataSeq !== undefined) {
       publisher.update(
         audience,
@@ -37,7 +38,7 @@ export function announceSessionChange(
 
 /** One `update-machine` for each part that was written. */
 export function announceMachineChange(
-  { publisher }: Voice,
+  { publisher, presence }: Voice,
   account: string,
   machine: string,
   change: MachineChange,
@@ -53,6 +54,7 @@ export function announceMachineChange(
         machineMetadata(machine, metadata.value, metadata.expectedVersion + 1),
       );
     }
+    if (daemonState !== undefined) presence.madeActive("machine", account, machine);
     if (daemonState !== undefined && result.daemonStateSeq !== undefined) {
       publisher.update(
         audience,

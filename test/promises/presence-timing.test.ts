@@ -191,30 +191,48 @@ test("opening the session again ends the suppression at once; heartbeats that wa
   expect(told).toMatchObject([{ id: "again", active: true }]);
 });
 
-test("the sweep finds what has been silent for ten minutes, tells when it was last heard, and leaves the rest", async () => {
+test("the sweep finds what has been without a speaker for ten minutes of its own time, whatever time it carries", async () => {
   const now = Date.now();
-  const silent = now - 10 * MINUTE_MS - 1_000;
+  const times = { past: now - 366 * 24 * HOUR_MS, present: now, future: now + 366 * 24 * HOUR_MS };
+  const presence = presenceWith({ sweepMs: 10, silenceMs: 50 });
   for (const kind of KINDS) {
-    await stored(kind, `silent ${kind}`, true, silent);
-    await stored(kind, `fresh ${kind}`, true, now - 9 * MINUTE_MS);
-    await stored(kind, `inactive ${kind}`, false, silent);
+    for (const [name, at] of Object.entries(times)) await stored(kind, `${name} ${kind}`, true, at);
+    await stored(kind, `inactive ${kind}`, false, times.past);
+    await stored(kind, `spoken ${kind}`, true, times.future);
+    hear(presence, kind, `spoken ${kind}`, now);
   }
-  presenceWith({ sweepMs: 10 });
-  await Promise.all(KINDS.map((kind) => untilTold(({ id }) => id === `silent ${kind}`)));
-  expect(told).toEqual([
-    { type: "activity", id: "silent session", active: false, activeAt: silent, thinking: false },
-    { type: "machine-activity", id: "silent machine", active: false, activeAt: silent },
-  ]);
+  const gone = KINDS.flatMap((kind) => Object.keys(times).map((name) => `${name} ${kind}`));
+  await Promise.all(gone.map((id) => untilTold((body) => body.id === id && body.active === false)));
   for (const kind of KINDS) {
-    expect(row(kind, `silent ${kind}`)).toEqual({ active: false, lastActiveAt: silent });
-    expect(row(kind, `fresh ${kind}`)?.active).toBe(true);
+    const future = row(kind, `future ${kind}`);
+    // A time of the future is healed, in the database and on the phones alike.
+    expect(future?.lastActiveAt).toBeLessThanOrEqual(Date.now());
+    expect(told.find(({ id }) => id === `future ${kind}`)?.activeAt).toBe(future?.lastActiveAt);
+    expect(row(kind, `past ${kind}`)).toEqual({ active: false, lastActiveAt: times.past });
+    expect(row(kind, `present ${kind}`)).toEqual({ active: false, lastActiveAt: times.present });
+    expect(row(kind, `spoken ${kind}`)?.active).toBe(true);
   }
+  expect(told.filter(({ active }) => active === false)).toHaveLength(gone.length);
+});
+
+test("the sweep never turns inactive what a connected socket speaks for, however long it says nothing", async () => {
+  const presence = presenceWith({ sweepMs: 5, silenceMs: 20 });
+  await stored("session", "quiet", true, 1);
+  await stored("machine", "connected", true, 1);
+  hear(presence, "session", "quiet", Date.now());
+  presence.socketJoined("machine", ME, "connected", "its daemon");
+  // What has nobody shows when the sweep has come around several times.
+  for (const marker of ["first", "second"]) {
+    await stored("session", marker, true, Date.now());
+    await untilTold(({ id, active }) => id === marker && active === false);
+  }
+  expect(row("session", "quiet")?.active).toBe(true);
+  expect(row("machine", "connected")?.active).toBe(true);
 });
 
 test("what the sweep turned inactive wakes with its next heartbeat", async () => {
   const presence = presenceWith({ sweepMs: 10, silenceMs: 50, storeEveryMs: HOUR_MS });
   await stored("session", "slow", true, Date.now());
-  hear(presence, "session", "slow", Date.now());
   await untilTold(({ active }) => active === false);
   expect(row("session", "slow")?.active).toBe(false);
   const now = Date.now();
@@ -223,17 +241,114 @@ test("what the sweep turned inactive wakes with its next heartbeat", async () =>
   expect(row("session", "slow")).toEqual({ active: true, lastActiveAt: now });
 });
 
-test("one grace after a start, rows of an earlier run turn inactive as of when they were heard, unless spoken for since", async () => {
+test("one grace after a start, what has no speaker turns inactive as of when it was heard, whatever time it carries", async () => {
   const before = Date.now() - 1_000;
-  for (const id of ["silent", "spoken", "listened"]) await stored("session", id, true, before);
+  const ahead = Date.now() + 366 * 24 * HOUR_MS;
+  for (const id of ["silent", "spoken", "watched"]) await stored("session", id, true, before);
+  await stored("session", "from the future", true, ahead);
+  await stored("machine", "connected", true, ahead);
   const presence = presenceWith({ graceMs: 30 });
   hear(presence, "session", "spoken", Date.now());
-  presence.socketJoined("session", ME, "listened", "its socket");
-  await untilTold(({ active }) => active === false);
+  presence.socketJoined("session", ME, "watched", "an agent");
+  presence.socketJoined("machine", ME, "connected", "its daemon");
+  await untilTold(({ id, active }) => id === "watched" && active === false);
+  const healed = row("session", "from the future");
+  expect(healed?.lastActiveAt).toBeLessThanOrEqual(Date.now());
+  const gone = (id: string, activeAt: number | undefined) => ({
+    type: "activity",
+    id,
+    active: false,
+    activeAt,
+    thinking: false,
+  });
   expect(told.filter(({ active }) => !active)).toEqual([
-    { type: "activity", id: "silent", active: false, activeAt: before, thinking: false },
+    gone("silent", before),
+    gone("watched", before),
+    gone("from the future", healed?.lastActiveAt),
   ]);
   expect(row("session", "silent")).toEqual({ active: false, lastActiveAt: before });
   expect(row("session", "spoken")?.active).toBe(true);
-  expect(row("session", "listened")?.active).toBe(true);
+  expect(row("machine", "connected")?.active).toBe(true);
+});
+
+test("who watches a session neither ends its grace nor begins it anew, by coming or by going", async () => {
+  const presence = presenceWith({ graceMs: 150 });
+  const now = Date.now();
+  await stored("session", "left", true, now);
+  hear(presence, "session", "left", now);
+  const lostAt = performance.now();
+  presence.socketLeft(SOCKET);
+  presence.socketJoined("session", ME, "left", "watcher");
+  presence.socketJoined("session", ME, "left", "another");
+  const leaving = setInterval(() => {
+    presence.socketJoined("session", ME, "left", "visitor");
+    presence.socketLeft("visitor");
+  }, 20);
+  await untilTold(({ id, active }) => id === "left" && active === false);
+  clearInterval(leaving);
+  const after = performance.now() - lostAt;
+  expect(after).toBeGreaterThanOrEqual(145);
+  expect(row("session", "left")?.active).toBe(false);
+  // A watcher that does beat speaks for it.
+  presence.heard("session", ME, "left", Date.now(), false, "watcher");
+  expect(told.at(-1)).toMatchObject({ id: "left", active: true });
+});
+
+test("what was made active without a heartbeat has one grace to be spoken for", async () => {
+  const presence = presenceWith({ graceMs: 40 });
+  const now = Date.now();
+  for (const id of ["nobody", "spoken"]) {
+    await stored("session", id, true, now);
+    presence.madeActive("session", ME, id);
+  }
+  hear(presence, "session", "spoken", now);
+  await untilTold(({ active }) => active === false);
+  expect(told.filter(({ active }) => active === false)).toMatchObject([{ id: "nobody" }]);
+  expect(row("session", "spoken")?.active).toBe(true);
+});
+
+test("a heartbeat that could not be stored is stored with the next one", async () => {
+  const presence = presenceWith({ storeEveryMs: HOUR_MS });
+  const now = Date.now();
+  await stored("session", "unlucky", false, now);
+  hear(presence, "session", "unlucky", now);
+  await database.writer.run((db) => db.run("ALTER TABLE sessions RENAME TO away"));
+  await expect(presence.flush()).rejects.toThrow();
+  await database.writer.run((db) => db.run("ALTER TABLE away RENAME TO sessions"));
+  hear(presence, "session", "unlucky", now);
+  await presence.flush();
+  expect(row("session", "unlucky")).toEqual({ active: true, lastActiveAt: now });
+});
+
+test("a person's archive goes on when the minute after it is over", async () => {
+  const presence = presenceWith({ suppressMs: 0 });
+  await stored("session", "archived", true, Date.now());
+  hear(presence, "session", "archived", Date.now());
+  expect(await presence.archive(ME, "archived")).toBe(true);
+  told = [];
+  for (let beat = 0; beat < 3; beat++) hear(presence, "session", "archived", Date.now());
+  await presence.flush();
+  expect(told).toEqual([]);
+  expect(row("session", "archived")?.active).toBe(false);
+  expect(await presence.archive(ME, "unknown")).toBe(false);
+});
+
+test("an end that could not be stored leaves the session as it was: heard, and in its grace when nothing speaks for it", async () => {
+  const presence = presenceWith({ graceMs: 60 });
+  for (const id of ["spoken", "lost"]) await stored("session", id, true, Date.now());
+  hear(presence, "session", "spoken", Date.now());
+  presence.heard("session", ME, "lost", Date.now(), false, "gone");
+  presence.socketLeft("gone");
+  await database.writer.run((db) =>
+    db.run("CREATE TRIGGER refuse BEFORE UPDATE ON sessions BEGIN SELECT RAISE(ABORT, 'no'); END"),
+  );
+  await expect(presence.archive(ME, "spoken")).rejects.toThrow();
+  await expect(presence.end(ME, "lost", Date.now())).rejects.toThrow();
+  await database.writer.run((db) => db.run("DROP TRIGGER refuse"));
+  told = [];
+  hear(presence, "session", "spoken", Date.now());
+  expect(told).toMatchObject([{ id: "spoken", active: true }]);
+  await untilTold(({ id, active }) => id === "lost" && active === false);
+  expect(row("session", "lost")?.active).toBe(false);
+  expect(row("session", "spoken")?.active).toBe(true);
 });

@@ -169,6 +169,53 @@ test("a session whose process is killed turns inactive, also while somebody watc
   here.phone.close();
 });
 
+test("an agent that comes to watch a session within its grace does not keep it alive, a heartbeat does", async () => {
+  const here = await scene();
+  const [left, back] = [await here.session(), await here.session()];
+  for (const id of [left, back]) {
+    const agent = await here.agent(id);
+    thinking(agent, id);
+    await untilActive(here, id);
+    agent.close();
+  }
+  const watchers = [await here.agent(left), await here.agent(back)];
+  const again = await here.agent(back);
+  thinking(again, back);
+  await untilInactive(here, left);
+  await oneGraceLater(here);
+  expect(flags(here.phone, back)).not.toContain(false);
+  expect((await sessionRow(here, left)).active).toBe(false);
+  expect((await sessionRow(here, back)).active).toBe(true);
+  for (const listener of [...watchers, again, here.phone]) listener.close();
+});
+
+test("a session that was opened and that no process ever speaks for turns inactive one grace later, also while it is watched", async () => {
+  const here = await scene();
+  const id = await here.session();
+  const watcher = await here.agent(id);
+  expect((await sessionRow(here, id)).active).toBe(true);
+  await untilInactive(here, id);
+  expect((await sessionRow(here, id)).active).toBe(false);
+  watcher.close();
+  here.phone.close();
+});
+
+test("the deliberate end of a session is believed whatever the clock of who ends it says", async () => {
+  const here = await scene();
+  for (const off of [-366 * 86_400_000, -20 * 60_000, 20 * 60_000, 366 * 86_400_000]) {
+    const id = await here.session();
+    const agent = await here.agent(id);
+    const now = Date.now();
+    agent.socket.emit("session-end", { sid: id, time: now + off });
+    const { activeAt } = await untilInactive(here, id);
+    expect(activeAt).toBeGreaterThanOrEqual(now);
+    expect(activeAt).toBeLessThanOrEqual(Date.now());
+    expect(await sessionRow(here, id)).toMatchObject({ active: false, activeAt });
+    agent.close();
+  }
+  here.phone.close();
+});
+
 test("whoever looks at a session of long ago and leaves does not touch it", async () => {
   const here = await scene();
   const id = await here.session();
@@ -262,7 +309,7 @@ test("a deleted machine is heard no more, and its heartbeats do not wake the mac
   for (const listener of [daemon, here.phone, other.phone]) listener.close();
 });
 
-test("every heartbeat is told at once; clocks ahead are held to ours, stale and odd ones ignored", async () => {
+test("every heartbeat is told at once; clocks that are off are held to ours, odd ones ignored", async () => {
   const here = await scene();
   const stranger = await newAccount(server.url);
   const [machine, session] = [await here.machine(), await here.session()];
@@ -271,7 +318,6 @@ test("every heartbeat is told at once; clocks ahead are held to ours, stale and 
   const say = (fields: object) => agent.socket.emit("session-alive", { sid: session, ...fields });
   const now = Date.now();
   for (const ignored of [
-    { time: now - 10 * 60_000 - 5_000 },
     { time: `${now}` },
     {},
     { time: null },
@@ -293,19 +339,25 @@ test("every heartbeat is told at once; clocks ahead are held to ours, stale and 
   say({ time: now - 999, thinking: "yes" });
   say({ time: now - 998 });
   say({ time: now - 997.5 });
-  say({ time: now + 3_600_000 });
+  const off = [3_600_000, 366 * 86_400_000, -61_000, -20 * 60_000, -366 * 86_400_000, -now - 1];
+  for (const ms of off) say({ time: now + ms });
+  agent.socket.emit("machine-alive", { machineId: machine, time: now - 20 * 60_000 });
   await agent.settled();
   await here.phone.settled();
-  const [ahead, ...past] = here.phone.ephemerals.toReversed();
+  const past = here.phone.ephemerals.slice(0, 4);
   const told = { type: "activity", id: session, active: true };
-  expect(past.toReversed()).toEqual([
+  expect(past).toEqual([
     { ...told, activeAt: now - 1_000, thinking: true },
     { ...told, activeAt: now - 999, thinking: true },
     { ...told, activeAt: now - 998, thinking: false },
     { ...told, activeAt: now - 998, thinking: false },
   ]);
-  expect(ahead.activeAt).toBeGreaterThanOrEqual(now);
-  expect(ahead.activeAt).toBeLessThanOrEqual(Date.now());
+  const held = here.phone.ephemerals.slice(4);
+  expect(held.map(({ id }) => id)).toEqual([...off.map(() => session), machine]);
+  for (const { activeAt } of held) {
+    expect(activeAt).toBeGreaterThanOrEqual(now);
+    expect(activeAt).toBeLessThanOrEqual(Date.now());
+  }
   for (const listener of [agent, intruder, here.phone]) listener.close();
 });
 

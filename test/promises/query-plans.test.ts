@@ -56,6 +56,9 @@ function planOf(text: string): string[] {
     .map(({ detail }) => detail);
 }
 
+/** From end to end of an index that has active rows only. */
+const ACTIVE_ONLY = /^SCAN (sessions|machines) USING INDEX \1_active$/;
+
 /** No table is read from end to end, and messages are not read at all. */
 function expectCheap(texts: readonly string[]): void {
   expect(texts.length).toBeGreaterThan(0);
@@ -63,7 +66,12 @@ function expectCheap(texts: readonly string[]): void {
     expect(text).not.toMatch(/\bmessages\b/);
     const plan = planOf(text);
     expect({ text, plan: plan.filter((step) => /\bmessages\b/.test(step)) }).toEqual({ text, plan: [] });
-    expect({ text, plan: plan.filter((step) => step.startsWith("SCAN")) }).toEqual({ text, plan: [] });
+    expect({ text, plan: plan.filter((step) => step.startsWith("SCAN") && !ACTIVE_ONLY.test(step)) }).toEqual(
+      {
+        text,
+        plan: [],
+      },
+    );
   }
 }
 
@@ -155,7 +163,7 @@ test("flushing heartbeats, the end of a grace and the sweep read indexes of acti
   await database.close();
   const texts = taken();
   expectCheap(texts);
-  expect(about(texts, "sessions")).toContain("sessions_active (last_active_at<?)");
-  expect(about(texts, "machines")).toContain("machines_active (last_active_at<?)");
+  expect(about(texts, "sessions")).toContain("SCAN sessions USING INDEX sessions_active");
+  expect(about(texts, "machines")).toContain("SCAN machines USING INDEX machines_active");
   expect(texts.filter((text) => /^update/i.test(text)).length).toBeGreaterThan(3);
 });

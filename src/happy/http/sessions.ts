@@ -80,11 +80,17 @@ const open = endpoint(
     const { row } = await openSession(room.database, account, session, (opened) => {
       // Here and not after the wait: whoever archives it meanwhile has the last word.
       if (opened.updateSeq === undefined) room.presence.lift(account, opened.row.id);
-      else room.publisher.update(userScoped(account), opened.updateSeq, newSession(opened.row));
+      else {
+        room.publisher.update(userScoped(account), opened.updateSeq, newSession(opened.row));
+        room.presence.madeActive("session", account, opened.row.id);
+      }
     });
     return json({ session: { ...sessionBody(row), lastMessage: null } });
   },
 );
+
+/** The process's own end, not a person's wish (realtime contract, decisions). */
+const isOwnEnd = ({ headers }: Request) => headers.get("x-happy-client")?.startsWith("cli-") === true;
 
 const archive = endpoint(
   {
@@ -93,9 +99,11 @@ const archive = endpoint(
     auth: "bearer",
     params: z.object({ sessionId: z.string() }),
   },
-  async ({ room, account, params: { sessionId } }) => {
-    const ended = await room.presence.end(account, sessionId, Date.now());
-    return ended === undefined ? refusal(404, "Session not found") : json({ success: true });
+  async ({ room, account, request, params: { sessionId } }) => {
+    const ended = isOwnEnd(request)
+      ? await room.presence.end(account, sessionId, Date.now())
+      : await room.presence.archive(account, sessionId);
+    return ended ? json({ success: true }) : refusal(404, "Session not found");
   },
 );
 

@@ -1,7 +1,6 @@
-// Presence tells the truth (realtime contract 4 and 10, decisions). A thing, that is a session or machine, is kept active by
-// heartbeats. When the socket that spoke for it is lost it turns inactive one grace later, in the database and on every phone
-// together, unless a socket or heartbeat of it came back. A restart changes nothing by itself: who has not been heard one grace
-// after the start turns inactive then.
+// Presence tells the truth (realtime contract 4 and 10, decisions). A thing, that is a session or machine, is kept active by who
+// speaks for it. When the last speaker is lost it turns inactive one grace later, in the database and on every phone together, unless
+// one came back. A restart changes nothing by itself: what has no speaker one grace after the start turns inactive then.
 import type { Logger } from "pino";
 import type { Database } from "../../storage/database.ts";
 import { userScoped } from "../audience.ts";
@@ -9,26 +8,29 @@ import type { Publisher } from "../publisher.ts";
 import {
   findPresence,
   listActive,
+  newestArchive,
   type PresenceKind,
   type PresenceRow,
+  storeEnd,
   storeHeartbeats,
-  storeInactive,
   storeLost,
   storeSilence,
 } from "../store/presence.ts";
 import { activity, type Ephemeral, machineActivity } from "../updates.ts";
+import { arrivalTime } from "./arrival.ts";
+import { Suppressions } from "./suppressions.ts";
 import { Thing, thingKey } from "./thing.ts";
 
 export interface PresenceTiming {
-  /** From the loss of the last socket to inactive. */
+  /** From the loss of the last speaker to inactive. */
   readonly graceMs: number;
   /** Between two writes of pending heartbeats. */
   readonly flushMs: number;
   /** A heartbeat is stored when it is this much newer than the stored one. */
   readonly storeEveryMs: number;
-  /** Between two looks for rows that nobody keeps alive. */
+  /** Between two looks for rows that nothing here made active. */
   readonly sweepMs: number;
-  /** Silence after which such a row turns inactive. */
+  /** How long such a row is seen without a speaker before it turns inactive. */
   readonly silenceMs: number;
   /** How long heartbeats are ignored after a session was ended. */
   readonly suppressMs: number;
@@ -50,15 +52,16 @@ export const TIMING: Omit<PresenceTiming, "graceMs"> = {
   suppressMs: 60_000,
 };
 
-/** A heartbeat older than this is ignored. */
-const STALE_MS = 10 * 60_000;
-
 export class Presence {
   readonly #things = new Map<string, Thing>();
   readonly #bySocket = new Map<string, Set<Thing>>();
-  readonly #suppressed = new Map<string, number>();
-  readonly #timers: Timer[] = [];
-  #startedAt = Date.now();
+  readonly #suppressed: Suppressions;
+  /** Active rows that the last sweep found without a speaker, and since when, by the monotonic clock. */
+  #unspoken = new Map<string, number>();
+  /** Counts connections and archives, on from the newest archive that is stored: their order outlives a restart and every clock. */
+  #seq: number;
+  readonly #timers = new Set<Timer>();
+  #stopped = false;
 
   constructor(
     private readonly database: Database,
@@ -66,44 +69,47 @@ export class Presence {
     private readonly log: Logger,
     private readonly timing: PresenceTiming,
     private readonly figures?: PresenceFigures,
-  ) {}
+  ) {
+    this.#suppressed = new Suppressions(timing.suppressMs);
+    this.#seq = newestArchive(database);
+  }
 
   start(): void {
     const { flushMs, sweepMs, graceMs } = this.timing;
-    this.#startedAt = Date.now();
-    this.#timers.push(
-      setInterval(() => this.#quietly(this.flush()), flushMs),
-      setInterval(() => this.#quietly(this.#sweep()), sweepMs),
-      setTimeout(() => this.#quietly(this.#forgetUnheard()), graceMs),
-    );
+    this.#timers.add(setInterval(() => this.#quietly(this.flush()), flushMs));
+    this.#timers.add(setInterval(() => this.#quietly(this.#sweep()), sweepMs));
+    this.#timers.add(setTimeout(() => this.#quietly(this.#forgetUnspoken()), graceMs));
   }
 
-  /** Stores pending heartbeats and ends every timer. Nobody is turned inactive by a stop. */
+  /** Stores pending heartbeats and ends every timer. Nothing is turned inactive by a stop. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
     for (const thing of this.#things.values()) thing.cancelGrace();
     await this.flush();
   }
 
-  /** A socket that speaks or listens for one thing has come. */
+  /** A socket that is scoped to one thing has come. */
   socketJoined(kind: PresenceKind, account: string, id: string, socket: string): void {
     const thing = this.#thing(kind, account, id);
-    thing.sockets.add(socket);
-    thing.cancelGrace();
+    thing.join(socket, ++this.#seq);
     this.#link(socket, thing);
   }
 
   /** A socket is gone: what it alone spoke for has one grace to come back. */
   socketLeft(socket: string): void {
-    for (const thing of this.#bySocket.get(socket) ?? []) {
-      if (thing.leave(socket))
-        thing.beginGrace(this.timing.graceMs, (lostAt) => this.#quietly(this.#turnInactive(thing, lostAt)));
-    }
+    for (const thing of this.#bySocket.get(socket) ?? []) if (thing.leave(socket)) this.#beginGrace(thing);
     this.#bySocket.delete(socket);
   }
 
+  /** Something other than a heartbeat made it active: it has one grace to be spoken for. */
+  madeActive(kind: PresenceKind, account: string, id: string): void {
+    const thing = this.#thing(kind, account, id);
+    if (!thing.hasSpeaker) this.#beginGrace(thing);
+  }
+
   /**
-   * A heartbeat, with the sender's clock. Ignored when too old, suppressed, or not of the account; a clock ahead is held to ours.
+   * A heartbeat, with the sender's clock, which is held to ours. Ignored when suppressed, archived, or not of the account.
    * Every accepted one is told to the account's phones at once, and stored now and then.
    */
   heard(
@@ -114,20 +120,20 @@ export class Presence {
     thinking: boolean,
     socket: string,
   ): void {
-    const now = Date.now();
-    const at = Math.min(time, now);
-    if (at < now - STALE_MS || (kind === "session" && this.#isSuppressed(account, id))) return;
     const key = thingKey(kind, account, id);
+    if (this.#suppressed.holds(key)) return;
     const thing = this.#things.get(key) ?? new Thing(kind, account, id);
     let remembered = true;
-    const isOwned = thing.isOwned(now, () => {
+    const hearing = thing.hearing(() => {
       remembered = false;
       return findPresence(this.database.reads, kind, account, id);
     });
     this.figures?.ownershipAsked(kind, remembered);
-    if (!isOwned) return;
-    // Only what exists is remembered: ids that somebody makes up cost nothing.
+    if (hearing === "foreign") return;
+    // Only what exists is remembered: ids that a client makes up cost nothing.
     this.#things.set(key, thing);
+    if (hearing === "archived") return;
+    const at = arrivalTime(time, Date.now());
     thing.heard(socket, at, this.timing.storeEveryMs);
     if (thing.pending !== at) this.figures?.heartbeatSkipped(kind);
     this.#link(socket, thing);
@@ -137,27 +143,42 @@ export class Presence {
   /** The session was ended on purpose: pending heartbeats are dropped and late ones ignored for a while. */
   suppress(account: string, session: string): void {
     const key = thingKey("session", account, session);
-    this.#suppressed.set(key, Date.now() + this.timing.suppressMs);
+    this.#suppressed.begin(key, ++this.#seq);
     this.#things.get(key)?.forget();
   }
 
-  /** The machine was deleted: what was heard of it is not stored, and its id may be somebody else's next. */
+  /** The machine was deleted: what was heard of it is not stored, and its id may be another account's next. */
   forget(kind: PresenceKind, account: string, id: string): void {
     this.#things.get(thingKey(kind, account, id))?.forget();
   }
 
-  /** The session was opened again. */
+  /** The session was opened again: its heartbeats count from now on. */
   lift(account: string, session: string): void {
-    this.#suppressed.delete(thingKey("session", account, session));
+    const key = thingKey("session", account, session);
+    this.#suppressed.lift(key);
+    this.#things.get(key)?.askAgain();
   }
 
-  /** Ends a session as of `at`. Undefined when the account has no such session. */
-  async end(account: string, session: string, at: number): Promise<boolean | undefined> {
-    return storeInactive(this.database, "session", account, session, at, (wasActive) => {
-      if (wasActive === undefined) return;
-      this.suppress(account, session);
-      this.publisher.ephemeral(userScoped(account), activity(session, false, at, false));
-    });
+  /** Place of a socket that is scoped to that session among all connections and archives, else undefined. */
+  joinedSeq(account: string, session: string, socket: string): number | undefined {
+    return this.#things.get(thingKey("session", account, session))?.joinedSeq(socket);
+  }
+
+  /** A process that connected at `joinedSeq` works in the session: what ended before it came is over. */
+  resumed(account: string, session: string, joinedSeq: number): void {
+    const key = thingKey("session", account, session);
+    this.#suppressed.liftBefore(key, joinedSeq);
+    this.#things.get(key)?.askAgain();
+  }
+
+  /** The session's process, or who stops it, ends it as of `time` by that client's clock. False when the account has no such session. */
+  end(account: string, session: string, time: number): Promise<boolean> {
+    return this.#end(account, session, arrivalTime(time, Date.now()), undefined);
+  }
+
+  /** A person ends a session for good: until it is opened again or resumed. False when the account has no such session. */
+  archive(account: string, session: string): Promise<boolean> {
+    return this.#end(account, session, Date.now(), ++this.#seq);
   }
 
   /** Writes heartbeats that wait for it. */
@@ -165,30 +186,86 @@ export class Presence {
     const pending = [...this.#things.values()].filter((thing) => thing.pending !== undefined);
     if (pending.length === 0) return;
     const heard = pending.flatMap((thing) => thing.takePending());
-    await storeHeartbeats(this.database, heard);
+    try {
+      await storeHeartbeats(this.database, heard);
+    } catch (error) {
+      for (const thing of pending) thing.markInactive();
+      throw error;
+    }
+  }
+
+  async #end(account: string, session: string, at: number, archiveSeq: number | undefined) {
+    const end = { account, session, at, archiveSeq };
+    // Before the commit too: a heartbeat that waits to be stored must not get into the same transaction.
+    const found = () => this.suppress(account, session);
+    try {
+      return await storeEnd(this.database, end, found, () => {
+        // Again, as of now: what was opened again in the same turn, but earlier, was opened before this end.
+        this.suppress(account, session);
+        this.publisher.ephemeral(userScoped(account), activity(session, false, at, false));
+      });
+    } catch (error) {
+      // It did not end, so it goes on as what it was: heard, or with one grace to be.
+      this.lift(account, session);
+      this.madeActive("session", account, session);
+      throw error;
+    }
+  }
+
+  #beginGrace(thing: Thing, lostAt: number = Date.now()): void {
+    if (this.#stopped) return;
+    thing.beginGrace(this.timing.graceMs, () => this.#quietly(this.#turnInactive(thing, lostAt)));
   }
 
   async #turnInactive(thing: Thing, lostAt: number): Promise<void> {
     thing.forget();
     const { kind, account, id } = thing;
-    await storeLost(this.database, kind, account, id, lostAt, (turned) => {
-      // A machine's socket was announced when it came, whether or not a row stands behind it.
-      if (!turned && kind === "session") return;
-      this.publisher.ephemeral(userScoped(account), this.#ephemeral(thing, false, lostAt, false));
-    });
+    try {
+      await storeLost(this.database, kind, account, id, lostAt, (at, turned) => {
+        // What was heard since the grace ended is stored with its next heartbeat.
+        thing.markInactive();
+        // A machine's socket was announced when it came, whether or not a row stands behind it.
+        if (!turned && kind === "session") return;
+        this.publisher.ephemeral(userScoped(account), this.#ephemeral(thing, false, at, false));
+      });
+    } catch (error) {
+      if (!thing.hasSpeaker) this.#beginGrace(thing, lostAt);
+      throw error;
+    }
     if (thing.isIdle) this.#things.delete(thing.key);
   }
 
-  /** One grace after the start: rows of an earlier run that nobody has spoken for since. */
-  async #forgetUnheard(): Promise<void> {
-    await this.#silence(listActive(this.database, this.#startedAt).filter((row) => !this.#isAlive(row)));
+  /** One grace after the start: active rows without a speaker, whatever time they carry. */
+  async #forgetUnspoken(): Promise<void> {
+    try {
+      await this.#silence(this.#listUnspoken());
+    } catch (error) {
+      if (!this.#stopped)
+        this.#timers.add(setTimeout(() => this.#quietly(this.#forgetUnspoken()), this.timing.graceMs));
+      throw error;
+    }
   }
 
   async #sweep(): Promise<void> {
-    const now = Date.now();
-    for (const [key, until] of this.#suppressed) if (until <= now) this.#suppressed.delete(key);
+    this.#suppressed.forgetOld();
     for (const thing of this.#things.values()) if (thing.isIdle) this.#things.delete(thing.key);
-    await this.#silence(listActive(this.database, now - this.timing.silenceMs));
+    const now = performance.now();
+    const before = this.#unspoken;
+    this.#unspoken = new Map();
+    const silent = this.#listUnspoken().filter(({ kind, account, id }) => {
+      const key = thingKey(kind, account, id);
+      const since = before.get(key) ?? now;
+      this.#unspoken.set(key, since);
+      return now - since >= this.timing.silenceMs;
+    });
+    await this.#silence(silent);
+  }
+
+  #listUnspoken(): PresenceRow[] {
+    return listActive(this.database).filter(({ kind, account, id }) => {
+      const thing = this.#things.get(thingKey(kind, account, id));
+      return thing === undefined || !(thing.hasSpeaker || thing.inGrace);
+    });
   }
 
   async #silence(rows: readonly PresenceRow[]): Promise<void> {
@@ -200,15 +277,6 @@ export class Presence {
         this.publisher.ephemeral(userScoped(account), this.#ephemeral(thing, false, lastActiveAt, false));
       }
     });
-  }
-
-  #isAlive({ kind, account, id }: PresenceRow): boolean {
-    const thing = this.#things.get(thingKey(kind, account, id));
-    return thing !== undefined && (thing.sockets.size > 0 || thing.inGrace || thing.pending !== undefined);
-  }
-
-  #isSuppressed(account: string, session: string): boolean {
-    return (this.#suppressed.get(thingKey("session", account, session)) ?? 0) > Date.now();
   }
 
   #thing(kind: PresenceKind, account: string, id: string): Thing {

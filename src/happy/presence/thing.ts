@@ -1,4 +1,5 @@
-// One session or machine as presence sees it: who speaks for it, what was heard, and the grace that runs when nobody does.
+// One session or machine as presence sees it: who speaks for it, what was heard, and the grace that runs when no socket does. Spans
+// are measured by the monotonic clock; only what is stored and told is wall-clock time.
 import type { Heard, PresenceKind, PresenceRow } from "../store/presence.ts";
 
 export const thingKey = (kind: PresenceKind, account: string, id: string): string =>
@@ -7,14 +8,22 @@ export const thingKey = (kind: PresenceKind, account: string, id: string): strin
 /** How long an answer to "does this account own it" holds (realtime contract 10.1). */
 const OWNED_MS = 30_000;
 
+/** Whether heartbeats of a thing count: not of a thing of another account, and not while a person's archive holds. */
+export type Hearing = "heard" | "archived" | "foreign";
+
 export class Thing {
   readonly key: string;
-  /** Sockets scoped to it, and sockets that sent a heartbeat for it. */
-  readonly sockets = new Set<string>();
+  /** Sockets that are scoped to it, with their place among all connections. */
+  readonly #scoped = new Map<string, number>();
+  /**
+   * Sockets that speak for it: its machine's own, and every one that sent a heartbeat. A process and an agent that watches it connect
+   * to a session alike (realtime contract 13.4, 13.6); only the process beats.
+   */
   readonly #speakers = new Set<string>();
   /** Time of a heartbeat that is not stored yet. */
   pending: number | undefined;
   #pk: number | undefined;
+  #isArchived = false;
   #ownedUntil = 0;
   #storedAt = 0;
   #storedActive = false;
@@ -28,6 +37,10 @@ export class Thing {
     this.key = thingKey(kind, account, id);
   }
 
+  get hasSpeaker(): boolean {
+    return this.#speakers.size > 0;
+  }
+
   get inGrace(): boolean {
     return this.#grace !== undefined;
   }
@@ -35,26 +48,41 @@ export class Thing {
   /** Nothing would be lost by forgetting it. */
   get isIdle(): boolean {
     return (
-      this.sockets.size === 0 && !this.inGrace && this.pending === undefined && this.#ownedUntil < Date.now()
+      this.#scoped.size === 0 &&
+      !this.hasSpeaker &&
+      !this.inGrace &&
+      this.pending === undefined &&
+      this.#ownedUntil < performance.now()
     );
   }
 
-  /** Asks the database at most every 30 s; a no is not remembered. */
-  isOwned(now: number, look: () => PresenceRow | undefined): boolean {
-    if (this.#ownedUntil > now) return true;
-    const row = look();
-    if (row === undefined) return false;
-    this.#pk = row.pk;
-    this.#storedAt = row.lastActiveAt;
-    this.#storedActive = row.active;
-    this.#ownedUntil = now + OWNED_MS;
-    return true;
+  /** Place of a socket that is scoped to it among all connections. */
+  joinedSeq(socket: string): number | undefined {
+    return this.#scoped.get(socket);
+  }
+
+  /** Asks the database at most every 30 s; that it is foreign is not remembered. */
+  hearing(look: () => PresenceRow | undefined): Hearing {
+    const now = performance.now();
+    if (this.#ownedUntil <= now) {
+      const row = look();
+      if (row === undefined) return "foreign";
+      this.#pk = row.pk;
+      this.#isArchived = row.archivedSeq !== null;
+      this.#storedAt = row.lastActiveAt;
+      this.#storedActive = row.active;
+      this.#ownedUntil = now + OWNED_MS;
+    }
+    return this.#isArchived ? "archived" : "heard";
+  }
+
+  join(socket: string, seq: number): void {
+    this.#scoped.set(socket, seq);
+    if (this.kind === "machine") this.#speak(socket);
   }
 
   heard(socket: string, at: number, storeEveryMs: number): void {
-    this.sockets.add(socket);
-    this.#speakers.add(socket);
-    this.cancelGrace();
+    this.#speak(socket);
     // Also when stored as inactive: a thing that came back within the 30 s must not stay dark (contract 10.1, known quirk).
     if (!this.#storedActive || Math.abs(at - this.#storedAt) > storeEveryMs) this.pending = at;
   }
@@ -69,22 +97,19 @@ export class Thing {
     return [heard];
   }
 
-  /**
-   * A socket is gone. True when with it the last one, or the last one that spoke for it, is gone: mere listeners, such as an agent
-   * that watches a session, do not keep a dead process alive.
-   */
+  /** A socket is gone. True when a grace must begin now: with its last speaker, or the last socket of what has none. */
   leave(socket: string): boolean {
+    this.#scoped.delete(socket);
     const spoke = this.#speakers.delete(socket);
-    this.sockets.delete(socket);
-    return this.sockets.size === 0 || (spoke && this.#speakers.size === 0);
+    if (this.hasSpeaker || this.inGrace) return false;
+    return spoke || this.#scoped.size === 0;
   }
 
-  beginGrace(graceMs: number, expired: (lostAt: number) => void): void {
-    const lostAt = Date.now();
+  beginGrace(graceMs: number, expired: () => void): void {
     clearTimeout(this.#grace);
     this.#grace = setTimeout(() => {
       this.#grace = undefined;
-      expired(lostAt);
+      expired();
     }, graceMs);
   }
 
@@ -93,15 +118,26 @@ export class Thing {
     this.#grace = undefined;
   }
 
-  /** Drops what was heard; the next heartbeat asks the database again. */
+  /** The next heartbeat asks the database again. */
+  askAgain(): void {
+    this.#ownedUntil = 0;
+  }
+
+  /** Drops what was heard: it was ended. */
   forget(): void {
     this.cancelGrace();
     this.pending = undefined;
-    this.#ownedUntil = 0;
+    this.askAgain();
     this.markInactive();
   }
 
+  /** The next heartbeat is stored, however fresh the stored time. */
   markInactive(): void {
     this.#storedActive = false;
+  }
+
+  #speak(socket: string): void {
+    this.#speakers.add(socket);
+    this.cancelGrace();
   }
 }

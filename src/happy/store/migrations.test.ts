@@ -76,3 +76,17 @@ test.each([
   expect(() => undo()).toThrow("no_account_is_disabled_or_deleted_and_no_token_revoked");
   expect(schemaOf(sqlite)).toEqual(before);
 });
+
+test("0004_archive is not undone over an archived session, which would come to life again", () => {
+  const sqlite = databaseAt(migrations.length);
+  sqlite.run("INSERT INTO accounts (id, public_key, created_at, updated_at) VALUES ('a', 'A', 1, 1)");
+  sqlite.run(`INSERT INTO sessions (id, account_pk, tag, metadata, last_active_at, created_at, updated_at, archived_seq)
+    VALUES ('s', 1, 't', 'm', 1, 1, 1, 7)`);
+  const before = schemaOf(sqlite);
+  const down = migrations.find(({ name }) => name === "0004_archive")?.down ?? "";
+  const undo = sqlite.transaction(() => sqlite.run(down));
+  expect(() => undo()).toThrow("no_session_is_archived");
+  expect(schemaOf(sqlite)).toEqual(before);
+  sqlite.run("UPDATE sessions SET archived_seq = NULL");
+  undo();
+});

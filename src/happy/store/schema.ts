@@ -80,6 +80,8 @@ export const sessions = sqliteTable("sessions", {
   active: integer("active", { mode: "boolean" }).notNull().default(true),
   lastActiveAt: at("last_active_at"),
   ...times(),
+  /** Set while a person's archive holds: its place among all archives and connections. */
+  archivedSeq: integer("archived_seq"),
 });
 
 export const messages = sqliteTable("messages", {
@@ -206,6 +208,8 @@ export const pushLedger = sqliteTable("push_ledger", {
   delivered: integer("delivered").notNull(),
   durationMs: integer("duration_ms").notNull(),
   createdAt: at("created_at"),
+  /** Of what was pushed; null for pushes of an older version. */
+  eventKey: text("event_key"),
 });
 
 export const pushTickets = sqliteTable("push_tickets", {
@@ -213,6 +217,10 @@ export const pushTickets = sqliteTable("push_tickets", {
   pushTokenPk: integer("push_token_pk").notNull(),
   ledgerPk: integer("ledger_pk"),
   createdAt: at("created_at"),
+  /** How often its receipt was asked for. */
+  asked: integer("asked").notNull().default(0),
+  /** The device registered again after the push. */
+  isBack: integer("is_back", { mode: "boolean" }).notNull().default(false),
 });
 
 export const waitingKeys = sqliteTable("waiting_keys", {

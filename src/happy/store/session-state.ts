@@ -1,4 +1,5 @@
-// Compare-and-swap of a session's two versioned parts: metadata and agent state.
+// Compare-and-swap of a session's two versioned parts: metadata and agent state. New metadata of a process that connected after a
+// person's archive ends the archive: the session was resumed.
 import { eq } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { takeUpdateSeqs } from "./accounts.ts";
@@ -13,6 +14,8 @@ export interface Versioned<T> {
 export interface SessionChange {
   readonly metadata?: Versioned<string> | undefined;
   readonly agentState?: Versioned<string | null> | undefined;
+  /** Place, among all archives and connections, of the session's own socket that the change comes from. */
+  readonly joinedSeq?: number | undefined;
 }
 
 /** What was stored, or what stands against it. Update numbers are given only to the parts that were written. */
@@ -42,7 +45,7 @@ export function changeSession(
   return writer.run((db): SessionChangeResult => {
     const row = findSession(db, account, session);
     if (row === undefined) return { kind: "missing" };
-    const { metadata, agentState } = change;
+    const { metadata, agentState, joinedSeq = -1 } = change;
     const stale = {
       metadata: metadata !== undefined && metadata.expectedVersion !== row.metadataVersion,
       agentState: agentState !== undefined && agentState.expectedVersion !== row.agentStateVersion,
@@ -53,6 +56,7 @@ export function changeSession(
       .set({
         ...(metadata && { metadata: metadata.value, metadataVersion: row.metadataVersion + 1 }),
         ...(agentState && { agentState: agentState.value, agentStateVersion: row.agentStateVersion + 1 }),
+        ...(metadata && joinedSeq > (row.archivedSeq ?? joinedSeq) && { archivedSeq: null }),
         updatedAt: at,
       })
       .where(eq(sessions.pk, row.pk))

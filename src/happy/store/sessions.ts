@@ -119,7 +119,7 @@ export interface OpenedSession {
   readonly updateSeq: number | undefined;
 }
 
-/** Create-or-return by (account, tag). An existing session is returned unchanged. @throws UnknownAccount */
+/** Create-or-return by (account, tag). An existing session is returned unchanged, but is not archived any more. @throws UnknownAccount */
 export function openSession(
   { writer, quota }: Database,
   account: string,
@@ -133,7 +133,11 @@ export function openSession(
       .from(sessions)
       .where(and(eq(sessions.accountPk, owner), eq(sessions.tag, tag)))
       .get();
-    if (existing !== undefined) return { row: existing, updateSeq: undefined };
+    if (existing !== undefined) {
+      if (existing.archivedSeq !== null)
+        db.update(sessions).set({ archivedSeq: null }).where(eq(sessions.pk, existing.pk)).run();
+      return { row: { ...existing, archivedSeq: null }, updateSeq: undefined };
+    }
     quota.admit("thing");
     const now = Date.now();
     const updateSeq = takeUpdateSeqs(db, owner, now);

@@ -20,11 +20,12 @@ const failure = { result: "error" };
 export const updateMetadata: SocketEvent = {
   event: "update-metadata",
   failure,
-  handle: async ({ room, account }, payload, ack) => {
+  handle: async ({ room, account, socket }, payload, ack) => {
     const parsed = metadataSchema.safeParse(payload);
     if (!parsed.success) return ack(failure);
     const { sid, metadata: value, expectedVersion } = parsed.data;
-    const change = { metadata: { value, expectedVersion } };
+    const joinedSeq = room.presence.joinedSeq(account, sid, socket.id);
+    const change = { metadata: { value, expectedVersion }, joinedSeq };
     const result = await changeSession(
       room.database,
       account,
