@@ -48,8 +48,11 @@ export class Admission {
     }
     if (identity instanceof Response) return identity;
     if (!this.#isOriginAllowed(request.headers, caller, identity))
-      return refusal(403, "pages of this origin may not connect");
-    if (this.isTaken(identity)) return refusal(409, "this client id is in use");
+      return refusal(403, "pages of this origin may not connect (frames-origins)");
+    if (this.isTaken(identity)) {
+      this.hub.find(identity.id)?.probe();
+      return refusal(409, "this client id is in use");
+    }
     const replaces = this.hub.find(identity.id) !== undefined;
     if (!share.hasRoom && !replaces) {
       this.hub.bounds.refused("frames-clients", { caller: share.name, clients: share.clients });

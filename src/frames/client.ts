@@ -145,6 +145,11 @@ export class Client {
     if (this.parts.serverPing) this.#heartbeat.heard();
   }
 
+  /** Another connection wants its name: is it still there? */
+  probe(): void {
+    this.#heartbeat.probe();
+  }
+
   drained(): void {
     this.#outbox.drained();
   }

@@ -17,6 +17,12 @@ export interface Reply {
   readonly ts: number;
 }
 
+export interface Unreadable {
+  /** As much of its id as could be read. */
+  readonly invalid: number;
+  readonly tooDeep?: boolean;
+}
+
 const message = z
   .object({
     message_id: z.int().default(0),
@@ -40,11 +46,11 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * The message, or as much of its id as could be read when it is none. Binary frames are UTF-8 JSON as well. What is nested too deeply
  * is not even parsed.
  */
-export function readMessage(frame: string | Uint8Array): Message | { readonly invalid: number } {
+export function readMessage(frame: string | Uint8Array): Message | Unreadable {
   let json: unknown;
   try {
     const text = typeof frame === "string" ? frame : utf8.decode(frame);
-    if (isDeeperThan(text)) return { invalid: 0 };
+    if (isDeeperThan(text)) return { invalid: 0, tooDeep: true };
     json = JSON.parse(text);
   } catch {
     return { invalid: 0 };
