@@ -8,6 +8,7 @@ import { openChannel } from "./admin/channel.ts";
 import { openCluster } from "./bus/cluster.ts";
 import { loadMasterSecret } from "./config/secrets.ts";
 import type { Config } from "./config/settings.ts";
+import { framesOn } from "./frames/switch.ts";
 import { migrations as happyMigrations, happyProtocol, hasAccounts } from "./happy/index.ts";
 import { sessionOwners } from "./happy/store/retention.ts";
 import { openLimits } from "./limits/limits.ts";
@@ -122,11 +123,11 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       };
       protocols.push((await topicsProtocol(parts)).protocol);
     }
-    if (config.hubEnabled) {
+    if (framesOn(config)) {
       const { framesProtocol } = await import("./frames/index.ts");
-      protocols.push(
-        framesProtocol({ config, metrics, limits, cluster, log: log.child({ area: "frames" }) }),
-      );
+      const framesLog = log.child({ area: "frames" });
+      const masterSecret = secret.value;
+      protocols.push(framesProtocol({ config, masterSecret, metrics, limits, cluster, log: framesLog }));
     }
     const serverLog = log.child({ area: "server" });
     const watched = {

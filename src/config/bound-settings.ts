@@ -91,4 +91,24 @@ export const boundSettings = {
     "access keys that one account may keep (0 for no limit)",
     live,
   ),
+  framesMaxQueuedBytes: setting(
+    whole(MIB, 2 ** 36).default(64 * MIB),
+    "bytes that may wait in the frames hub for all its clients together; above it the slowest readers are closed first",
+    live,
+  ),
+  framesMaxClientsPerAddress: setting(
+    whole(0, 1_000_000).default(2_000),
+    "clients of the frames hub without a token from one address (IPv6: one /64), or with tokens of one identity (0 for no limit)",
+    live,
+  ),
+  framesMaxConnectionsPerSecond: setting(
+    whole(0, 1_000_000).default(200),
+    "connections to the frames hub that one address or identity may begin in a second, ten times as many at once (0 for no limit)",
+    live,
+  ),
+  framesMaxMessagesPerSecond: setting(
+    whole(0, 1_000_000).default(2_000),
+    "messages to the frames hub from one address or identity in a second, ten times as many at once, half of it from one connection (0 for no limit)",
+    live,
+  ),
 } as const satisfies Record<string, Setting>;

@@ -1,6 +1,7 @@
 // Step two of three: raw values -> one typed Config through the zod schemas. Pure; says exactly what is wrong and where it came from.
 import { z } from "zod";
 import { type RawSettings, UsageError } from "./env.ts";
+import { decideHub } from "./hub-switch.ts";
 import type { Setting } from "./setting.ts";
 import { type Config, flagName, type SettingName, settings } from "./settings.ts";
 
@@ -34,9 +35,11 @@ export function parseConfig(...sources: RawSettings[]): Config {
     if (config[given] !== undefined && config[missing] === undefined)
       throw new UsageError(`${raw[given]?.source} needs ${flagName(missing)} beside it.`);
   const { serverAddr } = config;
-  if (serverAddr === undefined) return config;
+  const hub = decideHub(config, raw);
+  if (serverAddr === undefined) return { ...config, ...hub };
   return {
     ...config,
+    ...hub,
     host: raw.host === undefined ? serverAddr.host : config.host,
     port: raw.port === undefined ? serverAddr.port : config.port,
   };

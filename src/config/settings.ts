@@ -4,28 +4,13 @@ import { z } from "zod";
 import { boundSettings } from "./bound-settings.ts";
 import { declaredTopic } from "./declared-topic.ts";
 import { duration } from "./duration.ts";
+import { hubKey, hubServerKey, hubSettings } from "./hub-settings.ts";
 import { type Setting, setting } from "./setting.ts";
-import {
-  addressRanges,
-  flag,
-  list,
-  listenAddress,
-  logLevels,
-  port,
-  structure,
-  text,
-  url,
-  urlPath,
-  whole,
-} from "./values.ts";
+import { addressRanges, flag, list, logLevels, port, structure, text, url, whole } from "./values.ts";
 
-/** The hub's own variable for a key: `server.ws_path` -> `GOHUB_SERVER_WS_PATH`. Keys that once stood under `server.hub` keep it. */
-const hubKey = (key: string, ...aliases: string[]) => ({
-  legacy: [key, ...aliases].map((name) => `GOHUB_${name.toUpperCase().replaceAll(".", "_")}`),
-});
-const hubServerKey = (name: string) => hubKey(`server.${name}`, `server.hub.${name}`);
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
+
 export const settings = {
   config: setting(
     text().optional(),
@@ -291,113 +276,13 @@ export const settings = {
     "events the event log of topics holds at most (0 for no limit)",
     { live: true },
   ),
-  hubEnabled: setting(flag().default(true), "serve the WebSocket frames hub", hubKey("hub.enabled")),
-  serverAddr: setting(
-    listenAddress().optional(),
-    "host:port to listen on, as the frames hub writes it; host and port win where they are given",
-    hubKey("server.addr"),
-  ),
-  serverWsPath: setting(urlPath().default("/ws"), "path of the frames hub", hubServerKey("ws_path")),
-  serverReadTimeout: setting(
-    duration(100, 24 * HOUR).prefault("3m"),
-    "silence after which a client of the frames hub is disconnected",
-    { ...hubServerKey("read_timeout"), live: true },
-  ),
-  serverWriteTimeout: setting(
-    duration(10, 24 * HOUR).prefault("3m"),
-    "time in which a client of the frames hub must take a frame",
-    { ...hubServerKey("write_timeout"), live: true },
-  ),
-  serverReadBufferSize: setting(
-    whole(1, 1_000_000).default(4_096),
-    "largest message from a client of the frames hub, in bytes",
-    hubServerKey("read_buffer_size"),
-  ),
-  serverWriteBufferSize: setting(
-    whole(0, 2 ** 30).default(4_096),
-    "accepted so that old configurations work; has no effect",
-    hubServerKey("write_buffer_size"),
-  ),
-  serverMessageBufferCap: setting(
-    whole(1, 1_000_000).default(256),
-    "frames that may wait for one client of the frames hub",
-    hubServerKey("message_buffer_cap"),
-  ),
+  ...hubSettings,
   serverBusTimeout: setting(
     duration(-HOUR, HOUR)
       .prefault("5s")
       .transform((ms) => (ms <= 0 ? 5_000 : ms)),
     "time in which the bus between nodes must take a message",
     hubServerKey("bus_timeout"),
-  ),
-  serverAllowedOrigins: setting(
-    list().default(["*"]),
-    "origins of web pages that may connect to the frames hub, comma-separated",
-    hubServerKey("allowed_origins"),
-  ),
-  hubServerPing: setting(
-    flag().default(true),
-    "ping silent clients of the frames hub; without it only their own frames count as life",
-    hubKey("hub.server_ping"),
-  ),
-  hubErrorReplies: setting(
-    flag().default(true),
-    "answer unreadable and unknown messages to the frames hub with an error",
-    hubKey("hub.error_replies"),
-  ),
-  hubOnFull: setting(
-    z.enum(["error", "disconnect"]).default("error"),
-    "what happens to a client of the frames hub whose queue is full",
-    { ...hubKey("hub.on_full"), live: true },
-  ),
-  hubPresence: setting(
-    flag().default(false),
-    "tell the other nodes which clients are here, so that a message to nobody is an error",
-    hubKey("hub.presence"),
-  ),
-  hubAutoCreateRooms: setting(
-    flag().default(false),
-    "make a room of the frames hub when somebody joins it",
-    hubKey("hub.auto_create_rooms"),
-  ),
-  hubMaxClients: setting(
-    whole(1, 1_000_000).default(10_000),
-    "clients of the frames hub on this node at one time",
-    hubKey("hub.max_clients"),
-  ),
-  hubHealthPath: setting(
-    urlPath().default("/ws/health"),
-    "path of the frames hub's health check",
-    hubKey("hub.health_path"),
-  ),
-  authEnabled: setting(
-    flag().default(false),
-    "ask clients of the frames hub for a token",
-    hubKey("auth.enabled"),
-  ),
-  authAllowAnonymous: setting(
-    flag().default(true),
-    "let clients of the frames hub in without a token also when tokens are asked for",
-    hubKey("auth.allow_anonymous"),
-  ),
-  authSecretKey: setting(text().optional(), "secret that signs the tokens of the frames hub (HS256)", {
-    ...hubKey("auth.secret_key"),
-    secret: true,
-  }),
-  authIssuer: setting(
-    text().default("gohub"),
-    "issuer of the tokens of the frames hub",
-    hubKey("auth.issuer"),
-  ),
-  authAnonymousPermissions: setting(
-    list().default([]),
-    "what clients without a token may do when tokens are asked for, comma-separated",
-    hubKey("auth.anonymous_permissions"),
-  ),
-  authCloseOnExpiry: setting(
-    flag().default(true),
-    "disconnect a client of the frames hub when its token expires",
-    hubKey("auth.close_on_expiry"),
   ),
   clusterEnabled: setting(
     flag().default(false),

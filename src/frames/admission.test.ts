@@ -1,15 +1,24 @@
 // T13 and H09, H10: who may connect, under which id, with which permissions, and for how long (frames contract, section 13).
 import { afterEach, describe, expect, test } from "bun:test";
-import { SignJWT } from "jose";
-import { FramesClient } from "../../test/support/frames-client.ts";
-import { type HubNode, type HubNodeOptions, hubNode } from "../../test/support/hub-node.ts";
+import { FramesClient, rawPeer } from "../../test/support/frames-client.ts";
+import {
+  FRAMES_SECRET,
+  type FramesClaims,
+  inSeconds,
+  framesToken as token,
+} from "../../test/support/frames-token.ts";
+import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
 
-const SECRET = "test-secret";
 /** Of the contract: user u1, permissions join:room and send:message, valid until 2030. */
 const TOKEN =
   "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyX2lkIjoidTEiLCJ1c2VybmFtZSI6ImFsaWNlIiwicGVybWlzc2lvbnMiOlsiam9pbjpyb29tIiwic2VuZDptZXNzYWdlIl0sImlzcyI6ImdvaHViIiwic3ViIjoidTEiLCJleHAiOjE4OTM0NTYwMDAsIm5iZiI6MTcwMDAwMDAwMCwiaWF0IjoxNzAwMDAwMDAwfQ.ikBBeMU-ovOMoWl5xtFomHPCIJxKPS3kiEiij23NF2w";
 
-const auth = { secret: SECRET, issuer: "gohub", allowAnonymous: true, anonymousPermissions: [] as string[] };
+const auth = {
+  secret: FRAMES_SECRET,
+  issuer: "gohub",
+  allowAnonymous: true,
+  anonymousPermissions: [] as string[],
+};
 const strict = { ...auth, allowAnonymous: false };
 
 const nodes: HubNode[] = [];
@@ -21,17 +30,6 @@ async function start(options: HubNodeOptions = {}): Promise<HubNode> {
   nodes.push(node);
   return node;
 }
-
-interface Claims {
-  readonly [name: string]: unknown;
-}
-
-async function token(claims: Claims, { secret = SECRET, alg = "HS256" } = {}): Promise<string> {
-  return await new SignJWT({ user_id: "u1", iss: "gohub", exp: inSeconds(60), ...claims })
-    .setProtectedHeader({ alg })
-    .sign(new TextEncoder().encode(secret));
-}
-const inSeconds = (seconds: number) => Math.floor(Date.now() / 1_000) + seconds;
 
 /** The status of an upgrade: 101, or the refusal. */
 async function status(
@@ -201,14 +199,74 @@ describe("ids", () => {
     await FramesClient.connect(node.url, { client_id: "😀".repeat(128) });
     expect(node.sdk.getClientCount()).toBe(1);
   });
+});
 
-  test("an anonymous client may not take the id of an authenticated one; the other way round it may", async () => {
+describe("a name that is taken", () => {
+  const named = (claims: FramesClaims) => token({ user_id: undefined, ...claims });
+
+  test("is 409 for whoever cannot prove to be the same; the holder stays", async () => {
     const node = await start({ settings: { auth } });
-    const guest = await node.connect("u1");
     const user = await FramesClient.connect(node.url, { token: TOKEN });
-    expect((await guest.closed).code).toBe(4000);
-    expect(await status(node, { client_id: "u1" })).toBe(409);
-    expect((await user.settled()).ending).toBeUndefined();
+    const guest = await node.connect("guest");
+    const bySub = await FramesClient.connect(node.url, {
+      token: await named({ sub: "s" }),
+      client_id: "by-sub",
+    });
+    const byToken = await FramesClient.connect(node.url, { token: await named({}), client_id: "by-token" });
+    const newcomers: Record<string, string>[] = [
+      { client_id: "u1" },
+      { client_id: "u1", token: await named({ sub: "s" }) },
+      { client_id: "guest" },
+      { client_id: "guest", token: await named({ sub: "guest" }) },
+      { token: await token({ user_id: "guest" }) },
+      { token: await token({ user_id: "by-sub", sub: "by-sub" }) },
+      { client_id: "by-sub", token: await named({ sub: "t" }) },
+      { client_id: "by-token", token: await named({ username: "another token" }) },
+      { client_id: "by-token" },
+    ];
+    for (const query of newcomers) expect([query, await status(node, query)]).toEqual([query, 409]);
+    for (const client of [user, guest, bySub, byToken])
+      expect((await client.settled()).ending).toBeUndefined();
+  });
+
+  test("is also nobody else's where no tokens are asked for", async () => {
+    const node = await start();
+    const first = await node.connect("a");
+    expect(await status(node, { client_id: "a" })).toBe(409);
+    await node.sdk.sendToClient("a", { data: "for the first" });
+    expect((await first.settled()).frames).toEqual(["for the first"]);
+    await first.close();
+    await until("the name to be free", () => node.sdk.getClientCount() === 0);
+    expect(await status(node, { client_id: "a" })).toBe(101);
+  });
+
+  test.each([
+    ["the same user with a newer token", {}, { iat: inSeconds(-1) }],
+    ["the same subject with a newer token", { user_id: undefined, sub: "s" }, { iat: inSeconds(-1) }],
+    ["the same token, which names nobody", { user_id: undefined, exp: inSeconds(600) }, {}],
+  ])("goes to %s: 4000 for the old connection", async (_, claims, newer) => {
+    const node = await start({ settings: { auth: strict } });
+    const connect = async (more: FramesClaims) =>
+      FramesClient.connect(node.url, { client_id: "u1", token: await token({ ...claims, ...more }) });
+    const old = await connect({});
+    const next = await connect(newer);
+    expect(await old.closed).toEqual({ code: 4000, reason: "replaced" });
+    expect(node.sdk.getClientCount()).toBe(1);
+    await node.sdk.sendToClient("u1", { data: "hello" });
+    await next.until(({ frames }) => frames.includes("hello"));
+  });
+
+  test("is asked for: a holder that is dead loses it after its deadline, one that lives does not", async () => {
+    const node = await start({ settings: { readTimeoutMs: 1_500 } });
+    const dead = await rawPeer(node.url, { client_id: "dead" });
+    dead.resume();
+    const alive = await node.connect("alive");
+    for (const client_id of ["dead", "alive"]) expect(await status(node, { client_id })).toBe(409);
+    await until("the dead one to go", () => node.hub.find("dead") === undefined, 3_000);
+    expect(node.hub.find("alive")).toBeDefined();
+    expect(await status(node, { client_id: "dead" })).toBe(101);
+    expect(alive.ending).toBeUndefined();
+    dead.destroy();
   });
 });
 
@@ -221,20 +279,29 @@ describe("the door", () => {
     expect(await status(node, {}, { "sec-websocket-key": "" })).toBe(400);
   });
 
-  test("origins: all, or those that are listed; what is no web page has none", async () => {
+  test("origins: this server's own and any that has a token, or those that are listed; what is no web page has none", async () => {
     const open = await start();
-    expect(await status(open, {}, { origin: "https://anywhere.example" })).toBe(101);
-    const listed = await start({ allowedOrigins: ["https://app.example"] });
+    const own = open.url;
+    expect(await status(open, {}, { origin: own })).toBe(101);
+    for (const origin of ["https://evil.example", "null", own.replace("127.0.0.1", "127.0.0.2"), `${own}0`])
+      expect([origin, await status(open, {}, { origin })]).toEqual([origin, 403]);
+    const everywhere = await start({ settings: { origins: ["*"] } });
+    expect(await status(everywhere, {}, { origin: "https://evil.example" })).toBe(101);
+    const tokens = await start({ settings: { auth } });
+    expect(await status(tokens, { token: TOKEN }, { origin: "https://app.example" })).toBe(101);
+    expect(await status(tokens, {}, { origin: "https://app.example" })).toBe(403);
+    const listed = await start({ settings: { origins: ["https://app.example"] } });
     expect(await status(listed, {}, { origin: "https://app.example" })).toBe(101);
     expect(await status(listed, {}, { origin: "https://evil.example" })).toBe(403);
+    expect(await status(listed, {}, { origin: listed.url })).toBe(101);
     expect(await status(listed, {})).toBe(101);
   });
 
   test("more clients than the limit are 503; a replacement is not one more", async () => {
-    const node = await start({ settings: { maxClients: 1 } });
-    const first = await node.connect("a");
+    const node = await start({ settings: { maxClients: 1, auth } });
+    const first = await FramesClient.connect(node.url, { token: TOKEN });
     expect(await status(node, { client_id: "b" })).toBe(503);
-    await node.connect("a");
+    await FramesClient.connect(node.url, { token: TOKEN });
     expect((await first.closed).code).toBe(4000);
   });
 });

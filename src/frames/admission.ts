@@ -1,44 +1,72 @@
-// Who may connect, decided before the upgrade: origin, token, id (frames contract, section 13). A refusal is an HTTP answer with a
-// short text; only its status is contract.
-import { errors, jwtVerify } from "jose";
+// Who may connect, decided before the upgrade: token, rate, origin, id (frames contract, section 13 and its decisions). A refusal is an
+// HTTP answer with a short text; only its status is contract.
 import { z } from "zod";
+import { networkOf } from "../limits/network.ts";
+import type { RequestFacts } from "../server/protocol.ts";
 import type { Hub } from "./hub.ts";
-import { type Claims, claims, clientId, type Identity } from "./identity.ts";
+import { clientId, type Identity, isSame } from "./identity.ts";
+import { isOwnOrigin, type OwnNames } from "./origin.ts";
 import type { AuthSettings } from "./settings.ts";
+import type { Share } from "./shares.ts";
+import { subjectOf, verify } from "./token.ts";
 
-/** No token of ours is near this; longer ones are not worth a signature check. */
-const MAX_TOKEN_LENGTH = 16_384;
+export interface Admitted {
+  readonly identity: Identity;
+  /** What it counts for. */
+  readonly share: Share;
+}
 
-export type TokenProblem = "expired" | "invalid";
+type Caller = Pick<RequestFacts, "clientAddress" | "trustedProxy">;
 
 export class Admission {
   readonly #key: Uint8Array;
 
   constructor(
     private readonly hub: Hub,
-    private readonly allowedOrigins: readonly string[],
+    private readonly names: OwnNames,
+    /** Whether many people stand behind the address. */
+    private readonly isShared: (address: string) => boolean,
   ) {
     this.#key = new TextEncoder().encode(hub.settings.auth?.secret ?? "");
   }
 
   /** The identity with which the request may connect, or the refusal. */
-  async admit(request: Request): Promise<Identity | Response> {
+  async admit(request: Request, caller: Caller): Promise<Admitted | Response> {
     const { auth, maxClients } = this.hub.settings;
-    if (!this.#isOriginAllowed(request.headers.get("origin")))
-      return refusal(403, "this origin may not connect");
+    const address = caller.clientAddress;
     const query = new URL(request.url).searchParams;
     const identity = auth === undefined ? named(query) : await this.#authenticated(request, query, auth);
+    const subject = identity instanceof Response ? undefined : identity.subject;
+    // Strangers, and whoever fails, count for their address; a proven identity for itself, wherever it comes from.
+    const share =
+      subject === undefined
+        ? this.hub.shares.ofAddress(networkOf(address), this.isShared(address))
+        : this.hub.shares.ofIdentity(subject);
+    if (!share.connections.take()) {
+      this.hub.bounds.refused("frames-connections", { caller: share.name });
+      return refusal(429, "too many connections", { "retry-after": "1" });
+    }
     if (identity instanceof Response) return identity;
-    if (this.isTaken(identity)) return refusal(409, "this client id is in use");
-    if (this.hub.clientCount >= maxClients && this.hub.find(identity.id) === undefined)
+    if (!this.#isOriginAllowed(request.headers, caller, identity))
+      return refusal(403, "pages of this origin may not connect (frames-origins)");
+    if (this.isTaken(identity)) {
+      this.hub.find(identity.id)?.probe();
+      return refusal(409, "this client id is in use");
+    }
+    const replaces = this.hub.find(identity.id) !== undefined;
+    if (!share.hasRoom && !replaces) {
+      this.hub.bounds.refused("frames-clients", { caller: share.name, clients: share.clients });
+      return refusal(429, "too many clients", { "retry-after": "5" });
+    }
+    if (this.hub.clientCount >= maxClients && !replaces)
       return refusal(503, "too many clients", { "retry-after": "5" });
-    return identity;
+    return { identity, share };
   }
 
-  /** An anonymous connection may not take the id of an authenticated client. */
+  /** A client is replaced only by one with the same verified identity. */
   isTaken(identity: Identity): boolean {
-    if (this.hub.settings.auth === undefined || identity.claims !== undefined) return false;
-    return this.hub.find(identity.id)?.identity.claims !== undefined;
+    const holder = this.hub.find(identity.id);
+    return holder !== undefined && !isSame(holder.identity, identity);
   }
 
   async #authenticated(
@@ -62,39 +90,19 @@ export class Admission {
     }
     authSuccess.add();
     const permissions = new Set(verified.permissions);
-    if (verified.user_id !== undefined) return { id: verified.user_id, claims: verified, permissions };
+    const proven = { claims: verified, subject: subjectOf(verified, token) };
+    if (verified.user_id !== undefined) return { id: verified.user_id, ...proven, permissions };
     const identity = named(query, permissions);
-    return identity instanceof Response ? identity : { ...identity, claims: verified };
+    return identity instanceof Response ? identity : { ...identity, ...proven };
   }
 
-  #isOriginAllowed(origin: string | null): boolean {
-    return origin === null || this.allowedOrigins.includes("*") || this.allowedOrigins.includes(origin);
-  }
-}
-
-/** The claims of a token that is signed, in time, and of the issuer: HS256 only, `exp` required, no leeway. */
-export async function verify(token: string, key: Uint8Array, issuer: string): Promise<Claims | TokenProblem> {
-  if (token.length > MAX_TOKEN_LENGTH) return "invalid";
-  try {
-    const { payload } = await jwtVerify(token, key, {
-      algorithms: ["HS256"],
-      issuer,
-      requiredClaims: ["exp"],
-      clockTolerance: 0,
-    });
-    const parsed = claims.safeParse(payload);
-    return parsed.success ? parsed.data : "invalid";
-  } catch (error) {
-    if (error instanceof errors.JWTExpired) return "expired";
-    // Not yet valid counts as expired.
-    if (
-      error instanceof errors.JWTClaimValidationFailed &&
-      error.claim === "nbf" &&
-      error.reason === "check_failed"
-    )
-      return "expired";
-    if (error instanceof errors.JOSEError) return "invalid";
-    throw error;
+  /** Where none are listed, a page of another origin needs a token: it has nothing from the browser that it could abuse then. */
+  #isOriginAllowed(headers: Headers, { trustedProxy }: Caller, { subject }: Identity): boolean {
+    const origin = headers.get("origin");
+    const { origins } = this.hub.settings;
+    if (origin === null || origins?.includes("*") || origins?.includes(origin)) return true;
+    if (origins === undefined && subject !== undefined) return true;
+    return isOwnOrigin({ headers, trustedProxy }, this.names);
   }
 }
 

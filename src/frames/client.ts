@@ -1,10 +1,14 @@
 // One connected client: its outgoing queue, its messages one after another, its deadlines, and a shutdown that happens exactly once
 // whatever ends it first (frames contract, section 7).
+import type { Allowance } from "./allowance.ts";
+import { ClientClosedError, SendBufferFullError } from "./errors.ts";
 import type { Frame } from "./frame.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { type Identity, isPermitted, type Permission } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
-import { Outbox, type Sink } from "./outbox.ts";
+import { type Offer, Outbox, type Sink } from "./outbox.ts";
+import type { QueueBudget } from "./queue-budget.ts";
+import { QueuedFrame } from "./queued-frame.ts";
 import type { Turn } from "./turn.ts";
 
 /** The socket as a client uses it; the door's Peer is one. */
@@ -24,16 +28,22 @@ export const closeReasons = {
   disconnected: { code: 1000, reason: "disconnected" },
   shutdown: { code: 1001, reason: "shutdown" },
   lost: { code: 1006, reason: "" },
+  flooding: { code: 1008, reason: "too many messages" },
   replaced: { code: 4000, reason: "replaced" },
   tokenExpired: { code: 4001, reason: "token expired" },
   slow: { code: 4002, reason: "slow client" },
+  /** The same for the client; but its memory is wanted back now. */
+  overBudget: { code: 4002, reason: "slow client" },
   heartbeat: { code: 4003, reason: "heartbeat timeout" },
 } as const satisfies Record<string, CloseReason>;
 
 export interface ClientParts {
   readonly identity: Identity;
   readonly connection: Connection;
+  /** What it may send. */
+  readonly allowance: Allowance;
   readonly turn: Turn;
+  readonly budget: QueueBudget;
   readonly capacity: number;
   readonly readTimeoutMs: number;
   readonly writeTimeoutMs: number;
@@ -48,6 +58,8 @@ export interface ClientParts {
   readonly onEnded: (client: Client, reason: CloseReason) => void;
 }
 
+/** Its socket takes nothing more. */
+const UNREAD: readonly CloseReason[] = [closeReasons.slow, closeReasons.overBudget, closeReasons.lost];
 /** A slow client may never read why it was closed. */
 const SLOW_CLOSE_MS = 800;
 /** Longest delay of a timer. */
@@ -62,17 +74,19 @@ export class Client {
   #closed = false;
 
   constructor(private readonly parts: ClientParts) {
-    const { connection, turn, capacity, writeTimeoutMs, readTimeoutMs, serverPing } = parts;
+    const { connection, turn, budget, capacity, writeTimeoutMs, readTimeoutMs, serverPing } = parts;
     this.#outbox = new Outbox({
       sink: connection,
       turn,
+      budget,
       capacity,
       writeTimeoutMs,
       onSlow: () => this.shutdown(closeReasons.slow),
+      onOverBudget: () => this.shutdown(closeReasons.overBudget),
       onLost: () => this.shutdown(closeReasons.lost),
       onSent: parts.onSent,
     });
-    this.#inbox = new Inbox((frame) => parts.onMessage(this, frame));
+    this.#inbox = new Inbox((frame) => parts.onMessage(this, frame), budget);
     this.#heartbeat = new Heartbeat({
       readTimeoutMs,
       ping: serverPing ? () => connection.ping() : undefined,
@@ -106,7 +120,18 @@ export class Client {
 
   /** @throws ClientClosedError, SendBufferFullError. Nothing is awaited: the frame is in the queue when this returns. */
   send(frame: Frame): void {
-    this.#outbox.push(frame);
+    const offer = this.offer(new QueuedFrame(frame));
+    if (offer === "full") throw new SendBufferFullError();
+    if (offer === "closed") throw new ClientClosedError();
+  }
+
+  /** As `send`, for a frame that many clients get, and without an error. */
+  offer(frame: QueuedFrame): Offer {
+    return this.#outbox.offer(frame);
+  }
+
+  get allowance(): Allowance {
+    return this.parts.allowance;
   }
 
   /** A data frame arrived. False when too many wait. */
@@ -120,6 +145,11 @@ export class Client {
     if (this.parts.serverPing) this.#heartbeat.heard();
   }
 
+  /** Another connection wants its name: is it still there? */
+  probe(): void {
+    this.#heartbeat.probe();
+  }
+
   drained(): void {
     this.#outbox.drained();
   }
@@ -129,7 +159,7 @@ export class Client {
     if (this.#closed) return;
     this.#closed = true;
     // What was sent in this turn precedes the close frame.
-    if (reason !== closeReasons.slow && reason !== closeReasons.lost) this.#outbox.flush();
+    if (!UNREAD.includes(reason)) this.#outbox.flush();
     const { connection, onShutdown, onEnded } = this.parts;
     this.#abort?.abort();
     this.#heartbeat.stop();
@@ -138,6 +168,7 @@ export class Client {
     onShutdown(this);
     this.#outbox.close();
     if (reason === closeReasons.slow) connection.closeWithin(SLOW_CLOSE_MS, reason.code, reason.reason);
+    else if (reason === closeReasons.overBudget) connection.closeWithin(0, reason.code, reason.reason);
     else if (reason !== closeReasons.lost) connection.close(reason.code, reason.reason);
     onEnded(this, reason);
   }

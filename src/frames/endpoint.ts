@@ -1,15 +1,14 @@
 // The hub's WebSocket path at the front door: upgrades what may come in, and hands the socket's events to its client.
 import type { Peer } from "../server/peer.ts";
 import type { SocketEndpoint } from "../server/socket-endpoint.ts";
-import type { Admission } from "./admission.ts";
+import type { Admission, Admitted } from "./admission.ts";
 import type { Client } from "./client.ts";
 import type { Hub } from "./hub.ts";
-import type { Identity } from "./identity.ts";
 
 /** From the upgrade to the last event of one socket. */
 class Seat {
   client: Client | undefined;
-  constructor(readonly identity: Identity) {}
+  constructor(readonly admitted: Admitted) {}
 }
 
 export interface EndpointOptions {
@@ -32,24 +31,29 @@ export function hubEndpoint(
       // The hub's own heartbeat decides, also after its deadline was raised; the door's reaper must not be faster.
       silenceSeconds: Math.max(960, Math.ceil((hub.settings.readTimeoutMs / 1_000) * 1.2) + 5),
     },
-    handle: async (request, upgrader, { caller }) => {
+    handle: async (request, upgrader, facts) => {
       if (request.method !== "GET") return plain(405, "only GET", { allow: "GET" });
       if (request.headers.get("upgrade")?.toLowerCase() !== "websocket")
         return plain(426, "this is a WebSocket endpoint", { upgrade: "websocket", connection: "Upgrade" });
-      const admitted = await admission.admit(request);
+      const admitted = await admission.admit(request, facts);
       if (admitted instanceof Response) return admitted;
-      if (upgrader.upgrade(request, { data: new Seat(admitted) })) {
-        if (admitted.claims !== undefined) caller.authenticated(`frames/${admitted.id}`);
-        return new Response(null);
+      const { identity, share } = admitted;
+      // Counted before the socket opens, so that handshakes of one moment do not all find the same room.
+      share.clients++;
+      if (!upgrader.upgrade(request, { data: new Seat(admitted) })) {
+        share.clients--;
+        return plain(400, "this is not a WebSocket handshake");
       }
-      return plain(400, "this is not a WebSocket handshake");
+      if (identity.subject !== undefined) facts.caller.authenticated(`frames/${identity.subject}`);
+      return new Response(null);
     },
     open: (peer) => {
       const seat = peer.data;
       if (!(seat instanceof Seat)) return;
-      // Between admission and now an authenticated client may have come for the same id.
-      if (admission.isTaken(seat.identity)) peer.close(1008, "this client id is in use");
-      else seat.client = hub.register(seat.identity, peer);
+      const { identity, share } = seat.admitted;
+      // Between admission and now another client may have come for the same id.
+      if (admission.isTaken(identity)) peer.close(1008, "this client id is in use");
+      else seat.client = hub.register(identity, peer, share);
     },
     message: (peer, message) => {
       const client = clientOf(peer);
@@ -68,7 +72,10 @@ export function hubEndpoint(
     },
     drain: (peer) => clientOf(peer)?.drained(),
     alive: (peer) => clientOf(peer)?.alive(),
-    close: (peer, code, reason) => clientOf(peer)?.ended(code, reason),
+    close: (peer, code, reason) => {
+      if (peer.data instanceof Seat) peer.data.admitted.share.clients--;
+      clientOf(peer)?.ended(code, reason);
+    },
     shutdown: async () => hub.close(),
   };
 }

@@ -9,7 +9,11 @@ export interface HeartbeatParts {
   readonly onSilent: () => void;
 }
 
+/** A peer that lives answers sooner, also over a bad network. */
+const PROBE_MS = 15_000;
+
 export class Heartbeat {
+  #probe: Timer | undefined;
   #heardAt = performance.now();
   /** The silence for which the client was already asked. */
   #pingedFor = Number.NaN;
@@ -24,8 +28,22 @@ export class Heartbeat {
     this.#heardAt = performance.now();
   }
 
+  /** Asks now, because another connection wants the name: one that is dead need not hold it until its deadline. */
+  probe(withinMs = PROBE_MS): void {
+    const { ping, readTimeoutMs, onSilent } = this.parts;
+    if (ping === undefined || this.#probe !== undefined) return;
+    const askedAt = performance.now();
+    ping();
+    const look = () => {
+      this.#probe = undefined;
+      if (this.#heardAt < askedAt) onSilent();
+    };
+    this.#probe = setTimeout(look, Math.min(withinMs, readTimeoutMs));
+  }
+
   stop(): void {
     clearTimeout(this.#timer);
+    clearTimeout(this.#probe);
   }
 
   #next(): Timer {

@@ -1,6 +1,7 @@
 // One hub on one node: who hears what, whose connection ends and why, and what the server side may do (frames contract 6, 7, 12, 17).
 import { afterEach, describe, expect, test } from "bun:test";
 import { rawPeer } from "../../test/support/frames-client.ts";
+import { FRAMES_SECRET, framesToken } from "../../test/support/frames-token.ts";
 import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
 import type { Connection } from "./client.ts";
 import { ClientClosedError, ClientNotFoundError, SendBufferFullError } from "./errors.ts";
@@ -218,12 +219,14 @@ describe("T5 a client that does not read", () => {
 
 describe("T7 the same id again", () => {
   test("the old connection is closed with 4000, the new one is the client, in the order of events", async () => {
-    const node = await start();
+    const auth = { secret: FRAMES_SECRET, issuer: "gohub", allowAnonymous: false, anonymousPermissions: [] };
+    const node = await start({ settings: { auth } });
     const events: string[] = [];
     for (const type of ["client_connected", "client_disconnected"] as const)
       node.sdk.on(type, (event) => events.push(`${event.type} ${event.extra?.code ?? ""}`.trim()));
-    const first = await node.connect("same");
-    const second = await node.connect("same");
+    const token = await framesToken({ user_id: "same" });
+    const first = await node.connect("same", { token });
+    const second = await node.connect("same", { token });
     expect(await first.closed).toEqual({ code: 4000, reason: "replaced" });
     expect(node.sdk.getClientCount()).toBe(1);
     await node.sdk.sendToClient("same", { data: "to the second" });

@@ -7,17 +7,30 @@ import type { Payload } from "../bus/envelope.ts";
 import type { MessageBus } from "../bus/message-bus.ts";
 import { BusNode, type Incoming } from "../bus/node.ts";
 import { BROADCAST, roomTopic, unicastTopic } from "../bus/topics.ts";
+import type { Bounds } from "../limits/bounds.ts";
+import type { MemoryCeiling } from "../limits/memory-ceiling.ts";
+import { Allowance, type Verdict } from "./allowance.ts";
 import { Client, type CloseReason, type Connection, closeReasons } from "./client.ts";
 import { Departures } from "./departures.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { ClientNotFoundError, errorCodes, RoomNotFoundError, SendBufferFullError } from "./errors.ts";
+import {
+  ClientClosedError,
+  ClientNotFoundError,
+  errorCodes,
+  RoomNotFoundError,
+  SendBufferFullError,
+} from "./errors.ts";
 import { HubEvents } from "./events.ts";
 import type { BroadcastResult, Frame } from "./frame.ts";
 import type { Identity } from "./identity.ts";
 import { MessageRouter } from "./message-router.ts";
 import { DROPPED_CLOSED, DROPPED_FULL, type HubMetrics } from "./metrics.ts";
+import type { Offer } from "./outbox.ts";
+import { QueueBudget } from "./queue-budget.ts";
+import { QueuedFrame } from "./queued-frame.ts";
 import { Rooms } from "./rooms.ts";
 import type { HubSettings } from "./settings.ts";
+import { type Share, Shares } from "./shares.ts";
 import { Turn } from "./turn.ts";
 
 export interface HubParts {
@@ -26,10 +39,14 @@ export interface HubParts {
   readonly cluster?: Cluster | undefined;
   readonly dispatcher: Dispatcher;
   readonly metrics: HubMetrics;
+  readonly limits: { readonly bounds: Bounds; readonly memory: MemoryCeiling };
   readonly log: Logger;
   /** Epoch milliseconds. */
   readonly now?: () => number;
 }
+
+/** A message to a room costs its sender one more for each so many members. */
+const MEMBERS_A_MESSAGE = 100;
 
 export class Hub {
   readonly settings: HubSettings;
@@ -39,6 +56,9 @@ export class Hub {
   readonly dispatcher: Dispatcher;
   readonly log: Logger;
   readonly now: () => number;
+  readonly shares: Shares;
+  readonly bounds: Bounds;
+  readonly #budget: QueueBudget;
   readonly #clients = new Map<string, Client>();
   /** What a client hears from other nodes. */
   readonly #unicast = new Map<Client, { end(): void }>();
@@ -46,10 +66,10 @@ export class Hub {
   readonly #router: MessageRouter;
   readonly #node: BusNode | undefined;
   readonly #departures: Departures | undefined;
-  readonly #endReport: () => void;
+  readonly #endReports: readonly (() => void)[];
   #closed = false;
 
-  constructor({ settings, cluster, dispatcher, metrics, log, now = Date.now }: HubParts) {
+  constructor({ settings, cluster, dispatcher, metrics, limits, log, now = Date.now }: HubParts) {
     this.settings = settings;
     this.metrics = metrics;
     this.dispatcher = dispatcher;
@@ -58,10 +78,28 @@ export class Hub {
     this.events = new HubEvents(log, now);
     this.rooms = new Rooms(this.events, metrics, settings.autoCreateRooms);
     this.#router = new MessageRouter(this);
-    this.#endReport = metrics.connectedClients.report(() => this.#clients.size);
+    this.shares = new Shares(settings);
+    this.bounds = limits.bounds;
+    this.#budget = new QueueBudget(
+      () => settings.maxQueuedBytes,
+      (closed, heldBytes) =>
+        limits.bounds.refused("frames-queues", { closed, heldBytes, limitBytes: settings.maxQueuedBytes }),
+    );
+    this.#endReports = [
+      metrics.connectedClients.report(() => this.#clients.size),
+      metrics.queuedBytes.report(() => this.#budget.heldBytes),
+      limits.memory.join({
+        name: "frames hub",
+        held: () => this.#budget.heldBytes,
+        giveUp: () => this.#budget.giveUpSlowest(),
+      }),
+    ];
     if (cluster === undefined) return;
     this.#node = new BusNode({ ...cluster, log });
-    this.#departures = new Departures(this.#node);
+    this.#departures = new Departures(this.#node, this.#budget, () => {
+      metrics.errors.add();
+      limits.bounds.refused("frames-queues", { waitFor: "bus" });
+    });
     this.#node.listen(BROADCAST, ({ payload }) => this.#deliver(this.#clients.values(), payload));
     this.#node.listen("room/*", (message) => this.#hearRoom(message));
   }
@@ -94,15 +132,17 @@ export class Hub {
 
   /**
    * Takes a new client in, at once and completely: whatever happens to the connection next finds it registered. A connection with
-   * the same id is replaced. Other nodes learn of it (presence) a moment later.
+   * the same id is replaced: whether it may be is decided before (Admission). Other nodes learn of it (presence) a moment later.
    */
-  register(identity: Identity, connection: Connection): Client {
+  register(identity: Identity, connection: Connection, share: Share = this.#shareOf(identity)): Client {
     const { messageBufferCap, readTimeoutMs, writeTimeoutMs, serverPing, closeOnExpiry } = this.settings;
     this.#clients.get(identity.id)?.shutdown(closeReasons.replaced);
     const client = new Client({
       identity,
       connection,
+      allowance: new Allowance(share, () => this.settings.maxMessagesPerSecond),
       turn: this.#turn,
+      budget: this.#budget,
       capacity: messageBufferCap,
       readTimeoutMs,
       writeTimeoutMs,
@@ -131,7 +171,9 @@ export class Hub {
     this.metrics.messagesIn.add();
     this.metrics.messages.add();
     this.metrics.messageSize.observe(typeof frame === "string" ? Buffer.byteLength(frame) : frame.byteLength);
-    if (!client.receive(frame))
+    const verdict = client.allowance.take();
+    if (verdict !== "allowed") this.#refuse(client, frame, verdict);
+    else if (!client.receive(frame))
       this.#router.refuse(client, frame, errorCodes.rateLimited, "too many messages wait");
   }
 
@@ -147,7 +189,7 @@ export class Hub {
     const topic = unicastTopic(id);
     const message = { kind: "unicast", payload: frame.data } as const;
     const taken = this.settings.presence
-      ? departures.publishIf(this.#isElsewhere(id), topic, message)
+      ? departures.publishIf(() => this.#isElsewhere(id), topic, message)
       : departures.publish(topic, message);
     if (!(await taken)) throw new ClientNotFoundError();
     frame.ack?.();
@@ -187,29 +229,45 @@ export class Hub {
     for (const client of [...this.#clients.values()]) client.shutdown(closeReasons.shutdown);
     this.#node?.close();
     this.rooms.close();
-    this.#endReport();
+    for (const end of this.#endReports) end();
+  }
+
+  /** A member spoke to the room: it pays for what that costs. */
+  chargeForRoom(client: Client, roomId: string): void {
+    const more = Math.floor(this.rooms.size(roomId) / MEMBERS_A_MESSAGE);
+    if (more > 0) client.allowance.spend(more);
+  }
+
+  /** For server code that brings its own connections: what it registers counts for its identity. */
+  #shareOf({ id, subject }: Identity): Share {
+    return this.shares.ofIdentity(subject ?? `client ${id}`);
+  }
+
+  #refuse(client: Client, frame: string | Uint8Array, verdict: Exclude<Verdict, "allowed">): void {
+    const { maxMessagesPerSecond: limit } = this.settings;
+    this.bounds.refused("frames-messages", { caller: client.allowance.caller, client: client.id, limit });
+    if (verdict === "flood") client.shutdown(closeReasons.flooding);
+    else if (verdict === "refused")
+      this.#router.refuse(client, frame, errorCodes.rateLimited, "too many messages");
   }
 
   #enqueue(client: Client, frame: Frame): void {
-    try {
-      client.send(frame);
-    } catch (error) {
-      this.#dropped(client, error);
-      throw error;
-    }
+    const offer = client.offer(new QueuedFrame(frame));
+    if (offer === "queued") return;
+    this.#dropped(client, offer);
+    throw offer === "full" ? new SendBufferFullError() : new ClientClosedError();
   }
 
   #deliver(clients: Iterable<Client>, data: Payload): { local: number; dropped: number } {
-    const frame = { data };
+    const frame = new QueuedFrame({ data });
     let local = 0;
     let dropped = 0;
     for (const client of clients) {
-      try {
-        client.send(frame);
-        local++;
-      } catch (error) {
+      const offer = client.offer(frame);
+      if (offer === "queued") local++;
+      else {
         dropped++;
-        this.#dropped(client, error);
+        this.#dropped(client, offer);
       }
     }
     return { local, dropped };
@@ -227,8 +285,8 @@ export class Hub {
     );
   }
 
-  #dropped(client: Client, error: unknown): void {
-    const full = error instanceof SendBufferFullError;
+  #dropped(client: Client, offer: Exclude<Offer, "queued">): void {
+    const full = offer === "full";
     this.metrics.dropped.add(1, full ? DROPPED_FULL : DROPPED_CLOSED);
     if (full && this.settings.onFull === "disconnect") client.shutdown(closeReasons.slow);
   }

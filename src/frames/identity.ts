@@ -35,6 +35,8 @@ export interface Identity {
   readonly id: string;
   /** Of a verified token. */
   readonly claims?: Claims;
+  /** Whom the verified token names: the user, else the subject, else the token itself. Undefined without a token. */
+  readonly subject?: string;
   /** Undefined: everything is permitted, because nobody is asked for a token. */
   readonly permissions?: ReadonlySet<string>;
 }
@@ -44,3 +46,7 @@ export function isPermitted({ permissions: granted }: Identity, anyOf: readonly 
   if (granted === undefined || anyOf.length === 0 || granted.has("admin:system")) return true;
   return anyOf.some((permission) => granted.has(permission));
 }
+
+/** True when a verified token says that both are the same; without tokens nobody is known to be the same. */
+export const isSame = (one: Identity, other: Identity): boolean =>
+  one.subject !== undefined && one.subject === other.subject;

@@ -21,7 +21,9 @@ afterEach(async () => {
   for (const step of cleanup.splice(0).reverse()) await step();
 });
 
-const configured = (environment: Record<string, string> = {}) => parseConfig(readEnvironment(environment));
+/** On by a variable of the hub's own: with the hub's defaults. */
+const configured = (environment: Record<string, string> = {}) =>
+  parseConfig(readEnvironment({ GOHUB_HUB_ENABLED: "true", ...environment }));
 
 /** The room behind a real door. */
 function room(environment: Record<string, string> = {}, bus = false) {
@@ -91,8 +93,13 @@ describe("settings", () => {
       presence: false,
       autoCreateRooms: false,
       maxClients: 10_000,
+      maxQueuedBytes: 64 * 1024 * 1024,
+      maxClientsPerAddress: 2_000,
+      maxConnectionsPerSecond: 200,
+      maxMessagesPerSecond: 2_000,
       auth: undefined,
       closeOnExpiry: true,
+      origins: undefined,
     });
     const config = configured();
     expect([config.hubEnabled, config.clusterEnabled, config.clusterBusType]).toEqual([true, false, "etcd"]);

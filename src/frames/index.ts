@@ -13,10 +13,12 @@ import { defaultDispatcher } from "./handlers/index.ts";
 import { Hub } from "./hub.ts";
 import { hubMetrics } from "./metrics.ts";
 import { HubSdk } from "./sdk.ts";
-import { hubSettings } from "./settings.ts";
+import { type HubSettings, hubSettings } from "./settings.ts";
 
 export interface FramesParts {
   readonly config: Config;
+  /** Tokens are signed with a secret that derives from it, where no other is given. */
+  readonly masterSecret?: string | undefined;
   readonly metrics: Metrics;
   readonly limits: Limits;
   /** Undefined: this node is alone. */
@@ -30,19 +32,24 @@ export interface FramesProtocol extends Protocol {
 }
 
 /** @throws UsageError for settings that contradict each other. */
-export function framesProtocol({ config, metrics, cluster, log }: FramesParts): FramesProtocol {
-  const settings = hubSettings(config);
+export function framesProtocol(parts: FramesParts): FramesProtocol {
+  const { config, masterSecret, metrics, limits, cluster, log } = parts;
+  const settings = hubSettings(config, masterSecret);
   const hub = new Hub({
     settings,
     cluster,
     dispatcher: defaultDispatcher(log),
     metrics: hubMetrics(metrics),
+    limits,
     log,
   });
-  const endpoint = hubEndpoint(hub, new Admission(hub, config.serverAllowedOrigins), {
+  const names = { publicUrl: config.publicUrl, tls: config.tlsCert !== undefined };
+  const admission = new Admission(hub, names, (address) => limits.addresses.standing(address) === "shared");
+  const endpoint = hubEndpoint(hub, admission, {
     path: config.serverWsPath,
     maxQueuedBytes: config.maxQueuedBytes,
   });
+  sayWhoMayComeIn(settings, log);
   const { hubHealthPath } = config;
   return {
     name: "frames",
@@ -57,6 +64,16 @@ export function framesProtocol({ config, metrics, cluster, log }: FramesParts): 
     stop: async () => hub.close(),
     sdk: new HubSdk(hub),
   };
+}
+
+/** Nobody should learn from a stranger that the hub is open. */
+function sayWhoMayComeIn({ auth }: HubSettings, log: Logger): void {
+  if (auth === undefined)
+    log.warn("whoever reaches this server can use the frames hub: it asks for no tokens (auth-enabled)");
+  else if (auth.allowAnonymous)
+    log.warn(
+      "whoever reaches this server can connect to the frames hub without a token (auth-allow-anonymous)",
+    );
 }
 
 /** Without the bus this node goes on serving its own clients: degraded, not broken. */

@@ -12,8 +12,10 @@ export class MessageRouter {
   /** Never throws, never rejects. Returns a promise only when the handler is asynchronous. */
   route(client: Client, frame: string | Uint8Array): void | Promise<void> {
     const message = readMessage(frame);
-    if ("invalid" in message)
+    if ("invalid" in message) {
+      if (message.tooDeep === true) this.hub.bounds.refused("json-depth", { client: client.id });
       return this.#unreadable(client, message.invalid, errorCodes.invalidFormat, "invalid format");
+    }
     this.hub.events.emit("client_message", { clientId: client.id, message, claims: client.identity.claims });
     const handler = this.hub.dispatcher.find(message);
     if (handler === undefined) {

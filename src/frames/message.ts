@@ -1,5 +1,6 @@
 // The application message inside a text frame (frames contract 2.1): read leniently, written exactly. `ts` is epoch milliseconds.
 import { z } from "zod";
+import { isDeeperThan } from "../limits/json-depth.ts";
 
 export interface Message {
   readonly id: number;
@@ -14,6 +15,12 @@ export interface Reply {
   readonly message_type: string;
   readonly data?: unknown;
   readonly ts: number;
+}
+
+export interface Unreadable {
+  /** As much of its id as could be read. */
+  readonly invalid: number;
+  readonly tooDeep?: boolean;
 }
 
 const message = z
@@ -35,11 +42,16 @@ const message = z
 
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** The message, or as much of its id as could be read when it is none. Binary frames are UTF-8 JSON as well. */
-export function readMessage(frame: string | Uint8Array): Message | { readonly invalid: number } {
+/**
+ * The message, or as much of its id as could be read when it is none. Binary frames are UTF-8 JSON as well. What is nested too deeply
+ * is not even parsed.
+ */
+export function readMessage(frame: string | Uint8Array): Message | Unreadable {
   let json: unknown;
   try {
-    json = JSON.parse(typeof frame === "string" ? frame : utf8.decode(frame));
+    const text = typeof frame === "string" ? frame : utf8.decode(frame);
+    if (isDeeperThan(text)) return { invalid: 0, tooDeep: true };
+    json = JSON.parse(text);
   } catch {
     return { invalid: 0 };
   }

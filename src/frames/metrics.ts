@@ -19,6 +19,7 @@ export interface HubMetrics {
   readonly authSuccess: Counter;
   readonly authFailure: Counter;
   readonly dropped: Counter;
+  readonly queuedBytes: Gauge;
 }
 
 export const DROPPED_FULL = { reason: "buffer_full" };
@@ -53,5 +54,6 @@ export function hubMetrics(metrics: Metrics): HubMetrics {
     authSuccess: metrics.counter("gohub_auth_success", "Tokens that were accepted"),
     authFailure: metrics.counter("gohub_auth_failure", "Tokens that were refused"),
     dropped,
+    queuedBytes: metrics.gauge("gohub_queued_bytes", "Bytes that wait in the hub, of all clients together"),
   };
 }

@@ -113,6 +113,11 @@ export class Rooms {
     return this.#rooms.get(id)?.members.values() ?? [];
   }
 
+  /** Clients of this node in the room; 0 for an unknown room. */
+  size(id: string): number {
+    return this.#rooms.get(id)?.members.size ?? 0;
+  }
+
   roomsOf(client: Client): string[] {
     return [...(this.#byClient.get(client) ?? [])].map(({ id }) => id);
   }

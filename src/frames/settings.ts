@@ -1,9 +1,11 @@
-// What the hub needs to know from the configuration. The deadlines and the answer to a full queue are read at the time of use, because
-// they may change while the server runs; clients that are connected keep the deadlines they came with.
+// What the hub needs to know from the configuration. The deadlines, the limits and the answer to a full queue are read at the time of
+// use, because they may change while the server runs; clients that are connected keep the deadlines they came with.
+import { hkdfSync } from "node:crypto";
 import { UsageError } from "../config/env.ts";
 import type { Config } from "../config/settings.ts";
+import type { ShareSizes } from "./shares.ts";
 
-export interface HubSettings {
+export interface HubSettings extends ShareSizes {
   readonly readTimeoutMs: number;
   readonly writeTimeoutMs: number;
   /** Largest inbound message. */
@@ -16,8 +18,12 @@ export interface HubSettings {
   readonly presence: boolean;
   readonly autoCreateRooms: boolean;
   readonly maxClients: number;
+  /** Memory of all queues together. */
+  readonly maxQueuedBytes: number;
   readonly auth: AuthSettings | undefined;
   readonly closeOnExpiry: boolean;
+  /** Origins of web pages that may connect; undefined: this server's own, and any that has a token. */
+  readonly origins: readonly string[] | undefined;
 }
 
 /** Undefined in HubSettings: nobody is asked for a token. */
@@ -29,7 +35,7 @@ export interface AuthSettings {
 }
 
 /** @throws UsageError when tokens are asked for without a secret to check them with. */
-export function hubSettings(config: Config): HubSettings {
+export function hubSettings(config: Config, masterSecret?: string): HubSettings {
   return {
     get readTimeoutMs() {
       return config.serverReadTimeout;
@@ -47,19 +53,49 @@ export function hubSettings(config: Config): HubSettings {
     presence: config.hubPresence,
     autoCreateRooms: config.hubAutoCreateRooms,
     maxClients: config.hubMaxClients,
-    auth: authSettings(config),
+    get maxQueuedBytes() {
+      return config.framesMaxQueuedBytes;
+    },
+    get maxClientsPerAddress() {
+      return config.framesMaxClientsPerAddress;
+    },
+    get maxConnectionsPerSecond() {
+      return config.framesMaxConnectionsPerSecond;
+    },
+    get maxMessagesPerSecond() {
+      return config.framesMaxMessagesPerSecond;
+    },
+    auth: authSettings(config, masterSecret),
     closeOnExpiry: config.authCloseOnExpiry,
+    origins: config.framesOrigins ?? config.serverAllowedOrigins,
   };
 }
 
-function authSettings(config: Config): AuthSettings | undefined {
-  if (!config.authEnabled) return undefined;
-  if (config.authSecretKey === undefined)
-    throw new UsageError("The frames hub asks for tokens (--auth-enabled), so it needs --auth-secret-key.");
+function authSettings(config: Config, masterSecret: string | undefined): AuthSettings | undefined {
+  if (config.authEnabled === false) return undefined;
   return {
-    secret: config.authSecretKey,
+    secret: tokenSecret(config, masterSecret),
     issuer: config.authIssuer,
-    allowAnonymous: config.authAllowAnonymous,
+    allowAnonymous: config.authAllowAnonymous ?? false,
     anonymousPermissions: config.authAnonymousPermissions,
   };
+}
+
+/**
+ * The secret of the hub's tokens. Whoever asks for tokens in words gives one, as always with this hub; where Roost asks by itself, it
+ * is derived from the master secret, and of no use for anything else.
+ * @throws UsageError when there is none.
+ */
+export function tokenSecret(
+  { authSecretKey, authEnabled }: Pick<Config, "authSecretKey" | "authEnabled">,
+  masterSecret: string | undefined,
+): string {
+  if (authSecretKey !== undefined) return authSecretKey;
+  if (authEnabled === true || masterSecret === undefined)
+    throw new UsageError(
+      "The frames hub asks for tokens (--auth-enabled), so it needs --auth-secret-key, the secret that signs them.",
+    );
+  return Buffer.from(hkdfSync("sha256", masterSecret, "", "roost frames hub tokens", 32)).toString(
+    "base64url",
+  );
 }

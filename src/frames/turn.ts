@@ -5,8 +5,12 @@ export interface Flushable {
   flush(): void;
 }
 
+/** More than this is not held back: it is written at once, within the turn. */
+const MAX_HELD_BACK = 16 * 1024 * 1024;
+
 export class Turn {
   #waiting: Flushable[] = [];
+  #bytes = 0;
 
   /** At most once a turn for each. */
   add(flushable: Flushable): void {
@@ -14,9 +18,16 @@ export class Turn {
     this.#waiting.push(flushable);
   }
 
+  /** So much more waits for the end of the turn. */
+  grew(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes > MAX_HELD_BACK) this.#end();
+  }
+
   #end(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#bytes = 0;
     for (const flushable of waiting) flushable.flush();
   }
 }

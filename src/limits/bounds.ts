@@ -22,6 +22,12 @@ export const BOUNDS = {
   "account-machines": "an account has as many machines as it may; a further one was refused",
   "account-tokens": "an account has as many tokens in use as it may; the oldest was forgotten",
   "account-access-keys": "an account has as many access keys as it may; a further one was refused",
+  "frames-clients":
+    "an address or identity holds too many clients of the frames hub; a further one was refused",
+  "frames-connections": "an address or identity connects to the frames hub too often; it was asked to wait",
+  "frames-messages":
+    "an address, identity or connection sends to the frames hub faster than it may; messages were refused",
+  "frames-queues": "queues of the frames hub fill their memory; its slowest readers were closed",
 } as const satisfies Record<string, string>;
 
 export type BoundName = keyof typeof BOUNDS;

@@ -9,8 +9,10 @@ import { Hub } from "../../src/frames/hub.ts";
 import { hubMetrics } from "../../src/frames/metrics.ts";
 import { HubSdk } from "../../src/frames/sdk.ts";
 import type { HubSettings } from "../../src/frames/settings.ts";
+import { Bounds } from "../../src/limits/bounds.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
+import { parseRanges } from "../../src/server/client-address.ts";
 import { openFrontDoor } from "../../src/server/front-door.ts";
 import { FramesClient } from "./frames-client.ts";
 import { testLimits } from "./limits.ts";
@@ -26,8 +28,13 @@ export const HUB_DEFAULTS: HubSettings = {
   presence: false,
   autoCreateRooms: false,
   maxClients: 10_000,
+  maxQueuedBytes: 64 * 1024 * 1024,
+  maxClientsPerAddress: 2_000,
+  maxConnectionsPerSecond: 200,
+  maxMessagesPerSecond: 2_000,
   auth: undefined,
   closeOnExpiry: true,
+  origins: undefined,
 };
 
 export const NO_COUNTERS: BusCounters = { publishError() {}, gap() {}, duplicate() {}, reconnect() {} };
@@ -48,7 +55,9 @@ export interface HubNodeOptions {
   /** Closed with the node. */
   readonly bus?: MessageBus;
   readonly busTimeoutMs?: number;
-  readonly allowedOrigins?: readonly string[];
+  readonly publicUrl?: string;
+  /** `loopback`: what the test says as a proxy is believed. */
+  readonly trustedProxies?: readonly string[];
   readonly now?: () => number;
 }
 
@@ -56,12 +65,15 @@ export async function hubNode({
   settings,
   bus,
   busTimeoutMs = 5_000,
-  allowedOrigins = ["*"],
+  publicUrl,
+  trustedProxies = [],
   now,
 }: HubNodeOptions = {}): Promise<HubNode> {
   const lines: string[] = [];
   const log = createLog("debug", { write: (line: string) => lines.push(line) });
   const metrics = new Metrics();
+  const limits = testLimits();
+  const bounds = new Bounds(metrics, log);
   const cluster: Cluster | undefined =
     bus === undefined ? undefined : { bus, counters: NO_COUNTERS, timeoutMs: busTimeoutMs };
   const hub = new Hub({
@@ -69,10 +81,11 @@ export async function hubNode({
     cluster,
     dispatcher: createDispatcher(log),
     metrics: hubMetrics(metrics),
+    limits: { ...limits, bounds },
     log,
     ...(now === undefined ? {} : { now }),
   });
-  const endpoint = hubEndpoint(hub, new Admission(hub, allowedOrigins), {
+  const endpoint = hubEndpoint(hub, new Admission(hub, { publicUrl, tls: false }, () => false), {
     path: "/ws",
     maxQueuedBytes: 16 * 1024 * 1024,
   });
@@ -89,7 +102,7 @@ export async function hubNode({
         stop: async () => {},
       },
     ],
-    trustedProxies: [],
+    trustedProxies: parseRanges(trustedProxies),
     limits: testLimits(),
     log,
   });

@@ -30,6 +30,7 @@ export const roomMessage: Handler = {
   handle: ({ hub, now }, client, data) => {
     const { room_id, content } = read(message, data);
     hub.rooms.requireMember(room_id, client);
+    hub.chargeForRoom(client, room_id);
     const ts = now();
     const text = writeMessage({
       message_id: 0,

@@ -1,0 +1,128 @@
+// What one caller may take of the hub, that a flood ends, and that nothing is remembered for ever.
+import { describe, expect, test } from "bun:test";
+import { Allowance } from "./allowance.ts";
+import { type ShareSizes, Shares } from "./shares.ts";
+
+const SIZES: ShareSizes = {
+  maxClientsPerAddress: 3,
+  maxConnectionsPerSecond: 2,
+  maxMessagesPerSecond: 100,
+};
+
+function shares(sizes: ShareSizes = SIZES) {
+  const clock = { now: 0 };
+  const made = new Shares(sizes, () => clock.now);
+  const allowance = (share = made.ofAddress("192.0.2.1", false)) =>
+    new Allowance(
+      share,
+      () => sizes.maxMessagesPerSecond,
+      () => clock.now,
+    );
+  return { shares: made, clock, allowance };
+}
+
+const count = (times: number, work: () => unknown) => {
+  const counts: Record<string, number> = {};
+  for (let index = 0; index < times; index++) {
+    const result = String(work());
+    counts[result] = (counts[result] ?? 0) + 1;
+  }
+  return counts;
+};
+
+describe("one connection", () => {
+  test("has half of its caller's rate, ten times as many at once; above it is told once a second, and closed when it goes on", () => {
+    const { allowance, clock } = shares();
+    const one = allowance();
+    expect(count(500, () => one.take())).toEqual({ allowed: 500 });
+    expect(count(100, () => one.take())).toEqual({ refused: 1, quiet: 99 });
+    expect(one.take()).toBe("flood");
+    clock.now = 1_000;
+    expect(count(61, () => one.take())).toEqual({ allowed: 50, refused: 1, quiet: 9, flood: 1 });
+  });
+
+  test("that pays for what reaches many waits the longer", () => {
+    const { allowance, clock } = shares();
+    const one = allowance();
+    one.take();
+    one.spend(599);
+    expect(one.take()).toBe("refused");
+    clock.now = 1_000;
+    expect(one.take()).toBe("refused");
+    clock.now = 3_000;
+    expect(one.take()).toBe("allowed");
+  });
+});
+
+test("connections of one address have its rate together; another address has its own", () => {
+  const { shares: made, allowance } = shares();
+  const crowd = Array.from({ length: 4 }, () => allowance());
+  const allowed = crowd.map((one) => count(400, () => one.take()).allowed ?? 0);
+  expect(allowed.reduce((sum, each) => sum + each)).toBe(1_000);
+  expect(allowance(made.ofAddress("192.0.2.2", false)).take()).toBe("allowed");
+});
+
+test("a flood costs its address the next connections; coming again is not cheaper than keeping to the rate", () => {
+  const { shares: made, clock, allowance } = shares();
+  const share = made.ofAddress("192.0.2.1", false);
+  const one = allowance(share);
+  count(601, () => one.take());
+  expect(share.connections.take()).toBe(false);
+  clock.now = 10_000;
+  expect(share.connections.take()).toBe(false);
+  clock.now = 25_000;
+  expect(share.connections.take()).toBe(true);
+});
+
+test("clients are counted, and a shared address has room for more", () => {
+  const { shares: made } = shares();
+  const share = made.ofAddress("10.0.0.1", false);
+  share.clients = 3;
+  expect(share.hasRoom).toBe(false);
+  expect(made.ofAddress("10.0.0.1", true).hasRoom).toBe(true);
+  expect(made.ofAddress("10.0.0.1", false).hasRoom).toBe(false);
+});
+
+test("zero is no limit", () => {
+  const { shares: made, allowance } = shares({
+    maxClientsPerAddress: 0,
+    maxConnectionsPerSecond: 0,
+    maxMessagesPerSecond: 0,
+  });
+  const share = made.ofAddress("192.0.2.1", false);
+  share.clients = 1_000_000;
+  expect(share.hasRoom).toBe(true);
+  expect(count(10_000, () => share.connections.take())).toEqual({ true: 10_000 });
+  const one = allowance(share);
+  expect(count(10_000, () => one.take())).toEqual({ allowed: 10_000 });
+});
+
+describe("what is remembered", () => {
+  test("goes when its buckets are full again and it has no clients", () => {
+    const { shares: made, clock } = shares();
+    const busy = made.ofAddress("busy", false);
+    busy.clients = 1;
+    for (let index = 0; index < 1_500; index++) made.ofAddress(`a${index}`, false).connections.take();
+    expect(made.size).toBe(1_501);
+    clock.now = 10_000;
+    made.ofAddress("another", false);
+    expect(made.size).toBe(2);
+    expect(made.ofAddress("busy", false)).toBe(busy);
+  });
+
+  test("is bounded, and of too many those go that came least lately; never one with clients", () => {
+    const { shares: made } = shares();
+    const busy = made.ofAddress("busy", false);
+    busy.clients = 1;
+    for (let index = 0; index < 21_000; index++) made.ofAddress(`a${index}`, false).connections.take();
+    expect(made.size).toBe(20_000);
+    expect(made.ofAddress("busy", false)).toBe(busy);
+    expect(made.ofAddress("a20999", false).connections.full).toBe(false);
+    expect(made.ofAddress("a0", false).connections.full).toBe(true);
+  });
+
+  test("an identity and an address of the same name are two", () => {
+    const { shares: made } = shares();
+    expect(made.ofIdentity("x")).not.toBe(made.ofAddress("x", false));
+  });
+});
