@@ -1,6 +1,6 @@
 // The application message inside a text frame (frames contract 2.1): read leniently, written exactly. `ts` is epoch milliseconds.
 import { z } from "zod";
-import { isDeeperThan } from "../limits/json-depth.ts";
+import { isTooDeep } from "../limits/json-depth.ts";
 
 export interface Message {
   readonly id: number;
@@ -50,7 +50,7 @@ export function readMessage(frame: string | Uint8Array): Message | Unreadable {
   let json: unknown;
   try {
     const text = typeof frame === "string" ? frame : utf8.decode(frame);
-    if (isDeeperThan(text)) return { invalid: 0, tooDeep: true };
+    if (isTooDeep(text)) return { invalid: 0, tooDeep: true };
     json = JSON.parse(text);
   } catch {
     return { invalid: 0 };
