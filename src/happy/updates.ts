@@ -1,9 +1,10 @@
 // Rows -> bodies on the wire, pure (realtime contract 5, 7 and 8). Absent parts are omitted, never null.
 import { encode } from "../auth/base64.ts";
 import { randomAlphanumeric } from "../storage/ids.ts";
-import type { MachineRow } from "./store/machines.ts";
+import type { Light } from "../storage/large-rows.ts";
+import type { LightMachine, MachineRow } from "./store/machines.ts";
 import type { MessageRow } from "./store/messages.ts";
-import type { SessionRow } from "./store/sessions.ts";
+import type { LightSession, SessionRow } from "./store/sessions.ts";
 
 /** The container of event `update`. */
 export interface Update {
@@ -30,7 +31,14 @@ export function update(seq: number, body: UpdateBody, createdAt: number = Date.n
 }
 
 /** A message as every reader gets it. */
-export function messageBody({ id, seq, content, localId, createdAt, updatedAt }: MessageRow) {
+export function messageBody({
+  id,
+  seq,
+  content,
+  localId,
+  createdAt,
+  updatedAt,
+}: Light<MessageRow, "content">) {
   return { id, seq, content: { t: "encrypted", c: content }, localId, createdAt, updatedAt };
 }
 
@@ -41,7 +49,7 @@ export const newMessage = (sid: string, row: MessageRow): UpdateBody => ({
 });
 
 /** A session as HTTP and `new-session` give it. */
-export function sessionBody(row: SessionRow) {
+export function sessionBody(row: LightSession) {
   return {
     id: row.id,
     seq: row.seq,
@@ -74,7 +82,7 @@ export const sessionAgentState = (id: string, value: string | null, version: num
 export const deletedSession = (sid: string): UpdateBody => ({ t: "delete-session", sid });
 
 /** A machine without its seq, as `POST /v1/machines` gives it. */
-export function machineBody(row: MachineRow) {
+export function machineBody(row: LightMachine) {
   return {
     id: row.id,
     metadata: row.metadata,

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { Addresses } from "./addresses.ts";
+import { Answers } from "./answers.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { Bounds } from "./bounds.ts";
 import { MemoryCeiling } from "./memory-ceiling.ts";
@@ -14,6 +15,8 @@ export interface Limits {
   readonly memory: MemoryCeiling;
   /** Memory for request bodies. */
   readonly bodies: BodyBudget;
+  /** Memory for answers that are written piece by piece. */
+  readonly answers: Answers;
 }
 
 export interface LimitsParts {
@@ -23,13 +26,22 @@ export interface LimitsParts {
   readonly log: Logger;
 }
 
+/** Of all memory that clients may hold. */
+const ANSWERS_SHARE = 0.25;
+
 export function openLimits({ config, metrics, log }: LimitsParts): Limits {
+  const bounds = new Bounds(metrics, log);
   const limits: Limits = {
-    bounds: new Bounds(metrics, log),
+    bounds,
     addresses: new Addresses(),
     memory: new MemoryCeiling(() => config.maxMemoryBytesInFlight),
     bodies: new BodyBudget(() => config.maxBodyBytesInFlight),
+    answers: new Answers(
+      () => config.maxMemoryBytesInFlight * ANSWERS_SHARE,
+      (heldBytes) => bounds.refused("memory-in-flight", { part: "answers", heldBytes }),
+    ),
   };
+  limits.memory.join(limits.answers);
   limits.memory.join({ name: "bodies", held: () => limits.bodies.heldBytes });
   metrics
     .gauge("roost_memory_in_flight_bytes", "Bytes that clients make the server hold now, by what they are")

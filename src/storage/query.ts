@@ -1,8 +1,9 @@
 // The drizzle handle of one connection, and statements that are prepared once for each connection that runs them.
-import { sql } from "drizzle-orm";
+import type { SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
+import { fillPlaceholders, type Query, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 
-export type Db = BunSQLiteDatabase<Record<string, never>>;
+export type Db = BunSQLiteDatabase<Record<string, never>> & { readonly $client: Sqlite };
 
 /** Reads the least there is to read. @throws what SQLite throws when the database does not answer. */
 export function probe(db: Db): void {
@@ -22,5 +23,24 @@ export function prepared<T>(build: (db: Db) => T): (db: Db) => T {
     const fresh = build(db);
     built.set(db, fresh);
     return fresh;
+  };
+}
+
+/**
+ * For long lists: what `build` selects under its own names, as SQLite gives it. Drizzle's reading of each value costs as much again
+ * as SQLite's own work. `wrap` may put the statement's text into another.
+ * @example const ids = plainRows<{ id: string }>((db) => db.select({ id: sql`${accounts.id}`.as("id") }).from(accounts));
+ */
+export function plainRows<T = Record<string, unknown>>(
+  build: (db: Db) => { toSQL(): Query },
+  wrap: (text: string) => string = (text) => text,
+): (db: Db, values: Readonly<Record<string, unknown>>) => T[] {
+  const statement = prepared((db) => {
+    const { sql: text, params } = build(db).toSQL();
+    return { statement: db.$client.prepare<T, SQLQueryBindings[]>(wrap(text)), params };
+  });
+  return (db, values) => {
+    const { statement: known, params } = statement(db);
+    return known.all(...(fillPlaceholders(params, values) as SQLQueryBindings[]));
   };
 }

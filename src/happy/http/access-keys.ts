@@ -3,6 +3,7 @@ import { z } from "zod";
 import { accessKeyBody } from "../access-key-body.ts";
 import { changeAccessKey, createAccessKey, findAccessKey, listAccessKeys } from "../store/access-keys.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { jsonList } from "./kit/large.ts";
 
 const path = "/v1/access-keys/:sessionId/:machineId";
 const params = z.object({ sessionId: z.string(), machineId: z.string() });
@@ -15,7 +16,8 @@ const list = endpoint(
     auth: "bearer",
     query: z.object({ sessionId: z.string().optional(), machineId: z.string().optional() }),
   },
-  ({ room, account, query }) => json({ accessKeys: listAccessKeys(room.database, account, query) }),
+  ({ room, account, query }) =>
+    jsonList(room, "accessKeys", listAccessKeys(room.database, account, query), (key) => key),
 );
 
 const read = endpoint(

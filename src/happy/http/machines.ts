@@ -7,15 +7,16 @@ import {
   changeMachine,
   deleteMachine,
   findMachine,
+  type LightMachine,
   listMachines,
-  type MachineRow,
   registerMachine,
 } from "../store/machines.ts";
 import { deletedMachine, machineBody, machineMetadata, newMachine } from "../updates.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { jsonList } from "./kit/large.ts";
 
 const params = z.object({ id: z.string() });
-const withSeq = (row: MachineRow) => ({ ...machineBody(row), seq: row.seq });
+const withSeq = (row: LightMachine) => ({ ...machineBody(row), seq: row.seq });
 
 const register = endpoint(
   {
@@ -53,7 +54,7 @@ const register = endpoint(
 );
 
 const list = endpoint({ method: "GET", path: "/v1/machines", auth: "bearer" }, ({ room, account }) =>
-  json(listMachines(room.database, account).map(withSeq)),
+  jsonList(room, undefined, listMachines(room.database, account), withSeq),
 );
 
 const read = endpoint(

@@ -1,9 +1,11 @@
 // Messages over HTTP: appended exactly once for each localId, read in pages (HTTP contract 6.5, 6.8, 6.9).
 import { z } from "zod";
+import { PAGE_BYTES } from "../../storage/weighed-list.ts";
 import { interestedInSession } from "../audience.ts";
 import { appendMessages, pageMessages } from "../store/messages.ts";
 import { messageBody, newMessage } from "../updates.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { jsonList } from "./kit/large.ts";
 import { limitOf } from "./sessions.ts";
 
 const params = z.object({ sessionId: z.string() });
@@ -14,10 +16,10 @@ const newestFirst = endpoint(
   ({ room, account, params: { sessionId } }) => {
     // Creation order is seq order: both are given in the same operation.
     const cursor = { beforeSeq: Number.MAX_SAFE_INTEGER };
-    const page = pageMessages(room.database, account, sessionId, cursor, LEGACY_LIMIT);
+    const page = pageMessages(room.database, account, sessionId, cursor, { limit: LEGACY_LIMIT });
     return page === undefined
       ? refusal(404, "Session not found")
-      : json({ messages: page.rows.map(messageBody) });
+      : jsonList(room, "messages", page, messageBody);
   },
 );
 
@@ -39,9 +41,10 @@ const read = endpoint(
   },
   ({ room, account, params: { sessionId }, query: { after_seq, before_seq, limit } }) => {
     const cursor = before_seq === undefined ? { afterSeq: after_seq ?? 0 } : { beforeSeq: before_seq };
-    const page = pageMessages(room.database, account, sessionId, cursor, limit);
+    const wanted = { limit, budgetBytes: PAGE_BYTES };
+    const page = pageMessages(room.database, account, sessionId, cursor, wanted);
     if (page === undefined) return refusal(404, "Session not found");
-    return json({ messages: page.rows.map(messageBody), hasMore: page.hasMore });
+    return jsonList(room, "messages", page, messageBody, { hasMore: page.hasMore });
   },
 );
 

@@ -14,6 +14,7 @@ import {
 import { deletedSession, newSession, sessionBody } from "../updates.ts";
 import { removeAttachments } from "./attachments.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { jsonList } from "./kit/large.ts";
 
 const LIST_LIMIT = 150;
 const ACTIVE_WINDOW_MS = 15 * 60_000;
@@ -23,8 +24,8 @@ export const limitOf = (maximum: number, otherwise: number) =>
   z.coerce.number().int().min(1).max(maximum).default(otherwise);
 
 const list = endpoint({ method: "GET", path: "/v1/sessions", auth: "bearer" }, ({ room, account }) => {
-  const rows = listSessions(room.database, account, LIST_LIMIT);
-  return json({ sessions: rows.map((row) => ({ ...sessionBody(row), lastMessage: null })) });
+  const list = listSessions(room.database, account, LIST_LIMIT);
+  return jsonList(room, "sessions", list, (row) => ({ ...sessionBody(row), lastMessage: null }));
 });
 
 const listActive = endpoint(
@@ -35,8 +36,8 @@ const listActive = endpoint(
     query: z.object({ limit: limitOf(500, 150) }),
   },
   ({ room, account, query }) => {
-    const rows = listActiveSessions(room.database, account, Date.now() - ACTIVE_WINDOW_MS, query.limit);
-    return json({ sessions: rows.map(sessionBody) });
+    const list = listActiveSessions(room.database, account, Date.now() - ACTIVE_WINDOW_MS, query.limit);
+    return jsonList(room, "sessions", list, sessionBody);
   },
 );
 
@@ -55,9 +56,9 @@ const page = endpoint(
     if (cursor && !cursor.startsWith(CURSOR)) return refusal(400, "Invalid cursor format");
     // An empty cursor, or the bare prefix, means the start.
     const beforeId = cursor?.slice(CURSOR.length) || undefined;
-    const { rows, hasNext } = pageSessions(room.database, account, { limit, beforeId, changedSince });
-    const nextCursor = hasNext ? `${CURSOR}${rows.at(-1)?.id}` : null;
-    return json({ sessions: rows.map(sessionBody), nextCursor, hasNext });
+    const list = pageSessions(room.database, account, { limit, beforeId, changedSince });
+    const nextCursor = list.hasMore ? `${CURSOR}${list.lastId}` : null;
+    return jsonList(room, "sessions", list, sessionBody, { nextCursor, hasNext: list.hasMore });
   },
 );
 

@@ -1,14 +1,19 @@
 // Access keys: one opaque blob for each (account, machine, session), with a version. A foreign session or machine looks like none.
-import { and, asc, eq, sql } from "drizzle-orm";
+import { and, asc, eq, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
+import type { Light } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
 import { findAccountPk } from "./accounts.ts";
-import { findMachine } from "./machines.ts";
+import { findMachinePk } from "./machines.ts";
 import { accessKeys, machines, sessions } from "./schema.ts";
 import { findOwnedSession } from "./sessions.ts";
 
 export type AccessKeyRow = typeof accessKeys.$inferSelect;
+type LightAccessKey = Light<AccessKeyRow, "data">;
+export type ListedAccessKey = Place &
+  Pick<LightAccessKey, "data" | "dataVersion" | "createdAt" | "updatedAt">;
 
 export interface Place {
   readonly sessionId: string;
@@ -31,9 +36,9 @@ const byPlace = prepared((db) =>
 /** Integer keys of a session and a machine that both belong to the account, else undefined. */
 function findPlace(db: Db, account: string, { sessionId, machineId }: Place) {
   const session = findOwnedSession(db, account, sessionId);
-  const machine = findMachine(db, account, machineId);
+  const machine = findMachinePk(db, account, machineId);
   if (session === undefined || machine === undefined) return undefined;
-  return { account: session.accountPk, session: session.pk, machine: machine.pk };
+  return { account: session.accountPk, session: session.pk, machine };
 }
 
 /** Null when there is no key; undefined when the session or the machine is not the account's. */
@@ -46,35 +51,52 @@ export function findAccessKey(
   return keys && (byPlace(reads).get(keys) ?? null);
 }
 
+const list = (filter: SQL | undefined) =>
+  weighedList({
+    table: accessKeys,
+    large: { data: "dataVersion" },
+    where: and(eq(accessKeys.accountPk, sql.placeholder("account")), filter),
+    order: asc(accessKeys.pk),
+  });
+const ofSession = eq(accessKeys.sessionPk, sql.placeholder("session"));
+const ofMachine = eq(accessKeys.machinePk, sql.placeholder("machine"));
+const everyKey = list(undefined);
+const keysOfSession = list(ofSession);
+const keysOfMachine = list(ofMachine);
+const keyOfBoth = list(and(ofSession, ofMachine));
+
+const places = prepared((db) =>
+  db
+    .select({ sessionId: sessions.id, machineId: machines.id })
+    .from(sessions)
+    .innerJoin(machines, eq(machines.pk, sql.placeholder("machine")))
+    .where(eq(sessions.pk, sql.placeholder("session")))
+    .prepare(),
+);
+
 /** Every access key of the account, oldest first; of one session, of one machine, or of both when they are given. */
 export function listAccessKeys(
   { reads }: Database,
   account: string,
   { sessionId, machineId }: Partial<Place>,
-) {
+): Listed<ListedAccessKey> {
   const pk = findAccountPk(reads, account);
-  if (pk === undefined) return [];
-  return reads
-    .select({
-      sessionId: sessions.id,
-      machineId: machines.id,
-      data: accessKeys.data,
-      dataVersion: accessKeys.dataVersion,
-      createdAt: accessKeys.createdAt,
-      updatedAt: accessKeys.updatedAt,
-    })
-    .from(accessKeys)
-    .innerJoin(sessions, eq(sessions.pk, accessKeys.sessionPk))
-    .innerJoin(machines, eq(machines.pk, accessKeys.machinePk))
-    .where(
-      and(
-        eq(accessKeys.accountPk, pk),
-        sessionId === undefined ? undefined : eq(sessions.id, sessionId),
-        machineId === undefined ? undefined : eq(machines.id, machineId),
-      ),
-    )
-    .orderBy(asc(accessKeys.pk))
-    .all();
+  const session = sessionId === undefined ? undefined : findOwnedSession(reads, account, sessionId)?.pk;
+  const machine = machineId === undefined ? undefined : findMachinePk(reads, account, machineId);
+  if (pk === undefined) return NOTHING;
+  if (sessionId !== undefined && session === undefined) return NOTHING;
+  if (machineId !== undefined && machine === undefined) return NOTHING;
+  const ofPlace = session === undefined ? keysOfMachine : machine === undefined ? keysOfSession : keyOfBoth;
+  const read = session === undefined && machine === undefined ? everyKey : ofPlace;
+  const listed = read(reads, { values: { account: pk, session, machine } });
+  return { ...listed, rows: placed(reads, listed.rows) };
+}
+
+function* placed(reads: Db, rows: Iterable<LightAccessKey>): Generator<ListedAccessKey> {
+  for (const { sessionPk, machinePk, data, dataVersion, createdAt, updatedAt } of rows) {
+    const place = places(reads).get({ session: sessionPk, machine: machinePk });
+    if (place !== undefined) yield { ...place, data, dataVersion, createdAt, updatedAt };
+  }
 }
 
 export type CreatedAccessKey =
@@ -84,11 +106,12 @@ export type CreatedAccessKey =
 
 /** A first key; never writes over one that is there. */
 export function createAccessKey(
-  { writer, quota }: Database,
+  { writer, quota, sizes }: Database,
   account: string,
   place: Place,
   data: string,
 ): Promise<CreatedAccessKey> {
+  sizes.admit("metadata", "data", data);
   return writer.run((db): CreatedAccessKey => {
     const keys = findPlace(db, account, place);
     if (keys === undefined) return { kind: "missing" };
@@ -120,12 +143,13 @@ export type AccessKeyChange =
 
 /** Compare-and-swap of the blob. */
 export function changeAccessKey(
-  { writer }: Database,
+  { writer, sizes }: Database,
   account: string,
   place: Place,
   data: string,
   expectedVersion: number,
 ): Promise<AccessKeyChange> {
+  sizes.admit("metadata", "data", data);
   return writer.run((db): AccessKeyChange => {
     const keys = findPlace(db, account, place);
     const row = keys && byPlace(db).get(keys);

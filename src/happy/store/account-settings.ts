@@ -30,11 +30,12 @@ export function loadSettings({ reads }: Database, account: string): StoredSettin
 
 /** Writes all given parts, or none when the settings' expected version is not the current one. @throws UnknownAccount */
 export function changeAccount(
-  { writer }: Database,
+  { writer, sizes }: Database,
   account: string,
   { settings, firstName, lastName }: AccountChange,
   announce: (result: AccountChangeResult) => void,
 ): Promise<AccountChangeResult> {
+  sizes.admit("state", "settings", settings?.value);
   return writer.run((db): AccountChangeResult => {
     const row = findAccount(db, account);
     if (row === undefined) throw new UnknownAccount();

@@ -1,12 +1,16 @@
 // Machines: ids are chosen by clients and unique across accounts; metadata and daemon state are versioned.
 import { and, desc, eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
+import type { Light } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accessKeys, accounts, machines } from "./schema.ts";
 import type { Versioned } from "./session-state.ts";
 
 export type MachineRow = typeof machines.$inferSelect;
+/** A machine whose large texts may still be in the database. */
+export type LightMachine = Light<MachineRow, "metadata" | "daemonState">;
 
 const owned = prepared((db) =>
   db
@@ -17,21 +21,36 @@ const owned = prepared((db) =>
     .prepare(),
 );
 
+const ownedPk = prepared((db) =>
+  db
+    .select({ pk: machines.pk })
+    .from(machines)
+    .innerJoin(accounts, eq(accounts.pk, machines.accountPk))
+    .where(and(eq(machines.id, sql.placeholder("machine")), eq(accounts.id, sql.placeholder("account"))))
+    .prepare(),
+);
+
+/** Integer key of a machine that belongs to the account, else undefined. */
+export function findMachinePk(db: Db, account: string, machine: string): number | undefined {
+  return ownedPk(db).get({ account, machine })?.pk;
+}
+
 /** A machine that belongs to the account, else undefined. */
 export function findMachine(db: Db, account: string, machine: string): MachineRow | undefined {
   return owned(db).get({ account, machine })?.machine;
 }
 
+const all = weighedList({
+  table: machines,
+  large: { metadata: "metadataVersion", daemonState: "daemonStateVersion" },
+  where: eq(machines.accountPk, sql.placeholder("account")),
+  order: desc(machines.lastActiveAt),
+});
+
 /** Most recently heard first. */
-export function listMachines({ reads }: Database, account: string): MachineRow[] {
+export function listMachines({ reads }: Database, account: string): Listed<LightMachine> {
   const pk = findAccountPk(reads, account);
-  if (pk === undefined) return [];
-  return reads
-    .select()
-    .from(machines)
-    .where(eq(machines.accountPk, pk))
-    .orderBy(desc(machines.lastActiveAt))
-    .all();
+  return pk === undefined ? NOTHING : all(reads, { values: { account: pk } });
 }
 
 export interface NewMachine {
@@ -54,11 +73,14 @@ export type RegisteredMachine =
 
 /** Create-or-return by id. A new machine takes two update numbers (realtime contract 7.7). @throws UnknownAccount */
 export function registerMachine(
-  { writer, quota }: Database,
+  { writer, quota, sizes }: Database,
   account: string,
   machine: NewMachine,
   announce: (registered: RegisteredMachine) => void,
 ): Promise<RegisteredMachine> {
+  sizes.admit("metadata", "metadata", machine.metadata);
+  sizes.admit("state", "daemonState", machine.daemonState);
+  sizes.admitBytes("metadata", "dataEncryptionKey", machine.dataEncryptionKey?.length ?? 0);
   return writer.run((db): RegisteredMachine => {
     const owner = accountPk(db, account);
     const existing = db.select().from(machines).where(eq(machines.id, machine.id)).get();
@@ -111,12 +133,14 @@ export type MachineChangeResult =
 
 /** Compare-and-swap of the given parts, all or nothing. A new daemon state also proves the machine alive (realtime contract 6.9). */
 export function changeMachine(
-  { writer }: Database,
+  { writer, sizes }: Database,
   account: string,
   machine: string,
   { metadata, daemonState }: MachineChange,
   announce: (result: MachineChangeResult) => void,
 ): Promise<MachineChangeResult> {
+  sizes.admit("metadata", "metadata", metadata?.value);
+  sizes.admit("state", "daemonState", daemonState?.value);
   return writer.run((db): MachineChangeResult => {
     const row = findMachine(db, account, machine);
     if (row === undefined) return { kind: "missing" };

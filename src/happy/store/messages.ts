@@ -2,8 +2,10 @@
 import { and, asc, desc, eq, gt, lt, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
+import type { Light } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import type { Quota } from "../../storage/quota.ts";
+import { type Listed, weighedList } from "../../storage/weighed-list.ts";
 import { takeUpdateSeqs } from "./accounts.ts";
 import { messages, sessions } from "./schema.ts";
 import { findOwnedSession } from "./sessions.ts";
@@ -140,31 +142,27 @@ function store(
   });
 }
 
-const forward = prepared((db) =>
-  db
-    .select(columns())
-    .from(messages)
-    .where(
-      and(eq(messages.sessionPk, sql.placeholder("sessionPk")), gt(messages.seq, sql.placeholder("seq"))),
-    )
-    .orderBy(asc(messages.seq))
-    .limit(sql.placeholder("limit"))
-    .prepare(),
-);
-
-const backward = prepared((db) =>
-  db
-    .select(columns())
-    .from(messages)
-    .where(
-      and(eq(messages.sessionPk, sql.placeholder("sessionPk")), lt(messages.seq, sql.placeholder("seq"))),
-    )
-    .orderBy(desc(messages.seq))
-    .limit(sql.placeholder("limit"))
-    .prepare(),
-);
+const ofSession = eq(messages.sessionPk, sql.placeholder("sessionPk"));
+const forward = weighedList({
+  table: messages,
+  large: { content: null },
+  where: and(ofSession, gt(messages.seq, sql.placeholder("seq"))),
+  order: asc(messages.seq),
+});
+const backward = weighedList({
+  table: messages,
+  large: { content: null },
+  where: and(ofSession, lt(messages.seq, sql.placeholder("seq"))),
+  order: desc(messages.seq),
+});
 
 export type MessageCursor = { readonly afterSeq: number } | { readonly beforeSeq: number };
+
+export interface MessagePage {
+  readonly limit: number;
+  /** Stored bytes that end the page; without it only `limit` does. */
+  readonly budgetBytes?: number;
+}
 
 /** After a seq ascending, or before one descending. Undefined when the account has no such session. */
 export function pageMessages(
@@ -172,15 +170,14 @@ export function pageMessages(
   account: string,
   session: string,
   cursor: MessageCursor,
-  limit: number,
-): { rows: MessageRow[]; hasMore: boolean } | undefined {
+  page: MessagePage,
+): Listed<Light<MessageRow, "content">> | undefined {
   const keys = findOwnedSession(reads, account, session);
   if (keys === undefined) return undefined;
-  const found =
-    "afterSeq" in cursor
-      ? forward(reads).all({ sessionPk: keys.pk, seq: cursor.afterSeq, limit: limit + 1 })
-      : backward(reads).all({ sessionPk: keys.pk, seq: cursor.beforeSeq, limit: limit + 1 });
-  return { rows: found.slice(0, limit), hasMore: found.length > limit };
+  const sessionPk = keys.pk;
+  return "afterSeq" in cursor
+    ? forward(reads, { ...page, values: { sessionPk, seq: cursor.afterSeq } })
+    : backward(reads, { ...page, values: { sessionPk, seq: cursor.beforeSeq } });
 }
 
 function columns() {

@@ -99,12 +99,13 @@ export function pairingStatus({ reads }: Database, publicKey: string): PairingSt
 
 /** Stores an approval; the first one wins. False when there is no such request. @throws UnknownAccount */
 export function approvePairing(
-  { writer }: Database,
+  { writer, sizes }: Database,
   kind: PairingKind,
   publicKey: string,
   account: string,
   response: string,
 ): Promise<boolean> {
+  sizes.admit("metadata", "response", response);
   const table = TABLES[kind];
   return writer.run((db) => {
     const now = Date.now();

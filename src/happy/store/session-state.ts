@@ -36,12 +36,14 @@ export type SessionChangeResult =
 
 /** Writes the given parts when every expected version is the current one; else nothing. */
 export function changeSession(
-  { writer }: Database,
+  { writer, sizes }: Database,
   account: string,
   session: string,
   change: SessionChange,
   announce: (result: SessionChangeResult) => void,
 ): Promise<SessionChangeResult> {
+  sizes.admit("metadata", "metadata", change.metadata?.value);
+  sizes.admit("state", "agentState", change.agentState?.value);
   return writer.run((db): SessionChangeResult => {
     const row = findSession(db, account, session);
     if (row === undefined) return { kind: "missing" };

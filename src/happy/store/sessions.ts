@@ -2,11 +2,15 @@
 import { and, desc, eq, gt, lt, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
+import type { Light } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { type Listed, NOTHING, PAGE_BYTES, weighedList } from "../../storage/weighed-list.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accessKeys, accounts, messages, sessions, usageReports } from "./schema.ts";
 
 export type SessionRow = typeof sessions.$inferSelect;
+/** A session whose large texts may still be in the database. */
+export type LightSession = Light<SessionRow, "metadata" | "agentState">;
 
 const owned = prepared((db) =>
   db
@@ -35,37 +39,23 @@ export function findSession(db: Db, account: string, session: string): SessionRo
   return keys === undefined ? undefined : whole(db).get({ pk: keys.pk });
 }
 
-const newest = prepared((db) =>
-  db
-    .select()
-    .from(sessions)
-    .where(eq(sessions.accountPk, sql.placeholder("accountPk")))
-    .orderBy(desc(sessions.updatedAt))
-    .limit(sql.placeholder("limit"))
-    .prepare(),
-);
+const ofAccount = eq(sessions.accountPk, sql.placeholder("accountPk"));
+const large = { metadata: "metadataVersion", agentState: "agentStateVersion" } as const;
+
+const newest = weighedList({ table: sessions, large, where: ofAccount, order: desc(sessions.updatedAt) });
 
 /** Newest change first, at most `limit`. */
-export function listSessions({ reads }: Database, account: string, limit: number): SessionRow[] {
+export function listSessions({ reads }: Database, account: string, limit: number): Listed<LightSession> {
   const pk = findAccountPk(reads, account);
-  return pk === undefined ? [] : newest(reads).all({ accountPk: pk, limit });
+  return pk === undefined ? NOTHING : newest(reads, { values: { accountPk: pk }, limit });
 }
 
-const active = prepared((db) =>
-  db
-    .select()
-    .from(sessions)
-    .where(
-      and(
-        eq(sessions.accountPk, sql.placeholder("accountPk")),
-        sql`${sessions.active} = 1`,
-        gt(sessions.lastActiveAt, sql.placeholder("since")),
-      ),
-    )
-    .orderBy(desc(sessions.lastActiveAt))
-    .limit(sql.placeholder("limit"))
-    .prepare(),
-);
+const active = weighedList({
+  table: sessions,
+  large,
+  where: and(ofAccount, sql`${sessions.active} = 1`, gt(sessions.lastActiveAt, sql.placeholder("since"))),
+  order: desc(sessions.lastActiveAt),
+});
 
 /** Active and heard after `since`, most recently heard first. */
 export function listActiveSessions(
@@ -73,39 +63,49 @@ export function listActiveSessions(
   account: string,
   since: number,
   limit: number,
-): SessionRow[] {
+): Listed<LightSession> {
   const pk = findAccountPk(reads, account);
-  return pk === undefined ? [] : active(reads).all({ accountPk: pk, since, limit });
+  return pk === undefined ? NOTHING : active(reads, { values: { accountPk: pk, since }, limit });
 }
 
-export interface SessionPage {
-  readonly rows: SessionRow[];
-  readonly hasNext: boolean;
-}
+const byId = weighedList({
+  table: sessions,
+  large,
+  where: and(
+    ofAccount,
+    lt(sessions.id, sql.placeholder("beforeId")),
+    gt(sessions.updatedAt, sql.placeholder("changedSince")),
+  ),
+  order: desc(sessions.id),
+});
 
-/** Newest created first; ids below `beforeId`, changed after `changedSince`. */
+/** Greater than every text, in SQLite's order of values. */
+const AFTER_EVERY_TEXT = new Uint8Array();
+
+/** Newest created first; ids below `beforeId`, changed after `changedSince`. Cut at the byte budget of a page. */
 export function pageSessions(
   { reads }: Database,
   account: string,
   page: { limit: number; beforeId?: string | undefined; changedSince?: number | undefined },
-): SessionPage {
+): Listed<LightSession> & { readonly lastId: string | undefined } {
   const pk = findAccountPk(reads, account);
-  if (pk === undefined) return { rows: [], hasNext: false };
-  const rows = reads
-    .select()
-    .from(sessions)
-    .where(
-      and(
-        eq(sessions.accountPk, pk),
-        page.beforeId === undefined ? undefined : lt(sessions.id, page.beforeId),
-        page.changedSince === undefined ? undefined : gt(sessions.updatedAt, page.changedSince),
-      ),
-    )
-    .orderBy(desc(sessions.id))
-    .limit(page.limit + 1)
-    .all();
-  return { rows: rows.slice(0, page.limit), hasNext: rows.length > page.limit };
+  if (pk === undefined) return { ...NOTHING, lastId: undefined };
+  const { limit, beforeId = AFTER_EVERY_TEXT, changedSince = -1 } = page;
+  const values = { accountPk: pk, beforeId, changedSince };
+  const listed = byId(reads, { values, limit, budgetBytes: PAGE_BYTES });
+  return {
+    ...listed,
+    lastId: listed.lastPk === undefined ? undefined : idOf(reads).get({ pk: listed.lastPk })?.id,
+  };
 }
+
+const idOf = prepared((db) =>
+  db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(eq(sessions.pk, sql.placeholder("pk")))
+    .prepare(),
+);
 
 export interface NewSession {
   readonly tag: string;
@@ -121,11 +121,13 @@ export interface OpenedSession {
 
 /** Create-or-return by (account, tag). An existing session is returned unchanged, but is not archived any more. @throws UnknownAccount */
 export function openSession(
-  { writer, quota }: Database,
+  { writer, quota, sizes }: Database,
   account: string,
   { tag, metadata, dataEncryptionKey }: NewSession,
   announce: (opened: OpenedSession) => void,
 ): Promise<OpenedSession> {
+  sizes.admit("metadata", "metadata", metadata);
+  sizes.admitBytes("metadata", "dataEncryptionKey", dataEncryptionKey?.length ?? 0);
   return writer.run((db) => {
     const owner = accountPk(db, account);
     const existing = db

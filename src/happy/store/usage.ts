@@ -23,17 +23,18 @@ export interface SavedReport {
 
 /** Replaces the report of the same key. Undefined when the session is not the account's. @throws UnknownAccount */
 export function saveUsageReport(
-  { writer, quota }: Database,
+  { writer, quota, sizes }: Database,
   account: string,
   { key, sessionId, tokens, cost }: UsageReport,
   announce: (saved: SavedReport | undefined) => void,
 ): Promise<SavedReport | undefined> {
+  const data = JSON.stringify({ tokens, cost });
+  sizes.admit("metadata", "usage report", data);
   return writer.run((db): SavedReport | undefined => {
     const session = sessionId === undefined ? undefined : findOwnedSession(db, account, sessionId);
     if (sessionId !== undefined && session === undefined) return undefined;
     const owner = session?.accountPk ?? accountPk(db, account);
     const sessionPk = session?.pk ?? null;
-    const data = JSON.stringify({ tokens, cost });
     const now = Date.now();
     const known = db
       .update(usageReports)

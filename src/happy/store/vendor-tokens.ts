@@ -7,11 +7,12 @@ import { serviceAccountTokens as tokens } from "./schema.ts";
 
 /** @throws UnknownAccount */
 export function putVendorToken(
-  { writer }: Database,
+  { writer, sizes }: Database,
   account: string,
   vendor: string,
   token: Uint8Array,
 ): Promise<void> {
+  sizes.admitBytes("metadata", "token", token.length);
   return writer.run((db) => {
     const now = Date.now();
     const pk = accountPk(db, account);

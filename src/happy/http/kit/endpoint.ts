@@ -73,7 +73,11 @@ function sized(text: string, status: number, contentType: string): Response {
 
 /** A JSON answer in the contract's shape. */
 export function json(value: unknown, status = 200): Response {
-  return sized(JSON.stringify(value), status, "application/json; charset=utf-8");
+  return jsonText(JSON.stringify(value), status);
+}
+
+export function jsonText(text: string, status = 200): Response {
+  return sized(text, status, "application/json; charset=utf-8");
 }
 
 /** `{"error": text}` with a status. */

@@ -1,0 +1,180 @@
+// Answers that are written piece by piece, as fast as their readers take them: each holds one piece at a time, all together stay
+// within a limit, and an answer whose reader stopped gives way to those that wait.
+import { setImmediate as later } from "node:timers";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { MemoryUser } from "./memory-ceiling.ts";
+
+/** Handed over at one time. Bun holds what the system has not taken. */
+const CHUNK_BYTES = 128 * 1024;
+/** An answer that waits for its reader so long is cut off when others wait for memory. */
+const STALLED_MS = 5_000;
+
+type Piece = string | Uint8Array;
+
+/** What was cut off is reset on the wire, so that no client takes it for whole. */
+export class AnswerCutOff extends Error {}
+
+interface Answer {
+  held: number;
+  /** Since when its reader has not asked for more; undefined while it is being served. */
+  idleSince: number | undefined;
+  readonly cutOff: () => void;
+}
+
+export class Answers implements MemoryUser {
+  readonly name = "answers";
+  #held = 0;
+  readonly #holding = new Set<Answer>();
+  /** First come, first served. */
+  readonly #waiting: (() => void)[] = [];
+  #timer: Timer | undefined;
+
+  constructor(
+    /** Asked each time. An answer that would be alone may always hold its piece. */
+    private readonly limitBytes: () => number,
+    private readonly onCutOff: (heldBytes: number) => void = () => {},
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  held(): number {
+    return this.#held;
+  }
+
+  /** Cuts off the answer whose reader has been away the longest. @returns bytes given back. */
+  giveUp(): number {
+    return this.#cutOffIdle(0);
+  }
+
+  /**
+   * A body that asks `pieces` for more whenever its reader took what there was. Pieces are asked for one at a time, each in a turn of
+   * the event loop of its own, and closed when the reader goes away. An error in them resets the connection and is told to `failed`.
+   */
+  stream(pieces: Iterator<Piece>, failed: (error: unknown) => void): ReadableStream<Uint8Array> {
+    /** What was asked for and is not handed over yet. */
+    let rest: Uint8Array[] = [];
+    let ended = false;
+    let controller: ReadableStreamDefaultController<Uint8Array>;
+    const end = () => {
+      if (ended) return;
+      ended = true;
+      rest = [];
+      this.#hold(answer, 0);
+      pieces.return?.();
+    };
+    const answer: Answer = {
+      held: 0,
+      idleSince: undefined,
+      cutOff: () => {
+        this.onCutOff(answer.held);
+        end();
+        controller.error(new AnswerCutOff("the answer was cut off: its reader stopped"));
+      },
+    };
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (given) => {
+          controller = given;
+        },
+        pull: async () => {
+          answer.idleSince = undefined;
+          try {
+            await nextTurn();
+            if (!ended && rest.length === 0) {
+              this.#hold(answer, 0);
+              await this.#room();
+              if (!ended) rest = gathered(pieces);
+            }
+            if (ended) return;
+            const [first, ...others] = rest;
+            if (first === undefined) {
+              end();
+              controller.close();
+              return;
+            }
+            // A piece stays in memory until its last part is taken.
+            this.#hold(
+              answer,
+              rest.reduce((sum, { buffer }) => sum + buffer.byteLength, 0),
+            );
+            rest = first.length > CHUNK_BYTES ? [first.subarray(CHUNK_BYTES), ...others] : others;
+            answer.idleSince = this.now();
+            controller.enqueue(first.subarray(0, CHUNK_BYTES));
+          } catch (error) {
+            if (ended) return;
+            failed(error);
+            end();
+            controller.error(error);
+          }
+        },
+        cancel: end,
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  #hold(answer: Answer, bytes: number): void {
+    this.#held += bytes - answer.held;
+    const less = bytes < answer.held;
+    answer.held = bytes;
+    if (bytes > 0) this.#holding.add(answer);
+    else this.#holding.delete(answer);
+    if (less && this.#waiting.length > 0 && this.#hasRoom()) this.#waiting.shift()?.();
+  }
+
+  #hasRoom(): boolean {
+    return this.#held < this.limitBytes();
+  }
+
+  async #room(): Promise<void> {
+    while (!this.#hasRoom()) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.push(resolve);
+      this.#watch();
+      await promise;
+    }
+    // It may leave some for the next, which is known when it holds its piece.
+    if (this.#waiting.length > 0) later(() => this.#hasRoom() && this.#waiting.shift()?.());
+  }
+
+  /** While answers wait, those of stopped readers are looked for. */
+  #watch(): void {
+    this.#timer ??= setInterval(() => {
+      if (this.#waiting.length === 0) {
+        clearInterval(this.#timer);
+        this.#timer = undefined;
+        return;
+      }
+      this.#cutOffIdle(STALLED_MS);
+    }, 250).unref();
+  }
+
+  #cutOffIdle(atLeastMs: number): number {
+    let oldest: Answer | undefined;
+    for (const answer of this.#holding)
+      if (
+        answer.idleSince !== undefined &&
+        answer.idleSince < (oldest?.idleSince ?? Number.POSITIVE_INFINITY)
+      )
+        oldest = answer;
+    if (oldest?.idleSince === undefined || this.now() - oldest.idleSince < atLeastMs) return 0;
+    const { held } = oldest;
+    oldest.cutOff();
+    return held;
+  }
+}
+
+/** Small pieces together, a large one alone and last; none at the end. */
+function gathered(pieces: Iterator<Piece>): Uint8Array[] {
+  const small: Uint8Array[] = [];
+  let bytes = 0;
+  while (bytes < CHUNK_BYTES) {
+    const next = pieces.next();
+    if (next.done === true) break;
+    const piece = typeof next.value === "string" ? Buffer.from(next.value) : next.value;
+    if (piece.length >= CHUNK_BYTES) return small.length === 0 ? [piece] : [Buffer.concat(small), piece];
+    if (piece.length === 0) continue;
+    small.push(piece);
+    bytes += piece.length;
+  }
+  return small.length === 0 ? [] : [Buffer.concat(small)];
+}

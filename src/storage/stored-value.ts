@@ -1,0 +1,81 @@
+// A large value of an answer that stays in the database until its turn to be written: read in pieces, so that memory holds one piece
+// of it and never the whole. Bodies carry it where they carry the text otherwise.
+
+/** Of one reading. A multiple of 3, so that pieces of base64 meet without padding. */
+export const PIECE_BYTES = 3 * 1024 * 1024;
+
+/** The value is gone, or another one by now; what was written of it is worth nothing. */
+export class ValueChanged extends Error {}
+
+export class StoredValue {
+  constructor(
+    /** As it is stored. */
+    readonly bytes: number,
+    /** `text` is UTF-8 in the database; `base64` are bytes there and base64 in the answer. */
+    private readonly as: "text" | "base64",
+    /** Undefined when the value is gone. Offsets count bytes from 0. */
+    private readonly read: (offset: number, bytes: number) => Uint8Array | null | undefined,
+  ) {}
+
+  /** The inside of its JSON string, piece by piece. @throws ValueChanged */
+  *pieces(): Generator<Uint8Array> {
+    for (let offset = 0; offset < this.bytes; offset += PIECE_BYTES) {
+      const piece = this.read(offset, Math.min(PIECE_BYTES, this.bytes - offset));
+      if (piece === null || piece === undefined) throw new ValueChanged("a value changed while it was read");
+      const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+      yield this.as === "base64" ? Buffer.from(bytes.toString("base64"), "latin1") : escaped(bytes);
+    }
+  }
+
+  /** In a body that is not written piece by piece. */
+  toJSON(): string {
+    if (collected !== undefined) {
+      collected.push(this);
+      return MARK;
+    }
+    const whole = Buffer.concat([...this.pieces()]).toString();
+    return this.as === "base64" ? whole : (JSON.parse(`"${whole}"`) as string);
+  }
+}
+
+/** Text that no client can know, and so none can send. */
+const MARK = crypto.randomUUID();
+const QUOTED_MARK = `"${MARK}"`;
+let collected: StoredValue[] | undefined;
+
+/** JSON text with gaps: the stored value `values[n]` belongs between `texts[n]` and `texts[n + 1]`. */
+export interface JsonWithGaps {
+  readonly texts: readonly string[];
+  readonly values: readonly StoredValue[];
+}
+
+export function jsonWithGaps(value: unknown): JsonWithGaps {
+  const values: StoredValue[] = [];
+  collected = values;
+  try {
+    const text = JSON.stringify(value);
+    return { texts: values.length === 0 ? [text] : text.split(QUOTED_MARK), values };
+  } finally {
+    collected = undefined;
+  }
+}
+
+/** The whole JSON text, its stored values read as they come. */
+export function* jsonPieces({ texts, values }: JsonWithGaps): Generator<string | Uint8Array> {
+  for (const [index, text] of texts.entries()) {
+    const stored = values[index - 1];
+    if (stored !== undefined) {
+      yield '"';
+      yield* stored.pieces();
+      yield '"';
+    }
+    yield text;
+  }
+}
+
+/** All that JSON wants escaped is one byte in UTF-8, so bytes can be read as if they were Latin-1. */
+function escaped(bytes: Buffer): Uint8Array {
+  const text = bytes.toString("latin1");
+  const json = JSON.stringify(text);
+  return json.length === text.length + 2 ? bytes : Buffer.from(json.slice(1, -1), "latin1");
+}

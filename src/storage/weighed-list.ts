@@ -1,0 +1,120 @@
+// Lists and pages whose rows may be large. The rows are weighed first, which reads no value; a light list is read at once, a heavy one
+// row by row while it is written, each row by its key, so that none is missed or doubled and no transaction stays open meanwhile.
+import { type AnyColumn, getTableColumns, type SQL, sql } from "drizzle-orm";
+import type { AnySQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
+import { type Keyed, type LargeColumns, type Light, lightRow, weightOf } from "./large-rows.ts";
+import { type Db, plainRows } from "./query.ts";
+
+/** Stored content of one page, besides its limit of rows. */
+export const PAGE_BYTES = 4 * 1024 * 1024;
+/** A list of no more than both is read and written at once. */
+const WHOLE_BYTES = 1024 * 1024;
+const WHOLE_ROWS = 2_000;
+
+export interface Listed<T> {
+  /** Read as they are asked for when `isHeavy`, to be gone through once. */
+  readonly rows: Iterable<T>;
+  readonly isHeavy: boolean;
+  /** Rows were left out, for their number or their bytes. */
+  readonly hasMore: boolean;
+  /** Key of the last row; undefined when there is none. */
+  readonly lastPk: number | undefined;
+}
+
+export const NOTHING: Listed<never> = { rows: [], isHeavy: false, hasMore: false, lastPk: undefined };
+
+export interface ListSpec<T extends Keyed, L> {
+  readonly table: T;
+  /** See `lightRow`. */
+  readonly large: L;
+  /** May hold placeholders. */
+  readonly where: SQL | undefined;
+  readonly order: SQL;
+}
+
+type ListRow<T extends Keyed, L> = Light<T["$inferSelect"], keyof L & keyof T["$inferSelect"]>;
+
+interface Asked {
+  /** Of the placeholders. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** Undefined for all rows. */
+  readonly limit?: number;
+  /** Stored bytes after which a page ends; without it every row within the limit is given. */
+  readonly budgetBytes?: number;
+}
+
+/** @returns how to read the list. */
+export function weighedList<T extends Keyed, const L extends LargeColumns<T["$inferSelect"]>>({
+  table,
+  large,
+  where,
+  order,
+}: ListSpec<T, L>): (db: Db, asked: Asked) => Listed<ListRow<T, L>> {
+  const columns = getTableColumns(table) as Record<string, AnySQLiteColumn>;
+  const bytes = weightOf(...Object.keys(large).map((name) => columns[name] as AnyColumn));
+  const query = (db: Db, fields: Record<string, SQL.Aliased>) =>
+    db
+      .select(fields)
+      .from(table as SQLiteTable)
+      .where(where)
+      .orderBy(order)
+      .limit(sql.placeholder("limit"));
+  const named = Object.fromEntries(
+    Object.entries(columns).map(([name, what]) => [name, sql`${what}`.as(name)]),
+  );
+  const whole = plainRows((db) => query(db, named));
+  const weights = plainRows<Weighed>((db) =>
+    query(db, { pk: sql`${table.pk}`.as("pk"), bytes: bytes.as("bytes") }),
+  );
+  const total = plainRows<{ bytes: number; count: number }>(
+    (db) => query(db, { bytes: bytes.as("bytes") }),
+    (text) => `SELECT coalesce(sum("bytes"), 0) AS "bytes", count(*) AS "count" FROM (${text})`,
+  );
+  const flags = Object.keys(columns).filter((name) => columns[name]?.dataType === "boolean");
+  const light = lightRow(table, large);
+  return (db, { values, limit, budgetBytes = Number.POSITIVE_INFINITY }) => {
+    // One more than is wanted tells whether there are more.
+    const given = { ...values, limit: limit === undefined ? -1 : limit + 1 };
+    const sum = total(db, given)[0];
+    if (sum === undefined || (sum.bytes <= Math.min(WHOLE_BYTES, budgetBytes) && sum.count <= WHOLE_ROWS)) {
+      const found = whole(db, given);
+      for (const row of found) for (const name of flags) row[name] = row[name] === 1;
+      const rows = (limit === undefined ? found : found.slice(0, limit)) as ListRow<T, L>[];
+      const hasMore = rows.length < found.length;
+      return { rows, isHeavy: false, hasMore, lastPk: rows.at(-1)?.pk as number | undefined };
+    }
+    const found = weights(db, given);
+    const kept = cutPage(found, limit, budgetBytes);
+    return {
+      rows: one(kept, (pk) => light(db, pk)),
+      isHeavy: true,
+      hasMore: kept.length < found.length,
+      lastPk: kept.at(-1)?.pk,
+    };
+  };
+}
+
+interface Weighed {
+  readonly pk: number;
+  readonly bytes: number;
+}
+
+/** As many rows as fit, at least one. */
+function cutPage(found: readonly Weighed[], limit = found.length, budgetBytes: number): readonly Weighed[] {
+  let total = 0;
+  let count = 0;
+  for (const { bytes } of found) {
+    total += bytes;
+    if (count === limit || (count > 0 && total > budgetBytes)) break;
+    count++;
+  }
+  return found.slice(0, count);
+}
+
+/** A row that was deleted meanwhile is left out. */
+function* one<Row>(kept: readonly Weighed[], read: (pk: number) => Row | undefined): Generator<Row> {
+  for (const { pk } of kept) {
+    const row = read(pk);
+    if (row !== undefined) yield row;
+  }
+}
