@@ -1,13 +1,13 @@
 // Artifacts on the wire, pure (HTTP contract 11, realtime contract 6.10 and 7.9 to 7.11). Bytes are padded base64, empty ones "".
 import { encode } from "../auth/base64.ts";
-import type { ArtifactRow, ArtifactSummary, WrittenPart } from "./store/artifacts.ts";
-import type { UpdateBody } from "./updates.ts";
+import type { ArtifactRow, ArtifactSummary, LightArtifact, WrittenPart } from "./store/artifacts.ts";
+import { base64Body, type UpdateBody } from "./updates.ts";
 
 /** As lists give it: without the body. */
 export function artifactSummary(row: ArtifactSummary) {
   return {
     id: row.id,
-    header: encode(row.header),
+    header: base64Body(row.header),
     headerVersion: row.headerVersion,
     dataEncryptionKey: encode(row.dataEncryptionKey),
     seq: row.seq,
@@ -17,8 +17,8 @@ export function artifactSummary(row: ArtifactSummary) {
 }
 
 /** As HTTP gives it. */
-export function artifactBody(row: ArtifactRow) {
-  return { ...artifactSummary(row), body: encode(row.body), bodyVersion: row.bodyVersion };
+export function artifactBody(row: LightArtifact) {
+  return { ...artifactSummary(row), body: base64Body(row.body), bodyVersion: row.bodyVersion };
 }
 
 /** As a socket acknowledgement gives it: without the key. */

@@ -2,6 +2,7 @@
 import { encode } from "../auth/base64.ts";
 import { randomAlphanumeric } from "../storage/ids.ts";
 import type { Light } from "../storage/large-rows.ts";
+import { StoredValue } from "../storage/stored-value.ts";
 import type { LightMachine, MachineRow } from "./store/machines.ts";
 import type { MessageRow } from "./store/messages.ts";
 import type { LightSession, SessionRow } from "./store/sessions.ts";
@@ -143,3 +144,7 @@ export const sessionEvent = (
 export function keyBody(bytes: Uint8Array | null): string | null {
   return bytes === null || bytes.length === 0 ? null : encode(bytes);
 }
+
+/** Bytes as padded base64, also where they are still in the database. */
+export const base64Body = (bytes: Uint8Array | StoredValue): string | StoredValue =>
+  bytes instanceof StoredValue ? bytes : encode(bytes);

@@ -33,9 +33,11 @@ export function weightOf(...columns: AnyColumn[]): SQL<number> {
 export function lightRow<T extends Keyed, const L extends LargeColumns<T["$inferSelect"]>>(
   table: T,
   large: L,
+  /** Columns that are not read. */
+  omit: readonly string[] = [],
 ): (db: Db, pk: number) => Light<T["$inferSelect"], keyof L & keyof T["$inferSelect"]> | undefined {
   type Row = T["$inferSelect"];
-  const columns = getTableColumns(table) as Record<string, AnySQLiteColumn>;
+  const columns = columnsOf(table, omit);
   const values = Object.entries(large).map(([name, versionName]) => {
     const column = columns[name];
     if (column === undefined) throw new Error(`there is no column ${name}`);
@@ -71,6 +73,11 @@ export function lightRow<T extends Keyed, const L extends LargeColumns<T["$infer
     }
     return row as Light<Row, keyof L & keyof Row>;
   };
+}
+
+export function columnsOf(table: SQLiteTable, omit: readonly string[]): Record<string, AnySQLiteColumn> {
+  const all = Object.entries(getTableColumns(table) as Record<string, AnySQLiteColumn>);
+  return Object.fromEntries(all.filter(([name]) => !omit.includes(name)));
 }
 
 const weightName = (name: string) => `${name} bytes`;

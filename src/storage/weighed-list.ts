@@ -1,8 +1,8 @@
 // Lists and pages whose rows may be large. The rows are weighed first, which reads no value; a light list is read at once, a heavy one
 // row by row while it is written, each row by its key, so that none is missed or doubled and no transaction stays open meanwhile.
-import { type AnyColumn, getTableColumns, type SQL, sql } from "drizzle-orm";
-import type { AnySQLiteColumn, SQLiteTable } from "drizzle-orm/sqlite-core";
-import { type Keyed, type LargeColumns, type Light, lightRow, weightOf } from "./large-rows.ts";
+import { type AnyColumn, type SQL, sql } from "drizzle-orm";
+import type { SQLiteTable } from "drizzle-orm/sqlite-core";
+import { columnsOf, type Keyed, type LargeColumns, type Light, lightRow, weightOf } from "./large-rows.ts";
 import { type Db, plainRows } from "./query.ts";
 
 /** Stored content of one page, besides its limit of rows. */
@@ -23,6 +23,19 @@ export interface Listed<T> {
 
 export const NOTHING: Listed<never> = { rows: [], isHeavy: false, hasMore: false, lastPk: undefined };
 
+/** Greater than every text in SQLite's order of values: the end of a range that has none. */
+export const AFTER_EVERY_TEXT = new Uint8Array();
+
+/** Rows that were found one by one and weighed; `read` gives each, or undefined for one that is gone by then. */
+export function listedByKey<F extends { readonly bytes: number }, T>(
+  found: readonly F[],
+  read: (one: F) => T | undefined,
+): Listed<T> {
+  const bytes = found.reduce((sum, one) => sum + one.bytes, 0);
+  const isHeavy = bytes > WHOLE_BYTES || found.length > WHOLE_ROWS;
+  return { rows: eachRead(found, read), isHeavy, hasMore: false, lastPk: undefined };
+}
+
 export interface ListSpec<T extends Keyed, L> {
   readonly table: T;
   /** See `lightRow`. */
@@ -30,6 +43,10 @@ export interface ListSpec<T extends Keyed, L> {
   /** May hold placeholders. */
   readonly where: SQL | undefined;
   readonly order: SQL;
+  /** Among rows that `order` finds equal. */
+  readonly thenOrder?: SQL;
+  /** Columns that are not read. */
+  readonly omit?: readonly string[];
 }
 
 type ListRow<T extends Keyed, L> = Light<T["$inferSelect"], keyof L & keyof T["$inferSelect"]>;
@@ -49,15 +66,17 @@ export function weighedList<T extends Keyed, const L extends LargeColumns<T["$in
   large,
   where,
   order,
+  thenOrder,
+  omit = [],
 }: ListSpec<T, L>): (db: Db, asked: Asked) => Listed<ListRow<T, L>> {
-  const columns = getTableColumns(table) as Record<string, AnySQLiteColumn>;
+  const columns = columnsOf(table, omit);
   const bytes = weightOf(...Object.keys(large).map((name) => columns[name] as AnyColumn));
   const query = (db: Db, fields: Record<string, SQL.Aliased>) =>
     db
       .select(fields)
       .from(table as SQLiteTable)
       .where(where)
-      .orderBy(order)
+      .orderBy(...(thenOrder === undefined ? [order] : [order, thenOrder]))
       .limit(sql.placeholder("limit"));
   const named = Object.fromEntries(
     Object.entries(columns).map(([name, what]) => [name, sql`${what}`.as(name)]),
@@ -71,7 +90,7 @@ export function weighedList<T extends Keyed, const L extends LargeColumns<T["$in
     (text) => `SELECT coalesce(sum("bytes"), 0) AS "bytes", count(*) AS "count" FROM (${text})`,
   );
   const flags = Object.keys(columns).filter((name) => columns[name]?.dataType === "boolean");
-  const light = lightRow(table, large);
+  const light = lightRow(table, large, omit);
   return (db, { values, limit, budgetBytes = Number.POSITIVE_INFINITY }) => {
     // One more than is wanted tells whether there are more.
     const given = { ...values, limit: limit === undefined ? -1 : limit + 1 };
@@ -86,7 +105,7 @@ export function weighedList<T extends Keyed, const L extends LargeColumns<T["$in
     const found = weights(db, given);
     const kept = cutPage(found, limit, budgetBytes);
     return {
-      rows: one(kept, (pk) => light(db, pk)),
+      rows: eachRead(kept, ({ pk }) => light(db, pk)),
       isHeavy: true,
       hasMore: kept.length < found.length,
       lastPk: kept.at(-1)?.pk,
@@ -112,9 +131,9 @@ function cutPage(found: readonly Weighed[], limit = found.length, budgetBytes: n
 }
 
 /** A row that was deleted meanwhile is left out. */
-function* one<Row>(kept: readonly Weighed[], read: (pk: number) => Row | undefined): Generator<Row> {
-  for (const { pk } of kept) {
-    const row = read(pk);
+function* eachRead<F, T>(found: readonly F[], read: (one: F) => T | undefined): Generator<T> {
+  for (const one of found) {
+    const row = read(one);
     if (row !== undefined) yield row;
   }
 }

@@ -66,12 +66,11 @@ function expectCheap(texts: readonly string[]): void {
     expect(text).not.toMatch(/\bmessages\b/);
     const plan = planOf(text);
     expect({ text, plan: plan.filter((step) => /\bmessages\b/.test(step)) }).toEqual({ text, plan: [] });
-    expect({ text, plan: plan.filter((step) => step.startsWith("SCAN") && !ACTIVE_ONLY.test(step)) }).toEqual(
-      {
-        text,
-        plan: [],
-      },
+    // A subquery is scanned where it is a page already.
+    const scans = plan.filter(
+      (step) => step.startsWith("SCAN") && !ACTIVE_ONLY.test(step) && !step.startsWith("SCAN (subquery"),
     );
+    expect({ text, plan: scans }).toEqual({ text, plan: [] });
   }
 }
 
@@ -89,9 +88,8 @@ test("a statement that does read all messages would be noticed", () => {
 
 for (const [path, index] of [
   ["/v1/sessions", "sessions_by_update (account_pk=?)"],
-  ["/v2/sessions?limit=200", "sessions_by_id (account_pk=?)"],
-  ["/v2/sessions?changedSince=1", "(account_pk=?"],
-  [`/v2/sessions?cursor=cursor_v1_zzz`, "(account_pk=? AND id<?)"],
+  // One statement, whichever of limit, cursor and changedSince are given.
+  ["/v2/sessions?cursor=cursor_v1_zzz&changedSince=1", "sessions_by_id (account_pk=? AND id<?)"],
   ["/v2/sessions/active", "USING INDEX sessions_"],
 ] as const) {
   test(`GET ${path} reads sessions by index`, async () => {

@@ -7,6 +7,7 @@ import type { HappyRoom } from "../room.ts";
 import { loadProfile } from "../store/account-profile.ts";
 import { type AccountChange, changeAccount, loadSettings } from "../store/account-settings.ts";
 import { type Endpoint, endpoint, json } from "./kit/endpoint.ts";
+import { jsonLarge } from "./kit/large.ts";
 
 /** Names are shown to other accounts, so unlike the encrypted parts they have a limit of their own. */
 const MAX_NAME = 200;
@@ -17,8 +18,9 @@ const profile = endpoint(
 );
 
 const whole = endpoint({ method: "GET", path: "/v1/account", auth: "bearer" }, ({ room, account }) => {
-  const { settings, settingsVersion, ...parts } = loadProfile(room.database, account);
-  return json({ ...profileBody(room.config, parts, Date.now()), settings, settingsVersion });
+  const parts = loadProfile(room.database, account);
+  const { settings, settingsVersion } = loadSettings(room.database, account);
+  return jsonLarge(room, { ...profileBody(room.config, parts, Date.now()), settings, settingsVersion });
 });
 
 const readSettings = endpoint(
@@ -28,7 +30,7 @@ const readSettings = endpoint(
     auth: "bearer",
     failure: { error: "Failed to get account settings" },
   },
-  ({ room, account }) => json(loadSettings(room.database, account)),
+  ({ room, account }) => jsonLarge(room, loadSettings(room.database, account)),
 );
 
 const version = z.int().min(0);
@@ -95,11 +97,12 @@ async function change(room: HappyRoom, account: string, wanted: AccountChange): 
     room.publisher.update(userScoped(account), outcome.updateSeq, updatedAccount(account, parts));
   });
   if (result.kind === "changed") return json({ success: true, version });
-  return json({
+  const { settings: current, settingsVersion } = loadSettings(room.database, account);
+  return jsonLarge(room, {
     success: false,
     error: "version-mismatch",
-    currentVersion: result.version,
-    currentSettings: result.settings,
+    currentVersion: settingsVersion,
+    currentSettings: current,
   });
 }
 

@@ -1,6 +1,5 @@
 // Artifacts over HTTP (HTTP contract 11, and the additive PUT of 17).
 import { z } from "zod";
-import { encode } from "../../auth/base64.ts";
 import {
   announceArtifactChange,
   announceArtifactDeletion,
@@ -11,10 +10,12 @@ import {
   changeArtifact,
   createArtifact,
   deleteArtifact,
-  findArtifact,
+  findLightArtifact,
   listArtifacts,
 } from "../store/artifacts.ts";
+import { base64Body } from "../updates.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { jsonLarge, jsonList } from "./kit/large.ts";
 
 const LIST_LIMIT = 200;
 const params = z.object({ id: z.string() });
@@ -27,7 +28,8 @@ const list = endpoint(
     auth: "bearer",
     failure: { error: "Failed to get artifacts" },
   },
-  ({ room, account }) => json(listArtifacts(room.database, account, LIST_LIMIT).map(artifactSummary)),
+  ({ room, account }) =>
+    jsonList(room, undefined, listArtifacts(room.database, account, LIST_LIMIT), artifactSummary),
 );
 
 const read = endpoint(
@@ -39,8 +41,8 @@ const read = endpoint(
     failure: { error: "Failed to get artifact" },
   },
   ({ room, account, params: { id } }) => {
-    const row = findArtifact(room.database.reads, account, id);
-    return row === undefined ? missing() : json(artifactBody(row));
+    const row = findLightArtifact(room.database, account, id);
+    return row === undefined ? missing() : jsonLarge(room, artifactBody(row));
   },
 );
 
@@ -69,7 +71,8 @@ const create = endpoint(
     if (created.kind === "foreign")
       return refusal(409, "Artifact with this ID already exists for another account");
     if (created.kind === "undecodable") return json(createFailure, 500);
-    return json(artifactBody(created.row));
+    const row = findLightArtifact(room.database, account, artifact.id);
+    return row === undefined ? missing() : jsonLarge(room, artifactBody(row));
   },
 );
 
@@ -108,19 +111,19 @@ const change = (method: "POST" | "PUT") =>
           return missing();
         case "undecodable":
           return json(changeFailure, 500);
-        case "mismatch":
-          return json({
+        case "mismatch": {
+          const row = findLightArtifact(room.database, account, id);
+          if (row === undefined) return missing();
+          return jsonLarge(room, {
             success: false,
             error: "version-mismatch",
             ...(result.header && {
-              currentHeaderVersion: result.row.headerVersion,
-              currentHeader: encode(result.row.header),
+              currentHeaderVersion: row.headerVersion,
+              currentHeader: base64Body(row.header),
             }),
-            ...(result.body && {
-              currentBodyVersion: result.row.bodyVersion,
-              currentBody: encode(result.row.body),
-            }),
+            ...(result.body && { currentBodyVersion: row.bodyVersion, currentBody: base64Body(row.body) }),
           });
+        }
         case "changed":
           return json({
             success: true,

@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { CURSOR, feedBody } from "../social-updates.ts";
 import { pageFeed } from "../store/feed.ts";
-import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { type Endpoint, endpoint, refusal } from "./kit/endpoint.ts";
+import { jsonList } from "./kit/large.ts";
 import { limitOf } from "./sessions.ts";
 
 /** `0-` and leading digits, whatever follows; beyond every counter when out of range. Undefined for anything else. */
@@ -27,8 +28,8 @@ const read = endpoint(
     const counter = cursor === undefined ? undefined : counterOf(cursor);
     if (cursor !== undefined && counter === undefined) return refusal(400, "Invalid cursor format");
     const bound = before === undefined ? { after: counter } : { before: counter };
-    const { items, hasMore } = pageFeed(room.database, account, { limit, ...bound });
-    return json({ items: items.map(feedBody), hasMore });
+    const page = pageFeed(room.database, account, { limit, ...bound });
+    return jsonList(room, "items", page, feedBody, { hasMore: page.hasMore });
   },
 );
 

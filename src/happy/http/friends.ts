@@ -6,11 +6,12 @@ import { addFriend, type FriendChange, removeFriend } from "../store/social.ts";
 import { listFriends } from "../store/users.ts";
 import { userBody } from "../user-profile.ts";
 import { type Endpoint, endpoint, json } from "./kit/endpoint.ts";
+import { jsonList } from "./kit/large.ts";
 
 const body = z.object({ uid: z.string() });
 
 const list = endpoint({ method: "GET", path: "/v1/friends", auth: "bearer" }, ({ room, account }) =>
-  json({ friends: listFriends(room.database, account).map((parts) => userBody(room.config, parts)) }),
+  jsonList(room, "friends", listFriends(room.database, account), (parts) => userBody(room.config, parts)),
 );
 
 const add = endpoint(

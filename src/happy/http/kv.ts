@@ -3,8 +3,9 @@ import { z } from "zod";
 import { userScoped } from "../audience.ts";
 import { kvBatchUpdate, kvBody, kvConflictBody } from "../kv-updates.ts";
 import type { HappyRoom } from "../room.ts";
-import { deleteKv, findKv, findManyKv, type KvConflict, listKv, mutateKv } from "../store/kv.ts";
+import { deleteKv, findKv, findManyKv, kvConflicts, listKv, mutateKv } from "../store/kv.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { jsonLarge, jsonList } from "./kit/large.ts";
 import { limitOf } from "./sessions.ts";
 
 const MAX_BATCH = 100;
@@ -21,7 +22,7 @@ const read = endpoint(
   },
   ({ room, account, params: { key } }) => {
     const entry = findKv(room.database, account, key);
-    return entry === undefined ? missing() : json(kvBody(entry));
+    return entry === undefined ? missing() : jsonLarge(room, kvBody(entry));
   },
 );
 
@@ -34,7 +35,7 @@ const list = endpoint(
     failure: { error: "Failed to list items" },
   },
   ({ room, account, query: { prefix, limit } }) =>
-    json({ items: listKv(room.database, account, prefix, limit).map(kvBody) }),
+    jsonList(room, "items", listKv(room.database, account, prefix, limit), kvBody),
 );
 
 const readMany = endpoint(
@@ -46,7 +47,7 @@ const readMany = endpoint(
     failure: { error: "Failed to get values" },
   },
   ({ room, account, body: { keys } }) =>
-    json({ values: findManyKv(room.database, account, keys).map(kvBody) }),
+    jsonList(room, "values", findManyKv(room.database, account, keys), kvBody),
 );
 
 const mutateFailure = { error: "Failed to mutate values" };
@@ -67,7 +68,7 @@ const mutate = endpoint(
   },
   async ({ room, account, body: { mutations } }) => {
     const result = await mutateKv(room.database, account, mutations, announce(room, account));
-    if (result.kind === "mismatch") return conflict(result.conflicts);
+    if (result.kind === "mismatch") return conflict(room, account, result.keys);
     if (result.kind === "invalid") return json(mutateFailure, 500);
     return json({ success: true, results: result.changes.map(({ key, version }) => ({ key, version })) });
   },
@@ -85,7 +86,7 @@ const write = endpoint(
   async ({ room, account, params: { key }, body }) => {
     const mutation = { key, value: body.value, version: body.version };
     const result = await mutateKv(room.database, account, [mutation], announce(room, account));
-    if (result.kind === "mismatch") return conflict(result.conflicts);
+    if (result.kind === "mismatch") return conflict(room, account, result.keys);
     if (result.kind === "invalid") return json(mutateFailure, 500);
     return json({ success: true, key, version: result.changes[0]?.version });
   },
@@ -103,7 +104,7 @@ const remove = endpoint(
   async ({ room, account, params: { key }, query: { version } }) => {
     const result = await deleteKv(room.database, account, key, version, announce(room, account));
     if (result.kind === "missing") return missing();
-    if (result.kind === "mismatch") return conflict(result.conflicts);
+    if (result.kind === "mismatch") return conflict(room, account, result.keys);
     if (result.kind === "invalid") return json(mutateFailure, 500);
     return json({ success: true, version: result.changes[0]?.version });
   },
@@ -118,7 +119,9 @@ function announce({ publisher }: HappyRoom, account: string) {
 }
 
 /** Unlike every other version conflict, this one is a 409. */
-const conflict = (conflicts: readonly KvConflict[]) =>
-  json({ success: false, errors: conflicts.map(kvConflictBody) }, 409);
+function conflict(room: HappyRoom, account: string, keys: readonly string[]): Response {
+  const listed = kvConflicts(room.database, account, keys);
+  return jsonList(room, "errors", listed, kvConflictBody, { success: false }, 409);
+}
 
 export const kvEndpoints: readonly Endpoint[] = [read, list, readMany, mutate, write, remove];

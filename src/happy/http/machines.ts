@@ -6,14 +6,14 @@ import { announceMachineChange } from "../session-announcements.ts";
 import {
   changeMachine,
   deleteMachine,
-  findMachine,
+  findLightMachine,
   type LightMachine,
   listMachines,
   registerMachine,
 } from "../store/machines.ts";
 import { deletedMachine, machineBody, machineMetadata, newMachine } from "../updates.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
-import { jsonList } from "./kit/large.ts";
+import { jsonLarge, jsonList } from "./kit/large.ts";
 
 const params = z.object({ id: z.string() });
 const withSeq = (row: LightMachine) => ({ ...machineBody(row), seq: row.seq });
@@ -49,7 +49,8 @@ const register = endpoint(
     });
     // The CLI has a helpful text for 409 (HTTP contract 20, fix 2).
     if (registered.kind === "foreign") return refusal(409, "Machine already registered to another account");
-    return json({ machine: machineBody(registered.row) });
+    const row = findLightMachine(room.database, account, body.id) ?? registered.row;
+    return jsonLarge(room, { machine: machineBody(row) });
   },
 );
 
@@ -60,8 +61,8 @@ const list = endpoint({ method: "GET", path: "/v1/machines", auth: "bearer" }, (
 const read = endpoint(
   { method: "GET", path: "/v1/machines/:id", auth: "bearer", params },
   ({ room, account, params: { id } }) => {
-    const row = findMachine(room.database.reads, account, id);
-    return row === undefined ? refusal(404, "Machine not found") : json({ machine: withSeq(row) });
+    const row = findLightMachine(room.database, account, id);
+    return row === undefined ? refusal(404, "Machine not found") : jsonLarge(room, { machine: withSeq(row) });
   },
 );
 
@@ -107,8 +108,8 @@ const change = endpoint(
     const result = await changeMachine(room.database, account, id, parts, announce);
     if (result.kind === "missing") return refusal(404, "Machine not found");
     if (result.kind === "mismatch") {
-      const { row } = result;
-      return json({
+      const row = findLightMachine(room.database, account, id) ?? result.row;
+      return jsonLarge(room, {
         success: false,
         error: "version-mismatch",
         ...(result.metadata && {

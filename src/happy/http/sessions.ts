@@ -6,6 +6,7 @@ import { announceSessionChange } from "../session-announcements.ts";
 import { changeSession } from "../store/session-state.ts";
 import {
   deleteSession,
+  findLightSession,
   listActiveSessions,
   listSessions,
   openSession,
@@ -14,7 +15,7 @@ import {
 import { deletedSession, newSession, sessionBody } from "../updates.ts";
 import { removeAttachments } from "./attachments.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
-import { jsonList } from "./kit/large.ts";
+import { jsonLarge, jsonList } from "./kit/large.ts";
 
 const LIST_LIMIT = 150;
 const ACTIVE_WINDOW_MS = 15 * 60_000;
@@ -86,7 +87,8 @@ const open = endpoint(
         room.presence.madeActive("session", account, opened.row.id);
       }
     });
-    return json({ session: { ...sessionBody(row), lastMessage: null } });
+    const stored = findLightSession(room.database, row.pk) ?? row;
+    return jsonLarge(room, { session: { ...sessionBody(stored), lastMessage: null } });
   },
 );
 
@@ -157,8 +159,8 @@ const change = endpoint(
     const result = await changeSession(room.database, account, sessionId, parts, announce);
     if (result.kind === "missing") return refusal(404, "Session not found");
     if (result.kind === "mismatch") {
-      const { row } = result;
-      return json({
+      const row = findLightSession(room.database, result.row.pk) ?? result.row;
+      return jsonLarge(room, {
         success: false,
         error: "version-mismatch",
         ...(result.metadata && {

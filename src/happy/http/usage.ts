@@ -1,7 +1,10 @@
 // Usage over HTTP (HTTP contract 5.4): sums of the reports that coding sessions sent.
+
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { z } from "zod";
-import { listUsageReports } from "../store/usage.ts";
+import { usageReportBatches } from "../store/usage-read.ts";
 import { usageBuckets } from "../usage-buckets.ts";
+import { UsageSums } from "../usage-sums.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 
 /** Times beyond this are no dates. */
@@ -22,17 +25,22 @@ const query = endpoint(
     }),
     failure,
   },
-  ({ room, account, body }) => {
+  async ({ room, account, body }) => {
     const groupBy = body.groupBy ?? "day";
     const filter = {
       sessionId: body.sessionId || undefined,
       from: body.startTime ? body.startTime * 1000 : undefined,
       to: body.endTime ? body.endTime * 1000 : undefined,
     };
-    const reports = listUsageReports(room.database, account, filter);
-    if (reports === undefined) return refusal(404, "Session not found");
+    const batches = usageReportBatches(room.database, account, filter);
+    if (batches === undefined) return refusal(404, "Session not found");
     if (Math.max(filter.from ?? 0, filter.to ?? 0) > MAX_DATE_MS) return json(failure, 500);
-    return json({ usage: usageBuckets(reports, groupBy), groupBy, totalReports: reports.length });
+    const sums = new UsageSums();
+    for (const batch of batches) {
+      sums.add(usageBuckets(batch, groupBy));
+      await nextTurn();
+    }
+    return json({ usage: sums.buckets(), groupBy, totalReports: sums.totalReports });
   },
 );
 

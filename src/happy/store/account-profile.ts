@@ -8,7 +8,14 @@ import { accounts, githubUsers, serviceAccountTokens } from "./schema.ts";
 
 const profile = prepared((db) =>
   db
-    .select({ account: accounts, github: githubUsers.profile })
+    .select({
+      pk: accounts.pk,
+      firstName: accounts.firstName,
+      lastName: accounts.lastName,
+      username: accounts.username,
+      avatar: accounts.avatar,
+      github: githubUsers.profile,
+    })
     .from(accounts)
     .leftJoin(githubUsers, eq(githubUsers.id, accounts.githubUserId))
     .where(eq(accounts.id, sql.placeholder("id")))
@@ -24,19 +31,13 @@ const vendorsOf = prepared((db) =>
     .prepare(),
 );
 
-export interface StoredProfile extends ProfileParts {
-  readonly settings: string | null;
-  readonly settingsVersion: number;
-}
-
 /** @throws UnknownAccount */
-export function loadProfile({ reads }: Database, id: string): StoredProfile {
+export function loadProfile({ reads }: Database, id: string): ProfileParts {
   const row = profile(reads).get({ id });
   if (row === undefined) throw new UnknownAccount();
-  const { account, github } = row;
-  const { firstName, lastName, username, avatar, settings, settingsVersion } = account;
+  const { pk, ...parts } = row;
   const vendors = vendorsOf(reads)
-    .all({ pk: account.pk })
+    .all({ pk })
     .map(({ vendor }) => vendor);
-  return { id, firstName, lastName, username, avatar, github, vendors, settings, settingsVersion };
+  return { id, ...parts, vendors };
 }

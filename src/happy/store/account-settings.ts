@@ -1,7 +1,10 @@
 // What an account says about itself: its encrypted settings, compare-and-swap by version, and its names.
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
-import { findAccount, takeUpdateSeqs, UnknownAccount } from "./accounts.ts";
+import { lightRow } from "../../storage/large-rows.ts";
+import { prepared } from "../../storage/query.ts";
+import type { StoredValue } from "../../storage/stored-value.ts";
+import { accountPk, takeUpdateSeqs, UnknownAccount } from "./accounts.ts";
 import { accounts } from "./schema.ts";
 import type { Versioned } from "./session-state.ts";
 
@@ -11,22 +14,32 @@ export interface AccountChange {
   readonly lastName?: string | null | undefined;
 }
 
-/** `version` and `settings` of a mismatch are the current ones. */
 export type AccountChangeResult =
   | { readonly kind: "changed"; readonly updateSeq: number }
-  | { readonly kind: "mismatch"; readonly version: number; readonly settings: string | null };
+  | { readonly kind: "mismatch" };
 
 export interface StoredSettings {
-  readonly settings: string | null;
+  /** Still in the database where they are large. */
+  readonly settings: string | StoredValue | null;
   readonly settingsVersion: number;
 }
 
+const light = lightRow(accounts, { settings: "settingsVersion" });
+
 /** @throws UnknownAccount */
 export function loadSettings({ reads }: Database, account: string): StoredSettings {
-  const row = findAccount(reads, account);
+  const row = light(reads, accountPk(reads, account));
   if (row === undefined) throw new UnknownAccount();
   return { settings: row.settings, settingsVersion: row.settingsVersion };
 }
+
+const versions = prepared((db) =>
+  db
+    .select({ pk: accounts.pk, settingsVersion: accounts.settingsVersion })
+    .from(accounts)
+    .where(eq(accounts.id, sql.placeholder("id")))
+    .prepare(),
+);
 
 /** Writes all given parts, or none when the settings' expected version is not the current one. @throws UnknownAccount */
 export function changeAccount(
@@ -37,10 +50,10 @@ export function changeAccount(
 ): Promise<AccountChangeResult> {
   sizes.admit("state", "settings", settings?.value);
   return writer.run((db): AccountChangeResult => {
-    const row = findAccount(db, account);
+    const row = versions(db).get({ id: account });
     if (row === undefined) throw new UnknownAccount();
     if (settings !== undefined && settings.expectedVersion !== row.settingsVersion) {
-      return { kind: "mismatch", version: row.settingsVersion, settings: row.settings };
+      return { kind: "mismatch" };
     }
     const now = Date.now();
     db.update(accounts)

@@ -3,13 +3,17 @@
 import { and, desc, eq, sql } from "drizzle-orm";
 import { Base64Error, decodeStrict } from "../../auth/base64.ts";
 import type { Database } from "../../storage/database.ts";
+import { type Light, lightRow } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accounts, artifacts } from "./schema.ts";
 import type { Versioned } from "./session-state.ts";
 
 export type ArtifactRow = typeof artifacts.$inferSelect;
-export type ArtifactSummary = Omit<ArtifactRow, "body" | "bodyVersion" | "accountPk" | "pk">;
+/** An artifact whose large parts may still be in the database. */
+export type LightArtifact = Light<ArtifactRow, "header" | "body">;
+export type ArtifactSummary = Omit<LightArtifact, "body" | "bodyVersion" | "accountPk" | "pk">;
 
 const owned = prepared((db) =>
   db
@@ -39,18 +43,30 @@ export function findArtifact(db: Db, account: string, artifact: string): Artifac
   return owned(db).get({ account, artifact })?.artifact;
 }
 
+const light = lightRow(artifacts, { header: "headerVersion", body: "bodyVersion" });
+
+/** The same, with its large parts left in the database. */
+export function findLightArtifact(
+  { reads }: Database,
+  account: string,
+  artifact: string,
+): LightArtifact | undefined {
+  const keys = ownedVersions(reads).get({ account, artifact });
+  return keys && light(reads, keys.pk);
+}
+
+const newest = weighedList({
+  table: artifacts,
+  large: { header: "headerVersion" },
+  omit: ["body"],
+  where: eq(artifacts.accountPk, sql.placeholder("account")),
+  order: desc(artifacts.updatedAt),
+});
+
 /** Latest change first, at most `limit`, without the bodies. */
-export function listArtifacts({ reads }: Database, account: string, limit: number): ArtifactSummary[] {
+export function listArtifacts({ reads }: Database, account: string, limit: number): Listed<ArtifactSummary> {
   const pk = findAccountPk(reads, account);
-  if (pk === undefined) return [];
-  const { id, header, headerVersion, dataEncryptionKey, seq, createdAt, updatedAt } = artifacts;
-  return reads
-    .select({ id, header, headerVersion, dataEncryptionKey, seq, createdAt, updatedAt })
-    .from(artifacts)
-    .where(eq(artifacts.accountPk, pk))
-    .orderBy(desc(artifacts.updatedAt))
-    .limit(limit)
-    .all();
+  return pk === undefined ? NOTHING : newest(reads, { values: { account: pk }, limit });
 }
 
 export interface NewArtifact {
@@ -63,22 +79,28 @@ export interface NewArtifact {
 
 export type CreatedArtifact =
   | { readonly kind: "new"; readonly row: ArtifactRow; readonly updateSeq: number }
-  | { readonly kind: "known"; readonly row: ArtifactRow }
+  | { readonly kind: "known" }
   | { readonly kind: "foreign" }
   | { readonly kind: "undecodable" };
 
 /** Create-or-return by id: a known artifact comes back as it is stored. @throws UnknownAccount */
 export function createArtifact(
-  { writer, quota }: Database,
+  { writer, quota, sizes }: Database,
   account: string,
   artifact: NewArtifact,
   announce: (created: CreatedArtifact) => void,
 ): Promise<CreatedArtifact> {
+  sizes.admitBase64("state", "header", artifact.header);
+  sizes.admitBase64("state", "body", artifact.body);
+  sizes.admitBase64("metadata", "dataEncryptionKey", artifact.dataEncryptionKey);
   return writer.run((db): CreatedArtifact => {
     const owner = accountPk(db, account);
-    const existing = db.select().from(artifacts).where(eq(artifacts.id, artifact.id)).get();
-    if (existing !== undefined)
-      return existing.accountPk === owner ? { kind: "known", row: existing } : { kind: "foreign" };
+    const existing = db
+      .select({ accountPk: artifacts.accountPk })
+      .from(artifacts)
+      .where(eq(artifacts.id, artifact.id))
+      .get();
+    if (existing !== undefined) return { kind: existing.accountPk === owner ? "known" : "foreign" };
     quota.admit("thing");
     const header = decoded(artifact.header);
     const body = decoded(artifact.body);
@@ -117,7 +139,7 @@ export interface WrittenPart {
   readonly version: number;
 }
 
-/** A mismatch holds the current row and says which parts it stands against. */
+/** A mismatch says which parts it stands against. */
 export type ArtifactChangeResult =
   | {
       readonly kind: "changed";
@@ -125,33 +147,26 @@ export type ArtifactChangeResult =
       readonly header: WrittenPart | undefined;
       readonly body: WrittenPart | undefined;
     }
-  | {
-      readonly kind: "mismatch";
-      readonly row: ArtifactRow;
-      readonly header: boolean;
-      readonly body: boolean;
-    }
+  | { readonly kind: "mismatch"; readonly header: boolean; readonly body: boolean }
   | { readonly kind: "missing" }
   | { readonly kind: "undecodable" };
 
 /** Writes the given parts when every expected version is the current one, and counts `seq` up; else writes nothing. */
 export function changeArtifact(
-  { writer, quota }: Database,
+  { writer, quota, sizes }: Database,
   account: string,
   artifact: string,
   change: ArtifactChange,
   announce: (result: ArtifactChangeResult) => void,
 ): Promise<ArtifactChangeResult> {
+  sizes.admitBase64("state", "header", change.header?.value);
+  sizes.admitBase64("state", "body", change.body?.value);
   return writer.run((db): ArtifactChangeResult => {
     const current = ownedVersions(db).get({ account, artifact });
     if (current === undefined) return { kind: "missing" };
     const staleHeader = isStale(change.header, current.headerVersion);
     const staleBody = isStale(change.body, current.bodyVersion);
-    if (staleHeader || staleBody) {
-      const row = findArtifact(db, account, artifact);
-      if (row === undefined) return { kind: "missing" };
-      return { kind: "mismatch", row, header: staleHeader, body: staleBody };
-    }
+    if (staleHeader || staleBody) return { kind: "mismatch", header: staleHeader, body: staleBody };
     const header = change.header && written(change.header);
     const body = change.body && written(change.body);
     if (header === null || body === null) return { kind: "undecodable" };

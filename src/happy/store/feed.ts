@@ -2,7 +2,9 @@
 import { and, desc, eq, gt, lt, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
+import type { Light } from "../../storage/large-rows.ts";
 import type { Db } from "../../storage/query.ts";
+import { type Listed, NOTHING, PAGE_BYTES, weighedList } from "../../storage/weighed-list.ts";
 import { findAccountPk, takeUpdateSeqs, UnknownAccount } from "./accounts.ts";
 import { accounts, feedItems } from "./schema.ts";
 
@@ -55,31 +57,38 @@ export interface FeedPage {
   readonly after?: number | undefined;
 }
 
+const newest = weighedList({
+  table: feedItems,
+  large: { body: null },
+  where: and(
+    eq(feedItems.accountPk, sql.placeholder("account")),
+    lt(feedItems.counter, sql.placeholder("before")),
+    gt(feedItems.counter, sql.placeholder("after")),
+  ),
+  order: desc(feedItems.counter),
+});
+
 /** The newest items that fit, newest first, and whether more fit. */
-export function pageFeed({ reads }: Database, account: string, { limit, before, after }: FeedPage) {
+export function pageFeed(
+  { reads }: Database,
+  account: string,
+  { limit, before, after }: FeedPage,
+): Listed<FeedItem> {
   const pk = findAccountPk(reads, account);
-  if (pk === undefined) return { items: [], hasMore: false };
-  const bound =
-    before !== undefined
-      ? lt(feedItems.counter, before)
-      : after !== undefined
-        ? gt(feedItems.counter, after)
-        : undefined;
-  const rows = reads
-    .select()
-    .from(feedItems)
-    .where(and(eq(feedItems.accountPk, pk), bound))
-    .orderBy(desc(feedItems.counter))
-    .limit(limit + 1)
-    .all();
-  const items = rows.slice(0, limit).map(
-    ({ id, body, repeatKey, counter, createdAt }): FeedItem => ({
-      id,
-      body: JSON.parse(body) as FeedBody,
-      repeatKey,
-      counter,
-      createdAt,
-    }),
-  );
-  return { items, hasMore: rows.length > limit };
+  if (pk === undefined) return NOTHING;
+  const values = {
+    account: pk,
+    before: before ?? Number.MAX_SAFE_INTEGER,
+    after: before === undefined ? (after ?? -1) : -1,
+  };
+  const listed = newest(reads, { values, limit, budgetBytes: PAGE_BYTES });
+  return { ...listed, rows: items(listed.rows) };
+}
+
+function* items(rows: Iterable<Light<typeof feedItems.$inferSelect, "body">>): Generator<FeedItem> {
+  for (const { id, body, repeatKey, counter, createdAt } of rows) {
+    // One that is large is read whole all the same: it is JSON by itself.
+    const text = typeof body === "string" ? body : body.toJSON();
+    yield { id, body: JSON.parse(text) as FeedBody, repeatKey, counter, createdAt };
+  }
 }

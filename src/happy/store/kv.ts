@@ -4,21 +4,35 @@ import { and, asc, eq, gte, isNotNull, lt, sql } from "drizzle-orm";
 import { Base64Error, decodeLenient, decodeStrict } from "../../auth/base64.ts";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
+import { lightRow, weightOf } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import type { StoredValue } from "../../storage/stored-value.ts";
+import {
+  AFTER_EVERY_TEXT,
+  type Listed,
+  listedByKey,
+  NOTHING,
+  weighedList,
+} from "../../storage/weighed-list.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { kvEntries } from "./schema.ts";
 
 export interface KvEntry {
   readonly key: string;
-  readonly value: Uint8Array;
+  readonly value: Uint8Array | StoredValue;
   readonly version: number;
 }
 
-type Row = Pick<typeof kvEntries.$inferSelect, "pk" | "key" | "value" | "version">;
-
+/** An entry without its value, which may be large. */
 const byKey = prepared((db) =>
   db
-    .select({ pk: kvEntries.pk, key: kvEntries.key, value: kvEntries.value, version: kvEntries.version })
+    .select({
+      pk: kvEntries.pk,
+      key: kvEntries.key,
+      version: kvEntries.version,
+      isLiving: sql<number>`${kvEntries.value} IS NOT NULL`,
+      bytes: weightOf(kvEntries.value),
+    })
     .from(kvEntries)
     .where(
       and(eq(kvEntries.accountPk, sql.placeholder("account")), eq(kvEntries.key, sql.placeholder("key"))),
@@ -26,39 +40,53 @@ const byKey = prepared((db) =>
     .prepare(),
 );
 
+const large = { value: "version" } as const;
+const light = lightRow(kvEntries, large);
+
 /** A living entry, else undefined. */
 export function findKv({ reads }: Database, account: string, key: string): KvEntry | undefined {
   const pk = findAccountPk(reads, account);
-  return pk === undefined ? undefined : living(byKey(reads).get({ account: pk, key }));
+  const found = pk === undefined ? undefined : byKey(reads).get({ account: pk, key });
+  return found === undefined ? undefined : living(light(reads, found.pk));
 }
 
 /** The living ones among `keys`, each once. */
-export function findManyKv({ reads }: Database, account: string, keys: readonly string[]): KvEntry[] {
+export function findManyKv({ reads }: Database, account: string, keys: readonly string[]): Listed<KvEntry> {
   const pk = findAccountPk(reads, account);
-  if (pk === undefined) return [];
-  return [...new Set(keys)].flatMap((key) => living(byKey(reads).get({ account: pk, key })) ?? []);
+  if (pk === undefined) return NOTHING;
+  const found = [...new Set(keys)].flatMap((key) => byKey(reads).get({ account: pk, key }) ?? []);
+  return listedByKey(
+    found.filter(({ isLiving }) => isLiving === 1),
+    (one) => living(light(reads, one.pk)),
+  );
 }
 
+const byPrefix = weighedList({
+  table: kvEntries,
+  large,
+  where: and(
+    eq(kvEntries.accountPk, sql.placeholder("account")),
+    gte(kvEntries.key, sql.placeholder("prefix")),
+    lt(kvEntries.key, sql.placeholder("end")),
+    isNotNull(kvEntries.value),
+  ),
+  order: asc(kvEntries.key),
+});
+
 /** Living entries whose key starts with `prefix`, taken literally; keys ascending by their UTF-8 bytes. */
-export function listKv({ reads }: Database, account: string, prefix: string, limit: number): KvEntry[] {
+export function listKv({ reads }: Database, account: string, prefix: string, limit: number): Listed<KvEntry> {
   const pk = findAccountPk(reads, account);
-  if (pk === undefined) return [];
-  const end = firstAfterPrefix(prefix);
-  return reads
-    .select({ pk: kvEntries.pk, key: kvEntries.key, value: kvEntries.value, version: kvEntries.version })
-    .from(kvEntries)
-    .where(
-      and(
-        eq(kvEntries.accountPk, pk),
-        gte(kvEntries.key, prefix),
-        end === undefined ? undefined : lt(kvEntries.key, end),
-        isNotNull(kvEntries.value),
-      ),
-    )
-    .orderBy(asc(kvEntries.key))
-    .limit(limit)
-    .all()
-    .flatMap((row) => living(row) ?? []);
+  if (pk === undefined) return NOTHING;
+  const end = firstAfterPrefix(prefix) ?? AFTER_EVERY_TEXT;
+  const listed = byPrefix(reads, { values: { account: pk, prefix, end }, limit });
+  return { ...listed, rows: eachLiving(listed.rows) };
+}
+
+function* eachLiving(rows: Iterable<LightEntry>): Generator<KvEntry> {
+  for (const row of rows) {
+    const entry = living(row);
+    if (entry !== undefined) yield entry;
+  }
 }
 
 export interface KvMutation {
@@ -81,22 +109,42 @@ export interface KvConflict {
   readonly key: string;
   /** -1 when the key never existed. */
   readonly version: number;
-  readonly value: Uint8Array | null;
+  readonly value: Uint8Array | StoredValue | null;
+}
+
+/** The current state of keys that stood against a mutation. */
+export function kvConflicts(
+  { reads }: Database,
+  account: string,
+  keys: readonly string[],
+): Listed<KvConflict> {
+  const pk = findAccountPk(reads, account);
+  const found = keys.map((key) => ({
+    key,
+    bytes: 0,
+    ...(pk === undefined ? undefined : byKey(reads).get({ account: pk, key })),
+  }));
+  return listedByKey(found, ({ key, pk }) => {
+    const row = pk === undefined ? undefined : light(reads, pk);
+    return { key, version: versionOf(row), value: row?.value ?? null };
+  });
 }
 
 export type KvResult =
   | { readonly kind: "changed"; readonly changes: readonly KvChange[]; readonly updateSeq: number }
-  | { readonly kind: "mismatch"; readonly conflicts: readonly KvConflict[] }
+  /** See `kvConflicts`. */
+  | { readonly kind: "mismatch"; readonly keys: readonly string[] }
   /** A new key twice, or a value of an existing key that is no base64. */
   | { readonly kind: "invalid" };
 
 /** Stores all mutations, or none. @throws UnknownAccount */
 export function mutateKv(
-  { writer, quota }: Database,
+  { writer, quota, sizes }: Database,
   account: string,
   mutations: readonly KvMutation[],
   announce: (result: KvResult) => void,
 ): Promise<KvResult> {
+  for (const { value } of mutations) sizes.admitBase64("state", "value", value);
   return writer.run((db) => {
     // Deleting makes room, and is never refused.
     if (mutations.some(({ value }) => value !== null)) quota.admit("message");
@@ -114,7 +162,7 @@ export function deleteKv(
 ): Promise<KvResult | { readonly kind: "missing" }> {
   return writer.run((db) => {
     const pk = findAccountPk(db, account);
-    if (pk === undefined || living(byKey(db).get({ account: pk, key })) === undefined) {
+    if (pk === undefined || byKey(db).get({ account: pk, key })?.isLiving !== 1) {
       return { kind: "missing" } as const;
     }
     return mutate(db, pk, [{ key, value: null, version }]);
@@ -127,14 +175,10 @@ function mutate(db: Db, account: number, mutations: readonly KvMutation[]): KvRe
     mutation,
     current: byKey(db).get({ account, key: mutation.key }),
   }));
-  const conflicts = wanted
-    .filter(({ mutation, current }) => (mutation.version ?? versionOf(current)) !== versionOf(current))
-    .map(({ mutation: { key }, current }) => ({
-      key,
-      version: versionOf(current),
-      value: current?.value ?? null,
-    }));
-  if (conflicts.length > 0) return { kind: "mismatch", conflicts };
+  const stale = wanted.filter(
+    ({ mutation, current }) => (mutation.version ?? versionOf(current)) !== versionOf(current),
+  );
+  if (stale.length > 0) return { kind: "mismatch", keys: stale.map(({ mutation: { key } }) => key) };
   const fresh = wanted.flatMap(({ mutation, current }) => (current === undefined ? [mutation.key] : []));
   // The unique index would refuse it too, but as an error of the server.
   if (new Set(fresh).size < fresh.length) return { kind: "invalid" };
@@ -156,7 +200,7 @@ function mutate(db: Db, account: number, mutations: readonly KvMutation[]): KvRe
   return { kind: "changed", changes, updateSeq: takeUpdateSeqs(db, account, now) };
 }
 
-const versionOf = (row: Row | undefined): number => row?.version ?? -1;
+const versionOf = (row: { readonly version: number } | undefined): number => row?.version ?? -1;
 
 /** Lenient for a new key, strict for an existing one (HTTP contract 2.1); undefined when it cannot be read. */
 function bytesOf(value: string | null, exists: boolean): Uint8Array | null | undefined {
@@ -169,7 +213,9 @@ function bytesOf(value: string | null, exists: boolean): Uint8Array | null | und
   }
 }
 
-function living(row: Row | undefined): KvEntry | undefined {
+type LightEntry = NonNullable<ReturnType<typeof light>>;
+
+function living(row: LightEntry | undefined): KvEntry | undefined {
   if (row === undefined || row.value === null) return undefined;
   return { key: row.key, value: row.value, version: row.version };
 }

@@ -1,7 +1,7 @@
 // Machines: ids are chosen by clients and unique across accounts; metadata and daemon state are versioned.
 import { and, desc, eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
-import type { Light } from "../../storage/large-rows.ts";
+import { type Light, lightRow } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
@@ -40,9 +40,22 @@ export function findMachine(db: Db, account: string, machine: string): MachineRo
   return owned(db).get({ account, machine })?.machine;
 }
 
+const large = { metadata: "metadataVersion", daemonState: "daemonStateVersion" } as const;
+const light = lightRow(machines, large);
+
+/** A machine that belongs to the account, with its large texts left in the database. */
+export function findLightMachine(
+  { reads }: Database,
+  account: string,
+  machine: string,
+): LightMachine | undefined {
+  const pk = findMachinePk(reads, account, machine);
+  return pk === undefined ? undefined : light(reads, pk);
+}
+
 const all = weighedList({
   table: machines,
-  large: { metadata: "metadataVersion", daemonState: "daemonStateVersion" },
+  large,
   where: eq(machines.accountPk, sql.placeholder("account")),
   order: desc(machines.lastActiveAt),
 });

@@ -2,9 +2,15 @@
 import { and, desc, eq, gt, lt, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
-import type { Light } from "../../storage/large-rows.ts";
+import { type Light, lightRow } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
-import { type Listed, NOTHING, PAGE_BYTES, weighedList } from "../../storage/weighed-list.ts";
+import {
+  AFTER_EVERY_TEXT,
+  type Listed,
+  NOTHING,
+  PAGE_BYTES,
+  weighedList,
+} from "../../storage/weighed-list.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accessKeys, accounts, messages, sessions, usageReports } from "./schema.ts";
 
@@ -42,6 +48,12 @@ export function findSession(db: Db, account: string, session: string): SessionRo
 const ofAccount = eq(sessions.accountPk, sql.placeholder("accountPk"));
 const large = { metadata: "metadataVersion", agentState: "agentStateVersion" } as const;
 
+const light = lightRow(sessions, large);
+
+/** A session by its integer key. */
+export const findLightSession = ({ reads }: Database, pk: number): LightSession | undefined =>
+  light(reads, pk);
+
 const newest = weighedList({ table: sessions, large, where: ofAccount, order: desc(sessions.updatedAt) });
 
 /** Newest change first, at most `limit`. */
@@ -78,9 +90,6 @@ const byId = weighedList({
   ),
   order: desc(sessions.id),
 });
-
-/** Greater than every text, in SQLite's order of values. */
-const AFTER_EVERY_TEXT = new Uint8Array();
 
 /** Newest created first; ids below `beforeId`, changed after `changedSince`. Cut at the byte budget of a page. */
 export function pageSessions(

@@ -1,8 +1,8 @@
 // Usage reports: the latest one for each (account, session or none, key). The creation time stays, so a report counts where it began.
-import { and, eq, gte, isNull, lte } from "drizzle-orm";
+import { and, eq, isNull } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
-import { accountPk, findAccountPk } from "./accounts.ts";
+import { accountPk } from "./accounts.ts";
 import { usageReports } from "./schema.ts";
 import { findOwnedSession } from "./sessions.ts";
 
@@ -69,29 +69,4 @@ export interface StoredReport {
   readonly createdAt: number;
   /** JSON text `{tokens, cost}`. */
   readonly data: string;
-}
-
-/** Reports of the account, oldest first. Undefined when the session is not the account's. */
-export function listUsageReports(
-  { reads }: Database,
-  account: string,
-  { sessionId, from, to }: UsageFilter,
-): StoredReport[] | undefined {
-  const session = sessionId === undefined ? undefined : findOwnedSession(reads, account, sessionId);
-  if (sessionId !== undefined && session === undefined) return undefined;
-  const owner = findAccountPk(reads, account);
-  if (owner === undefined) return [];
-  return reads
-    .select({ createdAt: usageReports.createdAt, data: usageReports.data })
-    .from(usageReports)
-    .where(
-      and(
-        eq(usageReports.accountPk, owner),
-        session && eq(usageReports.sessionPk, session.pk),
-        from === undefined ? undefined : gte(usageReports.createdAt, from),
-        to === undefined ? undefined : lte(usageReports.createdAt, to),
-      ),
-    )
-    .orderBy(usageReports.createdAt)
-    .all();
 }

@@ -2,7 +2,9 @@
 // of the relationship.
 import { and, asc, desc, eq, inArray, isNotNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
+import { weightOf } from "../../storage/large-rows.ts";
 import type { Db } from "../../storage/query.ts";
+import { type Listed, listedByKey, NOTHING } from "../../storage/weighed-list.ts";
 import type { UserParts } from "../user-profile.ts";
 import { findAccountPk } from "./accounts.ts";
 import { accounts, githubUsers, relationships } from "./schema.ts";
@@ -67,11 +69,17 @@ export function searchUsers({ reads }: Database, viewer: string, prefix: string)
 }
 
 /** Everybody whom the account's own row marks friend, pending or requested. */
-export function listFriends({ reads }: Database, account: string): UserParts[] {
+export function listFriends({ reads }: Database, account: string): Listed<UserParts> {
   const pk = findAccountPk(reads, account);
-  if (pk === undefined) return [];
-  return select(reads, pk)
-    .where(inArray(relationships.status, ["friend", "pending", "requested"]))
-    .all()
-    .map(user);
+  if (pk === undefined) return NOTHING;
+  const found = reads
+    .select({ pk: relationships.toPk, bytes: weightOf(githubUsers.profile) })
+    .from(relationships)
+    .innerJoin(accounts, eq(accounts.pk, relationships.toPk))
+    .leftJoin(githubUsers, eq(githubUsers.id, accounts.githubUserId))
+    .where(
+      and(eq(relationships.fromPk, pk), inArray(relationships.status, ["friend", "pending", "requested"])),
+    )
+    .all();
+  return listedByKey(found, (friend) => userByPk(reads, pk, friend.pk));
 }

@@ -56,7 +56,8 @@ export const artifactCreate: SocketEvent = {
     if (created.kind === "foreign")
       return ack(error("Artifact with this ID already exists for another account"));
     if (created.kind === "undecodable") return ack(failure);
-    ack({ result: "success", artifact: artifactAnswer(created.row) });
+    const row = findArtifact(room.database.reads, account, parsed.data.id);
+    ack(row === undefined ? failure : { result: "success", artifact: artifactAnswer(row) });
   },
 };
 
@@ -85,7 +86,8 @@ export const artifactUpdate: SocketEvent = {
       case "undecodable":
         return ack(failure);
       case "mismatch": {
-        const { row } = result;
+        const row = findArtifact(room.database.reads, account, artifactId);
+        if (row === undefined) return ack(error("Artifact not found"));
         return ack({
           result: "version-mismatch",
           ...(result.header && {
