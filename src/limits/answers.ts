@@ -1,7 +1,6 @@
 // Answers that are written piece by piece, as fast as their readers take them: each holds one piece at a time, all together stay
 // within a limit, and an answer whose reader stopped gives way to those that wait.
 import { setImmediate as later } from "node:timers";
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { MemoryUser } from "./memory-ceiling.ts";
 
 /** Handed over at one time. Bun holds what the system has not taken. */
@@ -28,6 +27,7 @@ export class Answers implements MemoryUser {
   /** First come, first served. */
   readonly #waiting: (() => void)[] = [];
   #timer: Timer | undefined;
+  #turn = Promise.resolve();
 
   constructor(
     /** Asked each time. An answer that would be alone may always hold its piece. */
@@ -78,11 +78,10 @@ export class Answers implements MemoryUser {
         pull: async () => {
           answer.idleSince = undefined;
           try {
-            await nextTurn();
-            if (!ended && rest.length === 0) {
+            if (rest.length === 0) {
               this.#hold(answer, 0);
               await this.#room();
-              if (!ended) rest = gathered(pieces);
+              rest = await this.#inTurn(() => (ended ? [] : gathered(pieces)));
             }
             if (ended) return;
             const [first, ...others] = rest;
@@ -110,6 +109,19 @@ export class Answers implements MemoryUser {
       },
       { highWaterMark: 0 },
     );
+  }
+
+  /** One piece of all answers in each turn of the event loop: other requests never wait behind two of them. */
+  async #inTurn<T>(work: () => T): Promise<T> {
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    await before;
+    try {
+      return work();
+    } finally {
+      later(resolve);
+    }
   }
 
   #hold(answer: Answer, bytes: number): void {

@@ -3,6 +3,8 @@
 
 /** Of one reading. A multiple of 3, so that pieces of base64 meet without padding. */
 export const PIECE_BYTES = 3 * 1024 * 1024;
+/** SQLite goes through the whole value for each piece, so that a very large one comes in no more than so many. */
+const MAX_PIECES = 12;
 
 /** The value is gone, or another one by now; what was written of it is worth nothing. */
 export class ValueChanged extends Error {}
@@ -19,8 +21,9 @@ export class StoredValue {
 
   /** The inside of its JSON string, piece by piece. @throws ValueChanged */
   *pieces(): Generator<Uint8Array> {
-    for (let offset = 0; offset < this.bytes; offset += PIECE_BYTES) {
-      const piece = this.read(offset, Math.min(PIECE_BYTES, this.bytes - offset));
+    const size = Math.max(PIECE_BYTES, Math.ceil(this.bytes / MAX_PIECES / 3) * 3);
+    for (let offset = 0; offset < this.bytes; offset += size) {
+      const piece = this.read(offset, Math.min(size, this.bytes - offset));
       if (piece === null || piece === undefined) throw new ValueChanged("a value changed while it was read");
       const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
       yield this.as === "base64" ? Buffer.from(bytes.toString("base64"), "latin1") : escaped(bytes);
