@@ -8,6 +8,7 @@ import { Answers } from "./answers.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { Bounds } from "./bounds.ts";
 import { MemoryCeiling } from "./memory-ceiling.ts";
+import { Strangers } from "./strangers.ts";
 
 export interface Limits {
   readonly bounds: Bounds;
@@ -17,11 +18,18 @@ export interface Limits {
   readonly bodies: BodyBudget;
   /** Memory for answers that are written piece by piece. */
   readonly answers: Answers;
+  readonly strangers: Strangers;
 }
 
 export interface LimitsParts {
   /** Asked each time: limits may change while the server runs. */
-  readonly config: Pick<Config, "maxMemoryBytesInFlight" | "maxBodyBytesInFlight">;
+  readonly config: Pick<
+    Config,
+    | "maxMemoryBytesInFlight"
+    | "maxBodyBytesInFlight"
+    | "maxAnonymousBytesPerSecond"
+    | "maxAnonymousWorkPerSecond"
+  >;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -31,11 +39,18 @@ const ANSWERS_SHARE = 0.25;
 
 export function openLimits({ config, metrics, log }: LimitsParts): Limits {
   const bounds = new Bounds(metrics, log);
+  const addresses = new Addresses();
   const limits: Limits = {
     bounds,
-    addresses: new Addresses(),
+    addresses,
     memory: new MemoryCeiling(() => config.maxMemoryBytesInFlight),
-    bodies: new BodyBudget(() => config.maxBodyBytesInFlight),
+    bodies: new BodyBudget({ limitBytes: () => config.maxBodyBytesInFlight, addresses, bounds }),
+    strangers: new Strangers({
+      addresses,
+      bounds,
+      bytesPerSecond: () => config.maxAnonymousBytesPerSecond,
+      workMsPerSecond: () => config.maxAnonymousWorkPerSecond,
+    }),
     answers: new Answers(
       () => config.maxMemoryBytesInFlight * ANSWERS_SHARE,
       (heldBytes) => bounds.refused("memory-in-flight", { part: "answers", heldBytes }),
