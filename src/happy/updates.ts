@@ -1,10 +1,10 @@
 // Rows -> bodies on the wire, pure (realtime contract 5, 7 and 8). Absent parts are omitted, never null.
 import { encode } from "../auth/base64.ts";
+import type { RawText } from "../server/large-json.ts";
 import { randomAlphanumeric } from "../storage/ids.ts";
-import type { Light } from "../storage/large-rows.ts";
 import { StoredValue } from "../storage/stored-value.ts";
 import type { LightMachine, MachineRow } from "./store/machines.ts";
-import type { MessageRow } from "./store/messages.ts";
+import type { CreatedMessage, MessageReceipt } from "./store/messages.ts";
 import type { LightSession, SessionRow } from "./store/sessions.ts";
 
 /** The container of event `update`. */
@@ -39,11 +39,11 @@ export function messageBody({
   localId,
   createdAt,
   updatedAt,
-}: Light<MessageRow, "content">) {
+}: MessageReceipt & { readonly content: string | RawText | StoredValue }) {
   return { id, seq, content: { t: "encrypted", c: content }, localId, createdAt, updatedAt };
 }
 
-export const newMessage = (sid: string, row: MessageRow): UpdateBody => ({
+export const newMessage = (sid: string, row: CreatedMessage["row"]): UpdateBody => ({
   t: "new-message",
   sid,
   message: messageBody(row),

@@ -7,6 +7,7 @@ import { Addresses } from "./addresses.ts";
 import { Answers } from "./answers.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { Bounds } from "./bounds.ts";
+import { LargeBodies } from "./large-bodies.ts";
 import { MemoryCeiling } from "./memory-ceiling.ts";
 import { Strangers } from "./strangers.ts";
 
@@ -16,6 +17,8 @@ export interface Limits {
   readonly memory: MemoryCeiling;
   /** Memory for request bodies. */
   readonly bodies: BodyBudget;
+  /** Who may have a large body handled. */
+  readonly largeBodies: LargeBodies;
   /** Memory for answers that are written piece by piece. */
   readonly answers: Answers;
   readonly strangers: Strangers;
@@ -51,6 +54,7 @@ export function openLimits({ config, metrics, log }: LimitsParts): Limits {
       bytesPerSecond: () => config.maxAnonymousBytesPerSecond,
       workMsPerSecond: () => config.maxAnonymousWorkPerSecond,
     }),
+    largeBodies: new LargeBodies(),
     answers: new Answers(
       () => config.maxMemoryBytesInFlight * ANSWERS_SHARE,
       (heldBytes) => bounds.refused("memory-in-flight", { part: "answers", heldBytes }),

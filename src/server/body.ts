@@ -8,6 +8,8 @@ export class BodyCutShort extends Error {}
 
 /** Read whole at once where there is room for promises; beyond, what arrives is counted piece by piece. */
 const SMALL_BYTES = 64 * 1024;
+/** A larger body is read into one piece of memory of its size. */
+const LARGE_BYTES = 1024 * 1024;
 
 /** What the headers promise, in bytes; NaN where they do not say. */
 export function promisedBytes(request: Request): number {
@@ -34,6 +36,8 @@ export async function readBody(
     share?.take(bytes.byteLength);
     return bytes;
   }
+  // In one place from the start: putting large pieces together afterwards needs the memory twice.
+  if (promised > LARGE_BYTES) return await filled(request, promised, share);
   const chunks: Uint8Array[] = [];
   for await (const chunk of streamBody(request, limitBytes)) {
     share?.take(chunk.byteLength);
@@ -43,6 +47,22 @@ export async function readBody(
   return chunks.length === 1 && only?.buffer instanceof ArrayBuffer
     ? new Uint8Array(only.buffer, only.byteOffset, only.byteLength)
     : new Uint8Array(Buffer.concat(chunks));
+}
+
+/** What the system has not been asked to fill costs nothing, so a promise costs nothing either. */
+async function filled(
+  request: Request,
+  promised: number,
+  share?: BodyShare,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const whole = new Uint8Array(promised);
+  let at = 0;
+  for await (const chunk of streamBody(request, promised)) {
+    share?.take(chunk.byteLength);
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole.subarray(0, at);
 }
 
 /** The body as it arrives. @throws BodyTooLarge as soon as the limit is passed, BodyCutShort when the body ends early. */

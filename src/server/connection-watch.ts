@@ -104,7 +104,8 @@ export class ConnectionWatch {
     const limit = descriptorLimit() ?? Number.POSITIVE_INFINITY;
     const short = open - (limit - Math.min(MAX_RESERVE, Math.ceil(limit * RESERVE)));
     const cap = this.parts.maxPerAddress();
-    const isNew = Math.abs(open - this.#lookedOpen) >= GROWTH || performance.now() - this.#lookedAt >= ANEW_MS;
+    const isNew =
+      Math.abs(open - this.#lookedOpen) >= GROWTH || performance.now() - this.#lookedAt >= ANEW_MS;
     if (short <= 0 && (cap === 0 || open <= cap || !isNew)) return LOOK_MS;
     const kernel = await this.#load();
     if (kernel === undefined) {

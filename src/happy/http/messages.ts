@@ -1,8 +1,10 @@
 // Messages over HTTP: appended exactly once for each localId, read in pages (HTTP contract 6.5, 6.8, 6.9).
 import { z } from "zod";
+import { RawText, textBytes } from "../../server/large-json.ts";
 import { PAGE_BYTES } from "../../storage/weighed-list.ts";
 import { interestedInSession } from "../audience.ts";
-import { appendMessages, pageMessages } from "../store/messages.ts";
+import { appendMessages, type MessageReceipt, type NewMessage, pageMessages } from "../store/messages.ts";
+import { warnOfTooLarge } from "../too-large-messages.ts";
 import { messageBody, newMessage } from "../updates.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { jsonList } from "./kit/large.ts";
@@ -48,36 +50,64 @@ const read = endpoint(
   },
 );
 
+/** Stored in one operation: a larger batch is stored in several, so that others get their turn in between. */
+const PORTION_BYTES = 4 * 1024 * 1024;
+
 const append = endpoint(
   {
     method: "POST",
     path: "/v3/sessions/:sessionId/messages",
     auth: "bearer",
     params,
+    rawTexts: ["content"],
     body: z.object({
       messages: z
-        .array(z.object({ content: z.string(), localId: z.string().min(1) }))
+        .array(
+          z.object({
+            content: z.union([z.instanceof(RawText), z.string()]),
+            localId: z.string().min(1),
+          }),
+        )
         .min(1)
         .max(100),
     }),
   },
   async ({ room, account, params: { sessionId }, body }) => {
-    const appended = await appendMessages(room.database, account, sessionId, body.messages, ({ created }) => {
-      // Empty messages are announced as well (realtime contract 16, safe fix 5): no reader has to find them by chance.
-      for (const { row, updateSeq } of created) {
-        room.publisher.update(interestedInSession(account, sessionId), updateSeq, newMessage(sessionId, row));
-      }
-    });
-    if (appended === undefined) return refusal(404, "Session not found");
-    const messages = appended.all.map(({ id, seq, localId, createdAt, updatedAt }) => ({
-      id,
-      seq,
-      localId,
-      createdAt,
-      updatedAt,
-    }));
-    return json({ messages });
+    const stored = new Map<string, MessageReceipt>();
+    for (const portion of portions(body.messages)) {
+      const appended = await appendMessages(room.database, account, sessionId, portion, ({ created }) => {
+        // Empty messages are announced as well (realtime contract 16, safe fix 5): no reader has to find them by chance.
+        for (const { row, updateSeq } of created) {
+          room.publisher.update(
+            interestedInSession(account, sessionId),
+            updateSeq,
+            newMessage(sessionId, row),
+          );
+        }
+      });
+      if (appended === undefined) return refusal(404, "Session not found");
+      for (const { id, seq, localId, createdAt, updatedAt } of appended.all)
+        stored.set(id, { id, seq, localId, createdAt, updatedAt });
+      warnOfTooLarge(room, account, sessionId, appended);
+    }
+    return json({ messages: [...stored.values()].sort((a, b) => a.seq - b.seq) });
   },
 );
+
+function* portions(batch: readonly NewMessage[]): Generator<NewMessage[]> {
+  let portion: NewMessage[] = [];
+  let bytes = 0;
+  for (const message of batch) {
+    const more = typeof message.content === "string" ? message.content.length : textBytes(message.content);
+    if (portion.length > 0 && bytes + more > PORTION_BYTES) {
+      yield portion;
+      portion = [];
+      bytes = 0;
+    }
+    portion.push(message);
+    bytes += more;
+  }
+  if (portion.length > 0) yield portion;
+}
 
 export const messageEndpoints: readonly Endpoint[] = [newestFirst, read, append];

@@ -1,5 +1,6 @@
 // Messages of a session: appended exactly once for each localId with gapless seqs, read forward and backward by seq.
 import { and, asc, desc, eq, gt, lt, sql } from "drizzle-orm";
+import { type RawText, textBytes } from "../../server/large-json.ts";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import type { Light } from "../../storage/large-rows.ts";
@@ -7,6 +8,7 @@ import { type Db, prepared } from "../../storage/query.ts";
 import type { Quota } from "../../storage/quota.ts";
 import { type Listed, weighedList } from "../../storage/weighed-list.ts";
 import { takeUpdateSeqs } from "./accounts.ts";
+import { rememberRefused } from "./refused-messages.ts";
 import { messages, sessions } from "./schema.ts";
 import { findOwnedSession } from "./sessions.ts";
 
@@ -14,15 +16,17 @@ export type MessageRow = Pick<
   typeof messages.$inferSelect,
   "id" | "seq" | "localId" | "content" | "createdAt" | "updatedAt"
 >;
+/** What an answer to its sender tells of a message. */
+export type MessageReceipt = Omit<MessageRow, "content">;
 
 export interface NewMessage {
-  readonly content: string;
+  readonly content: string | RawText;
   /** Idempotency key within the session; null for none. */
   readonly localId: string | null;
 }
 
 export interface CreatedMessage {
-  readonly row: MessageRow;
+  readonly row: MessageReceipt & { readonly content: string | RawText };
   readonly updateSeq: number;
 }
 
@@ -30,12 +34,14 @@ export interface Appended {
   /** Newly stored, in seq order, each with the number of its announcement. */
   readonly created: readonly CreatedMessage[];
   /** Newly and formerly stored, unique, in seq order. */
-  readonly all: readonly MessageRow[];
+  readonly all: readonly MessageReceipt[];
+  /** Messages whose content is larger than permitted: neither stored nor answered. */
+  readonly tooLarge: readonly { readonly localId: string | null; readonly bytes: number }[];
 }
 
 const byLocalId = prepared((db) =>
   db
-    .select(columns())
+    .select(receipt())
     .from(messages)
     .where(
       and(
@@ -63,7 +69,8 @@ const insert = prepared((db) =>
       sessionPk: sql.placeholder("sessionPk"),
       seq: sql.placeholder("seq"),
       localId: sql.placeholder("localId"),
-      content: sql.placeholder("content"),
+      // Text that came as bytes is stored without a copy as a string.
+      content: sql`CAST(${sql.placeholder("content")} AS TEXT)`,
       createdAt: sql.placeholder("now"),
       updatedAt: sql.placeholder("now"),
     })
@@ -72,24 +79,38 @@ const insert = prepared((db) =>
 
 /**
  * Stores what is new of `batch`; the first of equal localIds wins, known ones are returned as they are. Duplicates take no numbers.
+ * A content that is too large is left out, and remembered: a client would repeat the refusal of its batch for ever.
  * Undefined when the account has no such session.
  */
 export function appendMessages(
-  { writer, quota }: Database,
+  { writer, quota, sizes }: Database,
   account: string,
   session: string,
   batch: readonly NewMessage[],
   announce: (appended: Appended) => void,
 ): Promise<Appended | undefined> {
+  const limit = sizes.limit("content");
+  const tooLarge = batch.filter(({ content }) => isLarger(content, limit));
+  const fitting = tooLarge.length === 0 ? batch : batch.filter((message) => !tooLarge.includes(message));
   return writer.run(
     (db) => {
       const keys = findOwnedSession(db, account, session);
-      return keys === undefined ? undefined : append(db, quota, keys, batch);
+      if (keys === undefined) return undefined;
+      if (tooLarge.length === 0) return append(db, quota, keys, batch);
+      const refused = tooLarge.map(({ content, localId }) => ({ localId, bytes: textBytes(content) }));
+      rememberRefused(db, keys.pk, refused);
+      return { ...append(db, quota, keys, fitting), tooLarge: refused };
     },
     (appended) => {
       if (appended !== undefined) announce(appended);
     },
   );
+}
+
+/** A UTF-16 unit is one to three bytes. */
+function isLarger(content: string | RawText, limit: number): boolean {
+  if (typeof content === "string" && content.length * 3 <= limit) return false;
+  return textBytes(content) > limit;
 }
 
 function append(
@@ -98,7 +119,7 @@ function append(
   keys: { pk: number; accountPk: number },
   batch: readonly NewMessage[],
 ): Appended {
-  const known: MessageRow[] = [];
+  const known: MessageReceipt[] = [];
   const fresh: NewMessage[] = [];
   const seen = new Set<string>();
   for (const message of batch) {
@@ -116,7 +137,7 @@ function append(
   if (fresh.length > 0) quota.admit("message");
   const created = fresh.length === 0 ? [] : store(db, keys, fresh);
   const all = [...known, ...created.map(({ row }) => row)];
-  return { created, all: known.length === 0 ? all : all.sort((a, b) => a.seq - b.seq) };
+  return { created, all: known.length === 0 ? all : all.sort((a, b) => a.seq - b.seq), tooLarge: [] };
 }
 
 function store(
@@ -180,12 +201,11 @@ export function pageMessages(
     : backward(reads, { ...page, values: { sessionPk, seq: cursor.beforeSeq } });
 }
 
-function columns() {
+function receipt() {
   return {
     id: messages.id,
     seq: messages.seq,
     localId: messages.localId,
-    content: messages.content,
     createdAt: messages.createdAt,
     updatedAt: messages.updatedAt,
   };

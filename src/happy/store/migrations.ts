@@ -6,10 +6,15 @@ import admissionDown from "../../../migrations/happy/0002_admission.down.sql" wi
 import admissionUp from "../../../migrations/happy/0002_admission.sql" with { type: "text" };
 import archiveDown from "../../../migrations/happy/0004_archive.down.sql" with { type: "text" };
 import archiveUp from "../../../migrations/happy/0004_archive.sql" with { type: "text" };
+import refusedMessagesDown from "../../../migrations/happy/0005_refused_messages.down.sql" with {
+  type: "text",
+};
+import refusedMessagesUp from "../../../migrations/happy/0005_refused_messages.sql" with { type: "text" };
 import type { Migration } from "../../storage/migrations.ts";
 
 export const migrations: readonly Migration[] = [
   { name: "0001_first", up: firstUp, down: firstDown },
   { name: "0002_admission", up: admissionUp, down: admissionDown },
   { name: "0004_archive", up: archiveUp, down: archiveDown },
+  { name: "0005_refused_messages", up: refusedMessagesUp, down: refusedMessagesDown },
 ];

@@ -94,6 +94,13 @@ export const messages = sqliteTable("messages", {
   ...times(),
 });
 
+export const refusedMessages = sqliteTable("refused_messages", {
+  sessionPk: integer("session_pk").primaryKey(),
+  count: integer("count").notNull(),
+  largestBytes: integer("largest_bytes").notNull(),
+  lastAt: at("last_at"),
+});
+
 export const machines = sqliteTable("machines", {
   pk: pk(),
   id: id(),

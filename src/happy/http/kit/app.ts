@@ -7,7 +7,7 @@ import type { RequestFacts } from "../../../server/protocol.ts";
 import { StorageError } from "../../../storage/errors.ts";
 import type { LimitedKind } from "../../admission/rate-limits.ts";
 import type { HappyRoom } from "../../room.ts";
-import { BodyProblem, parseRaw, type RawBody } from "./body.ts";
+import { BodyProblem, isLarge, parseLarge, parseRaw, type RawBody } from "./body.ts";
 import { type Endpoint, json, later, refusal } from "./endpoint.ts";
 import { type Mounted, splitMount } from "./mount.ts";
 import { identify, refusalOf, type Sender, Unauthorized } from "./sender.ts";
@@ -68,12 +68,18 @@ async function answer(
 ): Promise<Response> {
   const { caller } = facts;
   const share = room.bodies.share(caller.address);
+  let endTurn = () => {};
   try {
     const waitMs = endpoint.limit && limited(room, endpoint.limit, "address", caller.address);
     if (waitMs !== undefined) return tooMany(waitMs);
     const sender = await identify(room, endpoint, request);
     const raw = await sentBy(sender, { room, endpoint, request, facts, share });
-    const input = parse(room, endpoint, request, rawParams, raw, sender, facts);
+    if (isLarge(raw)) {
+      endTurn = await room.largeBodies.turn(
+        sender.kind === "account" ? sender.claims.account : caller.address,
+      );
+    }
+    const input = await parse(room, endpoint, request, rawParams, raw, sender, facts);
     // Asked again: a body may have taken long, and its token may have been revoked meanwhile.
     const refused = refusalOf(room, sender);
     if (refused !== undefined) throw refused;
@@ -93,12 +99,13 @@ async function answer(
     }
     return refusal(401, error.message);
   } finally {
+    endTurn();
     share.release();
   }
 }
 
 /** The parts of a request in the contract's order; what this costs is charged to strangers. */
-function parse(
+async function parse(
   room: HappyRoom,
   endpoint: Endpoint,
   request: Request,
@@ -110,7 +117,7 @@ function parse(
   const startedAt = performance.now();
   try {
     const isStream = endpoint.streams === true;
-    const rawBody = isStream ? undefined : parseRaw(request, raw);
+    const rawBody = isStream ? undefined : await parsed(request, raw, endpoint);
     return {
       params: validate("params", endpoint.params, rawParams),
       body: isStream ? undefined : validate("body", endpoint.body, rawBody),
@@ -123,6 +130,11 @@ function parse(
       room.strangers.charge(caller.address, { bytes: raw.bytes.byteLength, workMs });
     }
   }
+}
+
+/** Without a wait where the body is not large. */
+function parsed(request: Request, raw: RawBody | undefined, { rawTexts }: Endpoint): unknown {
+  return raw !== undefined && isLarge(raw) ? parseLarge(request, raw, rawTexts) : parseRaw(request, raw);
 }
 
 /** Milliseconds to wait, undefined when the call may go on. */

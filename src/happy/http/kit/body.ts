@@ -1,8 +1,10 @@
 // Request bodies as the contract reads them (HTTP contract 1.3): which content types, what an empty body means, how bad ones fail.
 import type { BodyShare } from "../../../limits/body-budget.ts";
 import { isTooDeep, MAX_JSON_DEPTH } from "../../../limits/json-depth.ts";
+import { LARGE_BODY_BYTES } from "../../../limits/large-bodies.ts";
 import { GivenUp } from "../../../limits/strangers.ts";
 import { BodyCutShort, BodyTooLarge, endsEmpty, promisedBytes, readBody } from "../../../server/body.ts";
+import { parseLargeJson, TooDeep, TooMuchStructure } from "../../../server/large-json.ts";
 
 /** A body that is refused before validation; `error` and `message` are the contract's. */
 export class BodyProblem extends Error {
@@ -66,6 +68,9 @@ export async function readRaw(
   }
 }
 
+export const isLarge = (raw: RawBody | undefined): boolean =>
+  raw !== undefined && raw.bytes.byteLength > LARGE_BODY_BYTES;
+
 /** JSON value, text, bytes, or null when there is no body. @throws BodyProblem 400. */
 export function parseRaw({ method }: Request, raw: RawBody | undefined): unknown {
   if (raw === undefined) return null;
@@ -78,13 +83,30 @@ export function parseRaw({ method }: Request, raw: RawBody | undefined): unknown
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
-    throw new BodyProblem(400, "SyntaxError", error instanceof Error ? error.message : "invalid JSON");
+    throw notJson(error);
+  }
+}
+
+/** `parseRaw` for a large body. Long strings under `rawTexts` stay as they arrived. @throws BodyProblem 400, 413. */
+export async function parseLarge(
+  request: Request,
+  raw: RawBody,
+  rawTexts: readonly string[] = [],
+): Promise<unknown> {
+  if (raw.kind !== "application/json") return parseRaw(request, raw);
+  try {
+    return await parseLargeJson(raw.bytes, new Set(rawTexts));
+  } catch (error) {
+    if (error instanceof TooDeep) throw tooDeep();
+    if (error instanceof TooMuchStructure) throw tooLarge();
+    throw notJson(error);
   }
 }
 
 /** `readRaw` and `parseRaw` in one. */
 export async function parseBody(request: Request, limitBytes: number, share: BodyShare): Promise<unknown> {
-  return parseRaw(request, await readRaw(request, limitBytes, share));
+  const raw = await readRaw(request, limitBytes, share);
+  return raw !== undefined && isLarge(raw) ? parseLarge(request, raw) : parseRaw(request, raw);
 }
 
 /** Where the headers alone would refuse it, a body in chunks that ends at once is none. @throws BodyProblem 415. */
@@ -116,6 +138,10 @@ function tooLarge(): BodyProblem {
 
 function tooDeep(): BodyProblem {
   return new BodyProblem(400, "SyntaxError", `JSON is nested deeper than ${MAX_JSON_DEPTH} levels`);
+}
+
+function notJson(error: unknown): BodyProblem {
+  return new BodyProblem(400, "SyntaxError", error instanceof Error ? error.message : "invalid JSON");
 }
 
 function unsupported(type: string): BodyProblem {

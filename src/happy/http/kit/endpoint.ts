@@ -24,6 +24,8 @@ export interface EndpointSpec<
   readonly headers?: H;
   /** The handler reads the request's body itself; `body` is then not used. */
   readonly streams?: boolean;
+  /** Keys whose long texts the handler takes as RawText where the body is large. */
+  readonly rawTexts?: readonly string[];
   /** Limited for each address, and for each account where there is one (HTTP contract, decisions). */
   readonly limit?: LimitedKind;
   /** Body of an unexpected failure where the contract has one of its own. */

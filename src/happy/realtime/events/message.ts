@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { interestedInSession } from "../../audience.ts";
 import { appendMessages } from "../../store/messages.ts";
+import { warnOfTooLarge } from "../../too-large-messages.ts";
 import { newMessage } from "../../updates.ts";
 import type { SocketEvent } from "../connection.ts";
 
@@ -16,7 +17,7 @@ export const message: SocketEvent = {
     const { sid, message: content, localId } = parsed.data;
     const batch = [{ content, localId: typeof localId === "string" ? localId : null }];
     try {
-      await appendMessages(room.database, account, sid, batch, ({ created }) => {
+      const appended = await appendMessages(room.database, account, sid, batch, ({ created }) => {
         for (const { row, updateSeq } of created) {
           room.publisher.update(
             interestedInSession(account, sid),
@@ -26,6 +27,10 @@ export const message: SocketEvent = {
           );
         }
       });
+      if (appended === undefined || appended.tooLarge.length === 0) return;
+      warnOfTooLarge(room, account, sid, appended);
+      // Nothing else tells the client.
+      socket.conn.close();
     } catch (error) {
       socket.conn.close();
       throw error;

@@ -1,0 +1,15 @@
+// What is said about messages that were too large to be stored (HTTP contract, decision "Pages").
+import type { HappyRoom } from "./room.ts";
+import type { Appended } from "./store/messages.ts";
+
+/** The client is told that all is well, because it would repeat the batch for ever; the operator is told the truth. */
+export function warnOfTooLarge(
+  { bounds, database }: Pick<HappyRoom, "bounds" | "database">,
+  account: string,
+  session: string,
+  { tooLarge }: Pick<Appended, "tooLarge">,
+): void {
+  const limitBytes = database.sizes.limit("content");
+  for (const { bytes } of tooLarge)
+    bounds.refused("value-size", { account, session, value: "content", bytes, limitBytes });
+}
