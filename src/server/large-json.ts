@@ -11,10 +11,13 @@ const MAX_REST_BYTES = 4 * 1024 * 1024;
 
 /** Text as it arrived, in UTF-8: becomes a string where one is needed. */
 export class RawText {
+  #text: string | undefined;
+
   constructor(readonly bytes: Uint8Array) {}
 
   toString(): string {
-    return decoded(this.bytes);
+    this.#text ??= decoded(this.bytes);
+    return this.#text;
   }
 
   toJSON(): string {

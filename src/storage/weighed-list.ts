@@ -8,7 +8,7 @@ import { type Db, plainRows } from "./query.ts";
 /** Stored content of one page, besides its limit of rows. */
 export const PAGE_BYTES = 4 * 1024 * 1024;
 /** A list of no more than both is read and written at once. */
-const WHOLE_BYTES = 1024 * 1024;
+export const WHOLE_BYTES = 1024 * 1024;
 const WHOLE_ROWS = 2_000;
 
 export interface Listed<T> {
@@ -119,7 +119,11 @@ interface Weighed {
 }
 
 /** As many rows as fit, at least one. */
-function cutPage(found: readonly Weighed[], limit = found.length, budgetBytes: number): readonly Weighed[] {
+export function cutPage<W extends Pick<Weighed, "bytes">>(
+  found: readonly W[],
+  limit: number | undefined = found.length,
+  budgetBytes: number,
+): readonly W[] {
   let total = 0;
   let count = 0;
   for (const { bytes } of found) {
@@ -131,7 +135,7 @@ function cutPage(found: readonly Weighed[], limit = found.length, budgetBytes: n
 }
 
 /** A row that was deleted meanwhile is left out. */
-function* eachRead<F, T>(found: readonly F[], read: (one: F) => T | undefined): Generator<T> {
+export function* eachRead<F, T>(found: readonly F[], read: (one: F) => T | undefined): Generator<T> {
   for (const one of found) {
     const row = read(one);
     if (row !== undefined) yield row;

@@ -6,6 +6,11 @@ import type { Claims } from "./tokens.ts";
 /** An item as clients get it; equal to itself after a round trip through JSON. */
 export type Item = Readonly<Record<string, unknown>>;
 
+/** Items of a large answer: read one by one while it is written. */
+export class LazyItems {
+  constructor(readonly items: Iterable<Item>) {}
+}
+
 export interface Retention {
   /** Events older than this are deleted; 0 keeps them however old. */
   readonly days: number;

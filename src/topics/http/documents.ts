@@ -5,7 +5,7 @@ import { notFound } from "../problem.ts";
 import {
   createDocument,
   documentItem,
-  newestDocuments,
+  pageDocuments,
   removeDocument,
   updateDocument,
 } from "../store/documents.ts";
@@ -30,7 +30,7 @@ export function documentEndpoints({ topic, schema }: DocumentTopic): Endpoint[] 
   });
   return [
     endpoint({ method: "GET", path, query: paging }, ({ room, query: { page, pageSize } }) => ({
-      ...newestDocuments(room.database.reads, topic.name, pageSize, (page - 1) * pageSize),
+      ...pageDocuments(room.database.reads, topic.name, pageSize, (page - 1) * pageSize),
       page,
       pageSize,
     })),

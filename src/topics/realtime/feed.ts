@@ -147,7 +147,7 @@ export class Feed {
     try {
       for (;;) {
         const events = this.parts.after(this.#announced, CATCH_UP);
-        if (!this.#send(events) || events.length < CATCH_UP) return;
+        if (!this.#send(events) || events.length === 0) return;
       }
     } catch (error) {
       this.parts.log.error({ err: error, topic: this.parts.topic.name }, "the event log could not be read");

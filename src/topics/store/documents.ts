@@ -1,8 +1,10 @@
 // JSON documents of the topics that the operator declared, changed like websites: one operation with its event each.
 import { and, desc, eq, sql } from "drizzle-orm";
+import { weightOf } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { cutPage, eachRead, PAGE_BYTES, WHOLE_BYTES } from "../../storage/weighed-list.ts";
 import { notFound } from "../problem.ts";
-import type { Item, Topic } from "../topic.ts";
+import { type Item, LazyItems, type Topic } from "../topic.ts";
 import type { EventLog } from "./events.ts";
 import { topicDocuments } from "./schema.ts";
 
@@ -46,14 +48,25 @@ export function removeDocument(db: Db, topic: string, id: number): boolean {
   );
 }
 
+const one = prepared((db) =>
+  db
+    .select()
+    .from(topicDocuments)
+    .where(
+      and(eq(topicDocuments.topic, sql.placeholder("topic")), eq(topicDocuments.id, sql.placeholder("id"))),
+    )
+    .prepare(),
+);
+
 export function documentItem(db: Db, topic: string, id: number): Item | undefined {
-  const row = db.select().from(topicDocuments).where(own(topic, id)).get();
+  const row = one(db).get({ topic, id });
   return row === undefined ? undefined : item(row);
 }
 
-const newest = prepared((db) =>
+/** Newest id first; no document is read. */
+const weights = prepared((db) =>
   db
-    .select()
+    .select({ id: topicDocuments.id, bytes: weightOf(topicDocuments.document) })
     .from(topicDocuments)
     .where(eq(topicDocuments.topic, sql.placeholder("topic")))
     .orderBy(desc(topicDocuments.id))
@@ -62,19 +75,35 @@ const newest = prepared((db) =>
     .prepare(),
 );
 
-/** Newest id first. */
-export function newestDocuments(
+/** Newest id first, as many as fit into the bytes of a page. */
+export function newestDocuments(db: Db, topic: string, limit: number): { items: Item[]; total: number } {
+  const kept = cutPage(weights(db).all({ topic, limit, offset: 0 }), limit, PAGE_BYTES);
+  return { items: [...each(db, topic, kept)], total: count(db, topic) };
+}
+
+/** One page of a resource, whatever its size: newest id first. */
+export function pageDocuments(
   db: Db,
   topic: string,
   limit: number,
-  offset = 0,
-): { items: Item[]; total: number } {
+  offset: number,
+): { items: readonly Item[] | LazyItems; total: number } {
+  const found = weights(db).all({ topic, limit, offset });
+  const bytes = found.reduce((sum, one) => sum + one.bytes, 0);
+  const items = each(db, topic, found);
+  return { items: bytes > WHOLE_BYTES ? new LazyItems(items) : [...items], total: count(db, topic) };
+}
+
+const each = (db: Db, topic: string, found: readonly { readonly id: number }[]) =>
+  eachRead(found, ({ id }) => documentItem(db, topic, id));
+
+function count(db: Db, topic: string): number {
   const total = db
     .select({ n: sql<number>`count(*)` })
     .from(topicDocuments)
     .where(eq(topicDocuments.topic, topic))
     .get();
-  return { items: newest(db).all({ topic, limit, offset }).map(item), total: total?.n ?? 0 };
+  return total?.n ?? 0;
 }
 
 const own = (topic: string, id: number) => and(eq(topicDocuments.topic, topic), eq(topicDocuments.id, id));

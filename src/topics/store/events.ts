@@ -2,7 +2,8 @@
 // gives out the ids, so that they become visible in order (topics contract, sections 8 and 9).
 import { and, asc, desc, eq, gt, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
-import { type Db, prepared } from "../../storage/query.ts";
+import { type Db, plainRows, prepared } from "../../storage/query.ts";
+import { PAGE_BYTES } from "../../storage/weighed-list.ts";
 import type { Item, Topic } from "../topic.ts";
 import { wsEvents, wsTopicState } from "./schema.ts";
 
@@ -150,9 +151,28 @@ const after = prepared((db) =>
     .prepare(),
 );
 
-/** Events of one topic with a greater id, in id order. */
+const afterWeight = plainRows<{ count: number; bytes: number }>(
+  (db) =>
+    db
+      .select({ bytes: sql`octet_length(${wsEvents.payload})`.as("bytes") })
+      .from(wsEvents)
+      .where(and(eq(wsEvents.topic, sql.placeholder("topic")), gt(wsEvents.id, sql.placeholder("id"))))
+      .orderBy(asc(wsEvents.id))
+      .limit(sql.placeholder("limit")),
+  (text) => `SELECT count(*) AS "count", coalesce(sum("bytes"), 0) AS "bytes" FROM (${text})`,
+);
+
+/** How many events there are after an id, up to `limit`, and what they weigh; none is read. */
+export function weighEventsAfter(db: Db, topic: string, id: number, limit: number) {
+  return afterWeight(db, { topic, id, limit })[0] ?? { count: 0, bytes: 0 };
+}
+
+/** Events of one topic with a greater id, in id order: at most `limit`, and only so many as fit into a page, but at least one. */
 export function eventsAfter(db: Db, topic: string, id: number, limit: number): TopicEvent[] {
+  let wanted = limit;
+  while (wanted > 1 && weighEventsAfter(db, topic, id, wanted).bytes > PAGE_BYTES)
+    wanted = Math.ceil(wanted / 2);
   return after(db)
-    .all({ topic, id, limit })
+    .all({ topic, id, limit: wanted })
     .map(({ payload, ...event }) => ({ ...event, data: JSON.parse(payload) as Item }));
 }

@@ -1,8 +1,9 @@
 // What a subscriber is told that names the last event it knows: the missed events, or the whole list (topics contract, section 10).
 import { sql } from "drizzle-orm";
 import type { Db } from "../../storage/query.ts";
+import { PAGE_BYTES } from "../../storage/weighed-list.ts";
 import type { Item, Topic } from "../topic.ts";
-import { eventsAfter, type TopicEvent, type TopicState, topicState } from "./events.ts";
+import { eventsAfter, type TopicEvent, type TopicState, topicState, weighEventsAfter } from "./events.ts";
 
 export type Answer =
   | {
@@ -70,8 +71,9 @@ function missed(
   }
   if (last < state.prunedThroughId) return "pruned";
   // One more than is replayed tells "exactly the limit" from "more".
-  const events = eventsAfter(reads, topic.name, last, topic.replayLimit + 1);
-  if (events.length > topic.replayLimit) return "overflow";
-  if (events.length === 0) return "gap";
+  const { count, bytes } = weighEventsAfter(reads, topic.name, last, topic.replayLimit + 1);
+  if (count > topic.replayLimit || bytes > PAGE_BYTES) return "overflow";
+  if (count === 0) return "gap";
+  const events = eventsAfter(reads, topic.name, last, topic.replayLimit);
   return { mode: "incremental", reason: "replay", events, through: state.lastEventId };
 }

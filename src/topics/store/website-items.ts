@@ -1,7 +1,8 @@
 // Websites as clients get them: one projection for lists, snapshots and events (topics contract, section 4).
 import { and, asc, desc, eq, exists, gte, lte, type SQL, sql } from "drizzle-orm";
 import { type Db, prepared } from "../../storage/query.ts";
-import type { Item } from "../topic.ts";
+import { cutPage, eachRead, PAGE_BYTES, WHOLE_BYTES } from "../../storage/weighed-list.ts";
+import { type Item, LazyItems } from "../topic.ts";
 import { lineGroups, websiteDomains, websiteHttps, websites } from "./schema.ts";
 
 const columns = {
@@ -75,8 +76,36 @@ const domainsBetween = prepared((db) =>
     .prepare(),
 );
 
+/** Newest id first, as many as fit into the bytes of a page: a website may have thousands of domains. */
 export function newestWebsites(db: Db, limit: number): { items: Item[]; total: number } {
-  return { items: withDomains(db, newestRows(db).all({ limit })), total: count(db, undefined) };
+  const found = newestRows(db).all({ limit });
+  return { items: withDomains(db, fitting(db, found)), total: count(db, undefined) };
+}
+
+const domainBytes = prepared((db) =>
+  db
+    .select({ bytes: sql<number>`coalesce(sum(octet_length(${websiteDomains.domain})), 0)` })
+    .from(websiteDomains)
+    .where(
+      and(
+        gte(websiteDomains.websiteId, sql.placeholder("first")),
+        lte(websiteDomains.websiteId, sql.placeholder("last")),
+      ),
+    )
+    .prepare(),
+);
+
+/** Of the domains of rows in descending id order, and of what stands between them. */
+function bytesOf(db: Db, found: readonly Row[]): number {
+  const first = found.at(-1)?.id;
+  const last = found[0]?.id;
+  return first === undefined || last === undefined ? 0 : (domainBytes(db).get({ first, last })?.bytes ?? 0);
+}
+
+function fitting(db: Db, found: readonly Row[]): readonly Row[] {
+  if (bytesOf(db, found) <= PAGE_BYTES) return found;
+  const weighed = found.map((row) => ({ row, bytes: row === undefined ? 0 : bytesOf(db, [row]) }));
+  return cutPage(weighed, found.length, PAGE_BYTES).map(({ row }) => row);
 }
 
 export interface WebsiteFilter {
@@ -90,7 +119,7 @@ export function pageWebsites(
   filter: WebsiteFilter,
   page: number,
   pageSize: number,
-): { items: Item[]; total: number } {
+): { items: Item[] | LazyItems; total: number } {
   const where = and(
     filter.status === undefined ? undefined : eq(websites.status, filter.status),
     filter.domain === undefined ? undefined : hasDomain(db, filter.domain),
@@ -101,7 +130,11 @@ export function pageWebsites(
     .limit(pageSize)
     .offset((page - 1) * pageSize)
     .all();
-  return { items: withDomains(db, found), total: count(db, where) };
+  const items =
+    bytesOf(db, found) <= WHOLE_BYTES
+      ? withDomains(db, found)
+      : new LazyItems(eachRead(found, (row) => websiteItem(db, row.id)));
+  return { items, total: count(db, where) };
 }
 
 function hasDomain(db: Db, part: string): SQL {

@@ -1,5 +1,6 @@
 // Answers that may be large: lists row by row, and single values piece by piece, as fast as the client takes them. Small ones are
 // written at once, with their length.
+import { listPieces } from "../../../server/json-list.ts";
 import { jsonPieces, jsonWithGaps, ValueChanged } from "../../../storage/stored-value.ts";
 import type { Listed } from "../../../storage/weighed-list.ts";
 import type { HappyRoom } from "../../room.ts";
@@ -20,7 +21,10 @@ export function jsonList<T>(
     const bodies = Array.from(rows, body);
     return json(name === undefined ? bodies : { [name]: bodies, ...rest }, status);
   }
-  return streamed(room, listPieces(name, rows, body, rest), status);
+  const before = name === undefined ? "" : `{${JSON.stringify(name)}:`;
+  const more = JSON.stringify(rest).slice(1);
+  const after = name === undefined ? "" : more === "}" ? more : `,${more}`;
+  return streamed(room, listPieces(before, rows, body, after), status);
 }
 
 /** A body that may carry stored values. */
@@ -41,22 +45,4 @@ function streamed(
     else log.error({ err: error }, "an answer could not be written to its end");
   });
   return new Response(stream, { status, headers: HEADERS });
-}
-
-function* listPieces<T>(
-  name: string | undefined,
-  rows: Iterable<T>,
-  body: (row: T) => unknown,
-  rest: Readonly<Record<string, unknown>>,
-): Generator<string | Uint8Array> {
-  let before = name === undefined ? "[" : `{${JSON.stringify(name)}:[`;
-  for (const row of rows) {
-    yield before;
-    yield* jsonPieces(jsonWithGaps(body(row)));
-    before = ",";
-  }
-  // A list without rows has not begun yet.
-  const begun = before === "," ? "" : before;
-  const more = JSON.stringify(rest).slice(1);
-  yield name === undefined ? `${begun}]` : `${begun}]${more === "}" ? "" : ","}${more}`;
 }

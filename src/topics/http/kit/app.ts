@@ -50,7 +50,7 @@ async function answer(room: TopicsRoom, endpoint: Endpoint, context: Context<Env
     const query = endpoint.query && parsed(endpoint.query, context.req.query());
     const read = endpoint.open === true ? anybodysBody : jsonBody;
     const body = endpoint.body && parsed(endpoint.body, await read(room, request, share, caller.address));
-    return success(await endpoint.handle({ room, claims, body, query, params, facts: context.env }));
+    return success(await endpoint.handle({ room, claims, body, query, params, facts: context.env }), room);
   } catch (error) {
     const refused = failure(problemOf(error, room.log, { route, request: context.env.id }));
     // What is left of a body that was not read must not be taken for the next request.

@@ -1,12 +1,28 @@
 // The one shape of every answer: {code, message, data} (topics contract, section 2). Unexpected errors are logged, never told.
 import type { Logger } from "pino";
+import { listPieces } from "../../../server/json-list.ts";
 import { StorageError } from "../../../storage/errors.ts";
 import { Problem } from "../../problem.ts";
+import type { TopicsRoom } from "../../room.ts";
+import { LazyItems } from "../../topic.ts";
 
 const HEADERS = { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" };
 
-export function success(data: unknown): Response {
-  return new Response(JSON.stringify({ code: 0, message: "success", data }), { headers: HEADERS });
+export function success(data: unknown, { answers, log }: Pick<TopicsRoom, "answers" | "log">): Response {
+  if (!isLazy(data))
+    return new Response(JSON.stringify({ code: 0, message: "success", data }), { headers: HEADERS });
+  const { items, ...rest } = data;
+  const before = '{"code":0,"message":"success","data":{"items":';
+  const pieces = listPieces(before, items.items, (item) => item, `,${JSON.stringify(rest).slice(1)}}`);
+  const stream = answers.stream(pieces, (error) =>
+    log.error({ err: error }, "an answer could not be written to its end"),
+  );
+  return new Response(stream, { headers: HEADERS });
+}
+
+/** A page whose items are read while it is written. It has further fields, such as its number. */
+function isLazy(data: unknown): data is { items: LazyItems } & Readonly<Record<string, unknown>> {
+  return typeof data === "object" && data !== null && "items" in data && data.items instanceof LazyItems;
 }
 
 export function failure({ code, message, status }: Problem): Response {

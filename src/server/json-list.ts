@@ -1,0 +1,19 @@
+// The JSON text of a long list, row by row.
+import { jsonPieces, jsonWithGaps } from "../storage/stored-value.ts";
+
+/** `before`, the rows as the elements of an array, and `after`. */
+export function* listPieces<T>(
+  before: string,
+  rows: Iterable<T>,
+  body: (row: T) => unknown,
+  after: string,
+): Generator<string | Uint8Array> {
+  let between = `${before}[`;
+  for (const row of rows) {
+    yield between;
+    yield* jsonPieces(jsonWithGaps(body(row)));
+    between = ",";
+  }
+  // A list without rows has not begun yet.
+  yield `${between === "," ? "" : between}]${after}`;
+}
