@@ -8,6 +8,7 @@ export const CHECKS = [
   "disk",
   "port",
   "database",
+  "messages",
   "backups",
   "certificate",
   "banner",

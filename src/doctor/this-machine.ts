@@ -18,6 +18,7 @@ import { readCertificate } from "../server/certificate.ts";
 import { untilWhen } from "./certificate.ts";
 import { type Finding, failure, ok, problemOf, skipped, warning } from "./finding.ts";
 import { ask } from "./http-probe.ts";
+import { checkRefusedMessages } from "./refused-messages.ts";
 
 const BANNER = "Welcome to Happy Server!";
 
@@ -29,6 +30,7 @@ export async function* thisMachine(config: Config): AsyncGenerator<Finding> {
   yield checkDisk(config);
   yield await checkPort(config);
   yield* checkDatabases(config);
+  yield checkRefusedMessages(config);
   yield checkBackups(config);
   yield checkOwnCertificate(config);
 }

@@ -7,6 +7,7 @@ import type { MemoryUser } from "./memory-ceiling.ts";
 const CHUNK_BYTES = 128 * 1024;
 /** An answer that waits for its reader so long is cut off when others wait for memory. */
 const STALLED_MS = 5_000;
+const LOOK_MS = 250;
 
 type Piece = string | Uint8Array;
 
@@ -24,9 +25,9 @@ export class Answers implements MemoryUser {
   readonly name = "answers";
   #held = 0;
   readonly #holding = new Set<Answer>();
-  /** First come, first served. */
-  readonly #waiting: (() => void)[] = [];
-  #timer: Timer | undefined;
+  /** The answer in turn waits for room. */
+  #waiting: (() => void) | undefined;
+  /** Ends when the next one may ask for its piece: first come, first served. */
   #turn = Promise.resolve();
 
   constructor(
@@ -80,8 +81,18 @@ export class Answers implements MemoryUser {
           try {
             if (rest.length === 0) {
               this.#hold(answer, 0);
-              await this.#room();
-              rest = await this.#inTurn(() => (ended ? [] : gathered(pieces)));
+              rest = await this.#inTurn(
+                () => ended,
+                () => {
+                  const next = gathered(pieces);
+                  // A piece stays in memory until its last part is taken.
+                  this.#hold(
+                    answer,
+                    next.reduce((sum, { buffer }) => sum + buffer.byteLength, 0),
+                  );
+                  return next;
+                },
+              );
             }
             if (ended) return;
             const [first, ...others] = rest;
@@ -90,11 +101,6 @@ export class Answers implements MemoryUser {
               controller.close();
               return;
             }
-            // A piece stays in memory until its last part is taken.
-            this.#hold(
-              answer,
-              rest.reduce((sum, { buffer }) => sum + buffer.byteLength, 0),
-            );
             rest = first.length > CHUNK_BYTES ? [first.subarray(CHUNK_BYTES), ...others] : others;
             answer.idleSince = this.now();
             controller.enqueue(first.subarray(0, CHUNK_BYTES));
@@ -111,14 +117,15 @@ export class Answers implements MemoryUser {
     );
   }
 
-  /** One piece of all answers in each turn of the event loop: other requests never wait behind two of them. */
-  async #inTurn<T>(work: () => T): Promise<T> {
+  /** One piece of all answers in each turn of the event loop, and only when there is room: nobody waits behind two of them. */
+  async #inTurn(isOver: () => boolean, work: () => Uint8Array[]): Promise<Uint8Array[]> {
     const before = this.#turn;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#turn = promise;
     await before;
     try {
-      return work();
+      while (!isOver() && !this.#hasRoom()) await this.#freed();
+      return isOver() ? [] : work();
     } finally {
       later(resolve);
     }
@@ -126,38 +133,24 @@ export class Answers implements MemoryUser {
 
   #hold(answer: Answer, bytes: number): void {
     this.#held += bytes - answer.held;
-    const less = bytes < answer.held;
     answer.held = bytes;
     if (bytes > 0) this.#holding.add(answer);
     else this.#holding.delete(answer);
-    if (less && this.#waiting.length > 0 && this.#hasRoom()) this.#waiting.shift()?.();
+    if (this.#waiting !== undefined) this.#waiting();
   }
 
   #hasRoom(): boolean {
     return this.#held < this.limitBytes();
   }
 
-  async #room(): Promise<void> {
-    while (!this.#hasRoom()) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#waiting.push(resolve);
-      this.#watch();
-      await promise;
-    }
-    // It may leave some for the next, which is known when it holds its piece.
-    if (this.#waiting.length > 0) later(() => this.#hasRoom() && this.#waiting.shift()?.());
-  }
-
-  /** While answers wait, those of stopped readers are looked for. */
-  #watch(): void {
-    this.#timer ??= setInterval(() => {
-      if (this.#waiting.length === 0) {
-        clearInterval(this.#timer);
-        this.#timer = undefined;
-        return;
-      }
-      this.#cutOffIdle(STALLED_MS);
-    }, 250).unref();
+  /** Resolves when something was given back. Meanwhile answers whose readers stopped are looked for. */
+  async #freed(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiting = resolve;
+    const timer = setInterval(() => this.#cutOffIdle(STALLED_MS), LOOK_MS);
+    await promise;
+    clearInterval(timer);
+    this.#waiting = undefined;
   }
 
   #cutOffIdle(atLeastMs: number): number {

@@ -10,6 +10,9 @@ const WAIT_MS = 30_000;
 /** Their bytes are bounded by the budget of bodies; this is the bound of their number. */
 const MAX_WAITING = 64;
 
+/** What a larger one left behind is collected before the next comes. */
+const COLLECTED_BYTES = 16 * 1024 * 1024;
+
 export class LargeBodies {
   #busy = false;
   #waiting = 0;
@@ -18,15 +21,20 @@ export class LargeBodies {
 
   constructor(private readonly waitMs: number = WAIT_MS) {}
 
-  /** @returns how to end the turn. @throws OverBudget when too many wait, or it took too long. */
-  async turn(account: string): Promise<() => void> {
+  /** For a body of so many bytes. @returns how to end the turn. @throws OverBudget when too many wait, or it took too long. */
+  async turn(account: string, bytes = 0): Promise<() => void> {
     if (this.#busy) await this.#wait(account);
     this.#busy = true;
     let ended = false;
     return () => {
       if (ended) return;
       ended = true;
-      this.#next();
+      if (bytes <= COLLECTED_BYTES) return this.#next();
+      // In a turn without the request: what it used is free, and the next one does not come on top of it.
+      setImmediate(() => {
+        Bun.gc(true);
+        this.#next();
+      });
     };
   }
 

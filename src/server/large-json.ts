@@ -93,16 +93,25 @@ async function putBack(
   cuts: readonly Buffer[],
   rawKeys: ReadonlySet<string>,
 ): Promise<unknown> {
+  const cutOf = (mark: string) => cuts[Number(mark.slice(MARK.length))] as Buffer;
   const root = { value };
   const open: Record<string, unknown>[] = [root];
   for (let holder = open.pop(); holder !== undefined; holder = open.pop()) {
-    for (const [key, inner] of Object.entries(holder)) {
+    for (const [given, inner] of Object.entries(holder)) {
+      const key = given.startsWith(MARK) ? textOf(cutOf(given), false).toString() : given;
+      if (key !== given) {
+        delete holder[given];
+        Object.defineProperty(holder, key, {
+          value: inner,
+          writable: true,
+          enumerable: true,
+          configurable: true,
+        });
+      }
       if (typeof inner === "object" && inner !== null) open.push(inner as Record<string, unknown>);
       if (typeof inner !== "string" || !inner.startsWith(MARK)) continue;
-      const cut = cuts[Number(inner.slice(MARK.length))];
-      if (cut === undefined) continue;
       await nextTurn();
-      Object.defineProperty(holder, key, { value: textOf(cut, rawKeys.has(key)) });
+      Object.defineProperty(holder, key, { value: textOf(cutOf(inner), rawKeys.has(key)) });
     }
   }
   return root.value;

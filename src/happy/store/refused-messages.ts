@@ -1,6 +1,5 @@
-// Messages that were too large to be stored, counted by session: their sender was told that all is well, so somebody else has to know.
-import { gte, sql } from "drizzle-orm";
-import type { Database } from "../../storage/database.ts";
+// Messages that were too large to be stored, counted by session: their sender was told that all is well, so the doctor has to know.
+import { sql } from "drizzle-orm";
 import type { Db } from "../../storage/query.ts";
 import { refusedMessages } from "./schema.ts";
 
@@ -24,24 +23,4 @@ export function rememberRefused(
       },
     })
     .run();
-}
-
-export interface RefusedMessages {
-  readonly sessions: number;
-  readonly count: number;
-  readonly largestBytes: number;
-}
-
-/** What was left out in sessions where that happened after `since`. */
-export function refusedSince({ reads }: Pick<Database, "reads">, since: number): RefusedMessages {
-  const row = reads
-    .select({
-      sessions: sql<number>`count(*)`,
-      count: sql<number>`coalesce(sum(${refusedMessages.count}), 0)`,
-      largestBytes: sql<number>`coalesce(max(${refusedMessages.largestBytes}), 0)`,
-    })
-    .from(refusedMessages)
-    .where(gte(refusedMessages.lastAt, since))
-    .get();
-  return row ?? { sessions: 0, count: 0, largestBytes: 0 };
 }

@@ -74,10 +74,9 @@ async function answer(
     if (waitMs !== undefined) return tooMany(waitMs);
     const sender = await identify(room, endpoint, request);
     const raw = await sentBy(sender, { room, endpoint, request, facts, share });
-    if (isLarge(raw)) {
-      endTurn = await room.largeBodies.turn(
-        sender.kind === "account" ? sender.claims.account : caller.address,
-      );
+    if (raw !== undefined && isLarge(raw)) {
+      const account = sender.kind === "account" ? sender.claims.account : caller.address;
+      endTurn = await room.largeBodies.turn(account, raw.bytes.byteLength);
     }
     const input = await parse(room, endpoint, request, rawParams, raw, sender, facts);
     // Asked again: a body may have taken long, and its token may have been revoked meanwhile.

@@ -1,0 +1,65 @@
+// A large text is read exactly as JSON.parse reads it, and costs what its long strings cost.
+import { expect, test } from "bun:test";
+import { parseLargeJson, RawText, TooDeep, TooMuchStructure } from "./large-json.ts";
+
+const RAW = new Set(["content"]);
+const parse = (text: string, rawKeys = RAW) => parseLargeJson(Buffer.from(text), rawKeys);
+const long = (filler: string) => filler.repeat(Math.ceil(20_000 / filler.length));
+
+test.each([
+  ["nothing long", { a: [1, "two", null], b: { c: "" } }],
+  ["long strings of many kinds", [long("x"), { deep: [[long("äöü€😀")]] }, long("y")]],
+  [
+    "escapes and quotes in long strings",
+    { a: long('"\\\n\u0001'), b: `${long("x")}\\`, c: [`\\"${long("x")}"`] },
+  ],
+  ["lone surrogates", [`${long("x")}\ud800`, "\udfff"]],
+  ["a long key", { [long("k")]: 1, k: long("v") }],
+  ["__proto__ as a key", JSON.parse(`{"__proto__":"${long("x")}","a":1}`)],
+])("%s", async (_, value) => {
+  const text = JSON.stringify(value);
+  expect(await parse(text, new Set())).toEqual(JSON.parse(text));
+  expect(JSON.parse(JSON.stringify(await parse(text)))).toEqual(JSON.parse(text));
+});
+
+test("a long text under a raw key stays as it arrived, unless it has to be read", async () => {
+  const plain = long("plain€");
+  const escaped = long("\n");
+  const value = (await parse(
+    JSON.stringify([{ content: plain }, { content: escaped }, { other: plain }]),
+  )) as {
+    content: unknown;
+    other: unknown;
+  }[];
+  expect(value[0]?.content).toBeInstanceOf(RawText);
+  expect(String(value[0]?.content)).toBe(plain);
+  expect(JSON.stringify(value[0]?.content)).toBe(JSON.stringify(plain));
+  expect(value[1]?.content).toBe(escaped);
+  expect(value[2]?.other).toBe(plain);
+});
+
+test("bytes that are no UTF-8 are replaced as everywhere else", async () => {
+  const bytes = Buffer.concat([
+    Buffer.from(`{"content":"${long("x")}`),
+    Buffer.from([0xff]),
+    Buffer.from('"}'),
+  ]);
+  expect(await parseLargeJson(bytes, RAW)).toEqual({ content: `${long("x")}\ufffd` });
+});
+
+test.each([
+  ["cut off in a long string", `["${long("x")}`],
+  ["a control character in a long string", `["${long("x")}\n"]`],
+  ["an escape that is none in a long string", `["${long("x")}\\x"]`],
+  ["no JSON around a long string", `{"a":"${long("x")}",}`],
+])("%s is an error of syntax", (_, text) => expect(parse(text)).rejects.toThrow(SyntaxError));
+
+test("millions of small things are refused before they are made", async () => {
+  for (const text of [
+    `[${"[],".repeat(2_000_000)}[]]`,
+    `[${'"",'.repeat(2_000_000)}""]`,
+    " ".repeat(5_000_000),
+  ])
+    expect(parse(text)).rejects.toThrow(TooMuchStructure);
+  await expect(parse(`${"[".repeat(300)}"${long("x")}"${"]".repeat(300)}`)).rejects.toThrow(TooDeep);
+});
