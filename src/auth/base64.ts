@@ -20,12 +20,12 @@ export function decodeStrict(text: string): Uint8Array<ArrayBuffer> {
   ) {
     throw new Base64Error("not standard base64");
   }
-  return Uint8Array.from(Buffer.from(bare, "base64"));
+  return new Uint8Array(Buffer.from(bare, "base64"));
 }
 
 /** Skips whatever is not of the alphabet: `"not base64!!"` reads like `"notbase64"`. */
 export function decodeLenient(text: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(Buffer.from(text, "base64"));
+  return new Uint8Array(Buffer.from(text, "base64"));
 }
 
 /** Standard alphabet, padded. */

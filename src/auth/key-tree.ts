@@ -28,7 +28,7 @@ export function seal(
 ): Uint8Array {
   const cipher = createCipheriv("aes-256-gcm", key, nonce);
   const sealed = [cipher.update(text, "utf8"), cipher.final()];
-  return Uint8Array.from(Buffer.concat([Buffer.from([VERSION]), nonce, ...sealed, cipher.getAuthTag()]));
+  return new Uint8Array(Buffer.concat([Buffer.from([VERSION]), nonce, ...sealed, cipher.getAuthTag()]));
 }
 
 /** @throws Error when the bytes were sealed with another key, were changed, or have another layout. */

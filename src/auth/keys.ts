@@ -26,7 +26,7 @@ export async function signingKeys(seed: Uint8Array): Promise<SigningKeys> {
   const pkcs8 = Buffer.concat([PKCS8_PREFIX, seed]);
   const privateKey = await crypto.subtle.importKey("pkcs8", pkcs8, "Ed25519", true, ["sign"]);
   const { x } = await crypto.subtle.exportKey("jwk", privateKey);
-  const publicBytes = Uint8Array.from(Buffer.from(x ?? "", "base64url"));
+  const publicBytes = new Uint8Array(Buffer.from(x ?? "", "base64url"));
   const publicKey = await crypto.subtle.importKey("raw", publicBytes, "Ed25519", true, ["verify"]);
   return { privateKey, publicKey, publicBytes };
 }

@@ -8,6 +8,11 @@ export interface Publisher {
   /** Sends one update; `exceptSocket` is the id of a socket that does not hear it. */
   update(audience: Audience, seq: number, body: UpdateBody, exceptSocket?: string): void;
   ephemeral(audience: Audience, body: Ephemeral): void;
+  /**
+   * Instead of an update that no socket's queue would hold: the audience's connections end, as they would in any case, and what
+   * their clients ask for when they come back has it. Nothing is encoded for it.
+   */
+  comeAgain(audience: Audience): void;
 }
 
 /** `namespaces` gives every namespace whose sockets are Happy clients: `/`, and invite paths that are treated as `/`. */
@@ -26,5 +31,10 @@ export function socketPublisher(namespaces: () => Iterable<Namespace>): Publishe
   return {
     update: (audience, seq, body, exceptSocket) => send(audience, "update", update(seq, body), exceptSocket),
     ephemeral: (audience, body) => send(audience, "ephemeral", body),
+    comeAgain: (audience) => {
+      for (const { adapter, sockets } of namespaces())
+        for (const room of audience)
+          for (const id of [...(adapter.rooms.get(room) ?? [])]) sockets.get(id)?.conn.close();
+    },
   };
 }

@@ -70,7 +70,7 @@ async function bounded(response: Response, maxBytes: number): Promise<Uint8Array
     if (total > maxBytes) throw new ServiceError(`${new URL(response.url).host} answered too much`);
     chunks.push(chunk);
   }
-  return Uint8Array.from(Buffer.concat(chunks, total));
+  return new Uint8Array(Buffer.concat(chunks, total));
 }
 
 function parse(bytes: Uint8Array): unknown {

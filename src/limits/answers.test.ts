@@ -24,6 +24,13 @@ function pieces(count: number, bytes: number) {
   return { state, iterator: make() };
 }
 
+/** Reads like a socket: what is handed over is taken at once, and not kept. */
+async function all(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of stream) chunks.push(chunk.slice());
+  return new Uint8Array(Buffer.concat(chunks));
+}
+
 const never = (error: unknown) => {
   throw error;
 };
@@ -37,10 +44,11 @@ test("what is read is what was given, in order", async () => {
     yield "é";
     yield new Uint8Array(1);
   }
-  const text = await new Response(answers.stream(mixed(), never)).bytes();
-  expect(text).toEqual(new Uint8Array([97, ...new Uint8Array(300_000).fill(66), ...Buffer.from("é"), 0]));
+  expect(await all(answers.stream(mixed(), never))).toEqual(
+    new Uint8Array([97, ...new Uint8Array(300_000).fill(66), ...Buffer.from("é"), 0]),
+  );
   expect(answers.held()).toBe(0);
-  expect(await new Response(answers.stream([][Symbol.iterator](), never)).text()).toBe("");
+  expect((await all(answers.stream([][Symbol.iterator](), never))).length).toBe(0);
 });
 
 test("an unread answer asks for nothing, a slow one for no more than its piece", async () => {
@@ -91,7 +99,7 @@ test("an answer whose reader stopped is cut off when another waits, and only the
   now = 60_000;
   await Bun.sleep(300);
   expect(cut).toEqual([]);
-  const waiting = new Response(answers.stream(pieces(2, MIB).iterator, never)).bytes();
+  const waiting = all(answers.stream(pieces(2, MIB).iterator, never));
   expect((await waiting).length).toBe(2 * MIB);
   expect(cut).toEqual([MIB]);
   expect(stopped.read()).rejects.toThrow("cut off");

@@ -1,6 +1,7 @@
 // Answers that are written piece by piece, as fast as their readers take them: each holds one piece at a time, all together stay
 // within a limit, and an answer whose reader stopped gives way to those that wait.
 import { setImmediate as later } from "node:timers";
+import { giveBack } from "./given-back.ts";
 import type { MemoryUser } from "./memory-ceiling.ts";
 
 /** Handed over at one time. Bun holds what the system has not taken. */
@@ -48,11 +49,13 @@ export class Answers implements MemoryUser {
 
   /**
    * A body that asks `pieces` for more whenever its reader took what there was. Pieces are asked for one at a time, each in a turn of
-   * the event loop of its own, and closed when the reader goes away. An error in them resets the connection and is told to `failed`.
+   * the event loop of its own, are given away, and are closed when the reader goes away. An error in them resets the connection and is told to `failed`.
    */
   stream(pieces: Iterator<Piece>, failed: (error: unknown) => void): ReadableStream<Uint8Array> {
     /** What was asked for and is not handed over yet. */
     let rest: Uint8Array[] = [];
+    /** Handed over whole; the reader has taken it when it asks for more. */
+    let spent: Uint8Array[] = [];
     let ended = false;
     let controller: ReadableStreamDefaultController<Uint8Array>;
     const end = () => {
@@ -80,6 +83,8 @@ export class Answers implements MemoryUser {
           answer.idleSince = undefined;
           try {
             if (rest.length === 0) {
+              for (const piece of spent) giveBack(piece);
+              spent = [];
               this.#hold(answer, 0);
               rest = await this.#inTurn(
                 () => ended,
@@ -90,6 +95,7 @@ export class Answers implements MemoryUser {
                     answer,
                     next.reduce((sum, { buffer }) => sum + buffer.byteLength, 0),
                   );
+                  spent = next;
                   return next;
                 },
               );

@@ -1,6 +1,7 @@
 // Reads a request body, whole or piece by piece, never past its limit. What is left of it when an answer is ready stays readable:
 // the door decides what becomes of the rest.
 import type { BodyShare } from "../limits/body-budget.ts";
+import { giveBack } from "../limits/given-back.ts";
 
 export class BodyTooLarge extends Error {}
 /** The client went away, or promised more bytes than it sent. */
@@ -8,8 +9,6 @@ export class BodyCutShort extends Error {}
 
 /** Read whole at once where there is room for promises; beyond, what arrives is counted piece by piece. */
 const SMALL_BYTES = 64 * 1024;
-/** A larger body is read into one piece of memory of its size. */
-const LARGE_BYTES = 1024 * 1024;
 
 /** What the headers promise, in bytes; NaN where they do not say. */
 export function promisedBytes(request: Request): number {
@@ -36,8 +35,6 @@ export async function readBody(
     share?.take(bytes.byteLength);
     return bytes;
   }
-  // In one place from the start: putting large pieces together afterwards needs the memory twice.
-  if (promised > LARGE_BYTES) return await filled(request, promised, share);
   const chunks: Uint8Array[] = [];
   for await (const chunk of streamBody(request, limitBytes)) {
     share?.take(chunk.byteLength);
@@ -49,20 +46,26 @@ export async function readBody(
     : new Uint8Array(Buffer.concat(chunks));
 }
 
-/** What the system has not been asked to fill costs nothing, so a promise costs nothing either. */
-async function filled(
+/** The same in the pieces in which it arrives. The caller owns them. */
+export async function readChunks(
   request: Request,
-  promised: number,
-  share?: BodyShare,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const whole = new Uint8Array(promised);
-  let at = 0;
-  for await (const chunk of streamBody(request, promised)) {
-    share?.take(chunk.byteLength);
-    whole.set(chunk, at);
-    at += chunk.byteLength;
+  limitBytes: number,
+  share: BodyShare,
+): Promise<{ chunks: Uint8Array[]; length: number }> {
+  if (promisedBytes(request) > limitBytes) throw new BodyTooLarge();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of streamBody(request, limitBytes)) {
+      share.take(chunk.byteLength);
+      chunks.push(chunk);
+      length += chunk.byteLength;
+    }
+    return { chunks, length };
+  } catch (error) {
+    for (const chunk of chunks) giveBack(chunk);
+    throw error;
   }
-  return whole.subarray(0, at);
 }
 
 /** The body as it arrives. @throws BodyTooLarge as soon as the limit is passed, BodyCutShort when the body ends early. */
@@ -120,6 +123,7 @@ export async function discardBody(
       if (next === undefined) return { rest: "silent", bytes };
       if (next.done) return { rest: "whole", bytes };
       bytes += next.value.byteLength;
+      giveBack(next.value);
       if (bytes > limitBytes) return { rest: "more", bytes };
     }
     return { rest: "more", bytes };

@@ -3,7 +3,14 @@ import { expect, test } from "bun:test";
 import { parseLargeJson, RawText, TooDeep, TooMuchStructure } from "./large-json.ts";
 
 const RAW = new Set(["content"]);
-const parse = (text: string, rawKeys = RAW) => parseLargeJson(Buffer.from(text), rawKeys);
+/** In chunks of so many bytes; small ones cut every string somewhere. */
+function chunksOf(bytes: Buffer, size: number): Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += size) chunks.push(new Uint8Array(bytes.subarray(at, at + size)));
+  return chunks;
+}
+const parse = (text: string, rawKeys = RAW, size = Number.MAX_SAFE_INTEGER) =>
+  parseLargeJson(chunksOf(Buffer.from(text), size), rawKeys);
 const long = (filler: string) => filler.repeat(Math.ceil(20_000 / filler.length));
 
 test.each([
@@ -14,11 +21,13 @@ test.each([
     { a: long('"\\\n\u0001'), b: `${long("x")}\\`, c: [`\\"${long("x")}"`] },
   ],
   ["lone surrogates", [`${long("x")}\ud800`, "\udfff"]],
+  ["quotes after many backslashes", ["\\".repeat(9), `${"\\".repeat(9)}"`, long('\\"')]],
   ["a long key", { [long("k")]: 1, k: long("v") }],
   ["__proto__ as a key", JSON.parse(`{"__proto__":"${long("x")}","a":1}`)],
 ])("%s", async (_, value) => {
   const text = JSON.stringify(value);
-  expect(await parse(text, new Set())).toEqual(JSON.parse(text));
+  for (const size of [Number.MAX_SAFE_INTEGER, 65_536, 7, 1])
+    expect(await parse(text, new Set(), size)).toEqual(JSON.parse(text));
   expect(JSON.parse(JSON.stringify(await parse(text)))).toEqual(JSON.parse(text));
 });
 
@@ -44,7 +53,7 @@ test("bytes that are no UTF-8 are replaced as everywhere else", async () => {
     Buffer.from([0xff]),
     Buffer.from('"}'),
   ]);
-  expect(await parseLargeJson(bytes, RAW)).toEqual({ content: `${long("x")}\ufffd` });
+  expect(await parseLargeJson([new Uint8Array(bytes)], RAW)).toEqual({ content: `${long("x")}\ufffd` });
 });
 
 test.each([

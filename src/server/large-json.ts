@@ -2,12 +2,16 @@
 // left, and what is left is bounded, so that no text of a hundred megabytes becomes millions of small objects.
 import { isUtf8 } from "node:buffer";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { giveBack } from "../limits/given-back.ts";
 import { isTooDeepBytes } from "../limits/json-depth.ts";
 
 /** A longer string is cut out. */
-const LONG_BYTES = 16 * 1024;
-/** Of all that is no long string. */
-const MAX_REST_BYTES = 4 * 1024 * 1024;
+const LONG_BYTES = 8 * 1024;
+/** Of all that is no long string: a hundred messages with short contents fit well. */
+const MAX_REST_BYTES = 2 * 1024 * 1024;
+
+/** Of work in one turn of the event loop. */
+const WORK_MS = 10;
 
 /** Text as it arrived, in UTF-8: becomes a string where one is needed. */
 export class RawText {
@@ -37,63 +41,118 @@ export class TooDeep extends Error {}
 const MARK = crypto.randomUUID();
 
 /**
- * What JSON.parse gives, with long strings under one of `rawKeys` as RawText.
+ * What JSON.parse gives of the text in `chunks`, which are used up; long strings under one of `rawKeys` are RawText.
  * @throws SyntaxError; TooMuchStructure; TooDeep.
  */
-export async function parseLargeJson(body: Uint8Array, rawKeys: ReadonlySet<string>): Promise<unknown> {
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const { rest, cuts } = withoutLongStrings(bytes);
+export async function parseLargeJson(
+  chunks: readonly Uint8Array[],
+  rawKeys: ReadonlySet<string>,
+): Promise<unknown> {
+  const { rest, cuts } = await withoutLongStrings(chunks);
   if (isTooDeepBytes(rest)) throw new TooDeep();
   const value = JSON.parse(new TextDecoder().decode(rest)) as unknown;
-  if (cuts.length === 0) return value;
-  return putBack(value, cuts, rawKeys);
+  return cuts.length === 0 ? value : putBack(value, cuts, rawKeys);
 }
 
-function withoutLongStrings(bytes: Buffer): { rest: Buffer; cuts: Buffer[] } {
-  const cuts: Buffer[] = [];
-  const rest: Buffer[] = [];
-  let restBytes = 0;
-  let kept = 0;
-  const keep = (end: number) => {
-    restBytes += end - kept;
-    if (restBytes > MAX_REST_BYTES) throw new TooMuchStructure();
-    rest.push(bytes.subarray(kept, end));
-  };
-  for (let start = bytes.indexOf(QUOTE); start >= 0; ) {
-    const end = endOfString(bytes, start);
-    if (end < 0) break;
-    if (restBytes + start - kept > MAX_REST_BYTES) throw new TooMuchStructure();
-    if (end - start > LONG_BYTES) {
-      keep(start);
-      rest.push(Buffer.from(`"${MARK}${cuts.length}"`));
-      cuts.push(bytes.subarray(start + 1, end));
-      kept = end + 1;
-    }
-    start = bytes.indexOf(QUOTE, end + 1);
-  }
-  keep(bytes.length);
-  return { rest: Buffer.concat(rest), cuts };
+/** A long string between its quotes: from a place in its first chunk to a place in its last one. */
+interface Cut {
+  readonly parts: readonly Uint8Array[];
+  readonly bytes: number;
 }
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-function endOfString(bytes: Buffer, start: number): number {
-  for (let end = bytes.indexOf(QUOTE, start + 1); end >= 0; end = bytes.indexOf(QUOTE, end + 1)) {
-    let escapes = end - 1;
-    while (bytes[escapes] === BACKSLASH) escapes--;
-    if ((end - escapes) % 2 === 1) return end;
+/** One pass over the chunks. A string may end in another one than it began in, also between a backslash and what it escapes. */
+async function withoutLongStrings(chunks: readonly Uint8Array[]): Promise<{ rest: Buffer; cuts: Cut[] }> {
+  const cuts: Cut[] = [];
+  const rest: Uint8Array[] = [];
+  let restBytes = 0;
+  const keep = (part: Uint8Array) => {
+    restBytes += part.byteLength;
+    rest.push(part);
+  };
+  const cut = (parts: readonly Uint8Array[], bytes: number) => {
+    keep(Buffer.from(`"${MARK}${cuts.length}"`));
+    cuts.push({ parts, bytes });
+  };
+  /** A string that began in an earlier chunk, without its first quote. */
+  let open: { parts: Uint8Array[]; bytes: number; escapes: number } | undefined;
+  let since = performance.now();
+  for (const chunk of chunks) {
+    // A text full of escaped quotes takes seconds.
+    if (performance.now() - since > WORK_MS) {
+      await nextTurn();
+      since = performance.now();
+    }
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    /** What was looked at and stays; nothing is copied for a short string. */
+    let kept = 0;
+    let at = 0;
+    if (open !== undefined) {
+      const end = endOfString(bytes, 0, open.escapes);
+      const part = bytes.subarray(0, end < 0 ? bytes.length : end);
+      open.parts.push(part);
+      open.bytes += part.byteLength;
+      if (end < 0) {
+        open.escapes = trailingEscapes(part, open.escapes);
+        continue;
+      }
+      if (open.bytes > LONG_BYTES) {
+        cut(open.parts, open.bytes);
+        kept = end + 1;
+      } else {
+        keep(QUOTES);
+        for (const short of open.parts) keep(short);
+        kept = end;
+      }
+      at = end + 1;
+      open = undefined;
+    }
+    while (open === undefined) {
+      if (restBytes + at - kept > MAX_REST_BYTES) throw new TooMuchStructure();
+      const start = bytes.indexOf(QUOTE, at);
+      if (start < 0) break;
+      const end = endOfString(bytes, start + 1, 0);
+      if (end < 0) {
+        keep(bytes.subarray(kept, start));
+        const part = bytes.subarray(start + 1);
+        open = { parts: [part], bytes: part.byteLength, escapes: trailingEscapes(part, 0) };
+        kept = bytes.length;
+      } else if (end - start > LONG_BYTES) {
+        keep(bytes.subarray(kept, start));
+        cut([bytes.subarray(start + 1, end)], end - start - 1);
+        kept = end + 1;
+      }
+      at = end + 1;
+    }
+    keep(bytes.subarray(kept));
+    if (restBytes > MAX_REST_BYTES) throw new TooMuchStructure();
   }
+  // The parser says what is wrong with a string that does not end; it need not see all of it.
+  if (open !== undefined) keep(QUOTES);
+  return { rest: Buffer.concat(rest), cuts };
+}
+
+const QUOTES = Buffer.from('"');
+
+/** The next quote that is not escaped; `carried` backslashes stand before the first byte. -1 when there is none. */
+function endOfString(bytes: Buffer, from: number, carried: number): number {
+  for (let end = bytes.indexOf(QUOTE, from); end >= 0; end = bytes.indexOf(QUOTE, end + 1))
+    if (trailingEscapes(bytes.subarray(from, end), carried) % 2 === 0) return end;
   return -1;
 }
 
+/** How many backslashes stand at the end. */
+function trailingEscapes(bytes: Uint8Array, carried: number): number {
+  let start = bytes.length;
+  while (start > 0 && bytes[start - 1] === BACKSLASH) start--;
+  return bytes.length - start + (start === 0 ? carried : 0);
+}
+
 /** Long strings one by one, each in a turn of its own: reading them is the work. */
-async function putBack(
-  value: unknown,
-  cuts: readonly Buffer[],
-  rawKeys: ReadonlySet<string>,
-): Promise<unknown> {
-  const cutOf = (mark: string) => cuts[Number(mark.slice(MARK.length))] as Buffer;
+async function putBack(value: unknown, cuts: readonly Cut[], rawKeys: ReadonlySet<string>): Promise<unknown> {
+  const cutOf = (mark: string) => joined(cuts[Number(mark.slice(MARK.length))] as Cut);
   const root = { value };
   const open: Record<string, unknown>[] = [root];
   for (let holder = open.pop(); holder !== undefined; holder = open.pop()) {
@@ -115,6 +174,18 @@ async function putBack(
     }
   }
   return root.value;
+}
+
+/** In memory of its own; chunks that held nothing else are given back on the way, so that no string is there twice. */
+function joined({ parts, bytes }: Cut): Buffer {
+  const whole = Buffer.allocUnsafeSlow(bytes);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.byteLength;
+    if (part.byteLength === part.buffer.byteLength) giveBack(part);
+  }
+  return whole;
 }
 
 /** @throws SyntaxError for what may not stand in a JSON string. */

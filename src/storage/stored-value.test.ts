@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { jsonPieces, jsonWithGaps, PIECE_BYTES, StoredValue, ValueChanged } from "./stored-value.ts";
 
 const stored = (bytes: Uint8Array, as: "text" | "base64") =>
-  new StoredValue(bytes.length, as, (offset, count) => bytes.subarray(offset, offset + count));
+  new StoredValue(bytes.length, as, (offset, count) => new Uint8Array(bytes).slice(offset, offset + count));
 
 const written = (value: unknown) =>
   Buffer.concat([...jsonPieces(jsonWithGaps(value))].map((piece) => Buffer.from(piece as string))).toString();

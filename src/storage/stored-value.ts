@@ -1,6 +1,8 @@
 // A large value of an answer that stays in the database until its turn to be written: read in pieces, so that memory holds one piece
 // of it and never the whole. Bodies carry it where they carry the text otherwise.
 
+import { giveBack } from "../limits/given-back.ts";
+
 /** Of one reading. A multiple of 3, so that pieces of base64 meet without padding. */
 export const PIECE_BYTES = 3 * 1024 * 1024;
 /** SQLite goes through the whole value for each piece, so that a very large one comes in no more than so many. */
@@ -15,7 +17,7 @@ export class StoredValue {
     readonly bytes: number,
     /** `text` is UTF-8 in the database; `base64` are bytes there and base64 in the answer. */
     private readonly as: "text" | "base64",
-    /** Undefined when the value is gone. Offsets count bytes from 0. */
+    /** Gives memory of its own; undefined when the value is gone. Offsets count bytes from 0. */
     private readonly read: (offset: number, bytes: number) => Uint8Array | null | undefined,
   ) {}
 
@@ -26,7 +28,9 @@ export class StoredValue {
       const piece = this.read(offset, Math.min(size, this.bytes - offset));
       if (piece === null || piece === undefined) throw new ValueChanged("a value changed while it was read");
       const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
-      yield this.as === "base64" ? Buffer.from(bytes.toString("base64"), "latin1") : escaped(bytes);
+      const text = this.as === "base64" ? base64Of(bytes) : escaped(bytes);
+      if (text !== bytes) giveBack(bytes);
+      yield text;
     }
   }
 
@@ -76,9 +80,35 @@ export function* jsonPieces({ texts, values }: JsonWithGaps): Generator<string |
   }
 }
 
-/** All that JSON wants escaped is one byte in UTF-8, so bytes can be read as if they were Latin-1. */
-function escaped(bytes: Buffer): Uint8Array {
-  const text = bytes.toString("latin1");
-  const json = JSON.stringify(text);
-  return json.length === text.length + 2 ? bytes : Buffer.from(json.slice(1, -1), "latin1");
+/** All that JSON wants escaped is one byte in UTF-8, so bytes can be read as if they were Latin-1. Most texts want nothing. */
+function escaped(bytes: Buffer): Buffer {
+  if (!wantsEscapes(bytes)) return bytes;
+  const parts: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += ESCAPED_BYTES) {
+    const text = bytes.toString("latin1", at, at + ESCAPED_BYTES);
+    parts.push(Buffer.from(JSON.stringify(text).slice(1, -1), "latin1"));
+  }
+  return Buffer.concat(parts);
 }
+
+/** At one time: what this needs beside the bytes is strings, which stay until they are collected. */
+const ESCAPED_BYTES = 256 * 1024;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+function wantsEscapes(bytes: Buffer): boolean {
+  if (bytes.includes(QUOTE) || bytes.includes(BACKSLASH)) return true;
+  for (let at = 0; at < bytes.length; at++) if ((bytes[at] as number) < 0x20) return true;
+  return false;
+}
+
+function base64Of(bytes: Buffer): Buffer {
+  const text = Buffer.allocUnsafeSlow(Math.ceil(bytes.length / 3) * 4);
+  let end = 0;
+  for (let at = 0; at < bytes.length; at += BASE64_BYTES)
+    end += text.write(bytes.toString("base64", at, at + BASE64_BYTES), end, "latin1");
+  return text;
+}
+
+/** A multiple of 3. */
+const BASE64_BYTES = 192 * 1024;

@@ -50,6 +50,7 @@ afterEach(async () => {
 function presenceWith(timing: Partial<PresenceTiming>): Presence {
   const publisher = {
     update: () => {},
+    comeAgain: () => {},
     ephemeral: (_audience: unknown, body: Ephemeral) => {
       told.push(body);
       for (const look of listening) look();

@@ -143,6 +143,7 @@ test("flushing heartbeats, the end of a grace and the sweep read indexes of acti
   const turned = Promise.withResolvers<void>();
   const publisher = {
     update: () => {},
+    comeAgain: () => {},
     ephemeral: (_audience: unknown, body: Ephemeral) => {
       heard.push(body);
       if (heard.length === 4) turned.resolve();

@@ -4,7 +4,7 @@ import { authorizeUrl } from "../github/github-api.ts";
 import { announceDisconnect, finishSignIn } from "../github/sign-in.ts";
 import { isSigned, webhookSecret } from "../github/webhook.ts";
 import { disconnectGithub } from "../store/github.ts";
-import { bodyProblem, parseRaw, readRaw } from "./kit/body.ts";
+import { bodyProblem, parseRaw, readWhole } from "./kit/body.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { validate } from "./kit/validate.ts";
 
@@ -53,7 +53,7 @@ const webhook = endpoint(
     const secret = webhookSecret(room.config);
     const limit = secret === undefined ? room.config.maxAnonymousBodyBytes : MAX_WEBHOOK_BYTES;
     const raw = await room.strangers
-      .patiently(facts.clientAddress, readRaw(request, limit, share))
+      .patiently(facts.clientAddress, readWhole(request, limit, share))
       .catch((error: unknown) => {
         throw bodyProblem(error);
       });

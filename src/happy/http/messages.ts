@@ -76,13 +76,12 @@ const append = endpoint(
     const stored = new Map<string, MessageReceipt>();
     for (const portion of portions(body.messages)) {
       const appended = await appendMessages(room.database, account, sessionId, portion, ({ created }) => {
+        const audience = interestedInSession(account, sessionId);
         // Empty messages are announced as well (realtime contract 16, safe fix 5): no reader has to find them by chance.
         for (const { row, updateSeq } of created) {
-          room.publisher.update(
-            interestedInSession(account, sessionId),
-            updateSeq,
-            newMessage(sessionId, row),
-          );
+          if (row.content instanceof RawText && row.content.bytes.length > room.config.maxQueuedBytes)
+            room.publisher.comeAgain(audience);
+          else room.publisher.update(audience, updateSeq, newMessage(sessionId, row));
         }
       });
       if (appended === undefined) return refusal(404, "Session not found");

@@ -2,12 +2,13 @@
 import { type Context, Hono } from "hono";
 import { getPath } from "hono/utils/url";
 import { OverBudget } from "../../../limits/body-budget.ts";
+import { giveBack } from "../../../limits/given-back.ts";
 import { ValueTooLarge } from "../../../limits/value-sizes.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { StorageError } from "../../../storage/errors.ts";
 import type { LimitedKind } from "../../admission/rate-limits.ts";
 import type { HappyRoom } from "../../room.ts";
-import { BodyProblem, isLarge, parseLarge, parseRaw, type RawBody } from "./body.ts";
+import { BodyProblem, isLarge, type LargeBody, parseLarge, parseRaw, type RawBody } from "./body.ts";
 import { type Endpoint, json, later, refusal } from "./endpoint.ts";
 import { type Mounted, splitMount } from "./mount.ts";
 import { identify, refusalOf, type Sender, Unauthorized } from "./sender.ts";
@@ -69,14 +70,16 @@ async function answer(
   const { caller } = facts;
   const share = room.bodies.share(caller.address);
   let endTurn = () => {};
+  let large: LargeBody | undefined;
   try {
     const waitMs = endpoint.limit && limited(room, endpoint.limit, "address", caller.address);
     if (waitMs !== undefined) return tooMany(waitMs);
     const sender = await identify(room, endpoint, request);
     const raw = await sentBy(sender, { room, endpoint, request, facts, share });
     if (raw !== undefined && isLarge(raw)) {
+      large = raw;
       const account = sender.kind === "account" ? sender.claims.account : caller.address;
-      endTurn = await room.largeBodies.turn(account, raw.bytes.byteLength);
+      endTurn = await room.largeBodies.turn(account, raw.length);
     }
     const input = await parse(room, endpoint, request, rawParams, raw, sender, facts);
     // Asked again: a body may have taken long, and its token may have been revoked meanwhile.
@@ -98,6 +101,7 @@ async function answer(
     }
     return refusal(401, error.message);
   } finally {
+    for (const chunk of large?.chunks ?? []) giveBack(chunk);
     endTurn();
     share.release();
   }
@@ -126,7 +130,10 @@ async function parse(
   } finally {
     if (sender.kind !== "account" && raw !== undefined) {
       const workMs = performance.now() - startedAt;
-      room.strangers.charge(caller.address, { bytes: raw.bytes.byteLength, workMs });
+      room.strangers.charge(caller.address, {
+        bytes: isLarge(raw) ? raw.length : raw.bytes.byteLength,
+        workMs,
+      });
     }
   }
 }

@@ -3,7 +3,14 @@ import type { BodyShare } from "../../../limits/body-budget.ts";
 import { isTooDeep, MAX_JSON_DEPTH } from "../../../limits/json-depth.ts";
 import { LARGE_BODY_BYTES } from "../../../limits/large-bodies.ts";
 import { GivenUp } from "../../../limits/strangers.ts";
-import { BodyCutShort, BodyTooLarge, endsEmpty, promisedBytes, readBody } from "../../../server/body.ts";
+import {
+  BodyCutShort,
+  BodyTooLarge,
+  endsEmpty,
+  promisedBytes,
+  readBody,
+  readChunks,
+} from "../../../server/body.ts";
 import { parseLargeJson, TooDeep, TooMuchStructure } from "../../../server/large-json.ts";
 
 /** A body that is refused before validation; `error` and `message` are the contract's. */
@@ -46,10 +53,21 @@ export async function checkBody(request: Request, limitBytes: number): Promise<v
 }
 
 /** A body as it came; undefined stands for none. */
-export interface RawBody {
+export type RawBody = SmallBody | LargeBody;
+
+interface SmallBody {
   readonly kind: Exclude<BodyKind, "none">;
   readonly bytes: Uint8Array;
 }
+
+/** In pieces: putting them together would need the memory twice. */
+export interface LargeBody {
+  readonly kind: SmallBody["kind"];
+  readonly chunks: readonly Uint8Array[];
+  readonly length: number;
+}
+
+export const isLarge = (raw: RawBody): raw is LargeBody => "chunks" in raw;
 
 /** @throws BodyProblem 400, 408, 413 or 415; OverBudget. */
 export async function readRaw(
@@ -60,19 +78,35 @@ export async function readRaw(
   try {
     const kind = await knownKind(request);
     if (kind === "none") return undefined;
-    const bytes = await readBody(request, limitBytes, share);
-    const isNone = bytes.byteLength === 0 && isChunked(request) && kind !== "application/json";
-    return isNone ? undefined : { kind, bytes };
+    const promised = promisedBytes(request);
+    if (promised > LARGE_BODY_BYTES || Number.isNaN(promised)) {
+      const large = await readChunks(request, limitBytes, share);
+      if (large.length > LARGE_BODY_BYTES) return { kind, ...large };
+      return whole(request, kind, Buffer.concat(large.chunks));
+    }
+    return whole(request, kind, await readBody(request, limitBytes, share));
   } catch (error) {
     throw bodyProblem(error);
   }
 }
 
-export const isLarge = (raw: RawBody | undefined): boolean =>
-  raw !== undefined && raw.bytes.byteLength > LARGE_BODY_BYTES;
+/** The same in one piece, whatever its size. @throws as `readRaw` */
+export async function readWhole(
+  request: Request,
+  limitBytes: number,
+  share: BodyShare,
+): Promise<SmallBody | undefined> {
+  const raw = await readRaw(request, limitBytes, share);
+  return raw === undefined || !isLarge(raw) ? raw : { kind: raw.kind, bytes: Buffer.concat(raw.chunks) };
+}
+
+function whole(request: Request, kind: SmallBody["kind"], bytes: Uint8Array): SmallBody | undefined {
+  const isNone = bytes.byteLength === 0 && isChunked(request) && kind !== "application/json";
+  return isNone ? undefined : { kind, bytes };
+}
 
 /** JSON value, text, bytes, or null when there is no body. @throws BodyProblem 400. */
-export function parseRaw({ method }: Request, raw: RawBody | undefined): unknown {
+export function parseRaw({ method }: Request, raw: SmallBody | undefined): unknown {
   if (raw === undefined) return null;
   const { kind, bytes } = raw;
   if (kind === "application/octet-stream") return bytes;
@@ -87,15 +121,15 @@ export function parseRaw({ method }: Request, raw: RawBody | undefined): unknown
   }
 }
 
-/** `parseRaw` for a large body. Long strings under `rawTexts` stay as they arrived. @throws BodyProblem 400, 413. */
+/** `parseRaw` for a large body, which is used up. Long strings under `rawTexts` stay as they arrived. @throws BodyProblem 400, 413. */
 export async function parseLarge(
   request: Request,
-  raw: RawBody,
+  { kind, chunks }: LargeBody,
   rawTexts: readonly string[] = [],
 ): Promise<unknown> {
-  if (raw.kind !== "application/json") return parseRaw(request, raw);
+  if (kind !== "application/json") return parseRaw(request, { kind, bytes: Buffer.concat(chunks) });
   try {
-    return await parseLargeJson(raw.bytes, new Set(rawTexts));
+    return await parseLargeJson(chunks, new Set(rawTexts));
   } catch (error) {
     if (error instanceof TooDeep) throw tooDeep();
     if (error instanceof TooMuchStructure) throw tooLarge();
