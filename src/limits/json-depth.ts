@@ -35,7 +35,7 @@ export function isTooDeep(text: string, limit: number = MAX_JSON_DEPTH): boolean
 /** As `isTooDeep`, for UTF-8: no byte of a longer character looks like a bracket or a quote. */
 export function isTooDeepBytes(bytes: Uint8Array, limit: number = MAX_JSON_DEPTH): boolean {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return hasMore(text, limit) && isTooDeep(text.latin1Slice(), limit);
+  return hasMore(text, limit) && isTooDeep(text.toString("latin1"), limit);
 }
 
 /** More opening brackets than the limit, strings included: fewer cannot be nested deeper. */
