@@ -91,6 +91,16 @@ export const boundSettings = {
     "access keys that one account may keep (0 for no limit)",
     live,
   ),
+  maxAccountPushTokens: setting(
+    whole(0, 1_000_000).default(1_000),
+    "phones of one account that get push notifications (0 for no limit)",
+    live,
+  ),
+  maxAccountPushes: setting(
+    whole(0, 1_000_000).default(100),
+    "push notifications of one account that may be under way at one time (0 for no limit)",
+    live,
+  ),
   framesMaxQueuedBytes: setting(
     whole(MIB, 2 ** 36).default(64 * MIB),
     "bytes that may wait in the frames hub for all its clients together; above it the slowest readers are closed first",

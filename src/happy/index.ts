@@ -76,14 +76,16 @@ export function happyProtocol({
   const timing = { ...TIMING, graceMs: config.presenceGraceMs };
   const presence = new Presence(database, publisher, log, timing, figures);
   const expo = new Expo(config.expoUrl);
-  const pusher = new Pusher(
+  const pusher = new Pusher({
     database,
     expo,
-    (account) => namespaces.isLooking(account),
+    isLooking: (account) => namespaces.isLooking(account),
     log,
-    undefined,
-    (outcome) => figures.pushed(outcome),
-  );
+    decided: (outcome) => figures.pushed(outcome),
+    atMost: () => config.maxAccountPushes,
+    refused: (account) =>
+      limits.bounds.refused("account-pushes", { account, limit: config.maxAccountPushes }),
+  });
   const receipts = new ReceiptReader(database, expo, log);
   const keys = serverKeys(masterSecret);
   const access = new Access(loadRefusals(database));

@@ -22,6 +22,9 @@ export const BOUNDS = {
   "account-machines": "an account has as many machines as it may; a further one was refused",
   "account-tokens": "an account has as many tokens in use as it may; the oldest was forgotten",
   "account-access-keys": "an account has as many access keys as it may; a further one was refused",
+  "account-push-tokens":
+    "an account has as many phones as it may; the one that registered longest ago was forgotten",
+  "account-pushes": "an account has as many pushes under way as it may; a further one was refused",
   "frames-clients":
     "an address or identity holds too many clients of the frames hub; a further one was refused",
   "frames-connections": "an address or identity connects to the frames hub too often; it was asked to wait",

@@ -56,7 +56,8 @@ function mount(
     const params = context.req.param() as Record<string, string>;
     context.env.route = endpoint.path;
     for (const name of endpoint.path.match(/:(\w+)/g) ?? []) params[name.slice(1)] ??= "";
-    if (Object.values(params).some((value) => value.length > MAX_PARAM)) return notFound(context.req.raw);
+    const longest = endpoint.maxParam ?? MAX_PARAM;
+    if (Object.values(params).some((value) => value.length > longest)) return notFound(context.req.raw);
     return answer(room, endpoint, context.req.raw, params, context.env);
   };
   app.on(endpoint.method, endpoint.path, handler);

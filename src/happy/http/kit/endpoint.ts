@@ -24,6 +24,8 @@ export interface EndpointSpec<
   readonly headers?: H;
   /** The handler reads the request's body itself; `body` is then not used. */
   readonly streams?: boolean;
+  /** Longest decoded path parameter, where the contract's 100 characters are too few for what may be stored. */
+  readonly maxParam?: number;
   /** Limited for each address, and for each account where there is one (HTTP contract, decisions). */
   readonly limit?: LimitedKind;
   /** Body of an unexpected failure where the contract has one of its own. */
