@@ -128,7 +128,7 @@ export function happyProtocol({
     fetch: happyApp(
       room,
       [...happyEndpoints, ...clientLogs],
-      webApp ? (request) => webApp.answer(request) : notFound,
+      webApp ? (request, facts) => webApp.answer(request, facts) : notFound,
     ),
     sockets: [
       {

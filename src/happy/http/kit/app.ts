@@ -27,14 +27,14 @@ const REFUSED_BODY_MS = 30_000;
 export function happyApp(
   room: HappyRoom,
   endpoints: readonly Endpoint[],
-  notFound: (request: Request) => Response | Promise<Response>,
+  notFound: (request: Request, facts: RequestFacts) => Response | Promise<Response>,
 ) {
   const app = new Hono<Env>({
     strict: true,
     getPath: (request) => splitMount(collapseSlashes(getPath(request))).path,
   });
   for (const endpoint of [...endpoints].sort(staticFirst)) mount(app, room, endpoint, notFound);
-  app.notFound((context) => notFound(context.req.raw));
+  app.notFound((context) => notFound(context.req.raw, context.env));
   app.onError((error, context) => unexpected(room, error, undefined, context.env.id));
   return async (request: Request, facts: RequestFacts): Promise<Response> => {
     if (request.method === "OPTIONS") return preflight(request);
@@ -50,14 +50,15 @@ function mount(
   app: Hono<Env>,
   room: HappyRoom,
   endpoint: Endpoint,
-  notFound: (request: Request) => Response | Promise<Response>,
+  notFound: (request: Request, facts: RequestFacts) => Response | Promise<Response>,
 ) {
   const handler = async (context: Context<Env>) => {
     const params = context.req.param() as Record<string, string>;
     context.env.route = endpoint.path;
     for (const name of endpoint.path.match(/:(\w+)/g) ?? []) params[name.slice(1)] ??= "";
     const longest = endpoint.maxParam ?? MAX_PARAM;
-    if (Object.values(params).some((value) => value.length > longest)) return notFound(context.req.raw);
+    if (Object.values(params).some((value) => value.length > longest))
+      return notFound(context.req.raw, context.env);
     return answer(room, endpoint, context.req.raw, params, context.env);
   };
   app.on(endpoint.method, endpoint.path, handler);

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { userScoped } from "../../audience.ts";
 import { saveUsageReport } from "../../store/usage.ts";
 import type { Ephemeral } from "../../updates.ts";
+import { isAmount } from "../../usage-buckets.ts";
 import type { SocketEvent } from "../connection.ts";
 
 const fields = z.object({
@@ -13,7 +14,10 @@ const fields = z.object({
   cost: z.unknown().optional(),
 });
 const keySchema = z.string().min(1);
-const amounts = z.looseObject({ total: z.number() });
+/** JSON can say numbers that are infinite, and sums of numbers near the end of the range would be: neither is an amount. */
+const amounts = z
+  .looseObject({ total: z.number() })
+  .refine((given) => Object.values(given).every((value) => typeof value !== "number" || isAmount(value)));
 
 const error = (text: string) => ({ success: false, error: text });
 
