@@ -99,7 +99,7 @@ const modeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mode
 const DAY_MS = 86_400_000;
 const CLOCK_TOLERANCE_MS = 60_000;
 
-/** Compared with the push service that Roost speaks to anyway. Presence ignores heartbeats that are 10 minutes off. */
+/** Compared with the push service that Roost speaks to anyway. What is shown and kept carries this machine's time. */
 export async function checkClock({ expoUrl }: Config): Promise<Finding> {
   const built = Date.parse("2025-01-01T00:00:00Z");
   if (Date.now() < built)

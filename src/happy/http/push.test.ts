@@ -314,6 +314,32 @@ describe("the outcome", () => {
     ]);
   });
 
+  test("with a phone of another project among them is a failure of that one only", async () => {
+    await register("a", "b", "c");
+    expo.projects.set(phone("b"), "@other/app");
+    expo.refused.add(phone("b"));
+    const reason = "HTTP 400";
+    expect((await push()).body).toEqual({
+      success: true,
+      result: "partial",
+      tokens: 3,
+      delivered: 2,
+      reason,
+    });
+    // Expo says no more than that they do not go together: then each project gets its own request.
+    expo.refused.clear();
+    expect((await push()).body).toEqual({ success: true, result: "sent", tokens: 3 });
+    expo.projects.clear();
+    expect(await tokens()).toHaveLength(3);
+  });
+
+  test("on a bad moment of Expo is sent all the same", async () => {
+    await register("a");
+    expo.breaks.push({ status: 503 }, { status: 429, headers: { "retry-after": "1" } });
+    expect((await push()).body).toEqual({ success: true, result: "sent", tokens: 1 });
+    expect(expo.requests).toHaveLength(3);
+  });
+
   test("when Expo refuses is failed, and no token is deleted", async () => {
     await register("a", "b");
     expo.broken = { status: 403 };
