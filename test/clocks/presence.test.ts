@@ -130,6 +130,9 @@ for (const [name, first, second] of [
       await over.settled();
       await account.call("POST", `/v1/sessions/${archived}/archive`);
 
+      const report = (key: string, total: number) =>
+        over.ask("usage-report", { key, tokens: { total }, cost: { total } });
+      await report("before", 1);
       leaving.stop();
       const lostAt = performance.now();
       clock.move(first);
@@ -139,6 +142,13 @@ for (const [name, first, second] of [
       clock.move(second);
       for (const id of [session, machine]) await untilActive(phone, id, (at) => near(at, clock.now()));
       for (const id of [ended, archived]) expect([id, await here.isHeard(over, id)]).toEqual([id, false]);
+
+      // A report counts on the day on which it began, by the clock of that time, and none is lost.
+      await report("before", 2);
+      await report("after", 4);
+      const { usage, totalReports } = (await account.call("POST", "/v1/usage/query", {})).body;
+      const totals = usage.map(({ tokens }: { tokens: { total: number } }) => tokens.total);
+      expect([totalReports, totals]).toEqual([2, second < 0 ? [4, 2] : [2, 4]]);
 
       // The grace lasts as long as it lasts.
       const gone = await untilInactive(phone, lost);
