@@ -42,7 +42,9 @@ describe.each([
 
 const PIECES = ["[", "]", "{", "}", '"', "\\", "a", "ü", "嬛", "\n", "💡", ","];
 const word = () =>
-  Array.from({ length: Math.floor(Math.random() * 6) }, () => PIECES[Math.floor(Math.random() * 12)]).join("");
+  Array.from({ length: Math.floor(Math.random() * 6) }, () => PIECES[Math.floor(Math.random() * 12)]).join(
+    "",
+  );
 
 function random(level: number): unknown {
   const kind = Math.random() * (level > 6 ? 2 : 5);
