@@ -13,6 +13,7 @@ import { migrations as happyMigrations, happyProtocol, hasAccounts } from "./hap
 import { sessionOwners } from "./happy/store/retention.ts";
 import { openLimits } from "./limits/limits.ts";
 import { ValueSizes } from "./limits/value-sizes.ts";
+import { reportLog } from "./observability/log.ts";
 import { Metrics } from "./observability/metrics.ts";
 import { type Check, openPagesPort, pages } from "./observability/pages.ts";
 import { reportProcess } from "./observability/process-figures.ts";
@@ -61,6 +62,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
   try {
     const metrics = new Metrics();
     undo.unshift(reportProcess(metrics));
+    reportLog(metrics, log);
     const limits = openLimits({ config, metrics, log: log.child({ area: "limits" }) });
     const checks: Check[] = [];
     const watch = (name: string, watched: Database) => {

@@ -19,7 +19,8 @@ export const serve: Command = {
     const { config } = live;
     // Whatever is created from here on is for the owner's eyes only.
     process.umask(0o077);
-    const log = createLog(config.logLevel, standardOutput(config.logFormat), config.logLevels);
+    const output = standardOutput(config.logFormat);
+    const log = createLog(config.logLevel, output, config.logLevels);
     live.onChange((applied) => {
       if (applied.includes("logLevel") || applied.includes("logLevels"))
         changeLevel(log, config.logLevel, config.logLevels);
@@ -51,6 +52,7 @@ export const serve: Command = {
     stopTrimming();
     await server.stop();
     log.info("stopped");
+    await output.flushed();
     return 0;
   },
 };
