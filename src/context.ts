@@ -29,7 +29,6 @@ import { type Database, openDatabase } from "./storage/database.ts";
 import { lockFolder } from "./storage/lock.ts";
 import { openBlobs } from "./storage/open-blobs.ts";
 import { refusePublicData } from "./storage/private-folder.ts";
-import { probe } from "./storage/query.ts";
 import { Quota } from "./storage/quota.ts";
 import { topicsOn } from "./topics/switch.ts";
 
@@ -45,6 +44,10 @@ export interface RunningServer {
    * @throws Error when the files are no usable pair; the one that was shown stays.
    */
   renewCertificate(): Promise<Certificate | undefined>;
+  /** Resolves when only a new process can go on, and this one should stop and end with an error. */
+  readonly failed: Promise<Error>;
+  /** What only a restart mends, as a sentence; undefined while there is nothing of the kind. */
+  deadly(): string | undefined;
   /** Refuses new work, finishes what is in flight, closes sockets so that clients come back, stores and closes everything. */
   stop(): Promise<void>;
 }
@@ -65,9 +68,13 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     reportLog(metrics, log);
     const limits = openLimits({ config, metrics, log: log.child({ area: "limits" }) });
     const checks: Check[] = [];
+    const failed = Promise.withResolvers<Error>();
+    const opened: Database[] = [];
     const watch = (name: string, watched: Database) => {
+      opened.push(watched);
       reportDatabase(metrics, name, watched);
-      checks.push({ name, run: () => answers(watched) });
+      checks.push({ name, run: () => watched.check() });
+      void watched.lost.then(failed.resolve);
     };
     const path = join(config.dataDir, "happy.db");
     const storageLog = log.child({ area: "storage" });
@@ -190,6 +197,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         await door.renew(renewed);
         return renewed;
       },
+      failed: failed.promise,
+      deadly: () => opened.map((one) => one.deadly()).find((sentence) => sentence !== undefined),
       stop: () => unwind(undo, log),
     };
   } catch (error) {
@@ -202,12 +211,6 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
 function pagesPortOf({ metricsEnabled, metricsPort }: Config): number | undefined {
   if (metricsEnabled === false) return undefined;
   return metricsPort ?? (metricsEnabled === true ? 9090 : undefined);
-}
-
-/** Reads, and takes the writer's turn: an empty transaction. */
-async function answers({ reads, writer }: Database): Promise<void> {
-  probe(reads);
-  await writer.run(() => undefined);
 }
 
 function certificateOf({ tlsCert: cert, tlsKey: key }: Config): Certificate | undefined {

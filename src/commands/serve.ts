@@ -44,16 +44,18 @@ export const serve: Command = {
       }),
     );
     manager.ready(`Listening on port ${port}`);
+    manager.keepAlive(() => server.deadly());
     const stopTrimming = keepMemorySmall();
-    const signal = await stopping.promise;
-    log.info({ signal }, "stopping");
+    const reason = await Promise.race([stopping.promise, server.failed]);
+    if (typeof reason === "string") log.info({ signal: reason }, "stopping");
+    else log.fatal({ problem: reason.message }, "stopping, because only a new process can go on");
     manager.stopping();
     follower.stop();
     stopTrimming();
     await server.stop();
     log.info("stopped");
     await output.flushed();
-    return 0;
+    return typeof reason === "string" ? 0 : 1;
   },
 };
 

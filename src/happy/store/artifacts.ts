@@ -74,7 +74,7 @@ export function createArtifact(
   artifact: NewArtifact,
   announce: (created: CreatedArtifact) => void,
 ): Promise<CreatedArtifact> {
-  return writer.run((db): CreatedArtifact => {
+  return writer.holding(artifact).run((db): CreatedArtifact => {
     const owner = accountPk(db, account);
     const existing = db.select().from(artifacts).where(eq(artifacts.id, artifact.id)).get();
     if (existing !== undefined)
@@ -142,7 +142,7 @@ export function changeArtifact(
   change: ArtifactChange,
   announce: (result: ArtifactChangeResult) => void,
 ): Promise<ArtifactChangeResult> {
-  return writer.run((db): ArtifactChangeResult => {
+  return writer.holding(change).run((db): ArtifactChangeResult => {
     const current = ownedVersions(db).get({ account, artifact });
     if (current === undefined) return { kind: "missing" };
     const staleHeader = isStale(change.header, current.headerVersion);

@@ -97,7 +97,7 @@ export function mutateKv(
   mutations: readonly KvMutation[],
   announce: (result: KvResult) => void,
 ): Promise<KvResult> {
-  return writer.run((db) => {
+  return writer.holding(mutations).run((db) => {
     // Deleting makes room, and is never refused.
     if (mutations.some(({ value }) => value !== null)) quota.admit("message");
     return mutate(db, accountPk(db, account), mutations);

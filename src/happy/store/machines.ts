@@ -117,7 +117,7 @@ export function changeMachine(
   { metadata, daemonState }: MachineChange,
   announce: (result: MachineChangeResult) => void,
 ): Promise<MachineChangeResult> {
-  return writer.run((db): MachineChangeResult => {
+  return writer.holding([metadata, daemonState]).run((db): MachineChangeResult => {
     const row = findMachine(db, account, machine);
     if (row === undefined) return { kind: "missing" };
     const stale = {

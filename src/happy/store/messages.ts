@@ -78,6 +78,8 @@ export function appendMessages(
   session: string,
   batch: readonly NewMessage[],
   announce: (appended: Appended) => void,
+  /** Whose messages must not overtake each other when one is refused. */
+  sender?: object,
 ): Promise<Appended | undefined> {
   return writer.run(
     (db) => {
@@ -87,6 +89,7 @@ export function appendMessages(
     (appended) => {
       if (appended !== undefined) announce(appended);
     },
+    { holds: batch, sender },
   );
 }
 

@@ -42,7 +42,7 @@ export function changeSession(
   change: SessionChange,
   announce: (result: SessionChangeResult) => void,
 ): Promise<SessionChangeResult> {
-  return writer.run((db): SessionChangeResult => {
+  return writer.holding(change).run((db): SessionChangeResult => {
     const row = findSession(db, account, session);
     if (row === undefined) return { kind: "missing" };
     const { metadata, agentState, joinedSeq = -1 } = change;

@@ -6,7 +6,7 @@ import { OverBudget } from "../../../limits/body-budget.ts";
 import { ValueTooLarge } from "../../../limits/value-sizes.ts";
 import { discardBody } from "../../../server/body.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
-import { StorageError } from "../../../storage/errors.ts";
+import { asStorageError, StorageError } from "../../../storage/errors.ts";
 import type { LimitedKind } from "../../admission/rate-limits.ts";
 import type { HappyRoom } from "../../room.ts";
 import { BodyProblem, checkBody, parseBody } from "./body.ts";
@@ -200,10 +200,12 @@ function failure(room: HappyRoom, endpoint: Endpoint, error: unknown, request: s
 
 function unexpected(
   room: HappyRoom,
-  error: unknown,
+  thrown: unknown,
   endpoint: Endpoint | undefined,
   request: string,
 ): Response {
+  // What a reader throws is SQLite's own error still.
+  const error = asStorageError(thrown);
   const route = endpoint && `${endpoint.method} ${endpoint.path}`;
   if (error instanceof StorageError && error.code === "quota") {
     room.log.debug({ request, route, code: error.code }, error.message);

@@ -2,7 +2,7 @@
 // So a message that the disk refuses ends its connection: the only way to tell the client, and no later `ping` is answered for it.
 import { z } from "zod";
 import { interestedInSession } from "../../audience.ts";
-import { appendMessages } from "../../store/messages.ts";
+import { type Appended, appendMessages } from "../../store/messages.ts";
 import { newMessage } from "../../updates.ts";
 import type { SocketEvent } from "../connection.ts";
 
@@ -16,7 +16,7 @@ export const message: SocketEvent = {
     const { sid, message: content, localId } = parsed.data;
     const batch = [{ content, localId: typeof localId === "string" ? localId : null }];
     try {
-      await appendMessages(room.database, account, sid, batch, ({ created }) => {
+      const announce = ({ created }: Appended) => {
         for (const { row, updateSeq } of created) {
           room.publisher.update(
             interestedInSession(account, sid),
@@ -25,7 +25,8 @@ export const message: SocketEvent = {
             socket.id,
           );
         }
-      });
+      };
+      await appendMessages(room.database, account, sid, batch, announce, socket);
     } catch (error) {
       socket.conn.close();
       throw error;

@@ -3,8 +3,8 @@ import type { SocketEvent } from "../connection.ts";
 
 export const ping: SocketEvent = {
   event: "ping",
-  handle: async ({ room }, _payload, ack) => {
-    await room.database.writer.barrier();
+  handle: async ({ room, socket }, _payload, ack) => {
+    await room.database.writer.barrier(socket);
     ack({});
   },
 };
