@@ -5,7 +5,9 @@ import type { Logger } from "pino";
 import type { Limits } from "../limits/limits.ts";
 import { Caller } from "./caller.ts";
 import type { Certificate } from "./certificate.ts";
-import { type AddressRange, clientAddress, isTrusted } from "./client-address.ts";
+import { type AddressRange, clientAddress, isTrusted, unmapped } from "./client-address.ts";
+import { KnownPeers } from "./known-peers.ts";
+import { owed } from "./owed.ts";
 import { Peer, type SocketData } from "./peer.ts";
 import type { Protocol, RequestFacts } from "./protocol.ts";
 import type { SocketEndpoint, Upgrader } from "./socket-endpoint.ts";
@@ -59,6 +61,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   const route = prefixRouter(protocols);
   let closing = false;
   const peers = new Set<Peer>();
+  const knownPeers = new KnownPeers();
 
   const serve = async (request: Request, path: string, facts: RequestFacts): Promise<Response> => {
     const startedAt = performance.now();
@@ -74,6 +77,26 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
     }
   };
 
+  const answerTo = async (
+    request: Request,
+    bun: BunServer<SocketData>,
+    facts: RequestFacts,
+  ): Promise<Response> => {
+    const path = pathOf(request.url);
+    const endpoint = endpoints.get(path);
+    return endpoint === undefined
+      ? serve(request, path, facts)
+      : endpoint.handle(request, upgraderFor(endpoint, bun), facts);
+  };
+
+  const unexpected = (error: unknown): Response => {
+    log.error({ err: error }, "a request ended in an unexpected error");
+    return Response.json(
+      { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 },
+      { status: 500, headers: { "access-control-allow-origin": "*" } },
+    );
+  };
+
   const listen = (port: number, certificate: Certificate | undefined): BunServer<SocketData> =>
     Bun.serve<SocketData>({
       hostname: options.host,
@@ -81,21 +104,12 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       ...(certificate === undefined ? {} : { tls: { cert: certificate.cert, key: certificate.key } }),
       idleTimeout: IDLE_SECONDS,
       maxRequestBodySize: BUN_BODY_CAP,
-      fetch: (request, bun) => {
-        if (closing) return refuse();
-        const path = pathOf(request.url);
-        const endpoint = endpoints.get(path);
-        const facts = factsOf(request, bun, limits, trustedProxies);
-        if (endpoint !== undefined) return endpoint.handle(request, upgraderFor(endpoint, bun), facts);
-        return serve(request, path, facts);
+      fetch: async (request, bun) => {
+        const facts = factsOf(request, bun, limits, knownPeers, trustedProxies);
+        const answer = closing ? refuse() : await answerTo(request, bun, facts).catch(unexpected);
+        return owed(request, answer, facts.caller, limits.strangers);
       },
-      error: (error) => {
-        log.error({ err: error }, "a request ended in an unexpected error");
-        return Response.json(
-          { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 },
-          { status: 500, headers: { "access-control-allow-origin": "*" } },
-        );
-      },
+      error: unexpected,
       websocket: {
         data: {} as SocketData,
         // Liveness is the protocols' own business (Socket.IO pings, heartbeats); this only reaps what they forgot.
@@ -234,10 +248,14 @@ function upgraderFor(endpoint: SocketEndpoint, bun: BunServer<SocketData>): Upgr
   };
 }
 
+/** A connection that has gone. */
+const NO_PEER = { address: "", port: 0 };
+
 function factsOf(
   request: Request,
   bun: BunServer<SocketData>,
   { addresses }: Limits,
+  peers: KnownPeers,
   trusted: readonly AddressRange[],
 ): RequestFacts {
   let id: string | undefined;
@@ -250,8 +268,9 @@ function factsOf(
     route: undefined,
     get caller() {
       if (caller === undefined) {
-        const peer = bun.requestIP(request)?.address ?? "";
-        caller = new Caller(clientAddress(peer, request.headers, trusted), addresses);
+        const { address, port } = bun.requestIP(request) ?? NO_PEER;
+        const peer = { address: unmapped(address), port };
+        caller = new Caller(clientAddress(address, request.headers, trusted), peer, addresses, peers);
       }
       return caller;
     },
@@ -259,7 +278,7 @@ function factsOf(
       return this.caller.address;
     },
     get trustedProxy() {
-      return isTrusted(bun.requestIP(request)?.address ?? "", trusted);
+      return isTrusted(this.caller.peer.address, trusted);
     },
     extendIdle: (seconds) => bun.timeout(request, seconds),
   };
