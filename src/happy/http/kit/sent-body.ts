@@ -56,8 +56,10 @@ async function ofStranger(sent: Sent, refused: Unauthorized | undefined): Promis
     return await room.strangers.patiently(address, read(sent, limit));
   } catch (error) {
     const problem = bodyProblem(error);
-    const isToldFirst = problem instanceof BodyProblem && problem.status !== 413 && problem.status !== 408;
-    throw refused !== undefined && !isToldFirst ? refused : problem;
+    // More than a stranger may send, or late: what the token lacks is the better answer.
+    const isTold =
+      problem instanceof BodyProblem && (endpoint.streams || ![408, 413].includes(problem.status));
+    throw refused !== undefined && !isTold ? refused : problem;
   }
 }
 
