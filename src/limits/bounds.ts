@@ -53,7 +53,11 @@ export class Bounds {
   }
 
   /** Counts one refusal, or several at once, and says it. `facts` name the address or account and the limit; never a secret or a content. */
-  refused(name: BoundName, facts: Readonly<Record<string, string | number | undefined>> = {}, times = 1): void {
+  refused(
+    name: BoundName,
+    facts: Readonly<Record<string, string | number | undefined>> = {},
+    times = 1,
+  ): void {
     this.#counts.get(name)?.add(times);
     const now = this.now();
     const quiet = this.#quiet.get(name);

@@ -88,7 +88,8 @@ function open(): KernelConnections | undefined {
     connection,
     bytesReceived: (fd) =>
       askInfo(fd, BYTES_RECEIVED_AT, 8) ? Number(infoView.getBigUint64(BYTES_RECEIVED_AT, true)) : undefined,
-    silentMs: (fd) => (askInfo(fd, LAST_RECEIVED_AT, 4) ? infoView.getUint32(LAST_RECEIVED_AT, true) : undefined),
+    silentMs: (fd) =>
+      askInfo(fd, LAST_RECEIVED_AT, 4) ? infoView.getUint32(LAST_RECEIVED_AT, true) : undefined,
     shutdown: (fd) => c.shutdown(fd, SHUT_RDWR) === 0,
   };
 }

@@ -6,7 +6,9 @@ import type { Limits } from "../limits/limits.ts";
 import { Caller } from "./caller.ts";
 import type { Certificate } from "./certificate.ts";
 import { type AddressRange, clientAddress, isTrusted, unmapped } from "./client-address.ts";
-import { KnownPeers } from "./known-peers.ts";
+import { type ConnectionFigures, ConnectionWatch } from "./connection-watch.ts";
+import { kernelConnections } from "./connections-linux.ts";
+import { KnownPeers, keyOf } from "./known-peers.ts";
 import { owed } from "./owed.ts";
 import { Peer, type SocketData } from "./peer.ts";
 import type { Protocol, RequestFacts } from "./protocol.ts";
@@ -20,9 +22,18 @@ export interface FrontDoorOptions {
   /** With it the door speaks TLS only. */
   readonly certificate?: Certificate | undefined;
   readonly limits: Limits;
+  /** Connections are counted, and those of strangers bounded; without it they are not. */
+  readonly connections?: ConnectionBounds;
   readonly log: Logger;
   /** Hears of every answered request. Must not throw. */
   readonly finished?: (request: Request, facts: RequestFacts, status: number, ms: number) => void;
+}
+
+export interface ConnectionBounds {
+  /** Of an address from which no account has come; 0 for no bound. Asked each time. */
+  readonly maxPerAddress: () => number;
+  /** Further ports of this process, whose connections count too. */
+  readonly otherPorts: () => readonly number[];
 }
 
 export interface FrontDoor {
@@ -30,6 +41,8 @@ export interface FrontDoor {
   readonly host: string;
   /** What waits for slow sockets, now. */
   queuedBytes(): number;
+  /** Connections now; undefined where nobody counts them. */
+  connections(): ConnectionFigures | undefined;
   /** New connections are shown this certificate; those that are open stay open. */
   renew(certificate: Certificate): Promise<void>;
   /** Resolves when nothing is open any more, at the latest after `withinMs`. */
@@ -86,7 +99,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
     const endpoint = endpoints.get(path);
     return endpoint === undefined
       ? serve(request, path, facts)
-      : endpoint.handle(request, upgraderFor(endpoint, bun), facts);
+      : endpoint.handle(request, upgraderFor(endpoint, bun, facts), facts);
   };
 
   const unexpected = (error: unknown): Response => {
@@ -158,14 +171,36 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       },
     });
 
+  const watchConnections = ({ maxPerAddress, otherPorts }: ConnectionBounds) =>
+    new ConnectionWatch({
+      ...limits,
+      kernel: kernelConnections(),
+      log,
+      maxPerAddress,
+      ports: () => [port, ...otherPorts()],
+      isProxy: (address) => isTrusted(address, trustedProxies),
+      known: () => {
+        knownPeers.sweep();
+        // Sockets that are not let in yet have a bound of their own.
+        const sockets = new Set<string>();
+        for (const { remote } of peers)
+          if (remote !== undefined) sockets.add(keyOf(remote.address, remote.port));
+        return (address, from) => knownPeers.has(address, from) || sockets.has(keyOf(address, from));
+      },
+    });
+
   let server = listen(options.port, options.certificate);
   const port = server.port ?? options.port;
   /** Listen no more, but still serve the connections that they accepted. */
   const retired = new Set<BunServer<SocketData>>();
 
+  const watch = options.connections && watchConnections(options.connections);
+  watch?.start();
+
   return {
     port,
     host: options.host,
+    connections: () => watch?.figures(),
     queuedBytes: () => {
       let total = 0;
       for (const peer of peers) total += peer.queuedBytes;
@@ -188,6 +223,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
     },
     close: async (withinMs) => {
       closing = true;
+      watch?.stop();
       const servers = [server, ...retired];
       const finished = Promise.all(servers.map((one) => one.stop(false)));
       await Promise.allSettled([...endpoints.values()].map((endpoint) => endpoint.shutdown()));
@@ -238,12 +274,16 @@ function prefixRouter(protocols: readonly Protocol[]): (path: string) => Protoco
   };
 }
 
-function upgraderFor(endpoint: SocketEndpoint, bun: BunServer<SocketData>): Upgrader {
+function upgraderFor(
+  endpoint: SocketEndpoint,
+  bun: BunServer<SocketData>,
+  { caller }: RequestFacts,
+): Upgrader {
   return {
     upgrade: (request, { headers, data }) =>
       bun.upgrade(request, {
         ...(headers === undefined ? {} : { headers }),
-        data: { endpoint, payload: data },
+        data: { endpoint, payload: data, remote: caller.peer },
       }),
   };
 }
