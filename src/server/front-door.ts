@@ -119,7 +119,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       maxRequestBodySize: BUN_BODY_CAP,
       fetch: async (request, bun) => {
         const facts = factsOf(request, bun, limits, knownPeers, trustedProxies);
-        const answer = closing ? refuse() : await answerTo(request, bun, facts).catch(unexpected);
+        const answer = closing ? refuse() : await answerTo(withHost(request), bun, facts).catch(unexpected);
         return owed(request, answer, facts.caller, limits.strangers);
       },
       error: unexpected,
@@ -286,6 +286,11 @@ function upgraderFor(
         data: { endpoint, payload: data, remote: caller.peer },
       }),
   };
+}
+
+/** HTTP/1.0, as HAProxy's health checks speak it, needs no Host header; Bun then gives a URL that is none. */
+function withHost(request: Request): Request {
+  return request.url.startsWith("/") ? new Request(`http://localhost${request.url}`, request) : request;
 }
 
 /** A connection that has gone. */

@@ -31,14 +31,22 @@ export function owed(
   caller: Caller,
   strangers: Strangers,
 ): Response | Promise<Response> {
-  const { headers } = answer;
+  const isAsked = asksToClose(request);
+  if (!sayWhatIsOwed(request, answer, isAsked) || request.body === null) return answer;
+  return afterRest(request, answer, isAsked, caller, strangers);
+}
+
+/** Sets the headers. @returns whether the connection ends after the answer. */
+export function sayWhatIsOwed(
+  request: Request,
+  { headers }: Response,
+  isAsked = asksToClose(request),
+): boolean {
   if (request.method === "HEAD" && !headers.has("date")) headers.set("date", new Date().toUTCString());
   const said = headers.get("connection");
-  const isAsked = asksToClose(request);
-  if (!isAsked && (said === null || !hasClose(said))) return answer;
-  if (isAsked && (said === null || !hasClose(said)))
-    headers.set("connection", said === null ? "close" : `${said}, close`);
-  return request.body === null ? answer : afterRest(request, answer, isAsked, caller, strangers);
+  if (said !== null && hasClose(said)) return true;
+  if (isAsked) headers.set("connection", said === null ? "close" : `${said}, close`);
+  return isAsked;
 }
 
 async function afterRest(
