@@ -13,9 +13,10 @@ import { migrations as happyMigrations, happyProtocol, hasAccounts } from "./hap
 import { sessionOwners } from "./happy/store/retention.ts";
 import { openLimits } from "./limits/limits.ts";
 import { ValueSizes } from "./limits/value-sizes.ts";
+import { reportConnections } from "./observability/connection-figures.ts";
 import { reportLog } from "./observability/log.ts";
 import { Metrics } from "./observability/metrics.ts";
-import { type Check, openPagesPort, pages } from "./observability/pages.ts";
+import { type Check, openPagesPort, type PagesPort, pages } from "./observability/pages.ts";
 import { reportProcess } from "./observability/process-figures.ts";
 import { Requests } from "./observability/requests.ts";
 import { reportDatabase, reportFolder } from "./observability/storage-figures.ts";
@@ -147,6 +148,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     };
     protocols.push(...pages(watched));
     const requests = new Requests(metrics, serverLog);
+    let port: PagesPort | undefined;
     const door: FrontDoor = openFrontDoor({
       host: config.host,
       port: config.port,
@@ -155,6 +157,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       certificate,
       limits,
       log: serverLog,
+      connections: {
+        maxPerAddress: () => config.maxConnectionsPerAddress,
+        otherPorts: () => (port === undefined ? [] : [port.port]),
+      },
       finished: (...facts) => requests.finished(...facts),
     });
     const closeDoor = () => door.close(FINISH_MS);
@@ -162,8 +168,9 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     metrics
       .gauge("roost_socket_queued_bytes", "Bytes that wait for slow sockets")
       .report(() => door.queuedBytes());
+    reportConnections(metrics, door);
     const metricsPort = pagesPortOf(config);
-    const port = metricsPort === undefined ? undefined : openPagesPort(config.host, metricsPort, watched);
+    port = metricsPort === undefined ? undefined : openPagesPort(config.host, metricsPort, watched);
     undo.unshift(() => port?.stop());
     const url = localUrl(config.host, door.port, certificate !== undefined);
     undo.unshift(publishOwnAddress(config.dataDir, url));

@@ -17,6 +17,16 @@ export const boundSettings = {
     "largest HTTP request body that is read before its sender is known, in bytes",
     live,
   ),
+  maxAnonymousBytesPerSecond: setting(
+    whole(0, 2 ** 40).default(MIB),
+    "bytes that one address (IPv6: one /64) may send each second without a token, 32 times as many at once (0 for no limit)",
+    live,
+  ),
+  maxAnonymousWorkPerSecond: setting(
+    whole(0, 1_000_000).default(250),
+    "milliseconds of work that one address (IPv6: one /64) may cost each second without a token, 32 times as many at once (0 for no limit)",
+    live,
+  ),
   maxBodyBytesInFlight: setting(
     whole(MIB, 2 ** 36).default(128 * MIB),
     "bytes of request bodies held in memory at one time, of all clients together",

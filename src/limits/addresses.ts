@@ -6,10 +6,15 @@ import { isPrivate, networkOf } from "./network.ts";
 /** `known`: an account has come from there; `shared`: several, from an address that can be a proxy's. */
 export type Standing = "unknown" | "known" | "shared";
 
+/** How much more than a stranger's an address may take. */
+const WIDER: Readonly<Record<Standing, number>> = { unknown: 1, known: 4, shared: 16 };
+
 const MAX_NETWORKS = 20_000;
 /** More are not told apart. */
 const MAX_ACCOUNTS = 4;
 const FORGET_MS = 24 * 3_600_000;
+/** Within this time an account of an address is not noted again: every request asks. */
+const NOTED_MS = 60_000;
 
 interface Seen {
   readonly accounts: Set<string>;
@@ -27,8 +32,10 @@ export class Addresses {
   authenticated(address: string, account: string): void {
     const network = networkOf(address);
     const known = this.#networks.get(network);
+    const now = this.now();
+    if (known !== undefined && now - known.at < NOTED_MS && hasNoted(known, account)) return;
     const seen = known ?? { accounts: new Set<string>(), isPrivate: isPrivate(address), at: 0 };
-    seen.at = this.now();
+    seen.at = now;
     if (seen.accounts.size < MAX_ACCOUNTS) seen.accounts.add(account);
     this.#networks.delete(network);
     this.#networks.set(network, seen);
@@ -45,6 +52,11 @@ export class Addresses {
     return seen.isPrivate && seen.accounts.size > 1 ? "shared" : "known";
   }
 
+  /** What a limit for one unknown address becomes for this one. */
+  widened(limit: number, address: string): number {
+    return limit * WIDER[this.standing(address)];
+  }
+
   /** Shared addresses, for the doctor: "configure trusted proxies". */
   shared(): string[] {
     return [...this.#networks].flatMap(([network, seen]) =>
@@ -52,3 +64,6 @@ export class Addresses {
     );
   }
 }
+
+const hasNoted = ({ accounts }: Seen, account: string) =>
+  accounts.size >= MAX_ACCOUNTS || accounts.has(account);

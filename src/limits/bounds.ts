@@ -55,9 +55,13 @@ export class Bounds {
       this.#counts.set(name, counter.of({ bound: name }));
   }
 
-  /** Counts one refusal, and says it. `facts` name the address or account and the limit; never a secret or a content. */
-  refused(name: BoundName, facts: Readonly<Record<string, string | number | undefined>> = {}): void {
-    this.#counts.get(name)?.add();
+  /** Counts one refusal, or several at once, and says it. `facts` name the address or account and the limit; never a secret or a content. */
+  refused(
+    name: BoundName,
+    facts: Readonly<Record<string, string | number | undefined>> = {},
+    times = 1,
+  ): void {
+    this.#counts.get(name)?.add(times);
     const now = this.now();
     const quiet = this.#quiet.get(name);
     if (quiet !== undefined && now < quiet.until) {

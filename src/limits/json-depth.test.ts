@@ -23,7 +23,7 @@ describe.each([
     ["closing brackets in strings do not count", `["]",${nested(256)}]`, true],
     ["letters that share bits with brackets", `["${"K[k{M]m}".repeat(200)}"]`, false],
     ["characters beyond ASCII", JSON.stringify([`ü💡${"[".repeat(300)}`, "嬛".repeat(300)]), false],
-    ["characters beyond ASCII, and deep", JSON.stringify(["💡"]).slice(0, -1) + `,${nested(256)}]`, true],
+    ["characters beyond ASCII, and deep", `${JSON.stringify(["💡"]).slice(0, -1)},${nested(256)}]`, true],
     ["an open end", "[".repeat(300), true],
     ["an open string", `${"[".repeat(200)}"${"[".repeat(200)}`, false],
     ["nothing", "", false],

@@ -7,6 +7,7 @@ import { Addresses } from "./addresses.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { Bounds } from "./bounds.ts";
 import { MemoryCeiling } from "./memory-ceiling.ts";
+import { Strangers } from "./strangers.ts";
 
 export interface Limits {
   readonly bounds: Bounds;
@@ -14,21 +15,36 @@ export interface Limits {
   readonly memory: MemoryCeiling;
   /** Memory for request bodies. */
   readonly bodies: BodyBudget;
+  readonly strangers: Strangers;
 }
 
 export interface LimitsParts {
   /** Asked each time: limits may change while the server runs. */
-  readonly config: Pick<Config, "maxMemoryBytesInFlight" | "maxBodyBytesInFlight">;
+  readonly config: Pick<
+    Config,
+    | "maxMemoryBytesInFlight"
+    | "maxBodyBytesInFlight"
+    | "maxAnonymousBytesPerSecond"
+    | "maxAnonymousWorkPerSecond"
+  >;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
 
 export function openLimits({ config, metrics, log }: LimitsParts): Limits {
+  const bounds = new Bounds(metrics, log);
+  const addresses = new Addresses();
   const limits: Limits = {
-    bounds: new Bounds(metrics, log),
-    addresses: new Addresses(),
+    bounds,
+    addresses,
     memory: new MemoryCeiling(() => config.maxMemoryBytesInFlight),
-    bodies: new BodyBudget(() => config.maxBodyBytesInFlight),
+    bodies: new BodyBudget({ limitBytes: () => config.maxBodyBytesInFlight, addresses, bounds }),
+    strangers: new Strangers({
+      addresses,
+      bounds,
+      bytesPerSecond: () => config.maxAnonymousBytesPerSecond,
+      workMsPerSecond: () => config.maxAnonymousWorkPerSecond,
+    }),
   };
   limits.memory.join({ name: "bodies", held: () => limits.bodies.heldBytes });
   metrics

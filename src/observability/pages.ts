@@ -4,6 +4,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { Logger } from "pino";
 import { bearerToken } from "../auth/tokens.ts";
 import { pathOf } from "../server/front-door.ts";
+import { sayWhatIsOwed } from "../server/owed.ts";
 import type { Protocol } from "../server/protocol.ts";
 import { StorageError } from "../storage/errors.ts";
 import type { Metrics } from "./metrics.ts";
@@ -127,25 +128,29 @@ export interface PagesPort {
 /** A port that cannot be opened is a warning: figures are no reason not to serve. The token, where there is one, counts here too. */
 export function openPagesPort(host: string, port: number, watched: Watched): PagesPort | undefined {
   const { metrics, checks, token, log } = watched;
+  const answerTo = async (request: Request): Promise<Response> => {
+    const pathname = pathOf(request.url);
+    if (request.method !== "GET" && request.method !== "HEAD")
+      return new Response("Not found\n", { status: 404, headers: TEXT });
+    if (pathname === "/health") return Response.json({ status: "ok", timestamp: new Date().toISOString() });
+    if (pathname === "/ready") return await readiness(checks, log);
+    if (pathname !== "/metrics") return new Response("Not found\n", { status: 404, headers: TEXT });
+    if (token !== undefined && !isToken(bearerToken(request.headers.get("authorization")), token))
+      return new Response("Unauthorized\n", {
+        status: 401,
+        headers: { ...TEXT, "www-authenticate": "Bearer" },
+      });
+    return metricsPage(metrics, log);
+  };
   try {
     const server = Bun.serve({
       hostname: host,
       port,
       idleTimeout: 30,
       fetch: async (request) => {
-        const pathname = pathOf(request.url);
-        if (request.method !== "GET" && request.method !== "HEAD")
-          return new Response("Not found\n", { status: 404, headers: TEXT });
-        if (pathname === "/health")
-          return Response.json({ status: "ok", timestamp: new Date().toISOString() });
-        if (pathname === "/ready") return await readiness(checks, log);
-        if (pathname !== "/metrics") return new Response("Not found\n", { status: 404, headers: TEXT });
-        if (token !== undefined && !isToken(bearerToken(request.headers.get("authorization")), token))
-          return new Response("Unauthorized\n", {
-            status: 401,
-            headers: { ...TEXT, "www-authenticate": "Bearer" },
-          });
-        return metricsPage(metrics, log);
+        const answer = await answerTo(request);
+        sayWhatIsOwed(request, answer);
+        return answer;
       },
       error: (error) => {
         log.error({ err: error }, "a page for watching failed");

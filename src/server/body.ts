@@ -1,25 +1,48 @@
-// Reads a request body, whole or piece by piece, never past its limit.
+// Reads a request body, whole or piece by piece, never past its limit. What is left of it when an answer is ready stays readable:
+// the door decides what becomes of the rest.
+import type { BodyShare } from "../limits/body-budget.ts";
 
 export class BodyTooLarge extends Error {}
 /** The client went away, or promised more bytes than it sent. */
 export class BodyCutShort extends Error {}
 
-/** @throws BodyTooLarge as soon as the limit is passed, before reading on; BodyCutShort when the body ends early. */
-export async function readBody(request: Request, limitBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const promised = Number(request.headers.get("content-length") ?? Number.NaN);
+/** Read whole at once where there is room for promises; beyond, what arrives is counted piece by piece. */
+const SMALL_BYTES = 64 * 1024;
+
+/** What the headers promise, in bytes; NaN where they do not say. */
+export function promisedBytes(request: Request): number {
+  return Number(request.headers.get("content-length") ?? Number.NaN);
+}
+
+/**
+ * The body as one piece, counted in `share` as it arrives.
+ * @throws BodyTooLarge as soon as the limit is passed, before reading on; BodyCutShort when it ends early; OverBudget.
+ */
+export async function readBody(
+  request: Request,
+  limitBytes: number,
+  share?: BodyShare,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const promised = promisedBytes(request);
   if (promised > limitBytes) throw new BodyTooLarge();
   if (request.body === null) return new Uint8Array();
-  // With an honest length within the limit, Bun's own buffering is the fastest way.
-  if (promised >= 0) {
-    try {
-      return new Uint8Array(await request.arrayBuffer());
-    } catch (error) {
+  if (promised <= SMALL_BYTES && (share === undefined || share.expect(promised))) {
+    const whole = request.arrayBuffer().catch((error: unknown) => {
       throw cutShort(error);
-    }
+    });
+    const bytes = new Uint8Array(await whole.finally(() => share?.arrived(promised)));
+    share?.take(bytes.byteLength);
+    return bytes;
   }
   const chunks: Uint8Array[] = [];
-  for await (const chunk of streamBody(request, limitBytes)) chunks.push(chunk);
-  return Uint8Array.from(Buffer.concat(chunks));
+  for await (const chunk of streamBody(request, limitBytes)) {
+    share?.take(chunk.byteLength);
+    chunks.push(chunk);
+  }
+  const [only] = chunks;
+  return chunks.length === 1 && only?.buffer instanceof ArrayBuffer
+    ? new Uint8Array(only.buffer, only.byteOffset, only.byteLength)
+    : new Uint8Array(Buffer.concat(chunks));
 }
 
 /** The body as it arrives. @throws BodyTooLarge as soon as the limit is passed, BodyCutShort when the body ends early. */
@@ -38,30 +61,56 @@ export async function* streamBody(request: Request, limitBytes: number): AsyncGe
       yield value;
     }
   } finally {
-    // Whoever stops early does not want the rest.
-    reader.cancel().catch(() => {});
+    reader.releaseLock();
   }
+}
+
+/**
+ * Whether a body whose length nobody promised ends without a byte: tunnels send requests without a body in chunks. Of one with
+ * bytes the first are gone.
+ */
+export async function endsEmpty(request: Request): Promise<boolean> {
+  if (request.body === null) return true;
+  for await (const chunk of streamBody(request, Number.POSITIVE_INFINITY))
+    if (chunk.byteLength > 0) return false;
+  return true;
 }
 
 /** Whoever sends nothing for so long waits for the answer, or is not in earnest. */
 const SILENCE_MS = 1_000;
 
+/** `whole`: nothing is left. `silent`: the other side does not send now. `more`: it goes on and on. */
+export type Rest = "whole" | "silent" | "more";
+
 /** Reads and forgets, so that the other side may finish sending. Never throws; gives up at either bound, and at a silence. */
-export async function discardBody(request: Request, limitBytes: number, withinMs: number): Promise<void> {
-  const body = streamBody(request, limitBytes);
-  const until = Date.now() + withinMs;
+export async function discardBody(
+  request: Request,
+  limitBytes: number,
+  withinMs: number,
+): Promise<{ rest: Rest; bytes: number }> {
+  let bytes = 0;
+  if (request.body === null || request.body.locked) return { rest: "whole", bytes };
+  const reader = request.body.getReader();
+  const until = performance.now() + withinMs;
   try {
-    for (let left = withinMs; left > 0; left = until - Date.now()) {
+    for (let left = withinMs; left > 0; left = until - performance.now()) {
       const { promise: silence, resolve } = Promise.withResolvers<undefined>();
       const timer = setTimeout(resolve, Math.min(SILENCE_MS, left));
-      const next = await Promise.race([body.next(), silence]).finally(() => clearTimeout(timer));
-      if (next === undefined || next.done) return;
+      const next = await Promise.race([reader.read(), silence]).finally(() => clearTimeout(timer));
+      if (next === undefined) return { rest: "silent", bytes };
+      if (next.done) return { rest: "whole", bytes };
+      bytes += next.value.byteLength;
+      if (bytes > limitBytes) return { rest: "more", bytes };
     }
+    return { rest: "more", bytes };
   } catch {
-    // Too much, or gone: nothing is owed to it.
+    // Gone: nothing is owed to it.
+    return { rest: "whole", bytes };
   } finally {
-    // Not awaited: it may stand behind a read that never ends.
-    body.return(undefined).catch(() => {});
+    // A read may still be waiting: it ends with the connection.
+    try {
+      reader.releaseLock();
+    } catch {}
   }
 }
 

@@ -37,6 +37,6 @@ export function clientAddress(peer: string, headers: Headers, trusted: readonly 
 }
 
 /** `::ffff:1.2.3.4` is 1.2.3.4. */
-function unmapped(address: string): string {
+export function unmapped(address: string): string {
   return address.startsWith("::ffff:") && isIP(address.slice(7)) === 4 ? address.slice(7) : address;
 }

@@ -3,6 +3,7 @@
 // keep a stricter bound. Descriptor numbers are used again: whoever acts on one asks in the same turn of the event loop for its peer.
 import { dlopen, FFIType } from "bun:ffi";
 import { readdirSync } from "node:fs";
+import { descriptorLimit } from "./descriptors.ts";
 
 export interface KernelConnection {
   readonly fd: number;
@@ -19,6 +20,8 @@ export interface KernelConnections {
   connection(fd: number): KernelConnection | undefined;
   /** Bytes of its stream that ever arrived, acknowledged to the sender or already read; undefined when it is closed. */
   bytesReceived(fd: number): number | undefined;
+  /** Milliseconds since anything came from the other end, or since the connection began; undefined when it is closed. */
+  silentMs(fd: number): number | undefined;
   /** Ends both directions: its owner sees the end of the stream and closes the descriptor itself. */
   shutdown(fd: number): boolean;
 }
@@ -30,6 +33,8 @@ const TCP_INFO = 11;
 const SHUT_RDWR = 2;
 /** `tcpi_bytes_received` of struct tcp_info; since Linux 4.1. */
 const BYTES_RECEIVED_AT = 128;
+/** `tcpi_last_data_recv`. */
+const LAST_RECEIVED_AT = 52;
 const ADDRESS_BYTES = 128;
 const INFO_BYTES = 256;
 
@@ -70,6 +75,10 @@ function open(): KernelConnections | undefined {
     if (remote === undefined || local === undefined) return undefined;
     return { fd, localPort: local.port, remoteAddress: remote.address, remotePort: remote.port };
   };
+  const askInfo = (fd: number, field: number, bytes: number): boolean => {
+    length[0] = INFO_BYTES;
+    return c.getsockopt(fd, SOL_TCP, TCP_INFO, info, length) === 0 && (length[0] ?? 0) >= field + bytes;
+  };
   return {
     list: (skip = () => false) =>
       descriptors().flatMap((fd) => {
@@ -77,13 +86,10 @@ function open(): KernelConnections | undefined {
         return found === undefined ? [] : [found];
       }),
     connection,
-    bytesReceived: (fd) => {
-      length[0] = INFO_BYTES;
-      if (c.getsockopt(fd, SOL_TCP, TCP_INFO, info, length) !== 0) return undefined;
-      return (length[0] ?? 0) >= BYTES_RECEIVED_AT + 8
-        ? Number(infoView.getBigUint64(BYTES_RECEIVED_AT, true))
-        : undefined;
-    },
+    bytesReceived: (fd) =>
+      askInfo(fd, BYTES_RECEIVED_AT, 8) ? Number(infoView.getBigUint64(BYTES_RECEIVED_AT, true)) : undefined,
+    silentMs: (fd) =>
+      askInfo(fd, LAST_RECEIVED_AT, 4) ? infoView.getUint32(LAST_RECEIVED_AT, true) : undefined,
     shutdown: (fd) => c.shutdown(fd, SHUT_RDWR) === 0,
   };
 }
@@ -101,11 +107,14 @@ function library() {
   return undefined;
 }
 
+/** Where none is left to read the folder with, every number up to here is asked. */
+const MAX_BLIND = 65_536;
+
 function descriptors(): number[] {
   try {
     return readdirSync("/proc/self/fd").map(Number);
   } catch {
-    return [];
+    return Array.from({ length: Math.min(descriptorLimit() ?? MAX_BLIND, MAX_BLIND) }, (_, fd) => fd);
   }
 }
 

@@ -5,7 +5,11 @@ import type { Logger } from "pino";
 import type { Limits } from "../limits/limits.ts";
 import { Caller } from "./caller.ts";
 import type { Certificate } from "./certificate.ts";
-import { type AddressRange, clientAddress, isTrusted } from "./client-address.ts";
+import { type AddressRange, clientAddress, isTrusted, unmapped } from "./client-address.ts";
+import { type ConnectionFigures, ConnectionWatch } from "./connection-watch.ts";
+import { kernelConnections } from "./connections-linux.ts";
+import { KnownPeers, keyOf } from "./known-peers.ts";
+import { owed } from "./owed.ts";
 import { Peer, type SocketData } from "./peer.ts";
 import type { Protocol, RequestFacts } from "./protocol.ts";
 import type { SocketEndpoint, Upgrader } from "./socket-endpoint.ts";
@@ -18,9 +22,18 @@ export interface FrontDoorOptions {
   /** With it the door speaks TLS only. */
   readonly certificate?: Certificate | undefined;
   readonly limits: Limits;
+  /** Connections are counted, and those of strangers bounded; without it they are not. */
+  readonly connections?: ConnectionBounds;
   readonly log: Logger;
   /** Hears of every answered request. Must not throw. */
   readonly finished?: (request: Request, facts: RequestFacts, status: number, ms: number) => void;
+}
+
+export interface ConnectionBounds {
+  /** Of an address from which no account has come; 0 for no bound. Asked each time. */
+  readonly maxPerAddress: () => number;
+  /** Further ports of this process, whose connections count too. */
+  readonly otherPorts: () => readonly number[];
 }
 
 export interface FrontDoor {
@@ -28,6 +41,8 @@ export interface FrontDoor {
   readonly host: string;
   /** What waits for slow sockets, now. */
   queuedBytes(): number;
+  /** Connections now; undefined where nobody counts them. */
+  connections(): ConnectionFigures | undefined;
   /** New connections are shown this certificate; those that are open stay open. */
   renew(certificate: Certificate): Promise<void>;
   /** Resolves when nothing is open any more, at the latest after `withinMs`. */
@@ -59,6 +74,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   const route = prefixRouter(protocols);
   let closing = false;
   const peers = new Set<Peer>();
+  const knownPeers = new KnownPeers();
 
   const serve = async (request: Request, path: string, facts: RequestFacts): Promise<Response> => {
     const startedAt = performance.now();
@@ -74,6 +90,26 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
     }
   };
 
+  const answerTo = async (
+    request: Request,
+    bun: BunServer<SocketData>,
+    facts: RequestFacts,
+  ): Promise<Response> => {
+    const path = pathOf(request.url);
+    const endpoint = endpoints.get(path);
+    return endpoint === undefined
+      ? serve(request, path, facts)
+      : endpoint.handle(request, upgraderFor(endpoint, bun, facts), facts);
+  };
+
+  const unexpected = (error: unknown): Response => {
+    log.error({ err: error }, "a request ended in an unexpected error");
+    return Response.json(
+      { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 },
+      { status: 500, headers: { "access-control-allow-origin": "*" } },
+    );
+  };
+
   const listen = (port: number, certificate: Certificate | undefined): BunServer<SocketData> =>
     Bun.serve<SocketData>({
       hostname: options.host,
@@ -81,21 +117,12 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       ...(certificate === undefined ? {} : { tls: { cert: certificate.cert, key: certificate.key } }),
       idleTimeout: IDLE_SECONDS,
       maxRequestBodySize: BUN_BODY_CAP,
-      fetch: (request, bun) => {
-        if (closing) return refuse();
-        const path = pathOf(request.url);
-        const endpoint = endpoints.get(path);
-        const facts = factsOf(request, bun, limits, trustedProxies);
-        if (endpoint !== undefined) return endpoint.handle(request, upgraderFor(endpoint, bun), facts);
-        return serve(request, path, facts);
+      fetch: async (request, bun) => {
+        const facts = factsOf(request, bun, limits, knownPeers, trustedProxies);
+        const answer = closing ? refuse() : await answerTo(withHost(request), bun, facts).catch(unexpected);
+        return owed(request, answer, facts.caller, limits.strangers);
       },
-      error: (error) => {
-        log.error({ err: error }, "a request ended in an unexpected error");
-        return Response.json(
-          { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 },
-          { status: 500, headers: { "access-control-allow-origin": "*" } },
-        );
-      },
+      error: unexpected,
       websocket: {
         data: {} as SocketData,
         // Liveness is the protocols' own business (Socket.IO pings, heartbeats); this only reaps what they forgot.
@@ -144,14 +171,36 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       },
     });
 
+  const watchConnections = ({ maxPerAddress, otherPorts }: ConnectionBounds) =>
+    new ConnectionWatch({
+      ...limits,
+      kernel: kernelConnections(),
+      log,
+      maxPerAddress,
+      ports: () => [port, ...otherPorts()],
+      isProxy: (address) => isTrusted(address, trustedProxies),
+      known: () => {
+        knownPeers.sweep();
+        // Sockets that are not let in yet have a bound of their own.
+        const sockets = new Set<string>();
+        for (const { remote } of peers)
+          if (remote !== undefined) sockets.add(keyOf(remote.address, remote.port));
+        return (address, from) => knownPeers.has(address, from) || sockets.has(keyOf(address, from));
+      },
+    });
+
   let server = listen(options.port, options.certificate);
   const port = server.port ?? options.port;
   /** Listen no more, but still serve the connections that they accepted. */
   const retired = new Set<BunServer<SocketData>>();
 
+  const watch = options.connections && watchConnections(options.connections);
+  watch?.start();
+
   return {
     port,
     host: options.host,
+    connections: () => watch?.figures(),
     queuedBytes: () => {
       let total = 0;
       for (const peer of peers) total += peer.queuedBytes;
@@ -174,6 +223,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
     },
     close: async (withinMs) => {
       closing = true;
+      watch?.stop();
       const servers = [server, ...retired];
       const finished = Promise.all(servers.map((one) => one.stop(false)));
       await Promise.allSettled([...endpoints.values()].map((endpoint) => endpoint.shutdown()));
@@ -224,20 +274,33 @@ function prefixRouter(protocols: readonly Protocol[]): (path: string) => Protoco
   };
 }
 
-function upgraderFor(endpoint: SocketEndpoint, bun: BunServer<SocketData>): Upgrader {
+function upgraderFor(
+  endpoint: SocketEndpoint,
+  bun: BunServer<SocketData>,
+  { caller }: RequestFacts,
+): Upgrader {
   return {
     upgrade: (request, { headers, data }) =>
       bun.upgrade(request, {
         ...(headers === undefined ? {} : { headers }),
-        data: { endpoint, payload: data },
+        data: { endpoint, payload: data, remote: caller.peer },
       }),
   };
 }
+
+/** HTTP/1.0, as HAProxy's health checks speak it, needs no Host header; Bun then gives a URL that is none. */
+function withHost(request: Request): Request {
+  return request.url.startsWith("/") ? new Request(`http://localhost${request.url}`, request) : request;
+}
+
+/** A connection that has gone. */
+const NO_PEER = { address: "", port: 0 };
 
 function factsOf(
   request: Request,
   bun: BunServer<SocketData>,
   { addresses }: Limits,
+  peers: KnownPeers,
   trusted: readonly AddressRange[],
 ): RequestFacts {
   let id: string | undefined;
@@ -250,8 +313,9 @@ function factsOf(
     route: undefined,
     get caller() {
       if (caller === undefined) {
-        const peer = bun.requestIP(request)?.address ?? "";
-        caller = new Caller(clientAddress(peer, request.headers, trusted), addresses);
+        const { address, port } = bun.requestIP(request) ?? NO_PEER;
+        const peer = { address: unmapped(address), port };
+        caller = new Caller(clientAddress(address, request.headers, trusted), peer, addresses, peers);
       }
       return caller;
     },
@@ -259,7 +323,7 @@ function factsOf(
       return this.caller.address;
     },
     get trustedProxy() {
-      return isTrusted(bun.requestIP(request)?.address ?? "", trusted);
+      return isTrusted(this.caller.peer.address, trusted);
     },
     extendIdle: (seconds) => bun.timeout(request, seconds),
   };

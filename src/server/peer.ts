@@ -8,6 +8,8 @@ export interface SocketData {
   readonly endpoint: SocketEndpoint;
   /** What the endpoint attached at the upgrade. */
   readonly payload: unknown;
+  /** The other end of the TCP connection, as the kernel knows it: a proxy's, where there is one. */
+  readonly remote: { readonly address: string; readonly port: number } | undefined;
   peer?: Peer;
 }
 
@@ -32,6 +34,10 @@ export class Peer {
   /** As WebSocket's own: 1 is open. */
   get readyState(): number {
     return this.#gone ? 3 : this.#closing === undefined ? this.socket.readyState : 2;
+  }
+
+  get remote(): SocketData["remote"] {
+    return this.socket.data.remote;
   }
 
   get remoteAddress(): string {

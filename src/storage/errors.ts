@@ -1,5 +1,7 @@
 // What can be wrong with the disk or the database, as codes that a door can turn into its own shape.
 
+import { isOutOfDescriptors } from "./descriptor-wait.ts";
+
 export type StorageProblem =
   | "disk-full"
   | "quota"
@@ -46,6 +48,10 @@ export function asStorageError(error: unknown): unknown {
     return new StorageError("failed", "The disk refused to read.", { cause: error });
   if (code.startsWith("SQLITE_IOERR"))
     return new StorageError("failed", "The disk refused to write: nothing was stored.", { cause: error });
+  if (isOutOfDescriptors(error)) {
+    const message = "The server has no file descriptor left: nothing was stored. Try again in a moment.";
+    return new StorageError("failed", message, { cause: error });
+  }
   return error;
 }
 

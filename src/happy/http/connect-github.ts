@@ -4,7 +4,7 @@ import { authorizeUrl } from "../github/github-api.ts";
 import { announceDisconnect, finishSignIn } from "../github/sign-in.ts";
 import { isSigned, webhookSecret } from "../github/webhook.ts";
 import { disconnectGithub } from "../store/github.ts";
-import { parseBody } from "./kit/body.ts";
+import { bodyProblem, parseRaw, readRaw } from "./kit/body.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { validate } from "./kit/validate.ts";
 
@@ -49,18 +49,24 @@ const webhookHeaders = z.object({
 /** Reads its body itself: the signature covers the bytes as they came. */
 const webhook = endpoint(
   { method: "POST", path: "/v1/connect/github/webhook", auth: "none", streams: true },
-  async ({ room, request, share }) => {
-    const copy = request.clone();
-    await parseBody(request, MAX_WEBHOOK_BYTES, share);
+  async ({ room, request, facts, share }) => {
+    const secret = webhookSecret(room.config);
+    const limit = secret === undefined ? room.config.maxAnonymousBodyBytes : MAX_WEBHOOK_BYTES;
+    const raw = await room.strangers
+      .patiently(facts.clientAddress, readRaw(request, limit, share))
+      .catch((error: unknown) => {
+        throw bodyProblem(error);
+      });
+    parseRaw(request, raw);
     const headers = validate("headers", webhookHeaders, Object.fromEntries(request.headers)) as z.output<
       typeof webhookHeaders
     >;
-    const body = new Uint8Array(await copy.arrayBuffer());
+    const body = raw?.bytes ?? new Uint8Array();
     if (body.length === 0) return refusal(500, "Server configuration error");
-    const secret = webhookSecret(room.config);
     if (secret === undefined) return refusal(500, "Webhooks not configured");
     const event = headers["x-github-event"];
     const delivery = headers["x-github-delivery"];
+    room.strangers.charge(facts.clientAddress, { bytes: body.length });
     if (!isSigned(secret, body, headers["x-hub-signature-256"])) {
       room.log.warn({ event, delivery }, "a GitHub webhook has a bad signature");
       return refusal(500, "Internal server error");

@@ -1,29 +1,23 @@
 // The Hono app of the Happy protocol: mounts endpoints, and gives every answer the contract's global behaviour (HTTP contract 1).
 import { type Context, Hono } from "hono";
 import { getPath } from "hono/utils/url";
-import { bearerToken } from "../../../auth/tokens.ts";
 import { OverBudget } from "../../../limits/body-budget.ts";
 import { ValueTooLarge } from "../../../limits/value-sizes.ts";
-import { discardBody } from "../../../server/body.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { asStorageError, StorageError } from "../../../storage/errors.ts";
 import type { LimitedKind } from "../../admission/rate-limits.ts";
 import type { HappyRoom } from "../../room.ts";
-import { BodyProblem, checkBody, parseBody } from "./body.ts";
+import { BodyProblem, parseRaw, type RawBody } from "./body.ts";
 import { type Endpoint, json, later, refusal } from "./endpoint.ts";
 import { type Mounted, splitMount } from "./mount.ts";
+import { identify, refusalOf, type Sender, Unauthorized } from "./sender.ts";
+import { sentBy, TooMuch } from "./sent-body.ts";
 import { queryOf, ValidationProblem, validate } from "./validate.ts";
 
 type Env = { Bindings: RequestFacts };
 
 /** Longest decoded path parameter; a longer one does not match its route. */
 const MAX_PARAM = 100;
-/** What somebody without a valid token may make the server read. */
-const MAX_ANONYMOUS_BODY = 1024 * 1024;
-/** What is still taken, and thrown away, of a request that is refused: the largest attachment. */
-const MAX_REFUSED_BODY = 10 * 1024 * 1024;
-const REFUSED_BODY_MS = 30_000;
-
 export function happyApp(
   room: HappyRoom,
   endpoints: readonly Endpoint[],
@@ -74,81 +68,63 @@ async function answer(
   rawParams: Record<string, string>,
   facts: RequestFacts,
 ): Promise<Response> {
-  const share = room.bodies.share();
+  const { caller } = facts;
+  const share = room.bodies.share(caller.address);
   try {
-    const waitMs = endpoint.limit && limited(room, endpoint.limit, "address", facts.clientAddress);
-    if (waitMs !== undefined) return await afterBody(request, tooMany(waitMs));
-    const large = endpoint.streams !== true && isLarge(request);
-    // Reading much for somebody unknown is the one case where the token comes first.
-    const early = large ? await authenticate(room, endpoint, request, facts) : undefined;
-    if (early instanceof Response) return await afterBody(request, early);
-    const limit = large && endpoint.auth === "none" ? MAX_ANONYMOUS_BODY : room.config.maxBodyBytes;
-    if (endpoint.streams === true) checkBody(request, limit);
-    const rawBody = endpoint.streams === true ? undefined : await parseBody(request, limit, share);
-    const params = validate("params", endpoint.params, rawParams);
-    const body = endpoint.streams === true ? undefined : validate("body", endpoint.body, rawBody);
-    const query = validate("querystring", endpoint.query, queryOf(request.url));
-    const headers = validate("headers", endpoint.headers, Object.fromEntries(request.headers));
-    // Again after a large body: it may have taken long, and its token may have been revoked meanwhile.
-    const account = await authenticate(room, endpoint, request, facts);
-    if (account instanceof Response) return await afterBody(request, account);
+    const waitMs = endpoint.limit && limited(room, endpoint.limit, "address", caller.address);
+    if (waitMs !== undefined) return tooMany(waitMs);
+    const sender = await identify(room, endpoint, request);
+    const raw = await sentBy(sender, { room, endpoint, request, facts, share });
+    const input = parse(room, endpoint, request, rawParams, raw, sender, facts);
+    // Asked again: a body may have taken long, and its token may have been revoked meanwhile.
+    const refused = refusalOf(room, sender);
+    if (refused !== undefined) throw refused;
+    const account = sender.kind === "account" ? sender.claims.account : "";
     const accountWaitMs =
       endpoint.limit && account !== "" ? limited(room, endpoint.limit, "account", account) : undefined;
-    if (accountWaitMs !== undefined) return await afterBody(request, tooMany(accountWaitMs));
+    if (accountWaitMs !== undefined) return tooMany(accountWaitMs);
     const { mount } = mountedPath(request);
-    return await endpoint.handle({
-      room,
-      account,
-      params,
-      body,
-      query,
-      headers,
-      request,
-      mount,
-      facts,
-      share,
-    });
+    return await endpoint.handle({ room, account, ...input, request, mount, facts, share });
   } catch (error) {
-    if (!(error instanceof ShutOut)) return failure(room, endpoint, error, facts.id);
-    // Its body is not kept while the answer waits.
-    share.release();
-    await room.refusalPace.turn(error.account, request.signal);
-    return await afterBody(request, refusal(401, "Invalid token"));
+    if (error instanceof TooMuch) return tooMany(error.waitMs);
+    if (!(error instanceof Unauthorized)) return failure(room, endpoint, error, facts.id);
+    if (error.shutOut !== undefined) {
+      // Its body is not kept while the answer waits.
+      share.release();
+      await room.refusalPace.turn(error.shutOut, request.signal);
+    }
+    return refusal(401, error.message);
   } finally {
     share.release();
   }
 }
 
-/** The token is valid, and shut out. */
-class ShutOut extends Error {
-  constructor(readonly account: string) {
-    super("shut out");
-  }
-}
-
-/** A proxy that is still sending when it is refused and cut off tells its client 502: it may finish first, within bounds. */
-async function afterBody(request: Request, refused: Response): Promise<Response> {
-  if (request.body !== null && !request.bodyUsed)
-    await discardBody(request, MAX_REFUSED_BODY, REFUSED_BODY_MS);
-  return refused;
-}
-
-/** The caller's account id, "" where none is needed, or the 401 (HTTP contract 1.7). @throws ShutOut */
-async function authenticate(
+/** The parts of a request in the contract's order; what this costs is charged to strangers. */
+function parse(
   room: HappyRoom,
   endpoint: Endpoint,
   request: Request,
-  facts: RequestFacts,
-): Promise<string | Response> {
-  if (endpoint.auth === "none") return "";
-  const token = bearerToken(request.headers.get("authorization"));
-  if (token === undefined) return refusal(401, "Missing authorization header");
-  const claims = room.tokens.verifiedBefore(token) ?? (await room.tokens.verify(token));
-  if (claims === undefined) return refusal(401, "Invalid token");
-  if (room.access.refuses(claims)) throw new ShutOut(claims.account);
-  facts.caller.authenticated(claims.account);
-  room.sightings.note(claims, request.headers.get("x-happy-client"));
-  return claims.account;
+  rawParams: Record<string, string>,
+  raw: RawBody | undefined,
+  sender: Sender,
+  { caller }: RequestFacts,
+) {
+  const startedAt = performance.now();
+  try {
+    const isStream = endpoint.streams === true;
+    const rawBody = isStream ? undefined : parseRaw(request, raw);
+    return {
+      params: validate("params", endpoint.params, rawParams),
+      body: isStream ? undefined : validate("body", endpoint.body, rawBody),
+      query: validate("querystring", endpoint.query, queryOf(request.url)),
+      headers: validate("headers", endpoint.headers, Object.fromEntries(request.headers)),
+    };
+  } finally {
+    if (sender.kind !== "account" && raw !== undefined) {
+      const workMs = performance.now() - startedAt;
+      room.strangers.charge(caller.address, { bytes: raw.bytes.byteLength, workMs });
+    }
+  }
 }
 
 /** Milliseconds to wait, undefined when the call may go on. */
@@ -164,11 +140,6 @@ function tooMany(waitMs: number): Response {
 /** The path of a request that was routed, and the invite's path in front of it. */
 export function mountedPath(request: Request): Mounted {
   return splitMount(collapseSlashes(targetOf(request.url).split("?")[0] ?? ""));
-}
-
-function isLarge(request: Request): boolean {
-  const length = request.headers.get("content-length");
-  return length === null ? request.headers.has("transfer-encoding") : Number(length) > MAX_ANONYMOUS_BODY;
 }
 
 function failure(room: HappyRoom, endpoint: Endpoint, error: unknown, request: string): Response {

@@ -1,7 +1,8 @@
 // Request bodies as the contract reads them (HTTP contract 1.3): which content types, what an empty body means, how bad ones fail.
-
 import type { BodyShare } from "../../../limits/body-budget.ts";
-import { BodyCutShort, BodyTooLarge, readBody, streamBody } from "../../../server/body.ts";
+import { isTooDeep, MAX_JSON_DEPTH } from "../../../limits/json-depth.ts";
+import { GivenUp } from "../../../limits/strangers.ts";
+import { BodyCutShort, BodyTooLarge, endsEmpty, promisedBytes, readBody } from "../../../server/body.ts";
 
 /** A body that is refused before validation; `error` and `message` are the contract's. */
 export class BodyProblem extends Error {
@@ -16,12 +17,15 @@ export class BodyProblem extends Error {
 
 export type BodyKind = "none" | "application/json" | "text/plain" | "application/octet-stream";
 
-/** What the headers say about the body. @throws BodyProblem 415. */
-export function bodyKind({ method, headers }: Request): BodyKind {
-  if (method === "GET" || method === "HEAD") return "none";
+/** Bodies in chunks that ended without a byte: none, whatever their headers say (HTTP contract, decisions). */
+const empty = new WeakSet<Request>();
+
+/** What the headers say about the body, after `checkBody` also what came of it. @throws BodyProblem 415. */
+export function bodyKind(request: Request): BodyKind {
+  const { method, headers } = request;
+  if (method === "GET" || method === "HEAD" || empty.has(request)) return "none";
   const type = headers.get("content-type");
-  const carriesBytes =
-    headers.has("transfer-encoding") || !["0", null].includes(headers.get("content-length"));
+  const carriesBytes = isChunked(request) || !["0", null].includes(headers.get("content-length"));
   if (type === null || type === "") {
     if (carriesBytes) throw unsupported("undefined");
     return "none";
@@ -34,24 +38,43 @@ export function bodyKind({ method, headers }: Request): BodyKind {
 }
 
 /** For a handler that reads the body itself: what can be refused before. @throws BodyProblem 413 or 415. */
-export function checkBody(request: Request, limitBytes: number): void {
-  bodyKind(request);
-  if (Number(request.headers.get("content-length")) > limitBytes) throw tooLarge();
+export async function checkBody(request: Request, limitBytes: number): Promise<void> {
+  await knownKind(request);
+  if (promisedBytes(request) > limitBytes) throw tooLarge();
 }
 
-/**
- * The parsed body: JSON value, text, bytes, or null when there is none.
- * @throws BodyProblem 400, 413 or 415; OverBudget.
- */
-export async function parseBody(request: Request, limitBytes: number, share: BodyShare): Promise<unknown> {
-  const { method } = request;
-  const kind = bodyKind(request);
-  if (kind === "none") return null;
-  const bytes = await read(request, limitBytes, share);
+/** A body as it came; undefined stands for none. */
+export interface RawBody {
+  readonly kind: Exclude<BodyKind, "none">;
+  readonly bytes: Uint8Array;
+}
+
+/** @throws BodyProblem 400, 408, 413 or 415; OverBudget. */
+export async function readRaw(
+  request: Request,
+  limitBytes: number,
+  share: BodyShare,
+): Promise<RawBody | undefined> {
+  try {
+    const kind = await knownKind(request);
+    if (kind === "none") return undefined;
+    const bytes = await readBody(request, limitBytes, share);
+    const isNone = bytes.byteLength === 0 && isChunked(request) && kind !== "application/json";
+    return isNone ? undefined : { kind, bytes };
+  } catch (error) {
+    throw bodyProblem(error);
+  }
+}
+
+/** JSON value, text, bytes, or null when there is no body. @throws BodyProblem 400. */
+export function parseRaw({ method }: Request, raw: RawBody | undefined): unknown {
+  if (raw === undefined) return null;
+  const { kind, bytes } = raw;
   if (kind === "application/octet-stream") return bytes;
   const text = new TextDecoder().decode(bytes);
   if (kind === "text/plain") return text;
   if (text === "") return method === "DELETE" ? null : {};
+  if (isTooDeep(text)) throw tooDeep();
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -59,43 +82,40 @@ export async function parseBody(request: Request, limitBytes: number, share: Bod
   }
 }
 
-/** Counted when they are promised: few enough to make no difference. */
-const SMALL_BYTES = 64 * 1024;
+/** `readRaw` and `parseRaw` in one. */
+export async function parseBody(request: Request, limitBytes: number, share: BodyShare): Promise<unknown> {
+  return parseRaw(request, await readRaw(request, limitBytes, share));
+}
 
-async function read(request: Request, limitBytes: number, share: BodyShare): Promise<Uint8Array> {
-  const promised = Number(request.headers.get("content-length") ?? Number.NaN);
+/** Where the headers alone would refuse it, a body in chunks that ends at once is none. @throws BodyProblem 415. */
+async function knownKind(request: Request): Promise<BodyKind> {
   try {
-    if (promised <= SMALL_BYTES) {
-      share.take(promised);
-      return await readBody(request, limitBytes);
-    }
-    if (promised > limitBytes) throw new BodyTooLarge();
-    return await collect(request, limitBytes, share);
+    return bodyKind(request);
   } catch (error) {
-    throw bodyProblem(error);
+    if (!isChunked(request) || !(await endsEmpty(request))) throw error;
+    empty.add(request);
+    return "none";
   }
 }
 
-/** Counts what arrives, as it arrives. */
-async function collect(request: Request, limitBytes: number, share: BodyShare): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of streamBody(request, limitBytes)) {
-    share.take(chunk.byteLength);
-    chunks.push(chunk);
-  }
-  return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks);
-}
+const isChunked = ({ headers }: Request) => headers.has("transfer-encoding");
 
 /** Errors of reading a body in the contract's words; others stay what they are. */
 export function bodyProblem(error: unknown): unknown {
   if (error instanceof BodyTooLarge) return tooLarge();
   if (error instanceof BodyCutShort)
     return new BodyProblem(400, "FastifyError", "Request body size did not match Content-Length");
+  if (error instanceof GivenUp)
+    return new BodyProblem(408, "FastifyError", "Request body did not arrive in time");
   return error;
 }
 
 function tooLarge(): BodyProblem {
   return new BodyProblem(413, "FastifyError", "Request body is too large");
+}
+
+function tooDeep(): BodyProblem {
+  return new BodyProblem(400, "SyntaxError", `JSON is nested deeper than ${MAX_JSON_DEPTH} levels`);
 }
 
 function unsupported(type: string): BodyProblem {

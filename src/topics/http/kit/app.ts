@@ -1,5 +1,8 @@
 // The Hono app of the topics protocol: mounts endpoints and gives every answer under its prefixes the envelope, also the refusals.
 import { type Context, Hono } from "hono";
+import { type BodyShare, OverBudget } from "../../../limits/body-budget.ts";
+import { isTooDeep, MAX_JSON_DEPTH } from "../../../limits/json-depth.ts";
+import { GivenUp } from "../../../limits/strangers.ts";
 import { BodyCutShort, BodyTooLarge, readBody } from "../../../server/body.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { badFormat, notFound, Problem } from "../../problem.ts";
@@ -33,20 +36,28 @@ export function topicsApp(room: TopicsRoom, endpoints: readonly Endpoint[]) {
 async function answer(room: TopicsRoom, endpoint: Endpoint, context: Context<Env>): Promise<Response> {
   const request = context.req.raw;
   const route = `/api/v1${endpoint.path}`;
+  const { caller } = context.env;
   context.env.route = route;
+  const share = room.bodies.share(caller.address);
   try {
     // A stranger's body is not read.
     const claims = endpoint.open ? NOBODY : await authenticated(room, request.headers.get("authorization"));
-    if (!endpoint.open) context.env.caller.authenticated(accountOf(claims));
+    if (!endpoint.open) {
+      caller.authenticated(accountOf(claims));
+      share.authenticated();
+    }
     const params = endpoint.params && parsed(endpoint.params, context.req.param());
     const query = endpoint.query && parsed(endpoint.query, context.req.query());
-    const body = endpoint.body && parsed(endpoint.body, await jsonBody(request));
+    const read = endpoint.open === true ? anybodysBody : jsonBody;
+    const body = endpoint.body && parsed(endpoint.body, await read(room, request, share, caller.address));
     return success(await endpoint.handle({ room, claims, body, query, params, facts: context.env }));
   } catch (error) {
     const refused = failure(problemOf(error, room.log, { route, request: context.env.id }));
     // What is left of a body that was not read must not be taken for the next request.
     if (request.body !== null && !request.bodyUsed) refused.headers.set("connection", "close");
     return refused;
+  } finally {
+    share.release();
   }
 }
 
@@ -58,14 +69,50 @@ async function authenticated(room: TopicsRoom, header: string | null): Promise<C
   return room.tokens.verify(token);
 }
 
+/** As `jsonBody`, of a stranger: small, in time, and not from an address that costs too much. @throws Problem 2002 or 2003 */
+async function anybodysBody(
+  room: TopicsRoom,
+  request: Request,
+  share: BodyShare,
+  address: string,
+): Promise<unknown> {
+  const { rateLimits, maxAnonymousBodyBytes } = room.config;
+  if (rateLimits && room.strangers.exceeded(address) !== undefined)
+    throw new Problem(2003, "too many requests, try again in a minute", 429);
+  const limitBytes = Math.min(MAX_BODY_BYTES, maxAnonymousBodyBytes);
+  const text = await textOf(
+    room.strangers.patiently(address, readBody(request, limitBytes, share)),
+    limitBytes,
+  );
+  room.strangers.charge(address, { bytes: text.length });
+  return jsonOf(text);
+}
+
 /** @throws Problem 2002 for anything but JSON of at most 1 MiB. */
-async function jsonBody(request: Request): Promise<unknown> {
+async function jsonBody(_room: TopicsRoom, request: Request, share: BodyShare): Promise<unknown> {
+  return jsonOf(await textOf(readBody(request, MAX_BODY_BYTES, share), MAX_BODY_BYTES));
+}
+
+async function textOf(reading: Promise<Uint8Array>, limitBytes: number): Promise<string> {
   try {
-    const bytes = await readBody(request, MAX_BODY_BYTES);
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown;
+    return new TextDecoder("utf-8", { fatal: true }).decode(await reading);
   } catch (error) {
-    if (error instanceof BodyTooLarge) throw badFormat("body: more than 1 MiB");
+    if (error instanceof BodyTooLarge) throw badFormat(`body: more than ${sizeText(limitBytes)}`);
     if (error instanceof BodyCutShort) throw badFormat("body: cut short");
+    if (error instanceof GivenUp) throw new Problem(2002, "body: did not arrive in time", 408);
+    if (error instanceof OverBudget) throw new Problem(2003, "busy with other requests, try again", 503);
+    throw badFormat("body: not JSON");
+  }
+}
+
+const sizeText = (bytes: number) =>
+  bytes < 1024 * 1024 ? `${bytes / 1024} KiB` : `${bytes / 1024 / 1024} MiB`;
+
+function jsonOf(text: string): unknown {
+  if (isTooDeep(text)) throw badFormat(`body: nested deeper than ${MAX_JSON_DEPTH} levels`);
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
     throw badFormat("body: not JSON");
   }
 }

@@ -2,17 +2,36 @@
 // counts and not what was promised, and everything is given back.
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { connect, type Socket } from "node:net";
-import { type Account, newAccount } from "../../../../test/support/happy-client.ts";
-import { type TestServer, testServer } from "../../../../test/support/server.ts";
-import { BodyBudget, OverBudget } from "../../../limits/body-budget.ts";
+import { type Account, newAccount } from "../../test/support/happy-client.ts";
+import { type TestServer, testServer } from "../../test/support/server.ts";
+import { createLog } from "../observability/log.ts";
+import { Metrics } from "../observability/metrics.ts";
+import { Addresses } from "./addresses.ts";
+import { BodyBudget, OverBudget } from "./body-budget.ts";
+import { Bounds } from "./bounds.ts";
 
-describe("shares", () => {
+const ACCOUNTS = "192.0.2.1";
+
+function budgetOf(limit: () => number) {
+  const addresses = new Addresses();
+  const bounds = new Bounds(new Metrics(), createLog("silent"));
+  return { budget: new BodyBudget({ limitBytes: limit, addresses, bounds }), addresses, bounds };
+}
+
+describe("shares of accounts", () => {
+  const shareOf = (budget: BodyBudget) => {
+    const share = budget.share(ACCOUNTS);
+    share.authenticated();
+    return share;
+  };
+
   test("are given up to the limit, over all requests, and given back", () => {
-    const budget = new BodyBudget(() => 100);
-    const [one, two] = [budget.share(), budget.share()];
+    const { budget, bounds } = budgetOf(() => 100);
+    const [one, two] = [shareOf(budget), shareOf(budget)];
     one.take(60);
     two.take(40);
     expect(() => two.take(1)).toThrow(OverBudget);
+    expect(bounds.count("bodies-in-flight")).toBe(1);
     expect(budget.heldBytes).toBe(100);
     one.release();
     one.release();
@@ -23,8 +42,8 @@ describe("shares", () => {
   });
 
   test("one body alone may be larger than the limit: its own limit decides", () => {
-    const budget = new BodyBudget(() => 100);
-    const [one, two] = [budget.share(), budget.share()];
+    const { budget } = budgetOf(() => 100);
+    const [one, two] = [shareOf(budget), shareOf(budget)];
     one.take(80);
     one.take(80);
     expect(() => two.take(1)).toThrow(OverBudget);
@@ -35,13 +54,79 @@ describe("shares", () => {
 
   test("the limit is the one of now", () => {
     let limit = 10;
-    const budget = new BodyBudget(() => limit);
-    const [one, two] = [budget.share(), budget.share()];
+    const { budget } = budgetOf(() => limit);
+    const [one, two] = [shareOf(budget), shareOf(budget)];
     one.take(10);
     expect(() => two.take(1)).toThrow(OverBudget);
     limit = 11;
     two.take(1);
   });
+
+  test("what arrives after the answer is not kept", () => {
+    const { budget } = budgetOf(() => 100);
+    const share = shareOf(budget);
+    share.release();
+    expect(() => share.take(1)).toThrow(OverBudget);
+    expect(budget.heldBytes).toBe(0);
+  });
+});
+
+describe("shares of strangers", () => {
+  const LIMIT = 128 * 1024;
+  const EIGHTH = LIMIT / 8;
+
+  test("fill an eighth of the budget at most, and one address a part of that; accounts have all the rest", () => {
+    const { budget, bounds } = budgetOf(() => LIMIT);
+    const own = EIGHTH / 16;
+    const shares = Array.from({ length: 16 }, (_, n) => budget.share(`198.51.100.${n}`));
+    for (const share of shares) share.take(own);
+    expect(() => shares[0]?.take(1)).toThrow(OverBudget);
+    expect(bounds.count("anonymous-bytes")).toBe(1);
+    expect(() => budget.share("203.0.113.1").take(1)).toThrow(OverBudget);
+    expect(bounds.count("bodies-in-flight")).toBe(1);
+    expect(budget.strangerBytes).toBe(EIGHTH);
+    const account = budget.share("198.51.100.1");
+    account.authenticated();
+    account.take(LIMIT - EIGHTH);
+    for (const share of [...shares, account]) share.release();
+    expect([budget.heldBytes, budget.strangerBytes]).toEqual([0, 0]);
+  });
+
+  test("of one IPv6 customer are those of one address", () => {
+    const { budget } = budgetOf(() => LIMIT);
+    budget.share("2001:db8::1").take(EIGHTH / 16);
+    expect(() => budget.share("2001:db8::2").take(1)).toThrow(OverBudget);
+    budget.share("2001:db8:0:1::1").take(1);
+  });
+
+  test("of a shared address may fill what all strangers have, and no more", () => {
+    const { budget, addresses } = budgetOf(() => LIMIT);
+    addresses.authenticated("172.17.0.1", "a");
+    addresses.authenticated("172.17.0.1", "b");
+    const share = budget.share("172.17.0.1");
+    share.take(EIGHTH);
+    expect(() => share.take(1)).toThrow(OverBudget);
+  });
+
+  test("become an account's when the sender has proved one", () => {
+    const { budget } = budgetOf(() => LIMIT);
+    const share = budget.share("198.51.100.1");
+    share.take(100);
+    share.authenticated();
+    expect([budget.heldBytes, budget.strangerBytes]).toEqual([100, 0]);
+    share.take(EIGHTH);
+    share.release();
+    expect([budget.heldBytes, budget.strangerBytes]).toEqual([0, 0]);
+  });
+});
+
+test("so much may be promised at one time; what is promised beyond has to be counted as it comes", () => {
+  const { budget } = budgetOf(() => 1);
+  const shares = Array.from({ length: 128 }, () => budget.share(ACCOUNTS));
+  for (const share of shares) expect(share.expect(64 * 1024)).toBe(true);
+  expect(shares[0]?.expect(1)).toBe(false);
+  shares[0]?.arrived(64 * 1024);
+  expect(shares[0]?.expect(1)).toBe(true);
 });
 
 setDefaultTimeout(30_000);
