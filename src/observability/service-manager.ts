@@ -24,11 +24,12 @@ const SILENT: ServiceManager = {
 export async function serviceManager(
   log: Logger,
   environment: Record<string, string | undefined> = process.env,
+  connect: (path: string) => Promise<(message: string) => void> = datagramsTo,
 ): Promise<ServiceManager> {
   const path = environment.NOTIFY_SOCKET;
   if (path === undefined || path === "" || process.platform !== "linux") return SILENT;
   try {
-    const send = await datagramsTo(path);
+    const send = await connect(path);
     return {
       ready: (status) => send(`READY=1\nSTATUS=${status}`),
       reloading: () => send(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
