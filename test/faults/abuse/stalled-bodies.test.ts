@@ -34,8 +34,8 @@ async function goesOn(): Promise<void> {
     repeatedly(() => usual(scene as Attacked), attack),
     repeatedly(async () => void (await newAccount(server.url)), attack),
   ]);
-  expect(work.slowestMs).toBeLessThan(2_000);
-  expect(arrivals.slowestMs).toBeLessThan(2_000);
+  expect(work.slowestMs).toBeLessThan(5_000);
+  expect(arrivals.slowestMs).toBeLessThan(5_000);
   expect(memoryOf(server.pid)?.peak ?? 0).toBeLessThan(320 * MIB);
 }
 
