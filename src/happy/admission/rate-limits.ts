@@ -22,9 +22,12 @@ export class RateLimits {
     }
   }
 
-  /** Counts one call of an address. Undefined when it may go on, else the milliseconds to wait. */
-  address(kind: LimitedKind, address: string): number | undefined {
-    return this.#buckets.get(`${kind} address`)?.exceeded(networkOf(address));
+  /**
+   * Counts one call of an address, of one that many share a part of a call. Undefined when it may go on, else the milliseconds to
+   * wait.
+   */
+  address(kind: LimitedKind, address: string, wider = 1): number | undefined {
+    return this.#buckets.get(`${kind} address`)?.exceeded(networkOf(address), 1 / wider);
   }
 
   /** As `address`, for an account id, or for the key of one that proved to hold it. */

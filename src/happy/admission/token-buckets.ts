@@ -19,8 +19,8 @@ export class TokenBuckets {
     private readonly maxKeys = MAX_KEYS,
   ) {}
 
-  /** Takes one call. Undefined when it is within the limit, else the milliseconds until one is. */
-  exceeded(key: string): number | undefined {
+  /** Takes one call, or a part of one. Undefined when it is within the limit, else the milliseconds until one is. */
+  exceeded(key: string, cost = 1): number | undefined {
     const { burst, perSecond } = this.size;
     const now = this.now();
     const known = this.#buckets.get(key);
@@ -28,14 +28,14 @@ export class TokenBuckets {
     const gained = known === undefined ? 0 : (Math.max(0, now - known.at) / 1000) * perSecond;
     const calls = known === undefined ? burst : Math.min(burst, known.calls + gained);
     this.#buckets.delete(key);
-    this.#buckets.set(key, { calls: calls >= 1 ? calls - 1 : calls, at: now });
+    this.#buckets.set(key, { calls: calls >= cost ? calls - cost : calls, at: now });
     if (this.#buckets.size > this.maxKeys) {
       for (const oldest of this.#buckets.keys()) {
         this.#buckets.delete(oldest);
         break;
       }
     }
-    return calls >= 1 ? undefined : Math.ceil(((1 - calls) / perSecond) * 1000);
+    return calls >= cost ? undefined : Math.ceil(((cost - calls) / perSecond) * 1000);
   }
 
   /** Keys remembered. */

@@ -160,6 +160,16 @@ test("a body above 1 MiB is 400 / 2002, and nobody's body is read before the tok
   expect((await userWith(opened.url, "garbage").post("/websites/delete", large)).body.code).toBe(1002);
 });
 
+test("a body nested deeper than 256 levels is 400 / 2002, with and without a token", async () => {
+  const admin = await login(opened.url);
+  const deep = `{"ids":[1],"more":${"[".repeat(256)}${"]".repeat(256)}}`;
+  const message = "body: nested deeper than 256 levels";
+  const answer = await admin.post("/websites/delete", deep);
+  expect([answer.status, answer.body]).toEqual([400, { code: 2002, message, data: null }]);
+  const anonymous = await post(deep as never);
+  expect([anonymous.status, anonymous.body.message]).toEqual([400, message]);
+});
+
 test("pages of the allowed origins may read answers and send the token, others may not", async () => {
   const ask = (origin: string, method = "GET") =>
     fetch(`${opened.url}/api/v1/ping`, {

@@ -5,7 +5,6 @@ import { OverBudget } from "../../../limits/body-budget.ts";
 import { ValueTooLarge } from "../../../limits/value-sizes.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { asStorageError, StorageError } from "../../../storage/errors.ts";
-import type { LimitedKind } from "../../admission/rate-limits.ts";
 import type { HappyRoom } from "../../room.ts";
 import { BodyProblem, parseRaw, type RawBody } from "./body.ts";
 import { type Endpoint, json, later, refusal } from "./endpoint.ts";
@@ -71,17 +70,17 @@ async function answer(
   const { caller } = facts;
   const share = room.bodies.share(caller.address);
   try {
-    const waitMs = endpoint.limit && limited(room, endpoint.limit, "address", caller.address);
-    if (waitMs !== undefined) return tooMany(waitMs);
     const sender = await identify(room, endpoint, request);
+    // Whoever has proved an account is not counted by address: others may share it.
+    const waitMs = sender.kind === "account" ? undefined : limitedAddress(room, endpoint, caller.address);
+    if (waitMs !== undefined) return tooMany(waitMs);
     const raw = await sentBy(sender, { room, endpoint, request, facts, share });
     const input = parse(room, endpoint, request, rawParams, raw, sender, facts);
     // Asked again: a body may have taken long, and its token may have been revoked meanwhile.
     const refused = refusalOf(room, sender);
     if (refused !== undefined) throw refused;
     const account = sender.kind === "account" ? sender.claims.account : "";
-    const accountWaitMs =
-      endpoint.limit && account !== "" ? limited(room, endpoint.limit, "account", account) : undefined;
+    const accountWaitMs = account === "" ? undefined : limitedAccount(room, endpoint, account);
     if (accountWaitMs !== undefined) return tooMany(accountWaitMs);
     const { mount } = mountedPath(request);
     return await endpoint.handle({ room, account, ...input, request, mount, facts, share });
@@ -128,8 +127,13 @@ function parse(
 }
 
 /** Milliseconds to wait, undefined when the call may go on. */
-function limited(room: HappyRoom, kind: LimitedKind, who: "address" | "account", key: string) {
-  return room.config.rateLimits ? room.rateLimits[who](kind, key) : undefined;
+function limitedAddress(room: HappyRoom, { limit }: Endpoint, address: string): number | undefined {
+  if (limit === undefined || !room.config.rateLimits) return undefined;
+  return room.rateLimits.address(limit, address, room.addresses.widened(1, address));
+}
+
+function limitedAccount(room: HappyRoom, { limit }: Endpoint, account: string): number | undefined {
+  return limit === undefined || !room.config.rateLimits ? undefined : room.rateLimits.account(limit, account);
 }
 
 function tooMany(waitMs: number): Response {

@@ -49,7 +49,7 @@ async function ofStranger(sent: Sent, refused: Unauthorized | undefined): Promis
     room.strangers.charge(address, { workMs: TOKEN_WORK_MS });
     if (!endpoint.streams && promisedBytes(request) > limit) throw refused;
   }
-  if (request.body === null) return undefined;
+  if (request.body === null) return read(sent, limit);
   const waitMs = room.config.rateLimits ? room.strangers.exceeded(address) : undefined;
   if (waitMs !== undefined) throw refused ?? new TooMuch(waitMs);
   try {
