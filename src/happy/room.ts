@@ -7,6 +7,7 @@ import type { FixedWindow } from "../server/fixed-window.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import type { Access } from "./admission/access.ts";
+import type { Pairings } from "./admission/pairings.ts";
 import type { RateLimits } from "./admission/rate-limits.ts";
 import type { RefusalPace } from "./admission/refusal-pace.ts";
 import type { TokenSightings } from "./admission/token-sightings.ts";
@@ -31,6 +32,7 @@ export interface HappyRoom extends Limits {
   /** When they hear so. */
   readonly refusalPace: RefusalPace;
   readonly sightings: TokenSightings;
+  readonly pairings: Pairings;
   readonly rateLimits: RateLimits;
   readonly publisher: Publisher;
   readonly presence: Presence;
