@@ -1,5 +1,6 @@
 // Encrypted image blobs of sessions (HTTP contract 7). No rows: the storage path is the identity, `ref` on the wire.
 import { z } from "zod";
+import { identifier } from "../../limits/identifier.ts";
 import { BodyTooLarge, streamBody } from "../../server/body.ts";
 import { FixedWindow } from "../../server/fixed-window.ts";
 import type { HappyRoom } from "../room.ts";
@@ -109,7 +110,7 @@ const requestDownload = endpoint(
     path: "/v1/sessions/:sessionId/attachments/request-download",
     auth: "bearer",
     params: sessionParams,
-    body: z.object({ ref: z.string() }),
+    body: z.object({ ref: identifier }),
     bareErrors: [400],
   },
   ({ room, account, params: { sessionId }, body: { ref }, request, mount, facts }) => {

@@ -1,5 +1,6 @@
 // Messages over HTTP: appended exactly once for each localId, read in pages (HTTP contract 6.5, 6.8, 6.9).
 import { z } from "zod";
+import { identifier } from "../../limits/identifier.ts";
 import { interestedInSession } from "../audience.ts";
 import { appendMessages, pageMessages } from "../store/messages.ts";
 import { messageBody, newMessage } from "../updates.ts";
@@ -53,7 +54,7 @@ const append = endpoint(
     params,
     body: z.object({
       messages: z
-        .array(z.object({ content: z.string(), localId: z.string().min(1) }))
+        .array(z.object({ content: z.string(), localId: identifier.min(1) }))
         .min(1)
         .max(100),
     }),

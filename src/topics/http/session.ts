@@ -1,5 +1,6 @@
 // Login, and who am I (topics contract, section 3).
 import { z } from "zod";
+import { identifier } from "../../limits/identifier.ts";
 import { passwordMatches } from "../passwords.ts";
 import { Problem } from "../problem.ts";
 import { findUser } from "../store/users.ts";
@@ -10,7 +11,7 @@ const login = endpoint(
     method: "POST",
     path: "/auth/login",
     open: true,
-    body: z.object({ username: z.string().min(1), password: z.string().min(1) }),
+    body: z.object({ username: identifier.min(1), password: identifier.min(1) }),
   },
   async ({ room, facts: { clientAddress }, body: { username, password } }) => {
     // Counted before the slow check and given back on success, so that guesses sent all at once count as well.
