@@ -15,7 +15,7 @@ const SIZES: Readonly<Record<LimitedKind, { readonly address: BucketSize; readon
 export class RateLimits {
   readonly #buckets = new Map<string, TokenBuckets>();
 
-  constructor(now: () => number = Date.now) {
+  constructor(now?: () => number) {
     for (const [kind, { address, account }] of Object.entries(SIZES)) {
       this.#buckets.set(`${kind} address`, new TokenBuckets(address, now));
       this.#buckets.set(`${kind} account`, new TokenBuckets(account, now));
