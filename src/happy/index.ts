@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
+import { MessagePace } from "../limits/message-pace.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { BlobStore } from "../storage/blobs.ts";
@@ -101,6 +102,11 @@ export function happyProtocol({
     log,
   });
   const pairings = new Pairings({ database, bounds: limits.bounds, addresses: limits.addresses, log });
+  const messagePace = new MessagePace({
+    perSecond: () => config.maxAccountMessagesPerSecond,
+    bounds: limits.bounds,
+    memory: limits.memory,
+  });
   const webApp = WebApp.open(config, log);
   const clientLogs = config.clientLogs ? clientLogEndpoints(new ClientLogs(config.clientLogsDir, log)) : [];
   const room: HappyRoom = {
@@ -115,6 +121,7 @@ export function happyProtocol({
     sightings,
     pairings,
     rateLimits: new RateLimits(),
+    messagePace,
     publisher,
     presence,
     rpc: new RpcRelay(),
@@ -174,6 +181,7 @@ export function happyProtocol({
       receipts.start();
     },
     stop: async () => {
+      messagePace.drain();
       await Promise.all([pusher.stop(), receipts.stop()]);
       await Promise.all([presence.stop(), pairings.stop()]);
       await sightings.stop();

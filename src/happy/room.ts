@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { Tokens } from "../auth/tokens.ts";
 import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
+import type { MessagePace } from "../limits/message-pace.ts";
 import type { FixedWindow } from "../server/fixed-window.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
@@ -34,6 +35,8 @@ export interface HappyRoom extends Limits {
   readonly sightings: TokenSightings;
   readonly pairings: Pairings;
   readonly rateLimits: RateLimits;
+  /** How fast each account sends messages. */
+  readonly messagePace: MessagePace;
   readonly publisher: Publisher;
   readonly presence: Presence;
   readonly rpc: RpcRelay;

@@ -1,7 +1,7 @@
 // How often one address and one account may sign in, pair and upload: more than any person and any client's polling needs, far less
 // than a script that tries keys or fills the disk.
 import { networkOf } from "../../limits/network.ts";
-import { type BucketSize, TokenBuckets } from "./token-buckets.ts";
+import { type BucketSize, TokenBuckets } from "../../limits/token-buckets.ts";
 
 export type LimitedKind = "sign-in" | "pairing" | "upload";
 

@@ -4,11 +4,12 @@ import { identifier } from "../../limits/identifier.ts";
 import { interestedInSession } from "../audience.ts";
 import { appendMessages, pageMessages } from "../store/messages.ts";
 import { messageBody, newMessage } from "../updates.ts";
-import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
 import { limitOf } from "./sessions.ts";
 
 const params = z.object({ sessionId: z.string() });
 const LEGACY_LIMIT = 150;
+const TOO_FAST = "Too many messages at once. Try again in a moment.";
 
 const newestFirst = endpoint(
   { method: "GET", path: "/v1/sessions/:sessionId/messages", auth: "bearer", params },
@@ -60,6 +61,8 @@ const append = endpoint(
     }),
   },
   async ({ room, account, params: { sessionId }, body }) => {
+    const waitMs = room.messagePace.exceeded(account, body.messages.length);
+    if (waitMs !== undefined) return later(refusal(429, TOO_FAST), waitMs);
     const appended = await appendMessages(room.database, account, sessionId, body.messages, ({ created }) => {
       // Empty messages are announced as well (realtime contract 16, safe fix 5): no reader has to find them by chance.
       for (const { row, updateSeq } of created) {
