@@ -10,6 +10,7 @@ import { loadMasterSecret } from "./config/secrets.ts";
 import type { Config } from "./config/settings.ts";
 import { framesOn } from "./frames/switch.ts";
 import { migrations as happyMigrations, happyProtocol, hasAccounts } from "./happy/index.ts";
+import { recountAttachments } from "./happy/store/attachment-sizes.ts";
 import { sessionOwners } from "./happy/store/retention.ts";
 import { openLimits } from "./limits/limits.ts";
 import { ValueSizes } from "./limits/value-sizes.ts";
@@ -20,12 +21,14 @@ import { type Check, openPagesPort, type PagesPort, pages } from "./observabilit
 import { reportProcess } from "./observability/process-figures.ts";
 import { Requests } from "./observability/requests.ts";
 import { reportDatabase, reportFolder } from "./observability/storage-figures.ts";
+import type { FilesFound } from "./retention/blob-sweep.ts";
 import { Keeping } from "./retention/keeping.ts";
 import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
 import { localUrl, publishOwnAddress } from "./server/own-address.ts";
 import type { Protocol } from "./server/protocol.ts";
+import { AccountBounds } from "./storage/account-bounds.ts";
 import { type Database, openDatabase } from "./storage/database.ts";
 import { lockFolder } from "./storage/lock.ts";
 import { openBlobs } from "./storage/open-blobs.ts";
@@ -79,7 +82,15 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     };
     const path = join(config.dataDir, "happy.db");
     const storageLog = log.child({ area: "storage" });
-    const quota = new Quota(() => config.maxStorageBytes);
+    const accountBounds = new AccountBounds({
+      limits: () => ({
+        bytes: config.maxAccountBytes,
+        machines: config.maxAccountMachines,
+        accessKeys: config.maxAccountAccessKeys,
+      }),
+      refused: (name, facts) => limits.bounds.refused(name, facts),
+    });
+    const quota = new Quota(() => config.maxStorageBytes, accountBounds);
     const sizes = new ValueSizes(() => ({
       metadata: config.maxMetadataBytes,
       state: config.maxStateBytes,
@@ -184,7 +195,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     blobs.start();
     const { forgetOld } = happy;
     const ownerOf = sessionOwners(database.reads, undefined);
-    undo.unshift(keeping.start({ databases, forgetOld, ownerOf }));
+    const counted = (session: string, found: FilesFound) => recountAttachments(database, session, found);
+    undo.unshift(keeping.start({ databases, forgetOld, ownerOf, counted }));
     for (const protocol of protocols) {
       protocol.start();
       // Runs after the door is closed, before the database is.

@@ -3,12 +3,14 @@ import type { Logger } from "pino";
 import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
+import { MessagePace } from "../limits/message-pace.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import { Access } from "./admission/access.ts";
 import { Administration } from "./admission/administration.ts";
+import { Pairings } from "./admission/pairings.ts";
 import { RateLimits } from "./admission/rate-limits.ts";
 import { RefusalPace } from "./admission/refusal-pace.ts";
 import { TokenSightings } from "./admission/token-sightings.ts";
@@ -31,6 +33,8 @@ import { HappyNamespaces, happySockets } from "./realtime/sockets.ts";
 import { applyRetention, type Removed } from "./retention.ts";
 import type { HappyRoom } from "./room.ts";
 import { serverKeys } from "./server-keys.ts";
+import { settleInvites } from "./store/invites.ts";
+import { continueIds } from "./store/newest-id.ts";
 import type { OldCutoffs } from "./store/retention.ts";
 import { loadRefusals } from "./store/revocations.ts";
 import { deletedSession } from "./updates.ts";
@@ -67,6 +71,7 @@ export function happyProtocol({
   cluster,
   log,
 }: HappyParts): HappyProtocol {
+  continueIds(database);
   const sockets = happySockets(config.maxQueuedBytes, cluster, log);
   const namespaces = new HappyNamespaces(sockets.io);
   const figures = new HappyFigures(metrics);
@@ -90,7 +95,18 @@ export function happyProtocol({
   const keys = serverKeys(masterSecret);
   const access = new Access(loadRefusals(database));
   const refusalPace = new RefusalPace();
-  const sightings = new TokenSightings(database, log);
+  const sightings = new TokenSightings({
+    database,
+    limit: () => config.maxAccountTokens,
+    bounds: limits.bounds,
+    log,
+  });
+  const pairings = new Pairings({ database, bounds: limits.bounds, addresses: limits.addresses, log });
+  const messagePace = new MessagePace({
+    perSecond: () => config.maxAccountMessagesPerSecond,
+    bounds: limits.bounds,
+    memory: limits.memory,
+  });
   const webApp = WebApp.open(config, log);
   const clientLogs = config.clientLogs ? clientLogEndpoints(new ClientLogs(config.clientLogsDir, log)) : [];
   const room: HappyRoom = {
@@ -103,7 +119,9 @@ export function happyProtocol({
     access,
     refusalPace,
     sightings,
+    pairings,
     rateLimits: new RateLimits(),
+    messagePace,
     publisher,
     presence,
     rpc: new RpcRelay(),
@@ -156,11 +174,16 @@ export function happyProtocol({
     start: () => {
       presence.start();
       sightings.start();
+      pairings.start();
+      settleInvites(database).catch((error: unknown) => {
+        log.warn({ err: error }, "invites could not be looked through");
+      });
       receipts.start();
     },
     stop: async () => {
+      messagePace.drain();
       await Promise.all([pusher.stop(), receipts.stop()]);
-      await presence.stop();
+      await Promise.all([presence.stop(), pairings.stop()]);
       await sightings.stop();
     },
   };

@@ -15,7 +15,8 @@ export const BOUNDS = {
   "memory-in-flight": "bodies, answers and queues fill their share of memory; the largest was given up",
   "value-size": "a stored value was larger than permitted; it was refused",
   "json-depth": "a JSON text was nested too deeply; it was refused",
-  "pairings-per-address": "an address has too many pairings that wait; a further one was refused",
+  "pairings-per-address":
+    "an address has too many pairings that wait; those that were asked for least lately were given up",
   "account-bytes": "an account stores as much as it may; something new was refused",
   "account-messages": "an account sends faster than it may; it was slowed down",
   "account-sockets": "an account holds as many sockets as it may; a further one was refused",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
 import type { Database } from "../storage/database.ts";
-import { type SessionOwner, sweepFiles } from "./blob-sweep.ts";
+import { type FilesFound, type SessionOwner, sweepFiles } from "./blob-sweep.ts";
 import { type Cutoffs, cutoffs, hasRules, type RetentionConfig } from "./rules.ts";
 import { giveBack } from "./space.ts";
 
@@ -19,6 +19,8 @@ export interface RetentionJobOptions {
   readonly databases: readonly Database[];
   readonly forgetOld: (limits: Cutoffs, goOn: () => boolean) => Promise<object>;
   readonly ownerOf: (sessionId: string) => SessionOwner | undefined;
+  /** Hears, of each session with files, what it has. */
+  readonly counted: (sessionId: string, found: FilesFound) => Promise<void>;
   /** Called when files went away. */
   readonly onRemoved: () => void;
   readonly log: Logger;
@@ -82,13 +84,13 @@ export class RetentionJob {
   }
 
   async #sweep(attachmentsBefore: number | undefined, goOn: () => boolean): Promise<void> {
-    const { config, ownerOf, onRemoved, log } = this.options;
+    const { config, ownerOf, counted, onRemoved, log } = this.options;
     const now = Date.now();
     if (config.s3Host !== undefined || now < this.#sweptAt + SWEEP_EVERY_MS) return;
     let files = 0;
     let bytes = 0;
     await sweepFiles(
-      { folder: join(config.dataDir, "files"), now, attachmentsBefore, ownerOf },
+      { folder: join(config.dataDir, "files"), now, attachmentsBefore, ownerOf, counted },
       (what) => {
         files++;
         bytes += what.bytes;

@@ -199,6 +199,7 @@ test("the server's round applies the limits it reads then, sweeps, and tells who
       return {};
     },
     ownerOf,
+    counted: async () => {},
     onRemoved: () => removals++,
     log,
   });

@@ -5,12 +5,12 @@ import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import { FixedWindow } from "../server/fixed-window.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { Database } from "../storage/database.ts";
 import { configuredTopics, retentionOf } from "./configured.ts";
 import { topicEndpoints } from "./http/index.ts";
 import { topicsApp } from "./http/kit/app.ts";
+import { failedLogins } from "./http/session.ts";
 import { hashPassword } from "./passwords.ts";
 import { SOCKET_PATH, type TopicSockets, topicSockets } from "./realtime/sockets.ts";
 import type { TopicsRoom } from "./room.ts";
@@ -43,9 +43,6 @@ export interface Topics {
   readonly sockets: TopicSockets | undefined;
 }
 
-/** That one address may make in a minute: enough for forgetting, not for guessing, and checking a password is work. */
-const FAILED_LOGINS = 20;
-
 /** @throws Error for topics that are not usable, with a sentence for the person. */
 export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
   const { config, database, log } = parts;
@@ -69,7 +66,7 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
       (topic, events) => sockets?.announce(topic, events),
       config.realtimeEnabled || config.realtimeLogEvents,
     ),
-    failedLogins: config.rateLimits ? new FixedWindow(FAILED_LOGINS, 60_000) : undefined,
+    failedLogins: config.rateLimits ? failedLogins() : undefined,
     log,
   };
   if (config.realtimeEnabled) sockets = topicSockets(room, parts.cluster);

@@ -1,7 +1,7 @@
 // How often one address and one account may sign in, pair and upload: more than any person and any client's polling needs, far less
 // than a script that tries keys or fills the disk.
 import { networkOf } from "../../limits/network.ts";
-import { type BucketSize, TokenBuckets } from "./token-buckets.ts";
+import { type BucketSize, TokenBuckets } from "../../limits/token-buckets.ts";
 
 export type LimitedKind = "sign-in" | "pairing" | "upload";
 
@@ -15,7 +15,7 @@ const SIZES: Readonly<Record<LimitedKind, { readonly address: BucketSize; readon
 export class RateLimits {
   readonly #buckets = new Map<string, TokenBuckets>();
 
-  constructor(now: () => number = Date.now) {
+  constructor(now?: () => number) {
     for (const [kind, { address, account }] of Object.entries(SIZES)) {
       this.#buckets.set(`${kind} address`, new TokenBuckets(address, now));
       this.#buckets.set(`${kind} account`, new TokenBuckets(account, now));

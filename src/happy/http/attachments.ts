@@ -1,8 +1,10 @@
 // Encrypted image blobs of sessions (HTTP contract 7). No rows: the storage path is the identity, `ref` on the wire.
 import { z } from "zod";
+import { identifier } from "../../limits/identifier.ts";
 import { BodyTooLarge, streamBody } from "../../server/body.ts";
 import { FixedWindow } from "../../server/fixed-window.ts";
 import type { HappyRoom } from "../room.ts";
+import { admitAttachment, countAttachments } from "../store/attachment-sizes.ts";
 import { findOwnedSession } from "../store/sessions.ts";
 import { clientUrl } from "./client-url.ts";
 import { bodyKind, bodyProblem, parseBody } from "./kit/body.ts";
@@ -45,7 +47,10 @@ const requestUpload = endpoint(
     if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
     if (size > MAX_BYTES) return refusal(413, TOO_LARGE);
     // Said now, before the client sends anything. A bucket has a maximum of its own.
-    if (room.blobs.direct === undefined) room.database.quota.admit("upload", Math.max(0, size));
+    if (room.blobs.direct === undefined) {
+      room.database.quota.admit("upload", Math.max(0, size));
+      admitAttachment(room.database, account, Math.max(0, size));
+    }
     const file = `${crypto.randomUUID()}.enc`;
     const ref = refOf(sessionId, file);
     if (room.blobs.direct !== undefined) {
@@ -81,7 +86,13 @@ const upload = endpoint(
     const ref = refOf(sessionId, attachmentFile);
     try {
       const roomBytes = length === null ? MAX_BYTES : Number(length);
+      admitAttachment(room.database, account, roomBytes);
+      const before = await room.blobs.find(ref);
       await room.blobs.put(ref, streamBody(request, MAX_BYTES), roomBytes);
+      const stored = await room.blobs.find(ref);
+      // What it replaced takes nothing back: two at once could do so twice. The sweep counts anew.
+      const grown = Math.max(0, (stored?.size ?? 0) - (before?.size ?? 0));
+      await countAttachments(room.database, account, sessionId, before === undefined ? 1 : 0, grown);
     } catch (error) {
       if (error instanceof BodyTooLarge) return refusal(413, TOO_LARGE);
       // Its folder went away with it.
@@ -109,7 +120,7 @@ const requestDownload = endpoint(
     path: "/v1/sessions/:sessionId/attachments/request-download",
     auth: "bearer",
     params: sessionParams,
-    body: z.object({ ref: z.string() }),
+    body: z.object({ ref: identifier }),
     bareErrors: [400],
   },
   ({ room, account, params: { sessionId }, body: { ref }, request, mount, facts }) => {

@@ -2,11 +2,12 @@
 import { z } from "zod";
 import { Base64Error, decodeStrict } from "../../auth/base64.ts";
 import { isSignature, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../../auth/ed25519.ts";
+import { networkOf } from "../../limits/network.ts";
 import type { HappyRoom } from "../room.ts";
 import type { Admission } from "../store/admission.ts";
 import { signIn } from "../store/challenges.ts";
-import { approvePairing, type PairingKind, pairingStatus, pollPairing } from "../store/pairing.ts";
-import { type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
+import type { PairingKind } from "../store/pairing.ts";
+import { type Call, type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
 import { inviteCode } from "./kit/mount.ts";
 
 const BOX_KEY_BYTES = 32;
@@ -38,7 +39,7 @@ const login = endpoint(
     limit: "sign-in",
     body: z.object({ publicKey: z.string(), challenge: z.string(), signature: z.string() }),
   },
-  async ({ room, body, request, mount }) => {
+  async ({ room, body, request, mount, facts }) => {
     const publicKey = bytesOf(body.publicKey, PUBLIC_KEY_BYTES);
     const challenge = bytesOf(body.challenge, MAX_CHALLENGE_BYTES);
     const signature = bytesOf(body.signature, SIGNATURE_BYTES);
@@ -55,11 +56,13 @@ const login = endpoint(
       registration: room.config.registration,
       invite: inviteCode(mount),
       client: (request.headers.get("x-happy-client") ?? "").slice(0, MAX_CLIENT_LENGTH),
+      network: networkOf(facts.clientAddress),
     });
     if (admission === undefined) return refusal(401, "Invalid signature");
     if (admission.kind !== "admitted") return refusal(403, whatToDo(admission));
-    await room.access.untilIssuable(admission.account);
-    return json({ success: true, token: await room.tokens.issue({ account: admission.account }) });
+    const { account } = admission;
+    const token = await room.tokens.issue({ account, ...room.access.issueFor(account) });
+    return json({ success: true, token });
   },
 );
 
@@ -89,20 +92,20 @@ function boxKey(text: string): string | Response {
 }
 
 async function poll(
-  room: HappyRoom,
+  { room, facts }: Pick<Call<unknown, unknown, unknown, unknown>, "room" | "facts">,
   kind: PairingKind,
   publicKey: string,
   supportsV2: boolean,
 ): Promise<Response> {
   const key = boxKey(publicKey);
   if (key instanceof Response) return key;
-  const found = await pollPairing(room.database, kind, key, supportsV2);
+  const found = await room.pairings.poll(kind, key, supportsV2, facts.clientAddress);
   if (found.state === "requested") return json(found);
-  await room.access.untilIssuable(found.account);
   const token = await room.tokens.issue({
     account: found.account,
     id: found.tokenId,
     issuedAt: found.tokenIssuedAt,
+    generation: found.generation,
     ...(kind === "terminal" && { extra: { session: found.requestId } }),
   });
   return json({ state: "authorized", token, response: found.response });
@@ -116,9 +119,13 @@ async function approve(
 ) {
   const key = boxKey(body.publicKey);
   if (key instanceof Response) return key;
-  const found = await approvePairing(room.database, kind, key, account, body.response);
+  if (Buffer.byteLength(body.response) > MAX_RESPONSE_BYTES) return refusal(413, "Response is too large");
+  const found = await room.pairings.approve(kind, key, account, body.response);
   return found ? json({ success: true }) : refusal(404, "Request not found");
 }
+
+/** The bundles of all clients have about 100. */
+const MAX_RESPONSE_BYTES = 64 * 1024;
 
 const approval = z.object({ response: z.string(), publicKey: z.string() });
 
@@ -130,7 +137,7 @@ const terminalRequest = endpoint(
     limit: "pairing",
     body: z.object({ publicKey: z.string(), supportsV2: z.boolean().nullish() }),
   },
-  ({ room, body }) => poll(room, "terminal", body.publicKey, body.supportsV2 ?? false),
+  ({ body, ...call }) => poll(call, "terminal", body.publicKey, body.supportsV2 ?? false),
 );
 
 const terminalStatus = endpoint(
@@ -145,7 +152,7 @@ const terminalStatus = endpoint(
     const bytes = bytesOf(query.publicKey);
     if (bytes === undefined) return refusal(400, "Invalid public key");
     if (bytes.length !== BOX_KEY_BYTES) return json({ status: "not_found", supportsV2: false });
-    return json(pairingStatus(room.database, keyHex(bytes)));
+    return json(room.pairings.status(keyHex(bytes)));
   },
 );
 
@@ -162,7 +169,7 @@ const accountRequest = endpoint(
     limit: "pairing",
     body: z.object({ publicKey: z.string() }),
   },
-  ({ room, body }) => poll(room, "account", body.publicKey, false),
+  ({ body, ...call }) => poll(call, "account", body.publicKey, false),
 );
 
 const accountResponse = endpoint(

@@ -1,13 +1,15 @@
 // Messages over HTTP: appended exactly once for each localId, read in pages (HTTP contract 6.5, 6.8, 6.9).
 import { z } from "zod";
+import { identifier } from "../../limits/identifier.ts";
 import { interestedInSession } from "../audience.ts";
 import { appendMessages, pageMessages } from "../store/messages.ts";
 import { messageBody, newMessage } from "../updates.ts";
-import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
 import { limitOf } from "./sessions.ts";
 
 const params = z.object({ sessionId: z.string() });
 const LEGACY_LIMIT = 150;
+const TOO_FAST = "Too many messages at once. Try again in a moment.";
 
 const newestFirst = endpoint(
   { method: "GET", path: "/v1/sessions/:sessionId/messages", auth: "bearer", params },
@@ -53,12 +55,14 @@ const append = endpoint(
     params,
     body: z.object({
       messages: z
-        .array(z.object({ content: z.string(), localId: z.string().min(1) }))
+        .array(z.object({ content: z.string(), localId: identifier.min(1) }))
         .min(1)
         .max(100),
     }),
   },
   async ({ room, account, params: { sessionId }, body }) => {
+    const waitMs = room.messagePace.exceeded(account, body.messages.length);
+    if (waitMs !== undefined) return later(refusal(429, TOO_FAST), waitMs);
     const appended = await appendMessages(room.database, account, sessionId, body.messages, ({ created }) => {
       // Empty messages are announced as well (realtime contract 16, safe fix 5): no reader has to find them by chance.
       for (const { row, updateSeq } of created) {

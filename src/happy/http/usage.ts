@@ -1,5 +1,6 @@
 // Usage over HTTP (HTTP contract 5.4): sums of the reports that coding sessions sent.
 import { z } from "zod";
+import { identifier } from "../../limits/identifier.ts";
 import { listUsageReports } from "../store/usage.ts";
 import { usageBuckets } from "../usage-buckets.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
@@ -15,7 +16,7 @@ const query = endpoint(
     path: "/v1/usage/query",
     auth: "bearer",
     body: z.object({
-      sessionId: z.string().nullish(),
+      sessionId: identifier.nullish(),
       startTime: seconds,
       endTime: seconds,
       groupBy: z.enum(["hour", "day"]).nullish(),

@@ -2,6 +2,7 @@
 // end the process (realtime contract 6, general rules).
 import type { Socket } from "socket.io";
 import type { TokenClaims } from "../../auth/tokens.ts";
+import { StorageError } from "../../storage/errors.ts";
 import type { Scope } from "../audience.ts";
 import type { HappyRoom } from "../room.ts";
 
@@ -50,7 +51,9 @@ export function attach(connection: Connection, events: readonly SocketEvent[]): 
       try {
         await handle(connection, payload, ack);
       } catch (error) {
-        room.log.error({ event, err: error }, "a socket event failed");
+        if (error instanceof StorageError && error.code === "quota")
+          room.log.debug({ event, code: error.code }, error.message);
+        else room.log.error({ event, err: error }, "a socket event failed");
         if (failure !== undefined) ack(failure);
       }
     });

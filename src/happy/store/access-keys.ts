@@ -3,6 +3,7 @@ import { and, asc, eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { admitAccessKey, admitChange, admitRows } from "./account-sizes.ts";
 import { findAccountPk } from "./accounts.ts";
 import { findMachine } from "./machines.ts";
 import { accessKeys, machines, sessions } from "./schema.ts";
@@ -94,6 +95,8 @@ export function createAccessKey(
     if (keys === undefined) return { kind: "missing" };
     if (byPlace(db).get(keys) !== undefined) return { kind: "exists" };
     quota.admit("thing");
+    admitAccessKey(db, quota, { account, pk: keys.account });
+    admitRows(db, quota, { account, pk: keys.account }, [data]);
     const now = Date.now();
     const row = db
       .insert(accessKeys)
@@ -120,7 +123,7 @@ export type AccessKeyChange =
 
 /** Compare-and-swap of the blob. */
 export function changeAccessKey(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   place: Place,
   data: string,
@@ -132,6 +135,7 @@ export function changeAccessKey(
     if (row === undefined) return { kind: "missing" };
     if (row.dataVersion !== expectedVersion)
       return { kind: "mismatch", version: row.dataVersion, data: row.data };
+    admitChange(db, quota, { account, pk: row.accountPk }, [data], [row.data]);
     const version = row.dataVersion + 1;
     db.update(accessKeys)
       .set({ data, dataVersion: version, updatedAt: Date.now() })

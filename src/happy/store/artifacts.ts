@@ -4,6 +4,7 @@ import { and, desc, eq, sql } from "drizzle-orm";
 import { Base64Error, decodeStrict } from "../../auth/base64.ts";
 import type { Database } from "../../storage/database.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { admitGrowth, admitRows } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accounts, artifacts } from "./schema.ts";
 import type { Versioned } from "./session-state.ts";
@@ -27,6 +28,8 @@ const ownedVersions = prepared((db) =>
       accountPk: artifacts.accountPk,
       headerVersion: artifacts.headerVersion,
       bodyVersion: artifacts.bodyVersion,
+      headerBytes: sql<number>`octet_length(${artifacts.header})`,
+      bodyBytes: sql<number>`octet_length(${artifacts.body})`,
     })
     .from(artifacts)
     .innerJoin(accounts, eq(accounts.pk, artifacts.accountPk))
@@ -85,6 +88,7 @@ export function createArtifact(
     const dataEncryptionKey = decoded(artifact.dataEncryptionKey);
     if (header === undefined || body === undefined || dataEncryptionKey === undefined)
       return { kind: "undecodable" };
+    admitRows(db, quota, { account, pk: owner }, [header, body, dataEncryptionKey]);
     const now = Date.now();
     const row = db
       .insert(artifacts)
@@ -156,6 +160,10 @@ export function changeArtifact(
     const body = change.body && written(change.body);
     if (header === null || body === null) return { kind: "undecodable" };
     quota.admit("message");
+    const grown =
+      (header === undefined ? 0 : header.bytes.length - current.headerBytes) +
+      (body === undefined ? 0 : body.bytes.length - current.bodyBytes);
+    admitGrowth(db, quota, { account, pk: current.accountPk }, grown);
     const now = Date.now();
     db.update(artifacts)
       .set({

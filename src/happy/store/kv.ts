@@ -2,9 +2,11 @@
 // so that a version never means two different values. A batch is stored whole or not at all (HTTP contract 12).
 import { and, asc, eq, gte, isNotNull, lt, sql } from "drizzle-orm";
 import { Base64Error, decodeLenient, decodeStrict } from "../../auth/base64.ts";
+import type { Owner } from "../../storage/account-bounds.ts";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { admitGrowth, ROW_BYTES } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { kvEntries } from "./schema.ts";
 
@@ -100,13 +102,13 @@ export function mutateKv(
   return writer.holding(mutations).run((db) => {
     // Deleting makes room, and is never refused.
     if (mutations.some(({ value }) => value !== null)) quota.admit("message");
-    return mutate(db, accountPk(db, account), mutations);
+    return mutate(db, quota, { account, pk: accountPk(db, account) }, mutations);
   }, announce);
 }
 
 /** Turns a living entry into a tombstone; "missing" when there is none. */
 export function deleteKv(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   key: string,
   version: number | undefined,
@@ -117,12 +119,13 @@ export function deleteKv(
     if (pk === undefined || living(byKey(db).get({ account: pk, key })) === undefined) {
       return { kind: "missing" } as const;
     }
-    return mutate(db, pk, [{ key, value: null, version }]);
+    return mutate(db, quota, { account, pk }, [{ key, value: null, version }]);
   }, announce);
 }
 
 /** The body of an operation. Everything is judged against the state before it, so one existing key may be named twice. */
-function mutate(db: Db, account: number, mutations: readonly KvMutation[]): KvResult {
+function mutate(db: Db, quota: Database["quota"], owner: Owner, mutations: readonly KvMutation[]): KvResult {
+  const account = owner.pk;
   const wanted = mutations.map((mutation) => ({
     mutation,
     current: byKey(db).get({ account, key: mutation.key }),
@@ -140,6 +143,18 @@ function mutate(db: Db, account: number, mutations: readonly KvMutation[]): KvRe
   if (new Set(fresh).size < fresh.length) return { kind: "invalid" };
   const values = wanted.map(({ mutation, current }) => bytesOf(mutation.value, current !== undefined));
   if (values.includes(undefined)) return { kind: "invalid" };
+  // A tombstone of a new key is a row too; one of an old key makes room.
+  const grown = wanted.map(
+    ({ mutation: { key }, current }, index) =>
+      (values[index]?.length ?? 0) -
+      (current === undefined ? -ROW_BYTES - Buffer.byteLength(key) : (current.value?.length ?? 0)),
+  );
+  admitGrowth(
+    db,
+    quota,
+    owner,
+    grown.reduce((sum, bytes) => sum + bytes, 0),
+  );
   const now = Date.now();
   const changes = wanted.map(({ mutation: { key, value: given }, current }, index) => {
     const value = values[index] ?? null;

@@ -2,6 +2,7 @@
 import { and, desc, eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { admitChange, admitMachine, admitRows } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accessKeys, accounts, machines } from "./schema.ts";
 import type { Versioned } from "./session-state.ts";
@@ -65,6 +66,8 @@ export function registerMachine(
     if (existing !== undefined)
       return existing.accountPk === owner ? { kind: "known", row: existing } : { kind: "foreign" };
     quota.admit("thing");
+    admitMachine(db, quota, { account, pk: owner });
+    admitRows(db, quota, { account, pk: owner }, [machine.id, machine.metadata, machine.daemonState]);
     const now = Date.now();
     const daemonState = machine.daemonState || null;
     const row = db
@@ -111,7 +114,7 @@ export type MachineChangeResult =
 
 /** Compare-and-swap of the given parts, all or nothing. A new daemon state also proves the machine alive (realtime contract 6.9). */
 export function changeMachine(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   machine: string,
   { metadata, daemonState }: MachineChange,
@@ -125,6 +128,13 @@ export function changeMachine(
       daemonState: daemonState !== undefined && daemonState.expectedVersion !== row.daemonStateVersion,
     };
     if (stale.metadata || stale.daemonState) return { kind: "mismatch", row, ...stale };
+    admitChange(
+      db,
+      quota,
+      { account, pk: row.accountPk },
+      [metadata?.value, daemonState?.value],
+      [metadata && row.metadata, daemonState && row.daemonState],
+    );
     const at = Date.now();
     db.update(machines)
       .set({

@@ -4,6 +4,7 @@ import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import type { Quota } from "../../storage/quota.ts";
+import { admitRows } from "./account-sizes.ts";
 import { takeUpdateSeqs } from "./accounts.ts";
 import { messages, sessions } from "./schema.ts";
 import { findOwnedSession } from "./sessions.ts";
@@ -84,7 +85,7 @@ export function appendMessages(
   return writer.run(
     (db) => {
       const keys = findOwnedSession(db, account, session);
-      return keys === undefined ? undefined : append(db, quota, keys, batch);
+      return keys === undefined ? undefined : append(db, quota, { ...keys, account }, batch);
     },
     (appended) => {
       if (appended !== undefined) announce(appended);
@@ -96,7 +97,7 @@ export function appendMessages(
 function append(
   db: Db,
   quota: Quota,
-  keys: { pk: number; accountPk: number },
+  keys: { pk: number; accountPk: number; account: string },
   batch: readonly NewMessage[],
 ): Appended {
   const known: MessageRow[] = [];
@@ -114,7 +115,11 @@ function append(
     }
     fresh.push(message);
   }
-  if (fresh.length > 0) quota.admit("message");
+  if (fresh.length > 0) {
+    quota.admit("message");
+    const contents = fresh.flatMap(({ content, localId }) => [content, localId]);
+    admitRows(db, quota, { account: keys.account, pk: keys.accountPk }, contents, fresh.length);
+  }
   const created = fresh.length === 0 ? [] : store(db, keys, fresh);
   const all = [...known, ...created.map(({ row }) => row)];
   return { created, all: known.length === 0 ? all : all.sort((a, b) => a.seq - b.seq) };

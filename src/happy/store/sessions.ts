@@ -3,6 +3,7 @@ import { and, desc, eq, gt, lt, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { admitRows } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accessKeys, accounts, messages, sessions, usageReports } from "./schema.ts";
 
@@ -139,6 +140,7 @@ export function openSession(
       return { row: { ...existing, archivedSeq: null }, updateSeq: undefined };
     }
     quota.admit("thing");
+    admitRows(db, quota, { account, pk: owner }, [tag, metadata]);
     const now = Date.now();
     const updateSeq = takeUpdateSeqs(db, owner, now);
     const row = db

@@ -2,6 +2,7 @@
 import { and, eq, gte, isNull, lte } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
+import { admitRows } from "./account-sizes.ts";
 import { accountPk, findAccountPk } from "./accounts.ts";
 import { usageReports } from "./schema.ts";
 import { findOwnedSession } from "./sessions.ts";
@@ -35,6 +36,8 @@ export function saveUsageReport(
     const sessionPk = session?.pk ?? null;
     const data = JSON.stringify({ tokens, cost });
     const now = Date.now();
+    // As if it were new: what it replaces is not read for that.
+    admitRows(db, quota, { account, pk: owner }, [key, data]);
     const known = db
       .update(usageReports)
       .set({ data, updatedAt: now })

@@ -4,6 +4,7 @@ import { getPath } from "hono/utils/url";
 import { OverBudget } from "../../../limits/body-budget.ts";
 import { ValueTooLarge } from "../../../limits/value-sizes.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
+import { AccountFull } from "../../../storage/account-bounds.ts";
 import { asStorageError, StorageError } from "../../../storage/errors.ts";
 import type { HappyRoom } from "../../room.ts";
 import { BodyProblem, parseRaw, type RawBody } from "./body.ts";
@@ -85,6 +86,11 @@ async function answer(
     const { mount } = mountedPath(request);
     return await endpoint.handle({ room, account, ...input, request, mount, facts, share });
   } catch (error) {
+    if (error instanceof AccountFull) {
+      // Clients repeat it for ever, as they do with who is shut out.
+      share.release();
+      await room.refusalPace.turn(error.account, request.signal);
+    }
     if (error instanceof TooMuch) return tooMany(error.waitMs);
     if (!(error instanceof Unauthorized)) return failure(room, endpoint, error, facts.id);
     if (error.shutOut !== undefined) {

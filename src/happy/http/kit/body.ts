@@ -71,8 +71,8 @@ export function parseRaw({ method }: Request, raw: RawBody | undefined): unknown
   if (raw === undefined) return null;
   const { kind, bytes } = raw;
   if (kind === "application/octet-stream") return bytes;
-  const text = new TextDecoder().decode(bytes);
-  if (kind === "text/plain") return text;
+  if (kind === "text/plain") return new TextDecoder().decode(bytes);
+  const text = utf8(bytes);
   if (text === "") return method === "DELETE" ? null : {};
   if (isTooDeep(text)) throw tooDeep();
   try {
@@ -85,6 +85,15 @@ export function parseRaw({ method }: Request, raw: RawBody | undefined): unknown
 /** `readRaw` and `parseRaw` in one. */
 export async function parseBody(request: Request, limitBytes: number, share: BodyShare): Promise<unknown> {
   return parseRaw(request, await readRaw(request, limitBytes, share));
+}
+
+/** Bytes that are no UTF-8 are no JSON (RFC 8259, 8.1): read as something else, two different identifiers would be the same one. */
+function utf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new BodyProblem(400, "SyntaxError", "The body is not UTF-8");
+  }
 }
 
 /** Where the headers alone would refuse it, a body in chunks that ends at once is none. @throws BodyProblem 415. */

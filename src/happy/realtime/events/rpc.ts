@@ -1,11 +1,12 @@
 // `rpc-register`, `rpc-unregister`, `rpc-call`: the wire side of the relay (realtime contract 9). Params and results are opaque.
 import type { Socket } from "socket.io";
 import { z } from "zod";
+import { identifier } from "../../../limits/identifier.ts";
 import type { SocketEvent } from "../connection.ts";
 import type { RpcTarget } from "../rpc-relay.ts";
 
-const named = z.object({ method: z.string().min(1) });
-const call = z.object({ method: z.string().min(1), params: z.unknown().optional() });
+const named = z.object({ method: identifier.min(1) });
+const call = z.object({ method: identifier.min(1), params: z.unknown().optional() });
 
 export const rpcRegister: SocketEvent = {
   event: "rpc-register",
