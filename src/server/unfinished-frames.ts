@@ -46,7 +46,7 @@ const UNSEEN_BYTES = 96 * 1024 * 1024;
 /** An honest handshake is over before. */
 const FIRST_LOOK_MS = 10;
 const STRANGERS_MS = 25;
-const MEMBERS_MS = 200;
+const MEMBERS_MS = 100;
 /** The search for descriptors takes at most this part of the time. */
 const SEARCH_SHARE = 10;
 /** A socket that is not found so often is none that the kernel shows. */
