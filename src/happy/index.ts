@@ -28,8 +28,8 @@ import { socketPublisher } from "./publisher.ts";
 import { Expo } from "./push/expo.ts";
 import { Pusher } from "./push/pusher.ts";
 import { ReceiptReader } from "./push/receipts.ts";
-import { RpcRelay } from "./realtime/rpc-relay.ts";
-import { HappyNamespaces, happySockets } from "./realtime/sockets.ts";
+import { RPC_TIMING, RpcRelay } from "./realtime/rpc-relay.ts";
+import { HappySockets, happySocketIo } from "./realtime/sockets.ts";
 import { applyRetention, type Removed } from "./retention.ts";
 import type { HappyRoom } from "./room.ts";
 import { serverKeys } from "./server-keys.ts";
@@ -72,19 +72,19 @@ export function happyProtocol({
   log,
 }: HappyParts): HappyProtocol {
   continueIds(database);
-  const sockets = happySockets(config.maxQueuedBytes, cluster, log);
-  const namespaces = new HappyNamespaces(sockets.io);
+  const socketServer = happySocketIo({ config, cluster, limits, log });
+  const sockets = new HappySockets(socketServer);
   const figures = new HappyFigures(metrics);
   figures.reportRecords(database);
-  figures.reportSockets(() => namespaces.connected());
-  const publisher = socketPublisher(() => namespaces.all());
+  figures.reportSockets(() => sockets.connected());
+  const publisher = socketPublisher(socketServer.io);
   const timing = { ...TIMING, graceMs: config.presenceGraceMs };
   const presence = new Presence(database, publisher, log, timing, figures);
   const expo = new Expo(config.expoUrl);
   const pusher = new Pusher({
     database,
     expo,
-    isLooking: (account) => namespaces.isLooking(account),
+    isLooking: (account) => sockets.isLooking(account),
     log,
     decided: (outcome) => figures.pushed(outcome),
     atMost: () => config.maxAccountPushes,
@@ -124,20 +124,20 @@ export function happyProtocol({
     messagePace,
     publisher,
     presence,
-    rpc: new RpcRelay(),
+    rpc: new RpcRelay(RPC_TIMING, limits.memory),
     pusher,
     uploadRequests: uploadRequestWindow(),
     webApp,
     figures,
     log,
   };
-  namespaces.accept(room, sockets.callerOf);
+  sockets.accept(room);
   const administration = new Administration({
     database,
     blobs,
     access,
     sightings,
-    sockets: namespaces,
+    sockets,
     log,
   });
   return {
@@ -150,11 +150,11 @@ export function happyProtocol({
     ),
     sockets: [
       {
-        ...sockets.endpoint,
+        ...socketServer.endpoint,
         shutdown: () => {
           // Nothing that is held keeps the server from stopping.
           refusalPace.release();
-          return sockets.endpoint.shutdown();
+          return socketServer.endpoint.shutdown();
         },
       },
     ],

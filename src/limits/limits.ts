@@ -6,7 +6,9 @@ import type { Metrics } from "../observability/metrics.ts";
 import { Addresses } from "./addresses.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { Bounds } from "./bounds.ts";
+import { Handshakes } from "./handshakes.ts";
 import { MemoryCeiling } from "./memory-ceiling.ts";
+import { MemoryPieces } from "./memory-pieces.ts";
 import { Strangers } from "./strangers.ts";
 
 export interface Limits {
@@ -16,6 +18,12 @@ export interface Limits {
   /** Memory for request bodies. */
   readonly bodies: BodyBudget;
   readonly strangers: Strangers;
+  /** What waits for slow sockets. */
+  readonly queues: MemoryPieces;
+  /** What sockets have sent of frames, packets and polling bodies that are not whole yet. */
+  readonly arriving: MemoryPieces;
+  /** Sockets that are not let in yet, of all protocols. */
+  readonly handshakes: Handshakes;
 }
 
 export interface LimitsParts {
@@ -26,6 +34,8 @@ export interface LimitsParts {
     | "maxBodyBytesInFlight"
     | "maxAnonymousBytesPerSecond"
     | "maxAnonymousWorkPerSecond"
+    | "maxHandshakes"
+    | "maxHandshakesPerAddress"
   >;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -34,10 +44,11 @@ export interface LimitsParts {
 export function openLimits({ config, metrics, log }: LimitsParts): Limits {
   const bounds = new Bounds(metrics, log);
   const addresses = new Addresses();
+  const memory = new MemoryCeiling(() => config.maxMemoryBytesInFlight);
   const limits: Limits = {
     bounds,
     addresses,
-    memory: new MemoryCeiling(() => config.maxMemoryBytesInFlight),
+    memory,
     bodies: new BodyBudget({ limitBytes: () => config.maxBodyBytesInFlight, addresses, bounds }),
     strangers: new Strangers({
       addresses,
@@ -45,11 +56,15 @@ export function openLimits({ config, metrics, log }: LimitsParts): Limits {
       bytesPerSecond: () => config.maxAnonymousBytesPerSecond,
       workMsPerSecond: () => config.maxAnonymousWorkPerSecond,
     }),
+    queues: new MemoryPieces("socket queues", memory),
+    arriving: new MemoryPieces("unfinished frames", memory),
+    handshakes: new Handshakes({ limits: () => config, addresses, bounds }),
   };
   limits.memory.join({ name: "bodies", held: () => limits.bodies.heldBytes });
   metrics
     .gauge("roost_memory_in_flight_bytes", "Bytes that clients make the server hold now, by what they are")
-    .reportEach(() => [...limits.memory.users()].map(({ name, held }) => [{ part: name }, held()] as const));
+    .reportEach(() => [...limits.memory.users()].map((user) => [{ part: user.name }, user.held()] as const));
+  metrics.gauge("roost_handshakes", "Sockets that are not let in yet").report(() => limits.handshakes.size);
   metrics
     .gauge(
       "roost_shared_addresses",

@@ -13,6 +13,7 @@ import { owed } from "./owed.ts";
 import { Peer, type SocketData } from "./peer.ts";
 import type { Protocol, RequestFacts } from "./protocol.ts";
 import type { SocketEndpoint, Upgrader } from "./socket-endpoint.ts";
+import { UnfinishedFrames } from "./unfinished-frames.ts";
 
 export interface FrontDoorOptions {
   readonly host: string;
@@ -75,6 +76,19 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   let closing = false;
   const peers = new Set<Peer>();
   const knownPeers = new KnownPeers();
+  // Above every endpoint's own limit where that is small, so that the endpoint's answer reaches the client, and not Bun's.
+  const transportBytes = Math.max(
+    MIN_PAYLOAD_CAP,
+    ...[...endpoints.values()].map((endpoint) => endpoint.limits.maxMessageBytes),
+  );
+  const frames = new UnfinishedFrames({
+    kernel: kernelConnections(),
+    arriving: limits.arriving,
+    bounds: limits.bounds,
+    log,
+    transportBytes: () => transportBytes,
+  });
+  limits.handshakes.webSocketLimit = () => frames.webSocketLimit();
 
   const serve = async (request: Request, path: string, facts: RequestFacts): Promise<Response> => {
     const startedAt = performance.now();
@@ -129,16 +143,13 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
         idleTimeout: idleSeconds([...endpoints.values()]),
         sendPings: false,
         perMessageDeflate: false,
-        // Above every endpoint's own limit where that is small, so that the endpoint's answer reaches the client, and not Bun's.
-        maxPayloadLength: Math.max(
-          MIN_PAYLOAD_CAP,
-          ...[...endpoints.values()].map(({ limits }) => limits.maxMessageBytes),
-        ),
+        maxPayloadLength: transportBytes,
         backpressureLimit: BUN_QUEUE_CAP,
         open: (socket) => {
-          const peer = new Peer(socket, log);
+          const peer = new Peer(socket, { log, queues: limits.queues, frames });
           socket.data.peer = peer;
           peers.add(peer);
+          frames.opened(peer, socket.data.endpoint.letsInLater === true);
           socket.data.endpoint.open(peer);
         },
         message: (socket, message) => {
@@ -146,6 +157,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
           if (peer === undefined) return;
           // Bun's limit is the largest of all endpoints'; each keeps its own.
           const bytes = typeof message === "string" ? Buffer.byteLength(message) : message.byteLength;
+          peer.arrived(bytes);
           if (bytes > endpoint.limits.maxMessageBytes) peer.close(1009, "message too large");
           else endpoint.message(peer, message);
         },
@@ -155,10 +167,12 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
           peer.drained();
           if (peer.queuedBytes === 0) endpoint.drain?.(peer);
         },
-        ping: ({ data: { peer, endpoint } }) => {
+        ping: ({ data: { peer, endpoint } }, { byteLength }) => {
+          peer?.arrived(byteLength);
           if (peer !== undefined) endpoint.alive?.(peer);
         },
-        pong: ({ data: { peer, endpoint } }) => {
+        pong: ({ data: { peer, endpoint } }, { byteLength }) => {
+          peer?.arrived(byteLength);
           if (peer !== undefined) endpoint.alive?.(peer);
         },
         close: (socket, code, reason) => {
@@ -224,6 +238,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
     close: async (withinMs) => {
       closing = true;
       watch?.stop();
+      limits.handshakes.close();
       const servers = [server, ...retired];
       const finished = Promise.all(servers.map((one) => one.stop(false)));
       await Promise.allSettled([...endpoints.values()].map((endpoint) => endpoint.shutdown()));
@@ -236,6 +251,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       ]);
       clearTimeout(bound);
       await Promise.all(servers.map((one) => one.stop(true)));
+      frames.stop();
     },
   };
 }
@@ -283,7 +299,7 @@ function upgraderFor(
     upgrade: (request, { headers, data }) =>
       bun.upgrade(request, {
         ...(headers === undefined ? {} : { headers }),
-        data: { endpoint, payload: data, remote: caller.peer },
+        data: { endpoint, payload: data, remote: caller.peer, address: caller.address },
       }),
   };
 }

@@ -15,6 +15,9 @@ import { type Subscription, welcome } from "./connection.ts";
 import { Feed } from "./feed.ts";
 import { connecting, refusedRequest } from "./handshake.ts";
 
+/** A request that is refused before it is read, because it is nested too deeply. */
+const UNREADABLE = { ok: false, code: 2002, message: "bad request format" };
+
 export const SOCKET_PATH = "/socket.io/";
 /** A refused client has so long to fetch the reason. */
 const REFUSED_CLOSE_MS = 500;
@@ -43,11 +46,14 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
   const { io, endpoint, callerOf } = socketIo({
     path: SOCKET_PATH,
     limits: { maxMessageBytes: 1_000_000, maxQueuedBytes: config.maxQueuedBytes },
+    maxStrangerBodyBytes: () => config.maxAnonymousBodyBytes,
     pingIntervalMs: 25_000,
     pingTimeoutMs: 20_000,
     connectTimeoutMs: config.realtimeConnectTimeoutMs,
     cors: { origin: origins.includes("*") ? "*" : [...origins], methods: ["GET", "POST", "OPTIONS"] },
+    failureOf: (event) => (event.startsWith("request:") ? UNREADABLE : undefined),
     cluster,
+    shared: room,
     log,
   });
   const subscriptions = [...room.topics.values()].map((topic): Subscription => {
