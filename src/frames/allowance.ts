@@ -27,7 +27,7 @@ export class Allowance {
 
   /** One message. */
   take(): Verdict {
-    if (this.#own.take() && this.share.messages.take()) return "allowed";
+    if (this.#own.take() && this.share.takeMessage()) return "allowed";
     if (!this.#patience.take()) {
       this.share.connections.owe(FLOOD_COST);
       return "flood";
@@ -41,7 +41,7 @@ export class Allowance {
   /** A message that was allowed turned out to reach many: the next ones wait the longer. */
   spend(more: number): void {
     this.#own.owe(more);
-    this.share.messages.owe(more);
+    this.share.oweMessages(more);
   }
 
   /** The address or identity that it counts for, as the log names it. */

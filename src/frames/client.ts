@@ -167,7 +167,8 @@ export class Client {
     this.#inbox.close();
     onShutdown(this);
     this.#outbox.close();
-    if (reason === closeReasons.slow) connection.closeWithin(SLOW_CLOSE_MS, reason.code, reason.reason);
+    if (reason === closeReasons.slow || reason === closeReasons.flooding)
+      connection.closeWithin(SLOW_CLOSE_MS, reason.code, reason.reason);
     else if (reason === closeReasons.overBudget) connection.closeWithin(0, reason.code, reason.reason);
     else if (reason !== closeReasons.lost) connection.close(reason.code, reason.reason);
     onEnded(this, reason);

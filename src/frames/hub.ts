@@ -46,7 +46,7 @@ export interface HubParts {
 }
 
 /** A message to a room costs its sender one more for each so many members. */
-const MEMBERS_A_MESSAGE = 100;
+const MEMBERS_A_MESSAGE = 200;
 
 export class Hub {
   readonly settings: HubSettings;
