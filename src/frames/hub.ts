@@ -26,6 +26,7 @@ import type { Identity } from "./identity.ts";
 import { MessageRouter } from "./message-router.ts";
 import { DROPPED_CLOSED, DROPPED_FULL, type HubMetrics } from "./metrics.ts";
 import type { Offer } from "./outbox.ts";
+import { Pace } from "./pace.ts";
 import { QueueBudget } from "./queue-budget.ts";
 import { QueuedFrame } from "./queued-frame.ts";
 import { Rooms } from "./rooms.ts";
@@ -63,6 +64,7 @@ export class Hub {
   /** What a client hears from other nodes. */
   readonly #unicast = new Map<Client, { end(): void }>();
   readonly #turn = new Turn();
+  readonly #pace = new Pace();
   readonly #router: MessageRouter;
   readonly #node: BusNode | undefined;
   readonly #departures: Departures | undefined;
@@ -143,6 +145,7 @@ export class Hub {
       allowance: new Allowance(share, () => this.settings.maxMessagesPerSecond),
       turn: this.#turn,
       budget: this.#budget,
+      pace: this.#pace,
       capacity: messageBufferCap,
       readTimeoutMs,
       writeTimeoutMs,

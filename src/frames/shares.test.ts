@@ -62,12 +62,17 @@ test("connections of one address have its rate together; another address has its
   expect(allowance(made.ofAddress("192.0.2.2", false)).take()).toBe("allowed");
 });
 
-test("all addresses together have four times the rate of one; whoever is proven is not one of them", () => {
-  const { shares: made, allowance } = shares();
+test("all addresses together have twice what one has at once, and four times its rate; whoever is proven is not one of them", () => {
+  const { shares: made, clock, allowance } = shares();
   const of = (share = made.ofIdentity("x")) => count(300, () => allowance(share).take()).allowed ?? 0;
   const allowed = Array.from({ length: 10 }, (_, network) => of(made.ofAddress(`192.0.2.${network}`, false)));
-  expect(allowed.reduce((sum, each) => sum + each)).toBe(2_000);
+  expect(allowed.reduce((sum, each) => sum + each)).toBe(1_000);
   expect(of()).toBe(300);
+  clock.now = 1_000;
+  const later = Array.from({ length: 10 }, (_, network) =>
+    of(made.ofAddress(`198.51.100.${network}`, false)),
+  );
+  expect(later.reduce((sum, each) => sum + each)).toBe(400);
 });
 
 test("a flood costs its address the next connections; coming again is not cheaper than keeping to the rate", () => {
@@ -76,10 +81,17 @@ test("a flood costs its address the next connections; coming again is not cheape
   const one = allowance(share);
   count(351, () => one.take());
   expect(share.connections.take()).toBe(false);
-  clock.now = 10_000;
+  clock.now = 5_000;
   expect(share.connections.take()).toBe(false);
-  clock.now = 25_000;
+  clock.now = 6_000;
   expect(share.connections.take()).toBe(true);
+});
+
+test("of a flood by many connections at once, each is closed at its next message", () => {
+  const { allowance } = shares();
+  const crowd = Array.from({ length: 50 }, () => allowance());
+  const verdicts = count(650, () => crowd[Math.floor(Math.random() * 50)]?.take());
+  expect(verdicts).toMatchObject({ allowed: 500, flood: 50 });
 });
 
 test("clients are counted, and a shared address has room for more", () => {

@@ -12,7 +12,7 @@ export interface ShareSizes {
 /** A burst is so many seconds of the rate. */
 const BURST_SECONDS = 5;
 /** All strangers together have so many times what one address has: whoever owns many networks is still one sender. */
-const STRANGERS = 4;
+const STRANGERS = { burst: 2, rate: 4 };
 /** A private address from which several accounts come is a proxy's: many people share it. */
 const SHARED = 4;
 const MAX_SHARES = 20_000;
@@ -29,6 +29,8 @@ export class Share {
   clients = 0;
   readonly connections: TokenBucket;
   readonly #messages: TokenBucket;
+  /** For messages above the rate. */
+  readonly #patience: TokenBucket;
   #factor = 1;
 
   constructor(
@@ -43,11 +45,23 @@ export class Share {
       now,
     );
     this.#messages = new TokenBucket(() => bucketSize(this.sizes.maxMessagesPerSecond * this.#factor), now);
+    this.#patience = new TokenBucket(() => {
+      const perSecond = this.sizes.maxMessagesPerSecond * this.#factor;
+      return { burst: perSecond, perSecond: perSecond / 10 };
+    }, now);
   }
 
   /** Whether it stands for many people, as far as is known now. */
   set shared(shared: boolean) {
     this.#factor = shared ? SHARED : 1;
+  }
+
+  /** One message above the rate. False when there were too many: the connection that sent it is to be closed. */
+  bearMessage(): boolean {
+    if (this.#patience.take()) return true;
+    // Coming again must not be cheaper than keeping to the rate.
+    this.connections.exhaust();
+    return false;
   }
 
   takeMessage(): boolean {
@@ -79,7 +93,10 @@ export class Shares {
     readonly sizes: ShareSizes,
     private readonly now: () => number = () => performance.now(),
   ) {
-    this.#strangers = new TokenBucket(() => bucketSize(sizes.maxMessagesPerSecond * STRANGERS), now);
+    this.#strangers = new TokenBucket(() => {
+      const { burst, perSecond } = bucketSize(sizes.maxMessagesPerSecond);
+      return { burst: burst * STRANGERS.burst, perSecond: perSecond * STRANGERS.rate };
+    }, now);
   }
 
   ofAddress(network: string, shared: boolean): Share {

@@ -87,15 +87,12 @@ function masked(message: unknown): Buffer {
   return Buffer.concat([head, text]);
 }
 
-/** Each of 4,000 bytes on the wire, and of twice as many in memory. */
-const forEach = (victims: readonly string[]) =>
-  victims.map((target_id) =>
-    masked({
-      message_id: 1,
-      message_type: "direct_message",
-      data: { target_id, content: `${"x".repeat(3_900)}☃` },
-    }),
-  );
+/** 4,000 bytes on the wire, and twice as many in memory. */
+const flooding = (target_id: string) => ({
+  message_id: 1,
+  message_type: "direct_message",
+  data: { target_id, content: `${"x".repeat(3_900)}☃` },
+});
 
 /** Writes as fast as the server takes it, in rounds, and comes again when it is thrown out; until the time is over, or it is refused. */
 async function flood(url: string, name: string, frames: readonly Buffer[], boundMs: number): Promise<number> {
@@ -131,46 +128,51 @@ describe("250 sockets that do not read", () => {
     const victims = Array.from({ length: 250 }, (_, index) => `victim${index}`);
     for (const client_id of victims) await peer(url, { client_id });
     const boundMs = FULL ? 30_000 : 5_000;
-    const frames = forEach(victims);
+    const frames = victims.map((victim) => masked(flooding(victim)));
     const times = await healthWaits(url, () =>
       Promise.all(["a", "b", "c", "d"].map((name) => flood(url, name, frames, boundMs))),
     );
-    expect(percentile(times, 0.95)).toBeLessThan(250);
+    expect(percentile(times, 0.95)).toBeLessThan(500);
     expect(peakBytes(pid)).toBeLessThan(300 * MIB);
     expect(await figure(url, 'roost_bound_refusals_total{bound="frames-messages"}')).toBeGreaterThan(0);
   }, 90_000);
 
   test("have one budget together, also where no rate is set: the slowest go, who reads stays and hears everything", async () => {
-    const [readers, budgetMib, perVictim] = FULL ? [250, 64, 1_400] : [60, 16, 1_000];
+    const [readers, budgetBytes] = FULL ? [250, 64 * MIB] : [24, 4 * MIB];
     const { url, pid } = await start({
       ...OPEN,
       ROOST_FRAMES_MAX_MESSAGES_PER_SECOND: "0",
-      ROOST_FRAMES_MAX_QUEUED_BYTES: String(budgetMib * MIB),
+      ROOST_FRAMES_MAX_QUEUED_BYTES: String(budgetBytes),
     });
     const before = peakBytes(pid);
     const victims = Array.from({ length: readers }, (_, index) => `victim${index}`);
     for (const client_id of victims) await peer(url, { client_id });
     const reader = await FramesClient.connect(url, { client_id: "reader" });
-    const sender = await peer(url, { client_id: "sender" });
-    sender.resume();
-    const frames = [...forEach(victims), ...forEach(["reader"])];
+    const sender = await FramesClient.connect(url, { client_id: "sender" });
+    const messages = [...victims, "reader"].map(flooding);
+    const closed = () => figure(url, 'roost_bound_refusals_total{bound="frames-queues"}');
     let most = 0;
-    for (let round = 0; round < perVictim; round++) {
-      for (const frame of frames)
-        if (!sender.write(frame)) await new Promise((resolve) => sender.once("drain", resolve));
-      if (round % 100 === 0) most = Math.max(most, await figure(url, "gohub_queued_bytes"));
+    let rounds = 0;
+    // The system's own buffers take some megabytes for each before anything waits here.
+    for (let left = 3_000; left > 0; left--, rounds++) {
+      for (const message of messages) sender.send(message);
+      // What it sends ahead of the server would count as waiting for a handler.
+      await sender.settled();
+      if (rounds % 50 > 0) continue;
+      most = Math.max(most, await figure(url, "gohub_queued_bytes"));
+      if ((await closed()) > 0) left = Math.min(left, 100);
     }
-    await reader.until(({ frames: heard }) => heard.length === perVictim, 60_000);
-    expect(most).toBeLessThanOrEqual(budgetMib * MIB);
-    expect(await figure(url, 'roost_bound_refusals_total{bound="frames-queues"}')).toBeGreaterThan(0);
-    expect(await figure(url, "gohub_connected_clients")).toBeWithin(2, readers + 2);
-    // Live bytes are the budget; the rest is what the collector of garbage had not come to yet.
-    expect(peakBytes(pid) - before).toBeLessThan((4 * budgetMib + 160) * MIB);
+    await reader.until(({ frames: heard }) => heard.length === rounds, 60_000);
     expect(reader.ending).toBeUndefined();
+    expect(await closed()).toBeGreaterThan(0);
+    expect(most).toBeWithin(1, budgetBytes);
+    expect(await figure(url, "gohub_connected_clients")).toBeWithin(3, readers + 2);
+    // What waits is within the budget; the rest is what the collector of garbage had not come to yet.
+    expect(peakBytes(pid) - before).toBeLessThan(200 * MIB + 2 * budgetBytes);
   }, 180_000);
 });
 
-test("a name is taken over by nobody else, with another token or with none; the web page of a stranger gets in nowhere", async () => {
+test("a name is taken over by nobody else, with another token or with none", async () => {
   const { url } = await start(TOKENS);
   const alice = await FramesClient.connect(url, { token: await framesToken({ user_id: "alice" }) });
   const guest = await FramesClient.connect(url, { client_id: "guest" });
@@ -183,6 +185,10 @@ test("a name is taken over by nobody else, with another token or with none; the 
   ];
   for (const query of attempts) expect([query, await upgrade(url, query)]).toEqual([query, 409]);
   for (const client of [alice, guest]) expect((await client.settled()).ending).toBeUndefined();
+});
+
+test("the web page of a stranger gets in nowhere, whatever its address claims to be; this server's own and one with a token do", async () => {
+  const { url } = await start(TOKENS);
   const host = new URL(url).host;
   for (const [origin, asked] of [
     ["https://evil.example", host],
@@ -191,6 +197,7 @@ test("a name is taken over by nobody else, with another token or with none; the 
   ] as const)
     expect([origin, await upgrade(url, {}, { origin, host: asked })]).toEqual([origin, 403]);
   expect(await upgrade(url, {}, { origin: url })).toBe(101);
+  expect(await upgrade(url, { token: await framesToken() }, { origin: "https://app.example" })).toBe(101);
 });
 
 test("bad tokens en masse are refused at once, and cost the address its rate, not those who prove themselves", async () => {
@@ -205,7 +212,7 @@ test("bad tokens en masse are refused at once, and cost the address its rate, no
     }
   });
   expect([...statuses.keys()].toSorted()).toEqual([401, 429]);
-  expect(percentile(times, 0.95)).toBeLessThan(250);
+  expect(percentile(times, 0.95)).toBeLessThan(500);
   expect(await upgrade(url, { token })).toBe(101);
   expect(await figure(url, "gohub_connected_clients")).toBeLessThanOrEqual(1);
 }, 60_000);
@@ -234,7 +241,7 @@ test("JSON that is nested half a million deep is an error for its sender, before
       sender.send(`{"message_type":"direct_message","data":{"target_id":"target","content":${content}}}`);
     await sender.until(({ messages }) => messages.length === 20, 20_000);
   });
-  expect(percentile(times, 0.95)).toBeLessThan(250);
+  expect(percentile(times, 0.95)).toBeLessThan(1_000);
   expect(sender.messages.map(({ data }) => data.code)).toEqual(Array.from({ length: 20 }, () => 1001));
   expect((await target.settled()).frames).toEqual([]);
   expect(await figure(url, 'roost_bound_refusals_total{bound="json-depth"}')).toBe(20);
