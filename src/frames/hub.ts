@@ -92,7 +92,7 @@ export class Hub {
       metrics.queuedBytes.report(() => this.#budget.heldBytes),
       limits.memory.join({
         name: "frames hub",
-        held: () => this.#budget.heldBytes,
+        held: () => this.#budget.ownBytes,
         giveUp: () => this.#budget.giveUpSlowest(),
       }),
     ];
