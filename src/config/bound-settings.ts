@@ -123,12 +123,12 @@ export const boundSettings = {
   ),
   framesMaxConnectionsPerSecond: setting(
     whole(0, 1_000_000).default(200),
-    "connections to the frames hub that one address or identity may begin in a second, ten times as many at once (0 for no limit)",
+    "connections to the frames hub that one address or identity may begin in a second, five times as many at once (0 for no limit)",
     live,
   ),
   framesMaxMessagesPerSecond: setting(
     whole(0, 1_000_000).default(2_000),
-    "messages to the frames hub from one address or identity in a second, ten times as many at once, half of it from one connection (0 for no limit)",
+    "messages to the frames hub from one address or identity in a second, five times as many at once, half of it from one connection (0 for no limit)",
     live,
   ),
 } as const satisfies Record<string, Setting>;
