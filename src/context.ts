@@ -11,7 +11,7 @@ import type { Config } from "./config/settings.ts";
 import { framesOn } from "./frames/switch.ts";
 import { migrations as happyMigrations, happyProtocol, hasAccounts } from "./happy/index.ts";
 import { recountAttachments } from "./happy/store/attachment-sizes.ts";
-import { sessionOwners } from "./happy/store/retention.ts";
+import { newestMoment, sessionOwners } from "./happy/store/retention.ts";
 import { openLimits } from "./limits/limits.ts";
 import { ValueSizes } from "./limits/value-sizes.ts";
 import { reportConnections } from "./observability/connection-figures.ts";
@@ -22,6 +22,7 @@ import { reportProcess } from "./observability/process-figures.ts";
 import { Requests } from "./observability/requests.ts";
 import { reportDatabase, reportFolder } from "./observability/storage-figures.ts";
 import type { FilesFound } from "./retention/blob-sweep.ts";
+import { RetentionClock } from "./retention/clock.ts";
 import { Keeping } from "./retention/keeping.ts";
 import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
@@ -101,6 +102,14 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     undo.unshift(() => database.close());
     chmodSync(path, 0o600);
     watch("happy", database);
+    // Before anything is stored with the time of this start.
+    const { dataDir } = config;
+    const clock = new RetentionClock({
+      dataDir,
+      name: "happy",
+      newest: (now) => newestMoment(database.reads, now),
+    });
+    clock.begin();
     const secret = loadMasterSecret(config, { hasAccounts: hasAccounts(database) });
     if (database.migration.snapshot !== undefined) {
       log.info(
@@ -127,12 +136,18 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const databases = [database];
     if (topicsOn(config)) {
       // Loaded only here: switched off, a room costs nothing.
-      const { openTopicsDatabase, topicsProtocol } = await import("./topics/index.ts");
+      const { newestEventAt, openTopicsDatabase, topicsProtocol } = await import("./topics/index.ts");
       const topicsLog = log.child({ area: "topics" });
       const topicsDatabase = openTopicsDatabase(config.dataDir, topicsLog, quota);
       undo.unshift(() => topicsDatabase.close());
       databases.push(topicsDatabase);
       watch("topics", topicsDatabase);
+      const topicsClock = new RetentionClock({
+        dataDir,
+        name: "topics",
+        newest: (now) => newestEventAt(topicsDatabase.reads, now),
+      });
+      topicsClock.begin();
       const parts = {
         config,
         masterSecret: secret.value,
@@ -141,6 +156,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         limits,
         cluster,
         log: topicsLog,
+        clock: topicsClock,
       };
       protocols.push((await topicsProtocol(parts)).protocol);
     }
@@ -196,7 +212,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const { forgetOld } = happy;
     const ownerOf = sessionOwners(database.reads, undefined);
     const counted = (session: string, found: FilesFound) => recountAttachments(database, session, found);
-    undo.unshift(keeping.start({ databases, forgetOld, ownerOf, counted }));
+    undo.unshift(keeping.start({ databases, clock, forgetOld, ownerOf, counted }));
     for (const protocol of protocols) {
       protocol.start();
       // Runs after the door is closed, before the database is.

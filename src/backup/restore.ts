@@ -16,7 +16,7 @@ const FOLDER_MODE = 0o700;
 const CLOSING_TOGETHER = 32;
 /** What a folder without data may have: of a start that was refused, of a file system's own. */
 const RUN_FILES = ["roost.lock", "roost.lock-journal", "roost.pid", "roost.sock", "roost.admin", "roost.url"];
-const NO_DATA = [...RUN_FILES, "lost+found"];
+const NO_DATA = [...RUN_FILES, "retention-clock.json", "lost+found"];
 
 export interface RestoreOptions {
   readonly file: string;

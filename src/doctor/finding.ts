@@ -9,6 +9,7 @@ export const CHECKS = [
   "port",
   "database",
   "backups",
+  "retention",
   "certificate",
   "banner",
   "websocket",

@@ -19,6 +19,7 @@ import { readCertificate } from "../server/certificate.ts";
 import { untilWhen } from "./certificate.ts";
 import { type Finding, failure, ok, problemOf, skipped, warning } from "./finding.ts";
 import { ask } from "./http-probe.ts";
+import { checkRetention } from "./retention.ts";
 
 const BANNER = "Welcome to Happy Server!";
 
@@ -31,6 +32,7 @@ export async function* thisMachine(config: Config): AsyncGenerator<Finding> {
   yield await checkPort(config);
   yield* checkDatabases(config);
   yield checkBackups(config);
+  yield checkRetention(config);
   yield checkOwnCertificate(config);
 }
 

@@ -29,7 +29,7 @@ export function reportFolder(metrics: Metrics, folder: string): void {
   let last = { bytes: 0, files: 0 };
   let measuredAt = Number.NEGATIVE_INFINITY;
   const look = () => {
-    const now = Date.now();
+    const now = performance.now();
     if (now - measuredAt < MEASURE_EVERY_MS) return;
     measuredAt = now;
     measure(folder).then(

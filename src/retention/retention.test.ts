@@ -194,6 +194,7 @@ test("the server's round applies the limits it reads then, sweeps, and tells who
   const job = new RetentionJob({
     config,
     databases: [opened],
+    clock: { doubt: () => undefined },
     forgetOld: async ({ sessions }) => {
       asked.push(sessions);
       return {};

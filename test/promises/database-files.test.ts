@@ -68,6 +68,7 @@ test("no line of the source hands a database's name to such a call", () => {
 /** Lines of tests that touch a database's bytes, each while no SQLite of this process has it open. */
 const TESTS: Readonly<Record<string, string>> = {
   "test/backup.test.ts": "its server, a process of its own, has ended",
+  "test/faults/backup-killed.test.ts": "before anything opens it, and after a restore has ended",
   "test/faults/held-lock.test.ts": "a fixture, before anything opens the copy",
   "test/faults/database-file.ts": "the server is another process, and is dead or only read",
   "test/faults/migrating-start.test.ts": "a fixture, before anything opens the copy",
