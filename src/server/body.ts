@@ -27,12 +27,16 @@ export async function readBody(
   if (promised > limitBytes) throw new BodyTooLarge();
   if (request.body === null) return new Uint8Array();
   if (promised <= SMALL_BYTES && (share === undefined || share.expect(promised))) {
-    const whole = request.arrayBuffer().catch((error: unknown) => {
+    let whole: ArrayBuffer;
+    try {
+      whole = await request.arrayBuffer();
+    } catch (error) {
       throw cutShort(error);
-    });
-    const bytes = new Uint8Array(await whole.finally(() => share?.arrived(promised)));
-    share?.take(bytes.byteLength);
-    return bytes;
+    } finally {
+      share?.arrived(promised);
+    }
+    share?.take(whole.byteLength);
+    return new Uint8Array(whole);
   }
   const chunks: Uint8Array[] = [];
   for await (const chunk of streamBody(request, limitBytes)) {

@@ -90,30 +90,26 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   });
   limits.handshakes.webSocketLimit = () => frames.webSocketLimit();
 
-  const serve = async (request: Request, path: string, facts: RequestFacts): Promise<Response> => {
-    const startedAt = performance.now();
-    try {
-      const answer = await route(path).fetch(request, facts);
-      // What a person can quote, and the log knows.
-      if (answer.status >= 500) answer.headers.set("x-request-id", facts.id);
-      finished(request, facts, answer.status, performance.now() - startedAt);
-      return answer;
-    } catch (error) {
-      finished(request, facts, 500, performance.now() - startedAt);
-      throw error;
-    }
-  };
-
-  const answerTo = async (
+  const serve = async (
     request: Request,
-    bun: BunServer<SocketData>,
     facts: RequestFacts,
+    bun: BunServer<SocketData>,
   ): Promise<Response> => {
     const path = pathOf(request.url);
     const endpoint = endpoints.get(path);
-    return endpoint === undefined
-      ? serve(request, path, facts)
-      : endpoint.handle(request, upgraderFor(endpoint, bun, facts), facts);
+    const startedAt = performance.now();
+    let answer: Response;
+    try {
+      answer = await (endpoint === undefined
+        ? route(path).fetch(withHost(request), facts)
+        : endpoint.handle(withHost(request), upgraderFor(endpoint, bun, facts), facts));
+      // What a person can quote, and the log knows.
+      if (answer.status >= 500) answer.headers.set("x-request-id", facts.id);
+    } catch (error) {
+      answer = unexpected(error);
+    }
+    if (endpoint === undefined) finished(request, facts, answer.status, performance.now() - startedAt);
+    return owed(request, answer, facts, limits.strangers);
   };
 
   const unexpected = (error: unknown): Response => {
@@ -131,10 +127,9 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       ...(certificate === undefined ? {} : { tls: { cert: certificate.cert, key: certificate.key } }),
       idleTimeout: IDLE_SECONDS,
       maxRequestBodySize: BUN_BODY_CAP,
-      fetch: async (request, bun) => {
+      fetch: (request, bun) => {
         const facts = factsOf(request, bun, limits, knownPeers, trustedProxies);
-        const answer = closing ? refuse() : await answerTo(withHost(request), bun, facts).catch(unexpected);
-        return owed(request, answer, facts.caller, limits.strangers);
+        return closing ? owed(request, refuse(), facts, limits.strangers) : serve(request, facts, bun);
       },
       error: unexpected,
       websocket: {

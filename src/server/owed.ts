@@ -4,6 +4,7 @@
 import type { Strangers } from "../limits/strangers.ts";
 import { discardBody } from "./body.ts";
 import type { Caller } from "./caller.ts";
+import type { RequestFacts } from "./protocol.ts";
 
 /** What is still taken, and thrown away, of a body that is not wanted: the largest attachment. */
 const REST_BYTES = 10 * 1024 * 1024;
@@ -30,12 +31,12 @@ const hasClose = (list: string) => /(?:^|,)\s*close\s*(?:,|$)/i.test(list);
 export function owed(
   request: Request,
   answer: Response,
-  caller: Caller,
+  facts: RequestFacts,
   strangers: Strangers,
 ): Response | Promise<Response> {
   const isAsked = asksToClose(request);
   if (!sayWhatIsOwed(request, answer, isAsked) || request.body === null) return answer;
-  return afterRest(request, answer, isAsked, caller, strangers);
+  return afterRest(request, answer, isAsked, facts.caller, strangers);
 }
 
 /** Sets the headers. @returns whether the connection ends after the answer. */

@@ -68,14 +68,15 @@ async function answer(
   rawParams: Record<string, string>,
   facts: RequestFacts,
 ): Promise<Response> {
-  const { caller } = facts;
-  const share = room.bodies.share(caller.address);
+  const share = room.bodies.share(facts);
   try {
-    const sender = await identify(room, endpoint, request);
+    const identified = identify(room, endpoint, request);
+    const sender = identified instanceof Promise ? await identified : identified;
     // Whoever has proved an account is not counted by address: others may share it.
-    const waitMs = sender.kind === "account" ? undefined : limitedAddress(room, endpoint, caller.address);
+    const waitMs = sender.kind === "account" ? undefined : limitedAddress(room, endpoint, facts);
     if (waitMs !== undefined) return tooMany(waitMs);
-    const raw = await sentBy(sender, { room, endpoint, request, facts, share });
+    const sent = sentBy(sender, { room, endpoint, request, facts, share });
+    const raw = sent instanceof Promise ? await sent : sent;
     const input = parse(room, endpoint, request, rawParams, raw, sender, facts);
     // Asked again: a body may have taken long, and its token may have been revoked meanwhile.
     const refused = refusalOf(room, sender);
@@ -133,8 +134,9 @@ function parse(
 }
 
 /** Milliseconds to wait, undefined when the call may go on. */
-function limitedAddress(room: HappyRoom, { limit }: Endpoint, address: string): number | undefined {
+function limitedAddress(room: HappyRoom, { limit }: Endpoint, facts: RequestFacts): number | undefined {
   if (limit === undefined || !room.config.rateLimits) return undefined;
+  const { address } = facts.caller;
   return room.rateLimits.address(limit, address, room.addresses.widened(1, address));
 }
 

@@ -39,7 +39,8 @@ export function bodyKind(request: Request): BodyKind {
 
 /** For a handler that reads the body itself: what can be refused before. @throws BodyProblem 413 or 415. */
 export async function checkBody(request: Request, limitBytes: number): Promise<void> {
-  await knownKind(request);
+  if (isChunked(request)) await chunkedKind(request);
+  else bodyKind(request);
   if (promisedBytes(request) > limitBytes) throw tooLarge();
 }
 
@@ -56,14 +57,22 @@ export async function readRaw(
   share: BodyShare,
 ): Promise<RawBody | undefined> {
   try {
-    const kind = await knownKind(request);
+    const chunked = isChunked(request);
+    const kind = chunked ? await chunkedKind(request) : bodyKind(request);
     if (kind === "none") return undefined;
     const bytes = await readBody(request, limitBytes, share);
-    const isNone = bytes.byteLength === 0 && isChunked(request) && kind !== "application/json";
-    return isNone ? undefined : { kind, bytes };
+    return chunked && bytes.byteLength === 0 && kind !== "application/json" ? undefined : { kind, bytes };
   } catch (error) {
     throw bodyProblem(error);
   }
+}
+
+const NO_BYTES = new Uint8Array();
+
+/** `readRaw` of a request that has no body, without waiting. @throws BodyProblem 415. */
+export function emptyRaw(request: Request): RawBody | undefined {
+  const kind = bodyKind(request);
+  return kind === "none" ? undefined : { kind, bytes: NO_BYTES };
 }
 
 /** JSON value, text, bytes, or null when there is no body. @throws BodyProblem 400. */
@@ -97,11 +106,11 @@ function utf8(bytes: Uint8Array): string {
 }
 
 /** Where the headers alone would refuse it, a body in chunks that ends at once is none. @throws BodyProblem 415. */
-async function knownKind(request: Request): Promise<BodyKind> {
+async function chunkedKind(request: Request): Promise<BodyKind> {
   try {
     return bodyKind(request);
   } catch (error) {
-    if (!isChunked(request) || !(await endsEmpty(request))) throw error;
+    if (!(await endsEmpty(request))) throw error;
     empty.add(request);
     return "none";
   }

@@ -38,7 +38,7 @@ async function answer(room: TopicsRoom, endpoint: Endpoint, context: Context<Env
   const route = `/api/v1${endpoint.path}`;
   const { caller } = context.env;
   context.env.route = route;
-  const share = room.bodies.share(caller.address);
+  const share = room.bodies.share(context.env);
   try {
     // A stranger's body is not read.
     const claims = endpoint.open ? NOBODY : await authenticated(room, request.headers.get("authorization"));
