@@ -16,7 +16,7 @@ const WELL_FORMED = [
   "\ufffd",
   "\u{1f600}",
   "\uffff",
-  "x".repeat(2_048),
+  "x".repeat(16_384),
 ];
 
 test.each(ILL_FORMED)("%j is not well-formed", (text) => {
@@ -39,9 +39,9 @@ test("everything else is kept apart by the database", () => {
 
 test("lengths are bytes for an index and UTF-16 units for a path", () => {
   const told = (schema: typeof identifier, text: string) => schema.safeParse(text).error?.issues[0]?.message;
-  expect(told(identifier, "x".repeat(2_049))).toBe("Too big: expected string to have <=2048 bytes");
-  expect(told(identifier, "é".repeat(1_025))).toBe("Too big: expected string to have <=2048 bytes");
-  expect(told(identifier, "é".repeat(1_024))).toBeUndefined();
+  expect(told(identifier, "x".repeat(16_385))).toBe("Too big: expected string to have <=16384 bytes");
+  expect(told(identifier, "é".repeat(8_193))).toBe("Too big: expected string to have <=16384 bytes");
+  expect(told(identifier, "é".repeat(8_192))).toBeUndefined();
   expect(told(pathIdentifier, "x".repeat(101))).toBe("Too big: expected string to have <=100 characters");
   expect(told(pathIdentifier, "\u{1f600}".repeat(51))).toBe(
     "Too big: expected string to have <=100 characters",

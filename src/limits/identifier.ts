@@ -5,8 +5,8 @@ import { z } from "zod";
 
 /** Longest path parameter that a route takes, in UTF-16 units: what is later asked for by path may not be longer. */
 export const MAX_PATH_LENGTH = 100;
-/** UTF-8 bytes. Every identifier stands in an index; the original's database refuses somewhat longer ones, in words of its own. */
-export const MAX_IDENTIFIER_BYTES = 2_048;
+/** UTF-8 bytes. Every identifier stands in an index, and clients use UUIDs. */
+export const MAX_IDENTIFIER_BYTES = 16_384;
 
 export const NOT_WELL_FORMED = "Invalid string: must be well-formed Unicode";
 

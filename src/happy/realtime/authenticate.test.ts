@@ -21,7 +21,7 @@ test.each<unknown>([
   [1, 2],
   { toString: 1 },
   { id: "x" },
-  "x".repeat(2_048),
+  "x".repeat(100_000),
   "a:session:b",
   "\u0000",
 ])("number %# as the id of a session or machine", async (id) => {
@@ -53,8 +53,8 @@ test.each([
   listener.close();
 });
 
-test.each(["\ud800", "a\udfff", "x".repeat(2_049), { id: "x".repeat(5_000) }])(
-  "number %# is no id of a session or machine, and the handshake is refused",
+test.each(["\ud800", "a\udfff"])(
+  "%j is no id of a session or machine, and the handshake is refused",
   async (id) => {
     await expect(account.connect({ clientType: "session-scoped", sessionId: id })).rejects.toThrow(
       "Invalid session ID",

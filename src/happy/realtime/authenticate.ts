@@ -1,4 +1,5 @@
 // Decides before a Socket.IO connection is accepted whether it may be, and what it is (realtime contract 2).
+import { createHash } from "node:crypto";
 import type { Socket } from "socket.io";
 import { isIdentifier } from "../../limits/identifier.ts";
 import type { Scope } from "../audience.ts";
@@ -51,7 +52,8 @@ function scopeOf({ clientType, sessionId, machineId }: Record<string, unknown>):
 /** Whatever is claimed becomes a name. Not String: an object from a client can carry a `toString` that is no function. */
 function nameOf(id: unknown, refusal: string): string {
   const name = typeof id === "string" ? id : JSON.stringify(id);
-  // Two names that the database cannot tell apart would reach the same thing, and names are kept in memory.
-  if (!isIdentifier(name)) throw new Refused(refusal);
-  return name;
+  // Two names that the database cannot tell apart would reach the same thing.
+  if (!name.isWellFormed()) throw new Refused(refusal);
+  // It names nothing that there is, and is kept in memory: something as nameless stands for it, too long to be registered.
+  return isIdentifier(name) ? name : createHash("sha512").update(name).digest("hex");
 }
