@@ -38,7 +38,7 @@ const login = endpoint(
     limit: "sign-in",
     body: z.object({ publicKey: z.string(), challenge: z.string(), signature: z.string() }),
   },
-  async ({ room, body, request, mount }) => {
+  async ({ room, body, request, mount, facts }) => {
     const publicKey = bytesOf(body.publicKey, PUBLIC_KEY_BYTES);
     const challenge = bytesOf(body.challenge, MAX_CHALLENGE_BYTES);
     const signature = bytesOf(body.signature, SIGNATURE_BYTES);
@@ -59,6 +59,8 @@ const login = endpoint(
     if (admission === undefined) return refusal(401, "Invalid signature");
     if (admission.kind !== "admitted") return refusal(403, whatToDo(admission));
     await room.access.untilIssuable(admission.account);
+    // Its sockets come next, perhaps many at once.
+    facts.caller.authenticated(admission.account);
     return json({ success: true, token: await room.tokens.issue({ account: admission.account }) });
   },
 );
