@@ -9,7 +9,7 @@ import { networkOf } from "./network.ts";
 
 /** A client that has just opened its socket has so long to say who it is before it may lose its place: a stranger, and others. */
 const PATIENCE_MS = 1_000;
-const LONG_PATIENCE_MS = 5_000;
+const LONG_PATIENCE_MS = 4_000;
 /** Longest wait for a place. */
 const LINE_MS = 5_000;
 const LOOK_MS = 50;
