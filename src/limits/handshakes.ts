@@ -1,18 +1,20 @@
 // Sockets that are open and not let in yet: how many there may be in all, and of one address. Over the limit the oldest one that waits
 // for its client goes. One that is young, or whose token the server is just checking, stays; the newcomer then waits for a moment, in a
 // bounded line that all addresses pass in turn, so that a thousand honest clients that come back at once are let in one after another.
+// When the line is full too, a stranger has to come again; of an address that accounts come from the oldest goes, young or not, so that
+// who floods a shared address does not keep the others out of it.
 import type { Addresses } from "./addresses.ts";
 import type { Bounds } from "./bounds.ts";
 import { networkOf } from "./network.ts";
 
-/** A client that has just opened its socket has so long to say who it is before it may lose its place. */
+/** A client that has just opened its socket has so long to say who it is before it may lose its place: a stranger, and others. */
 const PATIENCE_MS = 1_000;
+const LONG_PATIENCE_MS = 4_000;
 /** Longest wait for a place. */
 const LINE_MS = 5_000;
 const LOOK_MS = 50;
-/** The line is so many times as long as there are places, and one stranger's part of it so many times its own places. */
+/** The line is so many times as long as there are places. One address has half of it, an unknown one a quarter. */
 const LINE_FACTOR = 4;
-const STRANGER_LINE_FACTOR = 10;
 
 export interface HandshakeLimits {
   readonly maxHandshakes: number;
@@ -42,6 +44,7 @@ export class Place {
   isBusy = false;
 
   constructor(
+    readonly address: string,
     readonly network: string,
     readonly isWebSocket: boolean,
     readonly since: number,
@@ -96,7 +99,8 @@ export class Handshakes {
   /** A socket that was let in has left where it was, and is a newcomer again that cannot be turned away. */
   reenter({ address, isWebSocket }: Newcomer): Place {
     const network = networkOf(address);
-    return this.#take(network, { address, isWebSocket }) ?? this.#add(network, isWebSocket);
+    const newcomer = { address, isWebSocket };
+    return this.#take(network, newcomer) ?? this.#add(network, newcomer);
   }
 
   /** Nobody waits any more; who is in line has to come again. */
@@ -108,25 +112,28 @@ export class Handshakes {
     this.#waiting = 0;
   }
 
-  #take(network: string, { address, isWebSocket }: Newcomer): Place | undefined {
+  /** `isPressed`: the youngest may go as well. */
+  #take(network: string, newcomer: Newcomer, isPressed = false): Place | undefined {
+    const { address, isWebSocket } = newcomer;
     const { maxHandshakes, maxHandshakesPerAddress } = this.parts.limits();
     const own = this.#byNetwork.get(network);
     if (own !== undefined && own.size >= this.#share(address)) {
-      if (!this.#makeRoom(own, "handshakes-per-address", address, maxHandshakesPerAddress)) return undefined;
+      if (!this.#makeRoom(own, "handshakes-per-address", address, maxHandshakesPerAddress, isPressed))
+        return undefined;
     }
     if (this.#places.size >= maxHandshakes) {
-      if (!this.#makeRoom(this.#places, "handshakes", address, maxHandshakes)) return undefined;
+      if (!this.#makeRoom(this.#places, "handshakes", address, maxHandshakes, isPressed)) return undefined;
     }
     const webSockets = isWebSocket ? this.webSocketLimit?.() : undefined;
     if (webSockets !== undefined && this.#webSockets >= webSockets) {
       const others = [...this.#places].filter((place) => place.isWebSocket);
       if (!this.#makeRoom(others, "handshakes", address, webSockets)) return undefined;
     }
-    return this.#add(network, isWebSocket);
+    return this.#add(network, newcomer);
   }
 
-  #add(network: string, isWebSocket: boolean): Place {
-    const place = new Place(network, isWebSocket, this.#now(), (left) => this.#free(left));
+  #add(network: string, { address, isWebSocket }: Newcomer): Place {
+    const place = new Place(address, network, isWebSocket, this.#now(), (left) => this.#free(left));
     this.#places.add(place);
     if (isWebSocket) this.#webSockets++;
     const own = this.#byNetwork.get(network);
@@ -138,7 +145,7 @@ export class Handshakes {
   /** Whom the server knows may come with many at once. */
   #share(address: string): number {
     const { maxHandshakes, maxHandshakesPerAddress } = this.parts.limits();
-    if (this.parts.addresses.standing(address) === "unknown") return maxHandshakesPerAddress;
+    if (this.#isStranger({ address })) return maxHandshakesPerAddress;
     return Math.max(maxHandshakesPerAddress, Math.floor(maxHandshakes / 2));
   }
 
@@ -148,17 +155,23 @@ export class Handshakes {
     bound: "handshakes" | "handshakes-per-address",
     address: string,
     limit: number,
+    isPressed = false,
   ): boolean {
-    const latest = this.#now() - PATIENCE_MS;
+    const now = this.#now();
     for (const place of among) {
-      if (place.since > latest) return false;
+      if (!isPressed && now - place.since < PATIENCE_MS) return false;
       if (place.isBusy || place.end === undefined) continue;
+      if (!isPressed && !this.#isStranger(place) && now - place.since < LONG_PATIENCE_MS) continue;
       this.#remove(place);
       this.parts.bounds.refused(bound, { address, limit });
       place.end();
       return true;
     }
     return false;
+  }
+
+  #isStranger({ address }: { readonly address: string }): boolean {
+    return this.parts.addresses.standing(address) === "unknown";
   }
 
   /** Whoever it is that comes. */
@@ -181,21 +194,21 @@ export class Handshakes {
     if (this.#remove(place) && this.#waiting > 0) this.#serve();
   }
 
-  #wait(network: string, newcomer: Newcomer): Promise<Place | undefined> | undefined {
+  #turnAway({ address }: Newcomer): undefined {
     const { maxHandshakes, maxHandshakesPerAddress } = this.parts.limits();
-    const longest = maxHandshakes * LINE_FACTOR;
-    const isStranger = this.parts.addresses.standing(newcomer.address) === "unknown";
-    const own = isStranger
-      ? Math.min(maxHandshakesPerAddress * STRANGER_LINE_FACTOR, longest / LINE_FACTOR)
-      : longest / 2;
+    if (this.#isStranger({ address }))
+      this.parts.bounds.refused("handshakes-per-address", { address, limit: maxHandshakesPerAddress });
+    else this.parts.bounds.refused("handshakes", { address, limit: maxHandshakes });
+    return undefined;
+  }
+
+  #wait(network: string, newcomer: Newcomer): Place | Promise<Place | undefined> | undefined {
+    const longest = this.parts.limits().maxHandshakes * LINE_FACTOR;
+    const isStranger = this.#isStranger(newcomer);
+    const own = longest / (isStranger ? 4 : 2);
     const line = this.#line.get(network) ?? [];
-    if (this.#waiting >= longest || line.length >= own) {
-      this.parts.bounds.refused(isStranger ? "handshakes-per-address" : "handshakes", {
-        address: newcomer.address,
-        limit: isStranger ? maxHandshakesPerAddress : maxHandshakes,
-      });
-      return undefined;
-    }
+    if (this.#waiting >= longest || line.length >= own)
+      return (isStranger ? undefined : this.#take(network, newcomer, true)) ?? this.#turnAway(newcomer);
     const { promise, resolve: answer } = Promise.withResolvers<Place | undefined>();
     line.push({ ...newcomer, until: this.#now() + LINE_MS, answer });
     this.#line.set(network, line);
@@ -237,8 +250,10 @@ export class Handshakes {
     const now = this.#now();
     const staying = line.filter(({ signal, until }) => signal?.aborted !== true && until > now);
     if (staying.length === line.length) return;
-    for (const { answer, signal, until } of line)
-      if (signal?.aborted === true || until <= now) answer(undefined);
+    for (const waiting of line) {
+      if (waiting.signal?.aborted === true) waiting.answer(undefined);
+      else if (waiting.until <= now) waiting.answer(this.#turnAway(waiting));
+    }
     this.#waiting -= line.length - staying.length;
     line.splice(0, line.length, ...staying);
     if (line.length === 0) this.#line.delete(network);

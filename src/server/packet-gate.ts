@@ -64,8 +64,8 @@ export class PacketGate {
   #timer: Timer | undefined;
   #isEnded = false;
   #peers = new Set<Peer>();
-  /** A polling body is being read. */
-  isPosting = false;
+  /** A polling body is being read; called when the connection ends meanwhile. */
+  posting: (() => void) | undefined;
   readonly #onward: (packet: EnginePacket) => void;
   readonly #send: (type: string, data?: unknown) => void;
 
@@ -265,6 +265,7 @@ export class PacketGate {
     this.#place = undefined;
     this.parts.limits.arriving.forget(this);
     this.#peers.clear();
+    this.posting?.();
   }
 }
 

@@ -19,12 +19,14 @@ export interface PollingBodyLimits {
   readonly maxBytes: number;
   /** Engine.IO packets in one body. */
   readonly maxPackets: number;
+  /** Aborts when nobody wants the body any more. */
+  readonly signal: AbortSignal;
 }
 
 /** @throws PollingBodyRefused */
 export async function pollingBody(
   request: Request,
-  { maxBytes, maxPackets }: PollingBodyLimits,
+  { maxBytes, maxPackets, signal }: PollingBodyLimits,
   arriving: MemoryPieces,
 ): Promise<Uint8Array<ArrayBuffer>> {
   if (Number(request.headers.get("content-length")) > maxBytes) throw new PollingBodyRefused(413);
@@ -33,6 +35,7 @@ export async function pollingBody(
   const owner = {};
   const { promise: refused, reject } = Promise.withResolvers<never>();
   const refuse = (status: PollingBodyRefused["status"]) => reject(new PollingBodyRefused(status));
+  signal.addEventListener("abort", () => refuse(400));
   const whole = setTimeout(() => refuse(408), WHOLE_MS);
   const stalled = setTimeout(() => refuse(408), STALLED_MS);
   const chunks: Uint8Array[] = [];

@@ -187,16 +187,17 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
     const gate = gates.get(connection);
     if (gate === undefined) return badRequest();
     // One at a time, as every client does.
-    if (gate.isPosting) {
+    if (gate.posting !== undefined) {
       gate.drop();
       return refusedBody(400);
     }
-    gate.isPosting = true;
+    const ended = new AbortController();
+    gate.posting = () => ended.abort();
     try {
       const bounds = gate.isInside
         ? { maxBytes: MAX_POLLING_BYTES, maxPackets: MAX_PACKETS }
         : { maxBytes: options.maxStrangerBodyBytes(), maxPackets: MAX_STRANGER_PACKETS };
-      const body = await pollingBody(request, bounds, shared.arriving);
+      const body = await pollingBody(request, { ...bounds, signal: ended.signal }, shared.arriving);
       const { url, headers, signal } = request;
       return await atEngine(new Request(url, { method: "POST", headers, body, signal }), upgrader);
     } catch (error) {
@@ -205,7 +206,7 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
       gate.drop();
       return refusedBody(error.status);
     } finally {
-      gate.isPosting = false;
+      gate.posting = undefined;
     }
   };
 

@@ -61,6 +61,8 @@ const login = endpoint(
     if (admission === undefined) return refusal(401, "Invalid signature");
     if (admission.kind !== "admitted") return refusal(403, whatToDo(admission));
     const { account } = admission;
+    // Its sockets come next, perhaps many at once.
+    facts.caller.authenticated(account);
     const token = await room.tokens.issue({ account, ...room.access.issueFor(account) });
     return json({ success: true, token });
   },
