@@ -71,7 +71,6 @@ const TESTS: Readonly<Record<string, string>> = {
   "test/backup.test.ts": "its server, a process of its own, has ended",
   "test/faults/backup-killed.test.ts": "before anything opens it, and after a restore has ended",
   "test/faults/held-lock.test.ts": "a fixture, before anything opens the copy",
-  "test/faults/backup-killed.test.ts": "its server, a process of its own, has ended",
   "test/faults/database-file.ts": "the server is another process, and is dead or only read",
   "test/faults/migrating-start.test.ts": "a fixture, before anything opens the copy",
   "test/migrate.test.ts": "a fixture, before anything opens the copy",
