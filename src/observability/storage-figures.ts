@@ -15,6 +15,12 @@ export function reportDatabase(metrics: Metrics, name: string, { path, writer }:
   metrics
     .gauge("roost_writer_depth", "Operations that wait for their commit")
     .report(() => writer.depth, labels);
+  metrics
+    .gauge(
+      "roost_writer_held_seconds",
+      "How long another program has kept writes waiting for the database's lock",
+    )
+    .report(() => writer.heldMs / 1_000, labels);
 }
 
 function sizeOf(path: string): number {

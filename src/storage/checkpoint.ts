@@ -135,6 +135,7 @@ export class Checkpointer {
     if (this.#size() < FINISH_BYTES || this.sqlite.inTransaction) return;
     try {
       this.sqlite.run("PRAGMA wal_checkpoint(PASSIVE)");
+      this.#movedAt = performance.now();
     } catch (error) {
       this.log.warn({ err: error }, "checkpoint failed on the main thread");
     }

@@ -60,6 +60,11 @@ export class Condition {
     this.log.info("the database takes writes again");
   }
 
+  /** A check of every page has found something. */
+  failedCheck(problem: string): void {
+    this.#damage ??= named(Object.assign(new Error(problem), { code: "SQLITE_CORRUPT" }));
+  }
+
   /** A check of every page has found nothing. */
   passedCheck(): void {
     if (this.#damage === undefined) return;

@@ -1,5 +1,6 @@
 // One SQLite file: one connection writes through the Writer, another only reads and so sees committed rows only. It knows its own
 // condition: what was refused, what is damaged, and whether its files are still the ones that it opened.
+import type { Database as Sqlite } from "bun:sqlite";
 import { basename } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { sql } from "drizzle-orm";
@@ -78,10 +79,20 @@ export function openDatabase({
   }
   const reading = openConnection(path);
   settle(connection, reading);
-  const soundness: Soundness = new Soundness(path, log, () => condition.passedCheck());
+  const soundness: Soundness = new Soundness(path, log, (problem) => {
+    if (problem === undefined) condition.passedCheck();
+    else condition.failedCheck(problem);
+  });
   const condition = new Condition(log, () => soundness.look());
   const checkpointer = new Checkpointer(connection, path, log);
-  const guard = new FileGuard({ path, connection, condition, checkpointer, log });
+  const guard = new FileGuard({
+    path,
+    connection,
+    condition,
+    checkpointer,
+    onForeignWrite: () => soundness.suspect(),
+    log,
+  });
   const { files } = guard;
   let loggedAt = files.logWrittenAt;
   watchConnection(reading, (error) => condition.noteRead(error));
@@ -151,10 +162,19 @@ export function openDatabase({
       reading.close();
       // Whoever replicates the log reads it all the time: a stop does not wait for that, and leaves the log to the next start.
       connection.run("PRAGMA busy_timeout = 200");
-      connection.run("PRAGMA wal_checkpoint(TRUNCATE)");
+      await emptyLog(connection);
       connection.close();
     },
   };
+}
+
+/** The thread for checkpoints may still be on its way out, and keeps others from it for that moment. */
+async function emptyLog(connection: Sqlite): Promise<void> {
+  for (let tries = 0; tries < 20; tries++) {
+    const [row] = connection.query<{ log: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").all();
+    if (row?.log !== -1) return;
+    await wait(25);
+  }
 }
 
 /** One run at a time: who asks meanwhile shares its end. */

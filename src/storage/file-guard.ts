@@ -19,6 +19,8 @@ export interface FileGuardParts {
   readonly connection: Sqlite;
   readonly condition: Condition;
   readonly checkpointer: Checkpointer;
+  /** Something else than this process has written into the database file. It may have been SQLite, or not. */
+  readonly onForeignWrite: () => void;
   readonly log: Logger;
 }
 
@@ -48,6 +50,7 @@ export class FileGuard {
     this.#looking = setInterval(() => {
       const problem = this.look(true);
       if (problem !== undefined) onLost(problem);
+      else this.#lookForForeignWrites();
     }, LOOK_EVERY_MS);
     this.#looking.unref();
   }
@@ -77,6 +80,12 @@ export class FileGuard {
     parts.log.fatal({ file }, sentence);
     neverClose();
     return false;
+  }
+
+  #lookForForeignWrites(): void {
+    const { checkpointer, onForeignWrite } = this.parts;
+    const after = this.files.takeChange();
+    if (after !== undefined && !checkpointer.movedSince(after)) onForeignWrite();
   }
 
   #lose(part: Part): void {

@@ -21,6 +21,8 @@ export class LiveFiles {
   readonly #opened: Readonly<Record<Part, Seen | undefined>>;
   #databaseAt: string | undefined;
   #seenAt = performance.now();
+  /** When it was last seen as it was before, while it has changed since. */
+  #changedAfter: number | undefined;
   #logAt: bigint | undefined;
 
   /** To be made once a connection has read: the log and its index are then there. */
@@ -38,9 +40,13 @@ export class LiveFiles {
     const log = this.#look("log");
     const database = this.#look("database");
     if (isLost(log.standing) || isLost(database.standing)) return false;
-    this.#seenAt = performance.now();
     if (log.at !== undefined) this.#logAt = log.at.mtimeNs;
-    if (database.at !== undefined) this.#databaseAt = stampOf(database.at);
+    if (database.at !== undefined) {
+      const stamp = stampOf(database.at);
+      if (this.#databaseAt !== undefined && stamp !== this.#databaseAt) this.#changedAfter ??= this.#seenAt;
+      this.#databaseAt = stamp;
+    }
+    this.#seenAt = performance.now();
     return true;
   }
 
@@ -68,6 +74,13 @@ export class LiveFiles {
   /** When the log was last written, as of the last look. */
   get logWrittenAt(): bigint | undefined {
     return this.#logAt;
+  }
+
+  /** From when on the database file was written, when it was at all since the last call. */
+  takeChange(): number | undefined {
+    const after = this.#changedAfter;
+    this.#changedAfter = undefined;
+    return after;
   }
 
   /** When everything was last ours, from performance.now(). */

@@ -16,6 +16,9 @@ function check(path: string): SoundnessAnswer {
     const [row] = sqlite.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").all();
     return { problem: row?.quick_check === "ok" ? undefined : (row?.quick_check ?? "no answer") };
   } catch (error) {
-    return { error: error instanceof Error ? error.message : String(error) };
+    const text = error instanceof Error ? error.message : String(error);
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    // Too damaged to be looked through.
+    return /^SQLITE_(CORRUPT|NOTADB)/.test(code) ? { problem: text } : { error: text };
   }
 }

@@ -39,6 +39,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
     "the web app's folder, which may not hold the data folder (storage/private-folder.ts)",
   "src/observability/log-channel.ts": "standard output once more, when it is a pipe or a terminal",
   "src/server/certificate.ts": "certificates",
+  "src/server/descriptors.ts": "what the kernel says of this process",
   "src/server/own-address.ts": "the address in a file of its own",
   "src/storage/durable-file.ts": "small files that it makes itself, and folders",
   "src/storage/local-blobs.ts": "blobs by their checked keys",
