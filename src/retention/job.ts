@@ -74,15 +74,16 @@ export class RetentionJob {
     if (doubt !== undefined) {
       const { problem, fix } = doubtInWords(doubt);
       log.warn(`${problem} ${fix}`);
-    } else {
-      const limits = cutoffs(config, Date.now());
-      if (hasRules(limits)) {
-        const removed = await forgetOld(limits, goOn);
-        if (Object.values(removed).some((count) => count > 0))
-          log.info(removed, "deleted what is older than is kept");
-      }
-      await this.#sweep(limits.attachments, goOn);
     }
+    // At a time before all times nothing is old; files are counted all the same.
+    const now = doubt === undefined ? Date.now() : Number.NEGATIVE_INFINITY;
+    const limits = cutoffs(config, now);
+    if (doubt === undefined && hasRules(limits)) {
+      const removed = await forgetOld(limits, goOn);
+      if (Object.values(removed).some((count) => count > 0))
+        log.info(removed, "deleted what is older than is kept");
+    }
+    await this.#sweep(now, limits.attachments, goOn);
     for (const database of databases) {
       const bytes = await giveBack(database, async () => {
         await Bun.sleep(PAUSE_MS);
@@ -92,9 +93,8 @@ export class RetentionJob {
     }
   }
 
-  async #sweep(attachmentsBefore: number | undefined, goOn: () => boolean): Promise<void> {
+  async #sweep(now: number, attachmentsBefore: number | undefined, goOn: () => boolean): Promise<void> {
     const { config, ownerOf, counted, onRemoved, log } = this.options;
-    const now = Date.now();
     if (config.s3Host !== undefined || performance.now() < this.#sweptAt + SWEEP_EVERY_MS) return;
     let files = 0;
     let bytes = 0;

@@ -1,7 +1,7 @@
 // Backups beside a running server take nothing from it: its locks stay in the kernel's table, its log stays its log when another
 // program visits, and whoever closes the database last syncs what it moves.
 import { afterEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { listBackups } from "../../src/backup/folder.ts";
@@ -135,6 +135,54 @@ powerTest.each(["backup FILE", "doctor", "prune", "accounts list"])(
         name.includes("sync") && target === path && began > moved.over && result === 0,
     );
     expect(synced?.over ?? Number.POSITIVE_INFINITY).toBeLessThan(gone.began);
+  },
+  BOUND_MS,
+);
+
+/** Another program that opened the database and did this; it lets go when it is told to end. */
+async function holder(path: string, sql: string): Promise<{ end(): Promise<void> }> {
+  const child = Bun.spawn([sqlite3 ?? "", path], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  child.stdin.write(`.bail on\n${sql}\nSELECT 'held';\n`);
+  await child.stdin.flush();
+  for await (const chunk of child.stdout) if (Buffer.from(chunk).includes("held")) break;
+  return {
+    end: async () => {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
+
+linux(
+  "a backup waits for no writer, and for a program that keeps readers out only a bounded time, with a sentence",
+  async () => {
+    const home = freshFolder();
+    const dataDir = join(home, "data");
+    const path = join(dataDir, "happy.db");
+    const server = await started(dataDir);
+    await post(server.url, 5);
+    const backup = async (file: string) => {
+      const words = ["backup", join(home, file), "--data-dir", dataDir];
+      const child = Bun.spawn([...serveCommand().slice(0, -1), ...words], {
+        env: {},
+        stdout: "ignore",
+        stderr: "pipe",
+      });
+      const began = performance.now();
+      const said = await child.stderr.text();
+      return { code: await child.exited, said, ms: performance.now() - began };
+    };
+    const writer = await holder(path, "BEGIN IMMEDIATE;");
+    expect(await backup("beside-a-writer.tar.zst")).toMatchObject({ code: 0, said: "" });
+    await writer.end();
+    await server.end("SIGTERM");
+    const alone = await holder(path, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;");
+    const refused = await backup("alone.tar.zst");
+    await alone.end();
+    expect(refused.code).toBe(1);
+    expect(refused.said).toContain("Another program keeps a database locked, also for readers.");
+    expect(refused.ms).toBeLessThan(15_000);
+    expect(readdirSync(home)).toEqual(expect.not.arrayContaining([expect.stringContaining(".roost-work-")]));
   },
   BOUND_MS,
 );

@@ -38,6 +38,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/happy/http/web-app.ts":
     "the web app's folder, which may not hold the data folder (storage/private-folder.ts)",
   "src/observability/log-channel.ts": "standard output once more, when it is a pipe or a terminal",
+  "src/retention/clock.ts": "a small file of its own",
   "src/server/certificate.ts": "certificates",
   "src/server/descriptors.ts": "what the kernel says of this process",
   "src/server/own-address.ts": "the address in a file of its own",
