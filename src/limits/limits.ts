@@ -64,6 +64,9 @@ export function openLimits({ config, metrics, log }: LimitsParts): Limits {
   metrics
     .gauge("roost_memory_in_flight_bytes", "Bytes that clients make the server hold now, by what they are")
     .reportEach(() => [...limits.memory.users()].map((user) => [{ part: user.name }, user.held()] as const));
+  metrics
+    .gauge("roost_strangers_waiting", "Bodies of strangers that are on their way")
+    .report(() => limits.strangers.waiting);
   metrics.gauge("roost_handshakes", "Sockets that are not let in yet").report(() => limits.handshakes.size);
   metrics
     .gauge(

@@ -49,8 +49,12 @@ export async function readBody(
     : new Uint8Array(Buffer.concat(chunks));
 }
 
-/** The body as it arrives. @throws BodyTooLarge as soon as the limit is passed, BodyCutShort when the body ends early. */
-export async function* streamBody(request: Request, limitBytes: number): AsyncGenerator<Uint8Array> {
+/** The body as it arrives; `arrived` hears of every piece. @throws BodyTooLarge as soon as the limit is passed, BodyCutShort when the body ends early. */
+export async function* streamBody(
+  request: Request,
+  limitBytes: number,
+  arrived: () => void = () => {},
+): AsyncGenerator<Uint8Array> {
   if (request.body === null) return;
   let total = 0;
   const reader = request.body.getReader();
@@ -62,6 +66,7 @@ export async function* streamBody(request: Request, limitBytes: number): AsyncGe
       if (done) return;
       total += value.byteLength;
       if (total > limitBytes) throw new BodyTooLarge();
+      arrived();
       yield value;
     }
   } finally {

@@ -7,7 +7,7 @@ import type { RequestFacts } from "../../../server/protocol.ts";
 import { AccountFull } from "../../../storage/account-bounds.ts";
 import { asStorageError, StorageError } from "../../../storage/errors.ts";
 import type { HappyRoom } from "../../room.ts";
-import { BodyProblem, parseRaw, type RawBody } from "./body.ts";
+import { BodyProblem, parseRaw, type RawBody, TooDeep } from "./body.ts";
 import { type Endpoint, json, later, refusal } from "./endpoint.ts";
 import { type Mounted, splitMount } from "./mount.ts";
 import { identify, refusalOf, type Sender, Unauthorized } from "./sender.ts";
@@ -93,6 +93,7 @@ async function answer(
       await room.refusalPace.turn(error.account, request.signal);
     }
     if (error instanceof TooMuch) return tooMany(error.waitMs);
+    if (error instanceof TooDeep) room.bounds.refused("json-depth", { address: facts.clientAddress });
     if (!(error instanceof Unauthorized)) return failure(room, endpoint, error, facts.id);
     if (error.shutOut !== undefined) {
       // Its body is not kept while the answer waits.

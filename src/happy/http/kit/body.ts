@@ -83,7 +83,7 @@ export function parseRaw({ method }: Request, raw: RawBody | undefined): unknown
   if (kind === "text/plain") return new TextDecoder().decode(bytes);
   const text = utf8(bytes);
   if (text === "") return method === "DELETE" ? null : {};
-  if (isTooDeep(text)) throw tooDeep();
+  if (isTooDeep(text)) throw new TooDeep();
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -132,8 +132,10 @@ function tooLarge(): BodyProblem {
   return new BodyProblem(413, "FastifyError", "Request body is too large");
 }
 
-function tooDeep(): BodyProblem {
-  return new BodyProblem(400, "SyntaxError", `JSON is nested deeper than ${MAX_JSON_DEPTH} levels`);
+export class TooDeep extends BodyProblem {
+  constructor() {
+    super(400, "SyntaxError", `JSON is nested deeper than ${MAX_JSON_DEPTH} levels`);
+  }
 }
 
 function unsupported(type: string): BodyProblem {
