@@ -16,8 +16,7 @@ export class Condition {
 
   constructor(
     private readonly log: Logger,
-    /** Called when damage is noticed, once for each time. */
-    private readonly onDamage: () => void = () => {},
+    private readonly on: { readonly onDamage?: () => void; readonly onFailedWrite?: () => void } = {},
   ) {}
 
   /** The worst that is known. */
@@ -81,12 +80,13 @@ export class Condition {
     if (this.#damage !== undefined) return;
     this.#damage = named(error);
     this.log.error({ err: error, code }, "a part of the database cannot be read; it is checked now");
-    this.onDamage();
+    this.on.onDamage?.();
   }
 
   #noteWrite(problem: StorageError, code: string): void {
     const isNew = this.#write?.code !== problem.code;
     this.#write = problem;
+    this.on.onFailedWrite?.();
     if (isNew) this.log.error({ code }, `the database does not take writes: ${problem.message}`);
   }
 }

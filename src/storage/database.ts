@@ -83,7 +83,14 @@ export function openDatabase({
     if (problem === undefined) condition.passedCheck();
     else condition.failedCheck(problem);
   });
-  const condition = new Condition(log, () => soundness.look());
+  const condition = new Condition(log, {
+    onDamage: () => soundness.look(),
+    onFailedWrite: () => {
+      // It may have written all the same: only what comes after it proves anything.
+      files.areOurs();
+      loggedAt = files.logWrittenAt;
+    },
+  });
   const checkpointer = new Checkpointer(connection, path, log);
   const guard = new FileGuard({
     path,
@@ -95,13 +102,8 @@ export function openDatabase({
   });
   const { files } = guard;
   let loggedAt = files.logWrittenAt;
+  // What the writing connection throws passes through the Writer, which tells it.
   watchConnection(reading, (error) => condition.noteRead(error));
-  watchConnection(connection, (error) => {
-    condition.note(error);
-    // A commit that failed may have written all the same: only what comes after it proves anything.
-    files.areOurs();
-    loggedAt = files.logWrittenAt;
-  });
   const writer = new Writer({
     sqlite: connection,
     db: drizzle({ client: connection }),

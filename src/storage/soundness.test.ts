@@ -51,7 +51,7 @@ async function after(path: string, looks: number): Promise<Condition> {
     },
     10,
   );
-  const condition = new Condition(log, () => soundness.look());
+  const condition = new Condition(log, { onDamage: () => soundness.look() });
   condition.noteRead(sqliteError("SQLITE_CORRUPT"));
   expect(condition.problem?.code).toBe("damaged");
   await promise;

@@ -27,6 +27,7 @@ export interface WriterParts {
   readonly log: Logger;
   /** Of the file, as people see it. */
   readonly name?: string;
+  /** Told what is refused and why. */
   readonly condition?: Condition;
   /** Called after every commit, for the checkpointer. */
   readonly onCommit?: () => void;
@@ -42,12 +43,13 @@ export interface Operation {
   readonly sender?: object | undefined;
 }
 
+/** Methods, because the line holds operations of every result. */
 interface Pending extends Waiter {
-  /** Runs the operation inside the open transaction. @throws what it throws, and is then undone. */
-  readonly attempt: () => void;
-  readonly announce: () => void;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+  work(db: Db): unknown;
+  announce?(result: unknown): void;
+  resolve(result: unknown): void;
+  reject(error: unknown): void;
+  result: unknown;
 }
 
 export class Writer {
@@ -104,18 +106,10 @@ export class Writer {
     if (this.#closed) return Promise.reject(new StorageError("closed", "The server is stopping."));
     if (this.#working) return Promise.reject(new Error("A store operation may not start another one."));
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    let result: T;
-    const operation: Pending = {
-      since: performance.now(),
-      holds,
-      sender,
-      attempt: () => {
-        result = this.#attempt(work);
-      },
-      announce: () => announce?.(result),
-      resolve: () => resolve(result),
-      reject,
-    };
+    // Those of one turn are as old as its first.
+    const since = this.#group[0]?.since ?? performance.now();
+    const operation: Pending = { since, holds, sender, work, resolve, reject, result: undefined };
+    if (announce !== undefined) operation.announce = announce;
     if (this.#line.length > 0 || !this.#execute(operation)) this.#wait(operation);
     return promise;
   }
@@ -169,14 +163,14 @@ export class Writer {
     }
     this.#released();
     this.parts.onCommit?.();
-    for (const { announce } of group) {
+    for (const operation of group) {
       try {
-        announce();
+        operation.announce?.(operation.result);
       } catch (error) {
         this.parts.log.error({ err: error }, "an announcement failed; its change is stored");
       }
     }
-    for (const { resolve } of group) resolve();
+    for (const operation of group) operation.resolve(operation.result);
   }
 
   /** The files are gone: refuses what is under way, what waits, and everything later. */
@@ -213,9 +207,10 @@ export class Writer {
   #execute(operation: Pending): boolean {
     try {
       if (!this.#begin()) return false;
-      operation.attempt();
+      operation.result = this.#attempt(operation);
       this.#group.push(operation);
     } catch (error) {
+      this.parts.condition?.note(error);
       operation.reject(asStorageError(error));
       // A full disk can make SQLite drop the whole transaction, and with it the turn's earlier operations.
       if (this.#open && !this.parts.sqlite.inTransaction) this.#fail(error);
@@ -236,11 +231,11 @@ export class Writer {
     return true;
   }
 
-  #attempt<T>(work: (db: Db) => T): T {
+  #attempt(operation: Pending): unknown {
     this.#statements.savepoint.run();
     this.#working = true;
     try {
-      const result = work(this.parts.db);
+      const result = operation.work(this.parts.db);
       this.#statements.release.run();
       return result;
     } catch (error) {
@@ -303,6 +298,7 @@ export class Writer {
         return;
       }
     } catch (error) {
+      this.parts.condition?.note(error);
       this.#refuse(this.#line.takeAll(), asStorageError(error));
       return;
     }
@@ -356,6 +352,7 @@ export class Writer {
   #fail(error: unknown): void {
     const group = this.#group;
     this.#ended();
+    this.parts.condition?.note(error);
     this.parts.log.error(
       { err: error, operations: group.length },
       "the disk refused a transaction; its operations were undone",
@@ -370,6 +367,6 @@ export class Writer {
   }
 
   #refuse(operations: readonly Pending[], error: unknown): void {
-    for (const { reject } of operations) reject(error);
+    for (const operation of operations) operation.reject(error);
   }
 }
