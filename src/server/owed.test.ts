@@ -218,7 +218,7 @@ describe.each([
     ["a type that is not supported", () => "POST /v1/sessions", "Content-Type: image/png\r\n", 3 * MIB, 415],
     ["an unknown route", () => "POST /v1/nope", JSON_TYPE, 3 * MIB, 404],
     ["an unknown method", () => "PATCH /v1/sessions", JSON_TYPE, 3 * MIB, 404],
-    ["a socket path", () => "POST /v1/updates/?EIO=4&transport=polling", "", 3 * MIB, 413],
+    ["a socket path", () => "POST /v1/updates/?EIO=4&transport=polling", "", 3 * MIB, 400],
     ["client logs", () => "POST /v1/dev/logs", JSON_TYPE, 3 * MIB, 400],
     ["topics without a token", () => "POST /api/v1/websites/delete", "Authorization: x\r\n", 3 * MIB, 401],
     ["topics' unknown route", () => "POST /api/v1/nope", JSON_TYPE, 3 * MIB, 404],
