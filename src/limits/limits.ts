@@ -44,7 +44,11 @@ export interface LimitsParts {
 export function openLimits({ config, metrics, log }: LimitsParts): Limits {
   const bounds = new Bounds(metrics, log);
   const addresses = new Addresses();
-  const memory = new MemoryCeiling(() => config.maxMemoryBytesInFlight);
+  const memory = new MemoryCeiling(
+    () => config.maxMemoryBytesInFlight,
+    (part, bytes) =>
+      bounds.refused("memory-in-flight", { part, bytes, limit: config.maxMemoryBytesInFlight }),
+  );
   const limits: Limits = {
     bounds,
     addresses,

@@ -16,7 +16,11 @@ test("what pieces hold is known as their sum, and nothing is left when they are 
 });
 
 test("past the ceiling the largest piece of all is given up, once, and no more than needed", () => {
-  const ceiling = new MemoryCeiling(() => 100);
+  const said: [string, number][] = [];
+  const ceiling = new MemoryCeiling(
+    () => 100,
+    (part, bytes) => said.push([part, bytes]),
+  );
   const queues = new MemoryPieces("queues", ceiling);
   const frames = new MemoryPieces("frames", ceiling);
   const given: string[] = [];
@@ -29,6 +33,7 @@ test("past the ceiling the largest piece of all is given up, once, and no more t
   hold(frames, "another", 20);
   expect(given).toEqual(["large"]);
   expect(ceiling.heldBytes).toBe(60);
+  expect(said).toEqual([["queues", 50]]);
 });
 
 test("a piece that alone passes the ceiling is given up while it is told", () => {

@@ -1,5 +1,5 @@
 // The parts of an Engine.IO connection of @socket.io/bun-engine that this server relies on, some of them private there: the one seam
-// to its inside. Whoever updates the engine looks here first; socket-io.test.ts fails when one of them is gone.
+// to its inside. Who updates the engine looks here first; test/faults/abuse and test/faults/oversized.test.ts fail when one is gone.
 import type { Server as Engine } from "@socket.io/bun-engine";
 import type { Peer } from "./peer.ts";
 

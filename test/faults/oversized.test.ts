@@ -1,6 +1,6 @@
 // One byte too much: every limit on what comes in holds exactly, costs at most the sender's own connection, and stores nothing.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
+import { type Account, type Listener, listen, newAccount } from "../support/happy-client.ts";
 import { type TestServer, testServer } from "../support/server.ts";
 import { frame, RawConnection } from "./raw-connection.ts";
 
@@ -112,6 +112,22 @@ test("a machine's state and an artifact above 8 MiB are error acknowledgements t
   expect(await daemon.ask("usage-report", usage)).toMatchObject({ success: false });
   expect(await daemon.ask("ping")).toEqual({});
   daemon.close();
+});
+
+test("a client that began with polling may send as much once a WebSocket has taken over", async () => {
+  const client = await listen(
+    server.url,
+    { token: account.token, clientType: "session-scoped", sessionId: sid },
+    { transports: ["polling", "websocket"] },
+  );
+  await new Promise<void>((resolve) => {
+    if (client.socket.io.engine.transport.name === "websocket") resolve();
+    else client.socket.io.engine.once("upgrade", () => resolve());
+  });
+  const { version } = await client.ask("update-state", { sid, agentState: "x", expectedVersion: -1 });
+  const update = { sid, agentState: "x".repeat(3_000_000), expectedVersion: version };
+  expect(await client.ask("update-state", update)).toMatchObject({ result: "success" });
+  client.close();
 });
 
 test("many small fragments do not add up to more than the limit", async () => {

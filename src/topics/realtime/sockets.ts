@@ -3,6 +3,7 @@
 import type { Server, Socket } from "socket.io";
 import { z } from "zod";
 import type { Cluster } from "../../bus/cluster.ts";
+import { AccountSockets } from "../../server/account-sockets.ts";
 import type { SocketEndpoint } from "../../server/socket-endpoint.ts";
 import { socketIo } from "../../server/socket-io.ts";
 import { problemOf } from "../http/kit/envelope.ts";
@@ -73,16 +74,25 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
     return { topic, feed };
   });
   const feeds = new Map(subscriptions.map(({ topic, feed }) => [topic.name, feed]));
+  const accounts = new AccountSockets(() => config.maxAccountSockets);
   io.use((socket, next) => {
     connecting(room, socket.handshake).then(
       (claims) => {
+        if (!accounts.take(accountOf(claims), socket.conn)) {
+          room.bounds.refused("account-sockets", {
+            account: accountOf(claims),
+            limit: config.maxAccountSockets,
+          });
+          next(refusal(2003, `this user has ${config.maxAccountSockets} connections open already`));
+          return;
+        }
         const facts: Accepted = { claims, release: cork(socket) };
         socket.data = facts;
         next();
       },
       (error: unknown) => {
         const { code, message } = problemOf(error, log, { event: "connect" });
-        next(Object.assign(new Error("unauthorized"), { data: { code, message } }));
+        next(refusal(code, message));
         setTimeout(() => socket.conn.close(), REFUSED_CLOSE_MS).unref();
       },
     );
@@ -90,6 +100,7 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
   io.on("connection", (socket) => {
     const { claims, release } = socket.data as Accepted;
     callerOf(socket)?.authenticated(accountOf(claims));
+    socket.once("disconnect", () => accounts.leave(accountOf(claims), socket.conn));
     welcome(room, subscriptions, socket, claims);
     release();
   });
@@ -116,6 +127,11 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
       for (const { feed } of subscriptions) feed.stop();
     },
   };
+}
+
+/** A CONNECT_ERROR (topics contract, section 6). */
+function refusal(code: number, message: string): Error {
+  return Object.assign(new Error("unauthorized"), { data: { code, message } });
 }
 
 /** What an accepted socket keeps until it is welcome. */
