@@ -77,7 +77,7 @@ export const boundSettings = {
     live,
   ),
   maxAccountMessagesPerSecond: setting(
-    whole(0, 1_000_000).default(5_000),
+    whole(0, 1_000_000).default(50_000),
     "messages that one account may send in a second, ten times as many at once (0 for no limit)",
     live,
   ),
