@@ -11,7 +11,9 @@ const PACED = 200;
 
 /** Deliveries per second in a burst, and how late the last of a hundred deliveries is at a rate that people produce. */
 export async function framesBroadcast(): Promise<Result[]> {
-  const server = await serverProcess({ flags: ["--hub-auto-create-rooms", "true"] });
+  const server = await serverProcess({
+    flags: ["--frames-enabled", "--auth-enabled", "false", "--hub-auto-create-rooms", "true"],
+  });
   try {
     const crowd = await Crowd.gather(server);
     const residentMb = server.residentMb();

@@ -10,25 +10,30 @@ import { loadMasterSecret } from "./config/secrets.ts";
 import type { Config } from "./config/settings.ts";
 import { framesOn } from "./frames/switch.ts";
 import { migrations as happyMigrations, happyProtocol, hasAccounts } from "./happy/index.ts";
-import { sessionOwners } from "./happy/store/retention.ts";
+import { recountAttachments } from "./happy/store/attachment-sizes.ts";
+import { newestMoment, sessionOwners } from "./happy/store/retention.ts";
 import { openLimits } from "./limits/limits.ts";
 import { ValueSizes } from "./limits/value-sizes.ts";
+import { reportConnections } from "./observability/connection-figures.ts";
+import { reportLog } from "./observability/log.ts";
 import { Metrics } from "./observability/metrics.ts";
-import { type Check, openPagesPort, pages } from "./observability/pages.ts";
+import { type Check, openPagesPort, type PagesPort, pages } from "./observability/pages.ts";
 import { reportProcess } from "./observability/process-figures.ts";
 import { Requests } from "./observability/requests.ts";
 import { reportDatabase, reportFolder } from "./observability/storage-figures.ts";
+import type { FilesFound } from "./retention/blob-sweep.ts";
+import { RetentionClock } from "./retention/clock.ts";
 import { Keeping } from "./retention/keeping.ts";
 import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
 import { localUrl, publishOwnAddress } from "./server/own-address.ts";
 import type { Protocol } from "./server/protocol.ts";
+import { AccountBounds } from "./storage/account-bounds.ts";
 import { type Database, openDatabase } from "./storage/database.ts";
 import { lockFolder } from "./storage/lock.ts";
 import { openBlobs } from "./storage/open-blobs.ts";
 import { refusePublicData } from "./storage/private-folder.ts";
-import { probe } from "./storage/query.ts";
 import { Quota } from "./storage/quota.ts";
 import { topicsOn } from "./topics/switch.ts";
 
@@ -44,6 +49,10 @@ export interface RunningServer {
    * @throws Error when the files are no usable pair; the one that was shown stays.
    */
   renewCertificate(): Promise<Certificate | undefined>;
+  /** Resolves when only a new process can go on, and this one should stop and end with an error. */
+  readonly failed: Promise<Error>;
+  /** What only a restart mends, as a sentence; undefined while there is nothing of the kind. */
+  deadly(): string | undefined;
   /** Refuses new work, finishes what is in flight, closes sockets so that clients come back, stores and closes everything. */
   stop(): Promise<void>;
 }
@@ -61,15 +70,28 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
   try {
     const metrics = new Metrics();
     undo.unshift(reportProcess(metrics));
+    reportLog(metrics, log);
     const limits = openLimits({ config, metrics, log: log.child({ area: "limits" }) });
     const checks: Check[] = [];
+    const failed = Promise.withResolvers<Error>();
+    const opened: Database[] = [];
     const watch = (name: string, watched: Database) => {
+      opened.push(watched);
       reportDatabase(metrics, name, watched);
-      checks.push({ name, run: () => answers(watched) });
+      checks.push({ name, run: () => watched.check() });
+      void watched.lost.then(failed.resolve);
     };
     const path = join(config.dataDir, "happy.db");
     const storageLog = log.child({ area: "storage" });
-    const quota = new Quota(() => config.maxStorageBytes);
+    const accountBounds = new AccountBounds({
+      limits: () => ({
+        bytes: config.maxAccountBytes,
+        machines: config.maxAccountMachines,
+        accessKeys: config.maxAccountAccessKeys,
+      }),
+      refused: (name, facts) => limits.bounds.refused(name, facts),
+    });
+    const quota = new Quota(() => config.maxStorageBytes, accountBounds);
     const sizes = new ValueSizes(() => ({
       metadata: config.maxMetadataBytes,
       state: config.maxStateBytes,
@@ -80,6 +102,14 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     undo.unshift(() => database.close());
     chmodSync(path, 0o600);
     watch("happy", database);
+    // Before anything is stored with the time of this start.
+    const { dataDir } = config;
+    const clock = new RetentionClock({
+      dataDir,
+      name: "happy",
+      newest: (now) => newestMoment(database.reads, now),
+    });
+    clock.begin();
     const secret = loadMasterSecret(config, { hasAccounts: hasAccounts(database) });
     if (database.migration.snapshot !== undefined) {
       log.info(
@@ -106,12 +136,18 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const databases = [database];
     if (topicsOn(config)) {
       // Loaded only here: switched off, a room costs nothing.
-      const { openTopicsDatabase, topicsProtocol } = await import("./topics/index.ts");
+      const { newestEventAt, openTopicsDatabase, topicsProtocol } = await import("./topics/index.ts");
       const topicsLog = log.child({ area: "topics" });
       const topicsDatabase = openTopicsDatabase(config.dataDir, topicsLog, quota);
       undo.unshift(() => topicsDatabase.close());
       databases.push(topicsDatabase);
       watch("topics", topicsDatabase);
+      const topicsClock = new RetentionClock({
+        dataDir,
+        name: "topics",
+        newest: (now) => newestEventAt(topicsDatabase.reads, now),
+      });
+      topicsClock.begin();
       const parts = {
         config,
         masterSecret: secret.value,
@@ -120,6 +156,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         limits,
         cluster,
         log: topicsLog,
+        clock: topicsClock,
       };
       protocols.push((await topicsProtocol(parts)).protocol);
     }
@@ -138,6 +175,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     };
     protocols.push(...pages(watched));
     const requests = new Requests(metrics, serverLog);
+    let port: PagesPort | undefined;
     const door: FrontDoor = openFrontDoor({
       host: config.host,
       port: config.port,
@@ -146,6 +184,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       certificate,
       limits,
       log: serverLog,
+      connections: {
+        maxPerAddress: () => config.maxConnectionsPerAddress,
+        otherPorts: () => (port === undefined ? [] : [port.port]),
+      },
       finished: (...facts) => requests.finished(...facts),
     });
     const closeDoor = () => door.close(FINISH_MS);
@@ -153,8 +195,9 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     metrics
       .gauge("roost_socket_queued_bytes", "Bytes that wait for slow sockets")
       .report(() => door.queuedBytes());
+    reportConnections(metrics, door);
     const metricsPort = pagesPortOf(config);
-    const port = metricsPort === undefined ? undefined : openPagesPort(config.host, metricsPort, watched);
+    port = metricsPort === undefined ? undefined : openPagesPort(config.host, metricsPort, watched);
     undo.unshift(() => port?.stop());
     const url = localUrl(config.host, door.port, certificate !== undefined);
     undo.unshift(publishOwnAddress(config.dataDir, url));
@@ -168,7 +211,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     blobs.start();
     const { forgetOld } = happy;
     const ownerOf = sessionOwners(database.reads, undefined);
-    undo.unshift(keeping.start({ databases, forgetOld, ownerOf }));
+    const counted = (session: string, found: FilesFound) => recountAttachments(database, session, found);
+    undo.unshift(keeping.start({ databases, clock, forgetOld, ownerOf, counted }));
     for (const protocol of protocols) {
       protocol.start();
       // Runs after the door is closed, before the database is.
@@ -188,6 +232,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         await door.renew(renewed);
         return renewed;
       },
+      failed: failed.promise,
+      deadly: () => opened.map((one) => one.deadly()).find((sentence) => sentence !== undefined),
       stop: () => unwind(undo, log),
     };
   } catch (error) {
@@ -200,12 +246,6 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
 function pagesPortOf({ metricsEnabled, metricsPort }: Config): number | undefined {
   if (metricsEnabled === false) return undefined;
   return metricsPort ?? (metricsEnabled === true ? 9090 : undefined);
-}
-
-/** Reads, and takes the writer's turn: an empty transaction. */
-async function answers({ reads, writer }: Database): Promise<void> {
-  probe(reads);
-  await writer.run(() => undefined);
 }
 
 function certificateOf({ tlsCert: cert, tlsKey: key }: Config): Certificate | undefined {

@@ -8,7 +8,7 @@ import type { Config } from "../src/config/settings.ts";
 import { call, listen } from "./support/happy-client.ts";
 import { fingerprintIn, roost, rows } from "./support/operator.ts";
 import { type TestServer, testServer } from "./support/server.ts";
-import { admitted, type Keys, newKeys, signed, signIn } from "./support/sign-in.ts";
+import { admitted, type Keys, newKeys, publicKeyHex, signed, signIn } from "./support/sign-in.ts";
 
 // Commands are processes of their own, and other tests may have the machine.
 setDefaultTimeout(60_000);
@@ -109,18 +109,20 @@ describe("registration", () => {
     await signIn(server.url, first);
     rows(
       server,
-      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
-       INSERT INTO waiting_keys SELECT 'F' || i, 'FAKE', '', NULL, ?, ? FROM n`,
+      `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2200)
+       INSERT INTO waiting_keys (public_key, fingerprint, client, first_seen_at, last_seen_at, network)
+       SELECT 'F' || i, 'FAKE', '', ?, ?, 'n' || (i % 2) FROM n`,
       Date.now(),
       Date.now() - 60_000,
     );
     const last = newKeys();
     await signIn(server.url, last);
     const kept = rows<{ n: number }>(server, "SELECT count(*) AS n FROM waiting_keys");
-    expect(kept).toEqual([{ n: 1_000 }]);
-    const hex = (keys: Keys) => Buffer.from(keys.publicKey).toString("hex").toUpperCase();
+    expect(kept).toEqual([{ n: 2_000 }]);
     for (const keys of [first, last])
-      expect(rows(server, "SELECT 1 FROM waiting_keys WHERE public_key = ?", hex(keys))).toHaveLength(1);
+      expect(
+        rows(server, "SELECT 1 FROM waiting_keys WHERE public_key = ?", publicKeyHex(keys)),
+      ).toHaveLength(1);
   });
 });
 

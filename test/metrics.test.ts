@@ -201,7 +201,14 @@ test("ready while the database answers and takes writes, and not ready when it d
   try {
     const blocked = await fetch(`${server.url}/ready`);
     expect(blocked.status).toBe(503);
-    expect(await blocked.json()).toEqual({ status: "not ready", checks: { happy: "failed" } });
+    expect(await blocked.json()).toEqual({
+      status: "not ready",
+      checks: { happy: "failed" },
+      problems: {
+        happy:
+          "Another program holds the write lock of happy.db: nothing was stored. Try again when it has finished.",
+      },
+    });
   } finally {
     holder.run("ROLLBACK");
     holder.close();

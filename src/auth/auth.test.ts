@@ -110,6 +110,20 @@ describe("tokens are interchangeable with the original's", () => {
     expect(made).toBe(SESSION_TOKEN);
   });
 
+  test("a generation is a claim of its own, and none is no claim", async () => {
+    const issued = await tokens(vector).issue({ account: "a", issuedAt: 1, id: "x", generation: 12 });
+    expect(atob(issued.split(".")[1] ?? "")).toBe(
+      '{"sub":"a","gen":12,"iat":1,"nbf":1,"iss":"handy","jti":"x"}',
+    );
+    expect(await tokens(vector).verify(issued)).toEqual({
+      account: "a",
+      id: "x",
+      issuedAt: 1,
+      generation: 12,
+    });
+    expect((await tokens(vector).verify(GOLDEN))?.generation).toBe(0);
+  });
+
   test("every issued payload survives the app's plain atob and names its account", async () => {
     for (let round = 0; round < 200; round++) {
       const [, payload = ""] = (await tokens(vector).issue({ account: `cm${round}x` })).split(".");
@@ -138,14 +152,41 @@ describe("what is not a token of this server is refused", () => {
     ["other issuer", { alg: "EdDSA" }, { ...good, iss: "other" }, false],
     ["expired", { alg: "EdDSA" }, { ...good, exp: now - 1 }, false],
     ["not yet expired", { alg: "EdDSA" }, { ...good, exp: now + 60 }, true],
-    ["nbf in the future", { alg: "EdDSA" }, { ...good, nbf: now + 60 }, false],
-    ["iat in the future", { alg: "EdDSA" }, { ...good, iat: now + 60 }, true],
+    // Signed by this server with a clock that has been set back since (HTTP contract, decisions).
+    ["nbf in the future", { alg: "EdDSA" }, { ...good, nbf: now + 86_400 }, true],
+    ["nbf that is no time", { alg: "EdDSA" }, { ...good, nbf: "soon" }, true],
+    ["iat in the future", { alg: "EdDSA" }, { ...good, iat: now + 86_400 }, true],
+    ["iat that is no time", { alg: "EdDSA" }, { ...good, iat: "now" }, false],
+    ["exp that is no time", { alg: "EdDSA" }, { ...good, exp: "never" }, false],
+    ["a generation", { alg: "EdDSA" }, { ...good, gen: 3 }, true],
+    ["a generation that is no number", { alg: "EdDSA" }, { ...good, gen: "3" }, false],
+    ["a payload that is not encoded", { alg: "EdDSA", b64: false, crit: ["b64"] }, good, false],
+    ["an extension that nobody knows", { alg: "EdDSA", crit: ["x"], x: 1 }, good, false],
+    ["no object", { alg: "EdDSA" }, [1], false],
     ["without sub", { alg: "EdDSA" }, { iat: now, nbf: now, iss: "handy" }, false],
     ["sub not text", { alg: "EdDSA" }, { ...good, sub: 5 }, false],
   ];
   test.each(cases)("%s", async (_name, header, payload, accepted) => {
     const tokens = new Tokens(Promise.resolve(probe), "handy");
     expect((await tokens.verify(await sign(header, payload))) !== undefined).toBe(accepted);
+  });
+
+  test.each([
+    ["back a day", -86_400_000, true],
+    ["ahead by a day", 86_400_000, false],
+    ["back a year", -365 * 86_400_000, true],
+  ])("a lifetime of minutes while the clock goes %s", async (_name, byMs, accepted) => {
+    let offset = 0;
+    const clock = () => Date.now() + offset;
+    const tokens = new Tokens(Promise.resolve(probe), "handy", clock);
+    const token = await tokens.issue({ account: "a", lifetime: 300 });
+    expect(await tokens.verify(token)).toBeDefined();
+    offset = byMs;
+    // From the memory of what was verified, and anew.
+    expect(tokens.verifiedBefore(token) !== undefined).toBe(accepted);
+    expect((await new Tokens(Promise.resolve(probe), "handy", clock).verify(token)) !== undefined).toBe(
+      accepted,
+    );
   });
 
   test("junk never throws", async () => {

@@ -237,6 +237,10 @@ function explained(error: unknown, folder: string): unknown {
     return new Error(`The backup could not be made: this user may not read the data or write to ${folder}.`);
   if (["SQLITE_FULL", "ENOSPC", "EDQUOT"].includes(code))
     return new Error(`The disk of ${folder} is too full for the backup. Nothing was left there.`);
+  if (code.startsWith("SQLITE_BUSY"))
+    return new Error(
+      "Another program keeps a database locked, also for readers. End it (such as sqlite3 or a copying tool), then try again.",
+    );
   if (code.startsWith("SQLITE_CORRUPT") || code === "SQLITE_NOTADB")
     return new Error(
       `A database is damaged and cannot be copied: ${error instanceof Error ? error.message : code}.`,

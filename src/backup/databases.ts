@@ -1,14 +1,18 @@
-// Looks at a copy of a database without changing it: is it sound, is it ours, and which version is it.
-import { Database } from "bun:sqlite";
+// Looks at a copy of a database without changing it or leaving anything beside it: is it sound, is it ours, and which version is it.
+import { constants, Database } from "bun:sqlite";
+import { pathToFileURL } from "node:url";
 import { StorageError } from "../storage/errors.ts";
 import { currentVersion } from "../storage/migrations.ts";
 
 /** The copy must have no log beside it. @throws Error with a sentence when it is not sound. @returns its schema version. */
 export function checkCopy(path: string, name: string, look: (sqlite: Database) => void = () => {}): number {
   try {
-    using sqlite = new Database(path, { readonly: true, strict: true });
+    // Nobody else uses the copy: without locks, and so without a log and its index, which a reading connection would leave behind.
+    const address = `${pathToFileURL(path).href}?immutable=1`;
+    using sqlite = new Database(address, constants.SQLITE_OPEN_READONLY | constants.SQLITE_OPEN_URI);
     sqlite.run("PRAGMA cache_size = -16384");
     const version = currentVersion(sqlite, path);
+    if (version < 1) throw new Error(`${name} in the archive is not a Roost database.`);
     const answers = sqlite.query<{ integrity_check: string }, []>("PRAGMA integrity_check").all();
     const [first] = answers;
     if (answers.length !== 1 || first?.integrity_check !== "ok")

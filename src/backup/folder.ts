@@ -1,19 +1,21 @@
 // The folder of scheduled backups. Each archive has a small record beside it: when, how large, and what the drill found. An archive
 // without a record was not finished, and counts as nothing.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
-import { writeFileDurably } from "../storage/durable-file.ts";
+import { syncFolder, writeFileDurably } from "../storage/durable-file.ts";
 import { createArchive } from "./create.ts";
 import { type Drill, drill, drillSchema } from "./drill.ts";
-import { type Keep, superseded } from "./keep.ts";
+import { isDated, type Keep, superseded } from "./keep.ts";
+import { momentSchema } from "./manifest.ts";
 import type { Progress } from "./progress.ts";
+import { scratchFolder } from "./scratch.ts";
 
 const ARCHIVE = /^roost-\d{8}-\d{9}Z\.tar\.zst$/;
 const RECORD = ".json";
 
 const recordSchema = z.object({
-  createdAt: z.int(),
+  createdAt: momentSchema,
   bytes: z.int().min(0),
   roostVersion: z.string(),
   schemaVersions: z.record(z.string(), z.int()),
@@ -51,13 +53,18 @@ export async function backUpInto({
   // 2026-01-31T12:34:56.789Z -> 20260131-123456789Z: sorts by time, and is allowed in file names everywhere.
   const stamp = new Date().toISOString().replace(/[-:.]/g, "").replace("T", "-");
   const name = `roost-${stamp}.tar.zst`;
-  const file = join(backupDir, name);
+  // Both in a folder of its own: what is left when the process is killed goes as a whole.
+  using scratch = scratchFolder(backupDir);
+  const file = join(scratch.path, name);
   const { manifest, bytes, bounds } = await createArchive({ dataDir, file, notes, progress });
   const result: Drill = await drill(file, bounds, progress);
   const { createdAt, roostVersion, schemaVersions } = manifest;
   const record = { createdAt, bytes, roostVersion, schemaVersions, notes: [...notes], drill: result };
-  writeFileDurably(`${file}${RECORD}`, `${JSON.stringify(record, null, 2)}\n`, 0o600);
-  const removed = superseded(listBackups(backupDir), keep);
+  // The record comes first: an archive without one would never be looked at again.
+  writeFileDurably(join(backupDir, `${name}${RECORD}`), `${JSON.stringify(record, null, 2)}\n`, 0o600);
+  renameSync(file, join(backupDir, name));
+  syncFolder(backupDir);
+  const removed = superseded(listBackups(backupDir), keep, Date.now());
   for (const old of removed) {
     // The record goes last: an archive without one would never be looked at again.
     rmSync(join(backupDir, old), { force: true });
@@ -76,6 +83,11 @@ export function listBackups(backupDir: string): Backup[] {
       return record === undefined ? [] : [{ file, ...shrunk(join(backupDir, file), record) }];
     })
     .sort((a, b) => b.createdAt - a.createdAt);
+}
+
+/** The newest good one, of those that say when they were made. */
+export function newestGood(backups: readonly Backup[], now: number): Backup | undefined {
+  return backups.find((backup) => backup.drill.ok && isDated(backup, now));
 }
 
 function readRecord(path: string): z.output<typeof recordSchema> | undefined {

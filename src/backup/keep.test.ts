@@ -5,8 +5,12 @@ import { superseded } from "./keep.ts";
 /** Thursday, 1 January 2026, noon UTC, and days before it. */
 const at = (daysAgo: number, hour = 12) => Date.UTC(2026, 0, 1 - daysAgo, hour);
 const backup = (file: string, createdAt: number, ok = true) => ({ file, createdAt, drill: { ok } });
-const kept = (backups: ReturnType<typeof backup>[], keep: { daily: number; weekly: number }) => {
-  const gone = superseded(backups, keep);
+const kept = (
+  backups: ReturnType<typeof backup>[],
+  keep: { daily: number; weekly: number },
+  now = at(0, 23),
+) => {
+  const gone = superseded(backups, keep, now);
   return backups.map(({ file }) => file).filter((file) => !gone.includes(file));
 };
 
@@ -45,4 +49,30 @@ test("the newest good one stays whatever the settings say", () => {
   expect(kept([backup("only", at(500)), backup("older", at(501))], { daily: 0, weekly: 0 })).toEqual([
     "only",
   ]);
+});
+
+test("backups from the future fill no place, push nothing out, and stay", () => {
+  const ahead = Array.from({ length: 9 }, (_, days) => backup(`ahead${days}`, at(-365 - days)));
+  const right = [backup("today", at(0)), backup("yesterday", at(1)), backup("before", at(2))];
+  expect(kept([...ahead, ...right], { daily: 2, weekly: 0 })).toEqual([
+    ...ahead.map(({ file }) => file),
+    "today",
+    "yesterday",
+  ]);
+});
+
+test("a clock that is years behind deletes none of the backups that are there", () => {
+  const there = Array.from({ length: 20 }, (_, days) => backup(`d${days}`, at(days)));
+  const wrong = backup("wrong", Date.UTC(2000, 0, 1));
+  expect(kept([...there, wrong], { daily: 1, weekly: 0 }, Date.UTC(2000, 0, 1, 1))).toEqual([
+    ...there.map(({ file }) => file),
+    "wrong",
+  ]);
+});
+
+test("a clock that is years ahead lets go of one backup at a time, never of the newest good ones", () => {
+  const there = Array.from({ length: 7 }, (_, days) => backup(`d${days}`, at(days)));
+  const wrong = backup("wrong", at(-365));
+  const left = ["d0", "d1", "d2", "d3", "d4", "d5", "wrong"];
+  expect(kept([...there, wrong], { daily: 7, weekly: 0 }, at(-365, 23))).toEqual(left);
 });

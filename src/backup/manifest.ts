@@ -19,6 +19,9 @@ export function isArchivedName(name: string): boolean {
   return name.startsWith(`${BLOB_FOLDER}/`) && isBlobKey(name) && !/[\\\0]/.test(name);
 }
 
+/** Unix ms of a day that a calendar has. */
+export const momentSchema = z.int().min(0).max(8_640_000_000_000_000);
+
 const fileSchema = z.object({ size: z.int().min(0), sha256: z.string().regex(/^[0-9a-f]{64}$/) });
 export type FileFacts = z.output<typeof fileSchema>;
 
@@ -26,7 +29,7 @@ export const manifestSchema = z.object({
   format: z.literal(1),
   roostVersion: z.string(),
   /** When the snapshot of the databases was begun. */
-  createdAt: z.int(),
+  createdAt: momentSchema,
   /** PRAGMA user_version of each database. */
   schemaVersions: z.record(z.string(), z.int().min(0)),
   /** Sentences about what the archive cannot bring back. */

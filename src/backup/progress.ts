@@ -18,7 +18,10 @@ export interface Screen {
   write(text: string): unknown;
 }
 
-export function progressOn(screen: Screen = process.stderr, now: () => number = Date.now): Progress {
+export function progressOn(
+  screen: Screen = process.stderr,
+  now: () => number = () => performance.now(),
+): Progress {
   if (screen.isTTY !== true) return noProgress;
   let what = "";
   let total = 0;

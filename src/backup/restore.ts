@@ -9,14 +9,14 @@ import { checkCopy } from "./databases.ts";
 import { fileSink } from "./file-sink.ts";
 import { isDatabaseName, type Manifest } from "./manifest.ts";
 import type { Progress } from "./progress.ts";
-import { isScratch, scratchFolder } from "./scratch.ts";
+import { isLock, isScratch, scratchFolder } from "./scratch.ts";
 import { type FileSink, verifyArchive } from "./verify.ts";
 
 const FOLDER_MODE = 0o700;
 const CLOSING_TOGETHER = 32;
 /** What a folder without data may have: of a start that was refused, of a file system's own. */
 const RUN_FILES = ["roost.lock", "roost.lock-journal", "roost.pid", "roost.sock", "roost.admin", "roost.url"];
-const NO_DATA = [...RUN_FILES, "lost+found"];
+const NO_DATA = [...RUN_FILES, "retention-clock.json", "lost+found"];
 
 export interface RestoreOptions {
   readonly file: string;
@@ -42,8 +42,7 @@ export async function restoreArchive({
   const lock = lockFolder(dataDir);
   try {
     refuseData(dataDir);
-    // Whoever left something here is gone: the folder is locked.
-    using scratch = scratchFolder(dataDir, 0);
+    using scratch = scratchFolder(dataDir);
     progress.begin("restoring", packedBytes);
     const closing = new Closing();
     const manifest = await verifyArchive({
@@ -114,7 +113,7 @@ function refuseNewer(name: string, version: number, known: Readonly<Record<strin
 
 function moveAll(from: string, to: string): void {
   syncTree(from);
-  const names = readdirSync(from);
+  const names = readdirSync(from).filter((name) => !isLock(name));
   for (const name of [...names.filter((one) => !isDatabaseName(one)), ...names.filter(isDatabaseName)])
     renameSync(join(from, name), join(to, name));
   syncFolder(to);

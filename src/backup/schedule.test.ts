@@ -14,6 +14,15 @@ const cases: readonly [string, number | undefined, number, string | undefined, n
   ["the first is due at once", undefined, local(10, 12), undefined, local(10, 12)],
   ["the next is due after the interval", local(10, 12), local(10, 13), undefined, local(10, 18)],
   ["one that was missed is due at once", local(1, 12), local(10, 13), undefined, local(1, 18)],
+  [
+    "one from next year says nothing: due at once",
+    local(10 + 365, 12),
+    local(10, 13),
+    undefined,
+    local(10, 13),
+  ],
+  ["one from tomorrow says nothing", local(11, 12), local(10, 13), "03:30", local(10, 13)],
+  ["one from a minute ahead was just made", local(10, 13, 1), local(10, 13), undefined, local(10, 19, 1)],
   ["with a time of day, the first is due at once", undefined, local(10, 12), "03:30", local(10, 12)],
   ["made today: due tomorrow", local(10, 3, 31), local(10, 12), "03:30", local(11, 3, 30)],
   [

@@ -1,12 +1,15 @@
 // Takes backups while the server runs: in a process of its own with low priority, because copying a database keeps a thread busy
 // for as long as the database is large. Settings are read at each look, so changed ones take effect at once.
 import { existsSync, mkdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { setPriority } from "node:os";
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
 import { flagName } from "../config/settings.ts";
-import { listBackups } from "./folder.ts";
+import { listBackups, newestGood } from "./folder.ts";
+import { isDated } from "./keep.ts";
+import { abandonedScratch } from "./scratch.ts";
 
 const LOOK_EVERY_MS = 30_000;
 const FIRST_LOOK_MS = 5_000;
@@ -28,12 +31,16 @@ type BackupConfig = Pick<
   | "s3Host"
 >;
 
-/** When the next backup is due, given when the last good one was made. Local time for `at`, as people read clocks. */
+/**
+ * When the next backup is due, given when the last good one was made. Local time for `at`, as people read clocks. A last one in the
+ * future is none: the clock was wrong then, or is now.
+ */
 export function dueAt(
-  last: number | undefined,
+  made: number | undefined,
   now: number,
   { everyMs, at }: { everyMs: number; at: string | undefined },
 ): number {
+  const last = made !== undefined && isDated({ createdAt: made }, now) ? made : undefined;
   if (at === undefined) return last === undefined ? now : last + everyMs;
   const today = new Date(now);
   const [hours = 0, minutes = 0] = at.split(":").map(Number);
@@ -48,6 +55,8 @@ export class BackupSchedule {
   #timer: Timer | undefined;
   #child: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
   #running: Promise<void> | undefined;
+  #sweeping: Promise<void> | undefined;
+  /** Of performance.now(): the clock may be set back. */
   #failedAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
 
@@ -58,6 +67,9 @@ export class BackupSchedule {
   ) {}
 
   start(): void {
+    this.#sweeping = this.#sweep().catch((error: unknown) => {
+      this.log.warn({ err: error }, "what a killed backup or restore had left could not be removed");
+    });
     this.#lookIn(FIRST_LOOK_MS);
   }
 
@@ -65,7 +77,16 @@ export class BackupSchedule {
     this.#stopped = true;
     clearTimeout(this.#timer);
     this.#child?.kill("SIGTERM");
-    await this.#running;
+    await Promise.all([this.#running, this.#sweeping]);
+  }
+
+  async #sweep(): Promise<void> {
+    const { backupDir, dataDir } = this.config;
+    for (const folder of [dataDir, backupDir])
+      for (const path of folder === undefined ? [] : abandonedScratch(folder)) {
+        await rm(path, { recursive: true, force: true });
+        this.log.info({ path }, "removed what a killed backup or restore had left");
+      }
   }
 
   #lookIn(ms: number): void {
@@ -80,10 +101,10 @@ export class BackupSchedule {
   #look(): void {
     const { backupDir, backupEvery, backupAt } = this.config;
     if (backupDir === undefined || this.#running !== undefined) return;
-    const now = Date.now();
-    if (now < this.#failedAt + RETRY_MS) return;
+    if (performance.now() < this.#failedAt + RETRY_MS) return;
     try {
-      const last = listBackups(backupDir).find(({ drill }) => drill.ok)?.createdAt;
+      const now = Date.now();
+      const last = newestGood(listBackups(backupDir), now)?.createdAt;
       if (now < dueAt(last, now, { everyMs: backupEvery, at: backupAt })) return;
       this.#running = this.#run(backupDir).finally(() => {
         this.#running = undefined;
@@ -108,7 +129,7 @@ export class BackupSchedule {
       if (this.#stopped) return;
       if (code !== 0)
         return this.#failed(said.trim().replace(/^roost: /, "") || `It ended with code ${code}.`);
-      const made = listBackups(backupDir)[0];
+      const made = newestGood(listBackups(backupDir), Date.now());
       this.log.info(
         {
           file: made?.file,
@@ -141,7 +162,7 @@ export class BackupSchedule {
   }
 
   #failed(problem: string): void {
-    this.#failedAt = Date.now();
+    this.#failedAt = performance.now();
     this.log.error({ problem }, "the scheduled backup failed; it will be tried again");
   }
 }

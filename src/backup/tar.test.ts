@@ -93,3 +93,97 @@ test("a link in an archive is refused", async () => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+/** A header as it stands in an archive, with these texts in its fields and a checksum that fits. */
+function rawHeader(type: string, fields: { readonly [offset: number]: string }): Buffer {
+  const block = Buffer.alloc(512);
+  const whole = { 0: "a", 100: "0000600\0", 124: "00000000003\0", 136: "00000000000\0", ...fields };
+  for (const [at, text] of Object.entries(whole)) block.write(text, Number(at), "latin1");
+  block.write(type, 156, "latin1");
+  block.write("        ", 148, "latin1");
+  const sum = block.reduce((total, byte) => total + byte, 0);
+  block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
+  return block;
+}
+
+const padded = (text: string) =>
+  Buffer.concat([Buffer.from(text), Buffer.alloc(512 - Buffer.byteLength(text))]);
+const END = Buffer.alloc(1024);
+const SIZE = 124;
+
+test.each([
+  ["letters", "zzzzzzzzzzz"],
+  ["nothing", "\0"],
+  ["blanks", "           "],
+  ["a minus", "-0000000003"],
+  ["digits that are not octal", "00000000008"],
+  ["digits and then something", "0000003x000"],
+  ["a fraction", "0000000.003"],
+  ["base 256", "\x80\0\0\0\0\0\0\0\0\0\x01"],
+  ["base 256 below zero", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"],
+])("a size of %s is an error, in every kind of header", async (_, size) => {
+  for (const type of ["0", "x"]) {
+    const hostile = Buffer.concat([rawHeader(type, { [SIZE]: size.padEnd(12, "\0") }), padded("abc"), END]);
+    await expect(readAll(hostile)).rejects.toThrow("a number that is none");
+  }
+});
+
+test.each([
+  ["a mode", 100, "zzzzzzz\0"],
+  ["a time", 136, "99999999999\0"],
+])("%s that is no number is an error", async (_, at, text) => {
+  await expect(readAll(Buffer.concat([rawHeader("0", { [at]: text }), padded("abc"), END]))).rejects.toThrow(
+    "a number that is none",
+  );
+});
+
+test.each([
+  "",
+  " ",
+  "-1",
+  "1e3",
+  "0x10",
+  "NaN",
+  "Infinity",
+  "3.5",
+  "99999999999999999999",
+  "9007199254740993",
+])("a pax size of %p is an error", async (size) => {
+  const rest = ` size=${size}\n`;
+  const record = `${rest.length + 2}${rest}`.padStart(rest.length + 2, "0");
+  const header = rawHeader("x", { [SIZE]: `${record.length.toString(8).padStart(11, "0")}\0` });
+  const hostile = Buffer.concat([header, padded(record), rawHeader("0", {}), padded("abc"), END]);
+  await expect(readAll(hostile)).rejects.toThrow("usable size");
+});
+
+test.each(["0 path=b\n", "-9 path=b\n", "99 path=b\n", "x path=b\n", "1e1 path=b\n", "\0\0\0\0\0\0\0\0\0\0"])(
+  "a pax record %p is an error",
+  async (record) => {
+    const header = rawHeader("x", { [SIZE]: `${record.length.toString(8).padStart(11, "0")}\0` });
+    const hostile = Buffer.concat([header, padded(record), rawHeader("0", {}), padded("abc"), END]);
+    await expect(readAll(hostile)).rejects.toThrow("unreadable header");
+  },
+);
+
+test("headers about headers, and bytes without end behind the end, are errors", async () => {
+  const about = Buffer.concat([rawHeader("x", { [SIZE]: "00000000012\0" }), padded("10 path=b\n")]);
+  await expect(
+    readAll(Buffer.concat([about, about, rawHeader("0", {}), padded("abc"), END])),
+  ).rejects.toThrow("unreadable header");
+  const whole = await archive();
+  expect(await readAll(Buffer.concat([whole, Buffer.alloc(10_240)]))).toEqual(FILES);
+  async function* endless() {
+    yield whole;
+    for (;;) yield new Uint8Array(65_536);
+  }
+  await expect(
+    (async () => {
+      for await (const _ of readTar(endless()));
+    })(),
+  ).rejects.toThrow("goes on behind its end");
+});
+
+test("a file from the year 9999 and one from before 1970 are archived", async () => {
+  for (const modifiedMs of [253_402_300_799_000, -1e12])
+    expect(await readAll(await bytes({ ...entry("a", "abc"), modifiedMs }))).toEqual({ a: "abc" });
+});

@@ -1,10 +1,13 @@
 // The tar format, as much of it as an archive of plain files needs (POSIX ustar, with pax headers for long names and large sizes).
-// Both ways are streams: never more than one chunk of a file is in memory, and a truncated archive is an error, not an end.
+// Both ways are streams: never more than one chunk of a file is in memory, and a truncated archive is an error, not an end. An archive
+// may come from anybody: a number that is none, or none that can be, is an error too.
 
 const BLOCK = 512;
 /** Of one pax header; ours are far smaller. */
 const MAX_PAX_BYTES = 64 * 1024;
 const MAX_OCTAL_SIZE = 8 ** 11 - 1;
+/** Behind the end: other programs fill up to 10 KiB, and what goes on for ever is no archive. */
+const MAX_TRAILING_BYTES = 1024 * 1024;
 
 export interface TarHeader {
   readonly name: string;
@@ -69,7 +72,7 @@ function header({ name, size, mode, modifiedMs }: TarHeader, type: string): Uint
   octal(0, 108, 8);
   octal(0, 116, 8);
   octal(size, 124, 12);
-  octal(Math.max(0, Math.floor(modifiedMs / 1000)), 136, 12);
+  octal(Math.min(MAX_OCTAL_SIZE, Math.max(0, Math.floor(modifiedMs / 1000))), 136, 12);
   block.write("        ", 148, "latin1");
   block.write(type, 156, "latin1");
   block.write("ustar\0" + "00", 257, "latin1");
@@ -97,6 +100,8 @@ export async function* readTar(archive: AsyncIterable<Uint8Array>): AsyncGenerat
     }
     const { entry, type } = parseHeader(block);
     if (type === "x") {
+      // One describes the next file; a row of them would be no file for ever.
+      if (pax !== undefined) throw new Error("The archive has an unreadable header.");
       if (entry.size > MAX_PAX_BYTES) throw new Error("The archive has an oversized header.");
       pax = parsePax(await source.exactly(entry.size));
       await source.skip(padding(entry.size).byteLength);
@@ -104,9 +109,7 @@ export async function* readTar(archive: AsyncIterable<Uint8Array>): AsyncGenerat
     }
     if (type !== "0" && type !== "\0")
       throw new Error(`The archive holds "${entry.name}", which is no plain file.`);
-    const size = pax?.has("size") ? Number(pax.get("size")) : entry.size;
-    if (!Number.isSafeInteger(size) || size < 0)
-      throw new Error("The archive has a header without a usable size.");
+    const size = pax?.has("size") ? decimal(pax.get("size") ?? "") : entry.size;
     const name = pax?.get("path") ?? entry.name;
     pax = undefined;
     const content = source.part(size);
@@ -121,7 +124,11 @@ export async function* readTar(archive: AsyncIterable<Uint8Array>): AsyncGenerat
 function parseHeader(block: Uint8Array): { entry: TarHeader; type: string } {
   const text = Buffer.from(block.buffer, block.byteOffset, BLOCK).toString("latin1");
   const field = (at: number, width: number) => text.slice(at, at + width).split("\0", 1)[0] ?? "";
-  const octal = (at: number, width: number) => Number.parseInt(field(at, width).trim() || "0", 8);
+  const octal = (at: number, width: number) => {
+    const [, digits] = /^ *([0-7]{1,12}) *$/.exec(field(at, width)) ?? [];
+    if (digits === undefined) throw new Error("The archive has a header with a number that is none.");
+    return Number.parseInt(digits, 8);
+  };
   if (octal(148, 8) !== checksum(block))
     throw new Error("The archive is damaged: a header does not fit its checksum.");
   const prefix = field(345, 155);
@@ -136,14 +143,23 @@ function parsePax(records: Uint8Array): Map<string, string> {
   const found = new Map<string, string>();
   let rest = Buffer.from(records);
   while (rest.byteLength > 0) {
-    const length = Number.parseInt(rest.toString("latin1", 0, 20), 10);
+    const [, digits = ""] = /^(\d{1,6}) /.exec(rest.toString("latin1", 0, 20)) ?? [];
+    const length = Number(digits);
     const record = rest.toString("utf8", 0, length);
     const [, key, value] = /^\d+ ([^=]+)=(.*)\n$/s.exec(record) ?? [];
-    if (key === undefined || value === undefined) throw new Error("The archive has an unreadable header.");
+    if (length > rest.byteLength || key === undefined || value === undefined)
+      throw new Error("The archive has an unreadable header.");
     found.set(key, value);
     rest = rest.subarray(length);
   }
   return found;
+}
+
+/** @throws Error for anything but digits that make a size. */
+function decimal(text: string): number {
+  const size = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN;
+  if (!Number.isSafeInteger(size)) throw new Error("The archive has a header without a usable size.");
+  return size;
 }
 
 /** Hands out a stream of chunks in the pieces that are asked for. */
@@ -174,6 +190,8 @@ class ByteReader {
 
   /** The next `bytes` bytes, once: iterating again goes on where the last iteration ended. */
   part(bytes: number): AsyncIterable<Uint8Array> {
+    // Counted down to nothing below: of another number there would be no end.
+    if (!Number.isSafeInteger(bytes) || bytes < 0) throw new Error("not a number of bytes");
     let left = bytes;
     const next = async (): Promise<IteratorResult<Uint8Array>> => {
       if (left === 0) return { done: true, value: undefined };
@@ -190,10 +208,15 @@ class ByteReader {
     return { [Symbol.asyncIterator]: () => ({ next }) };
   }
 
+  /** To the end. @throws Error when it does not come. */
   async drain(): Promise<void> {
+    let seen = this.#rest.byteLength;
     this.#rest = new Uint8Array(0);
-    while ((await this.#chunks.next()).done !== true) {
-      // To the end.
+    for (;;) {
+      const { done, value } = await this.#chunks.next();
+      if (done === true) return;
+      seen += value.byteLength;
+      if (seen > MAX_TRAILING_BYTES) throw new Error("The archive goes on behind its end.");
     }
   }
 }

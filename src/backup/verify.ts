@@ -11,6 +11,7 @@ import {
   MAX_MANIFEST_BYTES,
   type Manifest,
   parseManifest,
+  SINGLE_FILES,
 } from "./manifest.ts";
 import type { Progress } from "./progress.ts";
 import { readTar, type TarEntry } from "./tar.ts";
@@ -38,6 +39,8 @@ export async function verifyArchive({ file, progress, sinkFor }: VerifyOptions):
       if (entry.name === MANIFEST_NAME) manifest = parseManifest(await textOf(entry));
       else if (!isArchivedName(entry.name) || found.has(entry.name))
         throw new Error(`The archive holds "${entry.name}", which cannot be restored.`);
+      else if (isSingle(entry.name) && entry.size > MAX_SINGLE_BYTES)
+        throw new Error(`The archive holds a "${entry.name}" that cannot be so large.`);
       else found.set(entry.name, await taken(entry, await sinkFor(entry.name)));
     }
   } catch (error) {
@@ -56,6 +59,10 @@ export async function verifyArchive({ file, progress, sinkFor }: VerifyOptions):
   if (extra !== undefined) throw new Error(`The archive holds ${extra}, which its manifest does not name.`);
   return manifest;
 }
+
+/** A secret and a configuration. */
+const MAX_SINGLE_BYTES = 1024 * 1024;
+const isSingle = (name: string) => (SINGLE_FILES as readonly string[]).includes(name);
 
 async function taken(entry: TarEntry, sink: FileSink | undefined): Promise<FileFacts> {
   const hash = createHash("sha256");

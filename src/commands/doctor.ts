@@ -6,6 +6,7 @@ import type { Finding } from "../doctor/finding.ts";
 import { fromOutside } from "../doctor/from-outside.ts";
 import { report, summary } from "../doctor/report.ts";
 import { thisMachine } from "../doctor/this-machine.ts";
+import { ageLimits } from "./age-limits.ts";
 import type { Command } from "./command.ts";
 
 const IDLE_SECONDS = 90;
@@ -32,8 +33,7 @@ export const doctor: Command = {
       );
     const findings: Finding[] = [];
     const colored = process.stdout.isTTY === true;
-    const looking =
-      url === undefined ? thisMachine((await loadConfig(words)).config) : fromOutside({ url, idleSeconds });
+    const looking = url === undefined ? await lookHere(words) : fromOutside({ url, idleSeconds });
     for await (const finding of looking) {
       findings.push(finding);
       if (!json) process.stdout.write(report(finding, colored));
@@ -42,6 +42,11 @@ export const doctor: Command = {
     return findings.some(({ result }) => result === "failure") ? 1 : 0;
   },
 };
+
+async function lookHere(words: string[]): Promise<AsyncIterable<Finding>> {
+  const { config } = await loadConfig(words);
+  return thisMachine(config, ageLimits(config));
+}
 
 function urlOf(word: string): URL {
   const url = URL.parse(word);

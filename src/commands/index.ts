@@ -15,6 +15,7 @@ export const commands: Readonly<Record<string, () => Promise<Command>>> = {
   invite: async () => (await import("./invite.ts")).invite,
   doctor: async () => (await import("./doctor.ts")).doctor,
   health: async () => (await import("./health.ts")).health,
+  frames: async () => (await import("./frames.ts")).frames,
   topics: async () => (await import("./topics.ts")).topics,
   version: async () => (await import("./version.ts")).version,
   help: async () => (await import("./help.ts")).help,

@@ -12,6 +12,7 @@ export function lockUnlessServed(dataDir: string, path: string, version: number)
     if (!(error instanceof StorageError) || error.code !== "in-use") throw error;
     if (!existsSync(path)) return undefined;
     const file = new Sqlite(path, { readonly: true });
+    file.run("PRAGMA busy_timeout = 5000");
     const { user_version: found } = file.query<{ user_version: number }, []>("PRAGMA user_version").get() ?? {
       user_version: 0,
     };

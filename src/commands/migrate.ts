@@ -69,6 +69,13 @@ async function up(
   return 0;
 }
 
+/** Nobody else waits for a command: it may wait for another program's lock. */
+function openPatiently(path: string): Sqlite {
+  const sqlite = new Sqlite(path, { readwrite: true, create: false });
+  sqlite.run("PRAGMA busy_timeout = 5000");
+  return sqlite;
+}
+
 function status(known: readonly KnownDatabase[], dataDir: string): number {
   for (const { name, file, migrations } of known) {
     const path = join(dataDir, file);
@@ -76,7 +83,7 @@ function status(known: readonly KnownDatabase[], dataDir: string): number {
       process.stdout.write(`${name}: not there yet\n`);
       continue;
     }
-    using sqlite = new Sqlite(path, { readwrite: true, create: false });
+    using sqlite = openPatiently(path);
     const version = currentVersion(sqlite, path);
     process.stdout.write(`${name}: version ${version}; this Roost knows ${migrations.length}\n`);
     migrations.forEach((migration, index) => {
@@ -89,7 +96,7 @@ function status(known: readonly KnownDatabase[], dataDir: string): number {
 function down({ name, file, migrations }: KnownDatabase, dataDir: string): number {
   const path = join(dataDir, file);
   if (!existsSync(path)) throw new Error(`There is no database ${path}.`);
-  using sqlite = new Sqlite(path, { readwrite: true, create: false });
+  using sqlite = openPatiently(path);
   sqlite.run("PRAGMA foreign_keys = ON");
   const { from, to, snapshot } = undoLast(sqlite, migrations, path);
   process.stdout.write(

@@ -8,10 +8,11 @@ import type { Config } from "../config/settings.ts";
 import { UsageError } from "../config/usage.ts";
 import { applyRetention, rest } from "../happy/retention.ts";
 import { migrations } from "../happy/store/migrations.ts";
-import { countOld, sessionOwners } from "../happy/store/retention.ts";
+import { countOld, newestMoment, sessionOwners } from "../happy/store/retention.ts";
 import { createLog } from "../observability/log.ts";
 import { sweepFiles, unwantedFiles } from "../retention/blob-sweep.ts";
-import { cutoffs } from "../retention/rules.ts";
+import { believeClock, doubtInWords, RetentionClock } from "../retention/clock.ts";
+import { cutoffs, shortest } from "../retention/rules.ts";
 import { giveBack } from "../retention/space.ts";
 import { type Database, openDatabase } from "../storage/database.ts";
 import { S3Blobs } from "../storage/s3-blobs.ts";
@@ -23,9 +24,12 @@ export const prune: Command = {
   about: "delete what is older than the retention settings keep, now; prune --dry-run says what and whose",
   run: async (argv) => {
     const { words, flags: all } = splitWords(argv);
-    const { on: isDry, flags } = takeSwitch(all, "--dry-run");
+    const { on: isDry, flags: rest } = takeSwitch(all, "--dry-run");
+    const { on: isRight, flags } = takeSwitch(rest, "--now-is-right");
     if (words.length > 0)
-      throw new UsageError("Usage: roost prune [--dry-run] [--retention-sessions-days 90] ...");
+      throw new UsageError(
+        "Usage: roost prune [--dry-run] [--now-is-right] [--retention-sessions-days 90] ...",
+      );
     const { config } = await loadConfig(flags);
     process.umask(0o077);
     const path = join(config.dataDir, "happy.db");
@@ -35,6 +39,8 @@ export const prune: Command = {
       const database = openDatabase({ path, migrations, log: createLog(config.logLevel) });
       try {
         chmodSync(path, 0o600);
+        if (isRight && !isDry) believeClock(config.dataDir, ["happy", "topics"], Date.now());
+        else judgeClock(config, database, isDry);
         return await (isDry ? tell(config, database) : remove(config, database, lock === undefined));
       } finally {
         await database.close();
@@ -44,6 +50,16 @@ export const prune: Command = {
     }
   },
 };
+
+/** @throws Error when now cannot be believed; for a look only, says so. */
+function judgeClock(config: Config, database: Database, isDry: boolean): void {
+  const newest = (now: number) => newestMoment(database.reads, now);
+  const doubt = new RetentionClock({ dataDir: config.dataDir, name: "happy", newest }).look(shortest(config));
+  if (doubt === undefined) return;
+  const { problem, fix } = doubtInWords(doubt);
+  if (!isDry) throw new Error(`${problem} ${fix}`);
+  process.stderr.write(`${problem} ${fix}\n`);
+}
 
 interface Sum {
   readonly kind: string;

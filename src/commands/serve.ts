@@ -19,7 +19,8 @@ export const serve: Command = {
     const { config } = live;
     // Whatever is created from here on is for the owner's eyes only.
     process.umask(0o077);
-    const log = createLog(config.logLevel, standardOutput(config.logFormat), config.logLevels);
+    const output = standardOutput(config.logFormat);
+    const log = createLog(config.logLevel, output, config.logLevels);
     live.onChange((applied) => {
       if (applied.includes("logLevel") || applied.includes("logLevels"))
         changeLevel(log, config.logLevel, config.logLevels);
@@ -43,15 +44,18 @@ export const serve: Command = {
       }),
     );
     manager.ready(`Listening on port ${port}`);
+    manager.keepAlive(() => server.deadly());
     const stopTrimming = keepMemorySmall();
-    const signal = await stopping.promise;
-    log.info({ signal }, "stopping");
+    const reason = await Promise.race([stopping.promise, server.failed]);
+    if (typeof reason === "string") log.info({ signal: reason }, "stopping");
+    else log.fatal({ problem: reason.message }, "stopping, because only a new process can go on");
     manager.stopping();
     follower.stop();
     stopTrimming();
     await server.stop();
     log.info("stopped");
-    return 0;
+    await output.flushed();
+    return typeof reason === "string" ? 0 : 1;
   },
 };
 

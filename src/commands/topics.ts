@@ -5,16 +5,18 @@ import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { createLog } from "../observability/log.ts";
+import { believeClock, doubtInWords, RetentionClock } from "../retention/clock.ts";
 import type { Database } from "../storage/database.ts";
 import { configuredTopics, retentionOf } from "../topics/configured.ts";
 import { hashPassword } from "../topics/passwords.ts";
 import { openTopicsDatabase, topicsPath } from "../topics/store/database.ts";
 import { migrations } from "../topics/store/migrations.ts";
-import { pruneEvents } from "../topics/store/retention.ts";
+import { newestEventAt, pruneEvents, shortestKept } from "../topics/store/retention.ts";
 import { addUser, changeUser, listUsers } from "../topics/store/users.ts";
 import type { Command } from "./command.ts";
 import { lockUnlessServed } from "./lock-unless-served.ts";
 import { readPassword } from "./password-input.ts";
+import { takeSwitch } from "./words.ts";
 
 const USAGE = `Usage:
   roost topics user add NAME [--role ROLE]   the password is asked for, or read from standard input
@@ -22,18 +24,20 @@ const USAGE = `Usage:
   roost topics user disable NAME
   roost topics user enable NAME
   roost topics user list
-  roost topics prune                         deletes old events now, as the server does every hour
+  roost topics prune [--now-is-right]        deletes old events now, as the server does every hour
 Settings such as --data-dir may follow.
 `;
 
 export const topics: Command = {
   about: "manage the users of the topics API: topics user add|passwd|disable|enable|list; topics prune",
   run: async (argv) => {
-    const { words, role, flags } = split(argv);
+    const { words, role, flags: given } = split(argv);
+    const [kind, action, name, ...more] = words;
+    const { on: isRight, flags } =
+      kind === "prune" ? takeSwitch(given, "--now-is-right") : { on: false, flags: given };
     const { config } = await loadConfig(flags);
     process.umask(0o077);
-    const [kind, action, name, ...more] = words;
-    if (kind === "prune" && action === undefined) return prune(config);
+    if (kind === "prune" && action === undefined) return prune(config, isRight);
     if (kind !== "user" || action === undefined || more.length > 0) throw new UsageError(USAGE.trimEnd());
     if (action === "list" && name === undefined) return withDatabase(config, list);
     if (name === undefined || !(action in changes)) throw new UsageError(USAGE.trimEnd());
@@ -107,11 +111,17 @@ async function list(database: Database): Promise<number> {
   return 0;
 }
 
-async function prune(config: Config): Promise<number> {
-  const topics = configuredTopics(config).topics.values();
-  const deleted = await withDatabase(config, (database) =>
-    pruneEvents(database, retentionOf(config), topics),
-  );
+async function prune(config: Config, isRight: boolean): Promise<number> {
+  const { topics } = configuredTopics(config);
+  const rule = retentionOf(config);
+  const deleted = await withDatabase(config, (database) => {
+    const newest = (now: number) => newestEventAt(database.reads, now);
+    if (isRight) believeClock(config.dataDir, ["happy", "topics"], Date.now());
+    const clock = new RetentionClock({ dataDir: config.dataDir, name: "topics", newest });
+    const doubt = clock.look(shortestKept(rule, topics.values()));
+    if (doubt !== undefined) throw new Error(Object.values(doubtInWords(doubt)).join(" "));
+    return pruneEvents(database, rule, topics.values(), Date.now());
+  });
   process.stdout.write(`${deleted} old events were deleted.\n`);
   return 0;
 }

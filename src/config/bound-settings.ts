@@ -77,7 +77,7 @@ export const boundSettings = {
     live,
   ),
   maxAccountMessagesPerSecond: setting(
-    whole(0, 1_000_000).default(5_000),
+    whole(0, 1_000_000).default(50_000),
     "messages that one account may send in a second, ten times as many at once (0 for no limit)",
     live,
   ),
@@ -101,6 +101,16 @@ export const boundSettings = {
     "access keys that one account may keep (0 for no limit)",
     live,
   ),
+  maxAccountPushTokens: setting(
+    whole(0, 1_000_000).default(1_000),
+    "phones of one account that get push notifications (0 for no limit)",
+    live,
+  ),
+  maxAccountPushes: setting(
+    whole(0, 1_000_000).default(100),
+    "push notifications of one account that may be under way at one time (0 for no limit)",
+    live,
+  ),
   framesMaxQueuedBytes: setting(
     whole(MIB, 2 ** 36).default(64 * MIB),
     "bytes that may wait in the frames hub for all its clients together; above it the slowest readers are closed first",
@@ -113,12 +123,12 @@ export const boundSettings = {
   ),
   framesMaxConnectionsPerSecond: setting(
     whole(0, 1_000_000).default(200),
-    "connections to the frames hub that one address or identity may begin in a second, ten times as many at once (0 for no limit)",
+    "connections to the frames hub that one address or identity may begin in a second, five times as many at once (0 for no limit)",
     live,
   ),
   framesMaxMessagesPerSecond: setting(
     whole(0, 1_000_000).default(2_000),
-    "messages to the frames hub from one address or identity in a second, ten times as many at once, half of it from one connection (0 for no limit)",
+    "messages to the frames hub from one address or identity in a second, five times as many at once, half of it from one connection (0 for no limit)",
     live,
   ),
 } as const satisfies Record<string, Setting>;

@@ -90,7 +90,7 @@ export const addressRanges = () =>
 
 const LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 /** The parts of the server that log under a name of their own. */
-export const LOG_AREAS = ["server", "storage", "happy", "topics", "frames", "bus"] as const;
+export const LOG_AREAS = ["server", "storage", "limits", "happy", "topics", "frames", "bus"] as const;
 export type LogLevels = Readonly<Partial<Record<(typeof LOG_AREAS)[number], (typeof LEVELS)[number]>>>;
 
 /** `happy=debug,storage=warn`, or the same as a structure. */

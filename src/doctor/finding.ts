@@ -10,6 +10,7 @@ export const CHECKS = [
   "database",
   "messages",
   "backups",
+  "retention",
   "certificate",
   "banner",
   "websocket",

@@ -175,6 +175,12 @@ test("backups: none named, none made, fresh, old, and one whose drill failed", (
   ]);
   expect(made(Date.now() - 72 * 3_600_000, true)).toEqual(["failure", about("72 hours old")]);
   expect(made(Date.now(), false)).toEqual(["failure", about("cannot be restored: A hash is wrong.")]);
+  expect(made(Date.now() + 60_000, true)).toEqual(["warning", about("the last is 0 hours old")]);
+  for (const days of [1, 365])
+    expect(made(Date.now() + days * 86_400_000, true)).toEqual([
+      "failure",
+      about("A backup is dated in the future"),
+    ]);
 });
 
 test("its own certificate: none, behind a proxy, good, and files that are not there", () => {

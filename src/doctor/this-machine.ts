@@ -13,16 +13,22 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { listBackups } from "../backup/folder.ts";
+import { isDated } from "../backup/keep.ts";
 import type { Config } from "../config/settings.ts";
 import { readCertificate } from "../server/certificate.ts";
 import { untilWhen } from "./certificate.ts";
 import { type Finding, failure, ok, problemOf, skipped, warning } from "./finding.ts";
 import { ask } from "./http-probe.ts";
 import { checkRefusedMessages } from "./refused-messages.ts";
+import { checkRetention } from "./retention.ts";
 
 const BANNER = "Welcome to Happy Server!";
 
-export async function* thisMachine(config: Config): AsyncGenerator<Finding> {
+/** `ageLimits`: see checkRetention. */
+export async function* thisMachine(
+  config: Config,
+  ageLimits: Readonly<Record<string, number>>,
+): AsyncGenerator<Finding> {
   const folder = checkFolder(config);
   yield folder;
   yield checkPermissions(config);
@@ -32,6 +38,7 @@ export async function* thisMachine(config: Config): AsyncGenerator<Finding> {
   yield* checkDatabases(config);
   yield checkRefusedMessages(config);
   yield checkBackups(config);
+  yield checkRetention(config.dataDir, ageLimits);
   yield checkOwnCertificate(config);
 }
 
@@ -101,7 +108,7 @@ const modeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mode
 const DAY_MS = 86_400_000;
 const CLOCK_TOLERANCE_MS = 60_000;
 
-/** Compared with the push service that Roost speaks to anyway. Presence ignores heartbeats that are 10 minutes off. */
+/** Compared with the push service that Roost speaks to anyway. What is shown and kept carries this machine's time. */
 export async function checkClock({ expoUrl }: Config): Promise<Finding> {
   const built = Date.parse("2025-01-01T00:00:00Z");
   if (Date.now() < built)
@@ -201,6 +208,10 @@ function checkDatabase(path: string): Finding {
       sqlite.close();
     }
   } catch (error) {
+    if (error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY"))
+      return failure("database", `Another program keeps ${path} locked, also for readers.`, {
+        fix: `End it: fuser ${path} names it.`,
+      });
     return failure("database", `${path} cannot be read as a database: ${problemOf(error)}.`, { fix });
   }
   return ok("database", `${path} is sound.`);
@@ -209,12 +220,23 @@ function checkDatabase(path: string): Finding {
 export function checkBackups({ backupDir, backupEvery, dataDir }: Config): Finding {
   if (backupDir === undefined)
     return warning("backups", "No backups are made.", { fix: "--backup-dir FOLDER   (on another disk)" });
-  const [last, ...older] = listBackups(backupDir);
+  const now = Date.now();
+  const all = listBackups(backupDir);
+  const ahead = all.filter((backup) => !isDated(backup, now));
+  if (ahead.length > 0)
+    return failure(
+      "backups",
+      `${ahead.length === 1 ? "A backup is" : `${ahead.length} backups are`} dated in the future, as ${new Date(ahead[0]?.createdAt ?? 0).toISOString()}: the clock was wrong then, or is now. It counts as unknown.`,
+      {
+        fix: `Put the clock right (timedatectl set-ntp true), make a backup now (roost backup), and remove ${ahead.map(({ file }) => file).join(", ")} from ${backupDir} when you no longer need it.`,
+      },
+    );
+  const [last, ...older] = all;
   if (last === undefined)
     return warning("backups", `There is no finished backup in ${backupDir} yet.`, {
       fix: "Keep Roost running until the next one is due, or make one now: roost backup FILE.",
     });
-  const age = Date.now() - last.createdAt;
+  const age = Math.max(0, now - last.createdAt);
   const hours = Math.round(age / 3_600_000);
   const fix = 'Look for the area "storage" in the log.';
   if (!last.drill.ok)

@@ -16,6 +16,9 @@ export interface Admitted {
   readonly share: Share;
 }
 
+/** Their part of all clients, where tokens are asked for. */
+const STRANGERS = 3 / 4;
+
 type Caller = Pick<RequestFacts, "clientAddress" | "trustedProxy">;
 
 export class Admission {
@@ -58,7 +61,10 @@ export class Admission {
       this.hub.bounds.refused("frames-clients", { caller: share.name, clients: share.clients });
       return refusal(429, "too many clients", { "retry-after": "5" });
     }
-    if (this.hub.clientCount >= maxClients && !replaces)
+    // Strangers leave places for those who prove who they are.
+    const places =
+      auth !== undefined && subject === undefined ? Math.ceil(maxClients * STRANGERS) : maxClients;
+    if (this.hub.clientCount >= places && !replaces)
       return refusal(503, "too many clients", { "retry-after": "5" });
     return { identity, share };
   }

@@ -1,5 +1,5 @@
 // What one connection may send: its own rate, half of what its caller has, and its caller's. What is above is refused and costs
-// nothing but the look; a connection that goes on and on is a flood, and is closed.
+// nothing but the look; when a caller goes on and on, the connections that do are closed.
 import { TokenBucket } from "../limits/token-bucket.ts";
 import { bucketSize, type Share } from "./shares.ts";
 
@@ -7,13 +7,9 @@ import { bucketSize, type Share } from "./shares.ts";
 export type Verdict = "allowed" | "refused" | "quiet" | "flood";
 
 const TELL_EVERY_MS = 1_000;
-/** A flood costs its caller as much as so many connections: coming again must not be cheaper than keeping to the rate. */
-const FLOOD_COST = 50;
 
 export class Allowance {
   readonly #own: TokenBucket;
-  /** For messages above the rate. */
-  readonly #patience: TokenBucket;
   #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -22,16 +18,12 @@ export class Allowance {
     private readonly now: () => number = () => performance.now(),
   ) {
     this.#own = new TokenBucket(() => bucketSize(Math.ceil(perSecond() / 2)), now);
-    this.#patience = new TokenBucket(() => ({ burst: perSecond(), perSecond: perSecond() / 10 }), now);
   }
 
   /** One message. */
   take(): Verdict {
-    if (this.#own.take() && this.share.messages.take()) return "allowed";
-    if (!this.#patience.take()) {
-      this.share.connections.owe(FLOOD_COST);
-      return "flood";
-    }
+    if (this.#own.take() && this.share.takeMessage()) return "allowed";
+    if (!this.share.bearMessage()) return "flood";
     const now = this.now();
     if (now - this.#toldAt < TELL_EVERY_MS) return "quiet";
     this.#toldAt = now;
@@ -41,7 +33,7 @@ export class Allowance {
   /** A message that was allowed turned out to reach many: the next ones wait the longer. */
   spend(more: number): void {
     this.#own.owe(more);
-    this.share.messages.owe(more);
+    this.share.oweMessages(more);
   }
 
   /** The address or identity that it counts for, as the log names it. */

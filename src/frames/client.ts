@@ -7,6 +7,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { type Identity, isPermitted, type Permission } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
 import { type Offer, Outbox, type Sink } from "./outbox.ts";
+import type { Pace } from "./pace.ts";
 import type { QueueBudget } from "./queue-budget.ts";
 import { QueuedFrame } from "./queued-frame.ts";
 import type { Turn } from "./turn.ts";
@@ -44,6 +45,7 @@ export interface ClientParts {
   readonly allowance: Allowance;
   readonly turn: Turn;
   readonly budget: QueueBudget;
+  readonly pace: Pace;
   readonly capacity: number;
   readonly readTimeoutMs: number;
   readonly writeTimeoutMs: number;
@@ -74,7 +76,7 @@ export class Client {
   #closed = false;
 
   constructor(private readonly parts: ClientParts) {
-    const { connection, turn, budget, capacity, writeTimeoutMs, readTimeoutMs, serverPing } = parts;
+    const { connection, turn, budget, pace, capacity, writeTimeoutMs, readTimeoutMs, serverPing } = parts;
     this.#outbox = new Outbox({
       sink: connection,
       turn,
@@ -86,7 +88,7 @@ export class Client {
       onLost: () => this.shutdown(closeReasons.lost),
       onSent: parts.onSent,
     });
-    this.#inbox = new Inbox((frame) => parts.onMessage(this, frame), budget);
+    this.#inbox = new Inbox({ handle: (frame) => parts.onMessage(this, frame), budget, pace });
     this.#heartbeat = new Heartbeat({
       readTimeoutMs,
       ping: serverPing ? () => connection.ping() : undefined,
@@ -167,7 +169,8 @@ export class Client {
     this.#inbox.close();
     onShutdown(this);
     this.#outbox.close();
-    if (reason === closeReasons.slow) connection.closeWithin(SLOW_CLOSE_MS, reason.code, reason.reason);
+    if (reason === closeReasons.slow || reason === closeReasons.flooding)
+      connection.closeWithin(SLOW_CLOSE_MS, reason.code, reason.reason);
     else if (reason === closeReasons.overBudget) connection.closeWithin(0, reason.code, reason.reason);
     else if (reason !== closeReasons.lost) connection.close(reason.code, reason.reason);
     onEnded(this, reason);

@@ -57,7 +57,8 @@ export function hubEndpoint(
     },
     message: (peer, message) => {
       const client = clientOf(peer);
-      if (client === undefined) return;
+      // What still arrives from a connection that is being closed.
+      if (client === undefined || client.closed) return;
       try {
         hub.receive(client, message);
       } catch (error) {

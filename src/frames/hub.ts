@@ -26,6 +26,7 @@ import type { Identity } from "./identity.ts";
 import { MessageRouter } from "./message-router.ts";
 import { DROPPED_CLOSED, DROPPED_FULL, type HubMetrics } from "./metrics.ts";
 import type { Offer } from "./outbox.ts";
+import { Pace } from "./pace.ts";
 import { QueueBudget } from "./queue-budget.ts";
 import { QueuedFrame } from "./queued-frame.ts";
 import { Rooms } from "./rooms.ts";
@@ -46,7 +47,7 @@ export interface HubParts {
 }
 
 /** A message to a room costs its sender one more for each so many members. */
-const MEMBERS_A_MESSAGE = 100;
+const MEMBERS_A_MESSAGE = 200;
 
 export class Hub {
   readonly settings: HubSettings;
@@ -63,6 +64,7 @@ export class Hub {
   /** What a client hears from other nodes. */
   readonly #unicast = new Map<Client, { end(): void }>();
   readonly #turn = new Turn();
+  readonly #pace = new Pace();
   readonly #router: MessageRouter;
   readonly #node: BusNode | undefined;
   readonly #departures: Departures | undefined;
@@ -90,7 +92,7 @@ export class Hub {
       metrics.queuedBytes.report(() => this.#budget.heldBytes),
       limits.memory.join({
         name: "frames hub",
-        held: () => this.#budget.heldBytes,
+        held: () => this.#budget.ownBytes,
         giveUp: () => this.#budget.giveUpSlowest(),
       }),
     ];
@@ -143,6 +145,7 @@ export class Hub {
       allowance: new Allowance(share, () => this.settings.maxMessagesPerSecond),
       turn: this.#turn,
       budget: this.#budget,
+      pace: this.#pace,
       capacity: messageBufferCap,
       readTimeoutMs,
       writeTimeoutMs,

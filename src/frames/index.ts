@@ -50,6 +50,8 @@ export function framesProtocol(parts: FramesParts): FramesProtocol {
     maxQueuedBytes: config.maxQueuedBytes,
   });
   sayWhoMayComeIn(settings, log);
+  if (settings.auth !== undefined && config.authSecretKey === undefined)
+    log.info("clients of the frames hub need a token; make one with: roost frames token NAME");
   const { hubHealthPath } = config;
   return {
     name: "frames",

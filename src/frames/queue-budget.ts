@@ -23,6 +23,7 @@ const RELIEVED = 7 / 8;
 export class QueueBudget {
   readonly #blocked = new Set<BlockedQueue>();
   #held = 0;
+  #buffered = 0;
   #reserved = 0;
 
   /** `limitBytes` is asked each time: it may change while the server runs. `onRelief` hears how many clients were closed. */
@@ -32,6 +33,11 @@ export class QueueBudget {
   ) {}
 
   get heldBytes(): number {
+    return this.ownBytes + this.#buffered;
+  }
+
+  /** Without what sockets buffer, which the door counts too. */
+  get ownBytes(): number {
     return this.#held + this.#reserved;
   }
 
@@ -46,7 +52,7 @@ export class QueueBudget {
 
   /** Of one socket alone; negative gives back. */
   buffer(bytes: number): void {
-    this.#held += bytes;
+    this.#buffered += bytes;
   }
 
   /** False when so much more may not wait for a handler or the bus. */

@@ -17,14 +17,15 @@ export class QueuedFrame implements Frame {
     this.ack = ack;
   }
 
-  /** Memory that it takes: a text takes two bytes a character as soon as one of them needs it. Reckoned once, when first asked. */
+  /** Memory that it takes. Reckoned once, when first asked. */
   get bytes(): number {
-    if (this.#bytes === 0) this.#bytes = OVERHEAD + memoryOf(this.data);
+    if (this.#bytes === 0) this.#bytes = memoryOf(this.data);
     return this.#bytes;
   }
 }
 
-function memoryOf(data: Payload): number {
-  if (typeof data !== "string") return data.byteLength;
-  return Buffer.byteLength(data) === data.length ? data.length : 2 * data.length;
+/** A text takes two bytes a character as soon as one of them needs it. */
+export function memoryOf(data: string | Uint8Array): number {
+  if (typeof data !== "string") return OVERHEAD + data.byteLength;
+  return OVERHEAD + (Buffer.byteLength(data) === data.length ? data.length : 2 * data.length);
 }

@@ -31,16 +31,20 @@ interface Room {
 
 const MAX_ROOMS = 100_000;
 const MAX_ROOMS_PER_CLIENT = 1_000;
+/** Of all clients together: what joins cost in memory, some 100 bytes each. */
+const MAX_MEMBERSHIPS = 250_000;
 
 export class Rooms {
   readonly #rooms = new Map<string, Room>();
   readonly #byClient = new Map<Client, Set<Room>>();
+  #memberships = 0;
   readonly #endReport: () => void;
 
   constructor(
     private readonly events: HubEvents,
     private readonly metrics: HubMetrics,
     private readonly autoCreate: boolean,
+    private readonly maxMemberships = MAX_MEMBERSHIPS,
   ) {
     this.#endReport = metrics.activeRooms.report(() => this.#rooms.size);
   }
@@ -78,14 +82,15 @@ export class Rooms {
   /** @throws RoomNotFoundError, RoomIsFullError before ClientAlreadyInRoomError, LimitError */
   join(id: string, client: Client): void {
     const mine = this.#byClient.get(client) ?? new Set();
+    const fits = mine.size < MAX_ROOMS_PER_CLIENT && this.#memberships < this.maxMemberships;
     const room =
-      this.autoCreate && !this.#rooms.has(id) && mine.size < MAX_ROOMS_PER_CLIENT
-        ? this.#create(id, id, 0, true)
-        : this.#require(id);
+      this.autoCreate && !this.#rooms.has(id) && fits ? this.#create(id, id, 0, true) : this.#require(id);
     if (room.maxMembers > 0 && room.members.size >= room.maxMembers) throw new RoomIsFullError();
     if (room.members.has(client.id)) throw new ClientAlreadyInRoomError();
+    if (this.#memberships >= this.maxMemberships) throw new LimitError("the rooms have too many members");
     if (mine.size >= MAX_ROOMS_PER_CLIENT) throw new LimitError("the client is in too many rooms");
     room.members.set(client.id, client);
+    this.#memberships++;
     this.#byClient.set(client, mine.add(room));
     this.metrics.roomJoins.add();
     this.events.emit("room_joined", { clientId: client.id, roomId: id, claims: client.identity.claims });
@@ -126,6 +131,7 @@ export class Rooms {
     this.#endReport();
     this.#rooms.clear();
     this.#byClient.clear();
+    this.#memberships = 0;
   }
 
   #create(id: string, name: string, maxMembers: number, transient: boolean): Room {
@@ -154,7 +160,7 @@ export class Rooms {
 
   #forget(client: Client, room: Room): void {
     const rooms = this.#byClient.get(client);
-    rooms?.delete(room);
+    if (rooms?.delete(room)) this.#memberships--;
     if (rooms?.size === 0) this.#byClient.delete(client);
   }
 }

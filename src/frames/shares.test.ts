@@ -31,10 +31,10 @@ const count = (times: number, work: () => unknown) => {
 };
 
 describe("one connection", () => {
-  test("has half of its caller's rate, ten times as many at once; above it is told once a second, and closed when it goes on", () => {
+  test("has half of its caller's rate, five times as many at once; above it is told once a second, and closed when it goes on", () => {
     const { allowance, clock } = shares();
     const one = allowance();
-    expect(count(500, () => one.take())).toEqual({ allowed: 500 });
+    expect(count(250, () => one.take())).toEqual({ allowed: 250 });
     expect(count(100, () => one.take())).toEqual({ refused: 1, quiet: 99 });
     expect(one.take()).toBe("flood");
     clock.now = 1_000;
@@ -45,7 +45,7 @@ describe("one connection", () => {
     const { allowance, clock } = shares();
     const one = allowance();
     one.take();
-    one.spend(599);
+    one.spend(349);
     expect(one.take()).toBe("refused");
     clock.now = 1_000;
     expect(one.take()).toBe("refused");
@@ -58,20 +58,40 @@ test("connections of one address have its rate together; another address has its
   const { shares: made, allowance } = shares();
   const crowd = Array.from({ length: 4 }, () => allowance());
   const allowed = crowd.map((one) => count(400, () => one.take()).allowed ?? 0);
-  expect(allowed.reduce((sum, each) => sum + each)).toBe(1_000);
+  expect(allowed.reduce((sum, each) => sum + each)).toBe(500);
   expect(allowance(made.ofAddress("192.0.2.2", false)).take()).toBe("allowed");
+});
+
+test("all addresses together have twice what one has at once, and four times its rate; whoever is proven is not one of them", () => {
+  const { shares: made, clock, allowance } = shares();
+  const of = (share = made.ofIdentity("x")) => count(300, () => allowance(share).take()).allowed ?? 0;
+  const allowed = Array.from({ length: 10 }, (_, network) => of(made.ofAddress(`192.0.2.${network}`, false)));
+  expect(allowed.reduce((sum, each) => sum + each)).toBe(1_000);
+  expect(of()).toBe(300);
+  clock.now = 1_000;
+  const later = Array.from({ length: 10 }, (_, network) =>
+    of(made.ofAddress(`198.51.100.${network}`, false)),
+  );
+  expect(later.reduce((sum, each) => sum + each)).toBe(400);
 });
 
 test("a flood costs its address the next connections; coming again is not cheaper than keeping to the rate", () => {
   const { shares: made, clock, allowance } = shares();
   const share = made.ofAddress("192.0.2.1", false);
   const one = allowance(share);
-  count(601, () => one.take());
+  count(351, () => one.take());
   expect(share.connections.take()).toBe(false);
-  clock.now = 10_000;
+  clock.now = 5_000;
   expect(share.connections.take()).toBe(false);
-  clock.now = 25_000;
+  clock.now = 6_000;
   expect(share.connections.take()).toBe(true);
+});
+
+test("of a flood by many connections at once, each is closed at its next message", () => {
+  const { allowance } = shares();
+  const crowd = Array.from({ length: 50 }, () => allowance());
+  const verdicts = count(650, () => crowd[Math.floor(Math.random() * 50)]?.take());
+  expect(verdicts).toMatchObject({ allowed: 500, flood: 50 });
 });
 
 test("clients are counted, and a shared address has room for more", () => {

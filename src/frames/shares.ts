@@ -10,7 +10,9 @@ export interface ShareSizes {
 }
 
 /** A burst is so many seconds of the rate. */
-const BURST_SECONDS = 10;
+const BURST_SECONDS = 5;
+/** All strangers together have so many times what one address has: whoever owns many networks is still one sender. */
+const STRANGERS = { burst: 2, rate: 4 };
 /** A private address from which several accounts come is a proxy's: many people share it. */
 const SHARED = 4;
 const MAX_SHARES = 20_000;
@@ -26,24 +28,49 @@ export const bucketSize = (perSecond: number): BucketSize => ({
 export class Share {
   clients = 0;
   readonly connections: TokenBucket;
-  readonly messages: TokenBucket;
+  readonly #messages: TokenBucket;
+  /** For messages above the rate. */
+  readonly #patience: TokenBucket;
   #factor = 1;
 
   constructor(
     readonly name: string,
     private readonly sizes: ShareSizes,
     now: () => number,
+    /** Of all strangers; undefined for a proven identity. */
+    private readonly strangers: TokenBucket | undefined,
   ) {
     this.connections = new TokenBucket(
       () => bucketSize(this.sizes.maxConnectionsPerSecond * this.#factor),
       now,
     );
-    this.messages = new TokenBucket(() => bucketSize(this.sizes.maxMessagesPerSecond * this.#factor), now);
+    this.#messages = new TokenBucket(() => bucketSize(this.sizes.maxMessagesPerSecond * this.#factor), now);
+    this.#patience = new TokenBucket(() => {
+      const perSecond = this.sizes.maxMessagesPerSecond * this.#factor;
+      return { burst: perSecond, perSecond: perSecond / 10 };
+    }, now);
   }
 
   /** Whether it stands for many people, as far as is known now. */
   set shared(shared: boolean) {
     this.#factor = shared ? SHARED : 1;
+  }
+
+  /** One message above the rate. False when there were too many: the connection that sent it is to be closed. */
+  bearMessage(): boolean {
+    if (this.#patience.take()) return true;
+    // Coming again must not be cheaper than keeping to the rate.
+    this.connections.exhaust();
+    return false;
+  }
+
+  takeMessage(): boolean {
+    return this.#messages.take() && (this.strangers === undefined || this.strangers.take());
+  }
+
+  oweMessages(more: number): void {
+    this.#messages.owe(more);
+    this.strangers?.owe(more);
   }
 
   get hasRoom(): boolean {
@@ -52,36 +79,42 @@ export class Share {
   }
 
   get idle(): boolean {
-    return this.clients === 0 && this.connections.full && this.messages.full;
+    return this.clients === 0 && this.connections.full && this.#messages.full;
   }
 }
 
 export class Shares {
   /** Least lately asked for first. */
   readonly #shares = new Map<string, Share>();
+  readonly #strangers: TokenBucket;
   #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(
     readonly sizes: ShareSizes,
     private readonly now: () => number = () => performance.now(),
-  ) {}
+  ) {
+    this.#strangers = new TokenBucket(() => {
+      const { burst, perSecond } = bucketSize(sizes.maxMessagesPerSecond);
+      return { burst: burst * STRANGERS.burst, perSecond: perSecond * STRANGERS.rate };
+    }, now);
+  }
 
   ofAddress(network: string, shared: boolean): Share {
-    const share = this.#of(`address ${network}`);
+    const share = this.#of(`address ${network}`, this.#strangers);
     share.shared = shared;
     return share;
   }
 
   ofIdentity(subject: string): Share {
-    return this.#of(`identity ${subject}`);
+    return this.#of(`identity ${subject}`, undefined);
   }
 
   get size(): number {
     return this.#shares.size;
   }
 
-  #of(name: string): Share {
-    const share = this.#shares.get(name) ?? new Share(name, this.sizes, this.now);
+  #of(name: string, strangers: TokenBucket | undefined): Share {
+    const share = this.#shares.get(name) ?? new Share(name, this.sizes, this.now, strangers);
     this.#shares.delete(name);
     this.#shares.set(name, share);
     if (this.#shares.size > MANY) this.#sweep(share);

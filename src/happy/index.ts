@@ -3,12 +3,14 @@ import type { Logger } from "pino";
 import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
+import { MessagePace } from "../limits/message-pace.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import { Access } from "./admission/access.ts";
 import { Administration } from "./admission/administration.ts";
+import { Pairings } from "./admission/pairings.ts";
 import { RateLimits } from "./admission/rate-limits.ts";
 import { RefusalPace } from "./admission/refusal-pace.ts";
 import { TokenSightings } from "./admission/token-sightings.ts";
@@ -26,11 +28,13 @@ import { socketPublisher } from "./publisher.ts";
 import { Expo } from "./push/expo.ts";
 import { Pusher } from "./push/pusher.ts";
 import { ReceiptReader } from "./push/receipts.ts";
-import { RpcRelay } from "./realtime/rpc-relay.ts";
-import { HappyNamespaces, happySockets } from "./realtime/sockets.ts";
+import { RPC_TIMING, RpcRelay } from "./realtime/rpc-relay.ts";
+import { HappySockets, happySocketIo } from "./realtime/sockets.ts";
 import { applyRetention, type Removed } from "./retention.ts";
 import type { HappyRoom } from "./room.ts";
 import { serverKeys } from "./server-keys.ts";
+import { settleInvites } from "./store/invites.ts";
+import { continueIds } from "./store/newest-id.ts";
 import type { OldCutoffs } from "./store/retention.ts";
 import { loadRefusals } from "./store/revocations.ts";
 import { deletedSession } from "./updates.ts";
@@ -67,28 +71,42 @@ export function happyProtocol({
   cluster,
   log,
 }: HappyParts): HappyProtocol {
-  const sockets = happySockets(config.maxQueuedBytes, cluster, log);
-  const namespaces = new HappyNamespaces(sockets.io);
+  continueIds(database);
+  const socketServer = happySocketIo({ config, cluster, limits, log });
+  const sockets = new HappySockets(socketServer);
   const figures = new HappyFigures(metrics);
   figures.reportRecords(database);
-  figures.reportSockets(() => namespaces.connected());
-  const publisher = socketPublisher(() => namespaces.all());
+  figures.reportSockets(() => sockets.connected());
+  const publisher = socketPublisher(socketServer.io);
   const timing = { ...TIMING, graceMs: config.presenceGraceMs };
   const presence = new Presence(database, publisher, log, timing, figures);
   const expo = new Expo(config.expoUrl);
-  const pusher = new Pusher(
+  const pusher = new Pusher({
     database,
     expo,
-    (account) => namespaces.isLooking(account),
+    isLooking: (account) => sockets.isLooking(account),
     log,
-    undefined,
-    (outcome) => figures.pushed(outcome),
-  );
+    decided: (outcome) => figures.pushed(outcome),
+    atMost: () => config.maxAccountPushes,
+    refused: (account) =>
+      limits.bounds.refused("account-pushes", { account, limit: config.maxAccountPushes }),
+  });
   const receipts = new ReceiptReader(database, expo, log);
   const keys = serverKeys(masterSecret);
   const access = new Access(loadRefusals(database));
   const refusalPace = new RefusalPace();
-  const sightings = new TokenSightings(database, log);
+  const sightings = new TokenSightings({
+    database,
+    limit: () => config.maxAccountTokens,
+    bounds: limits.bounds,
+    log,
+  });
+  const pairings = new Pairings({ database, bounds: limits.bounds, addresses: limits.addresses, log });
+  const messagePace = new MessagePace({
+    perSecond: () => config.maxAccountMessagesPerSecond,
+    bounds: limits.bounds,
+    memory: limits.memory,
+  });
   const webApp = WebApp.open(config, log);
   const clientLogs = config.clientLogs ? clientLogEndpoints(new ClientLogs(config.clientLogsDir, log)) : [];
   const room: HappyRoom = {
@@ -101,23 +119,25 @@ export function happyProtocol({
     access,
     refusalPace,
     sightings,
+    pairings,
     rateLimits: new RateLimits(),
+    messagePace,
     publisher,
     presence,
-    rpc: new RpcRelay(),
+    rpc: new RpcRelay(RPC_TIMING, limits.memory),
     pusher,
     uploadRequests: uploadRequestWindow(),
     webApp,
     figures,
     log,
   };
-  namespaces.accept(room, sockets.callerOf);
+  sockets.accept(room);
   const administration = new Administration({
     database,
     blobs,
     access,
     sightings,
-    sockets: namespaces,
+    sockets,
     log,
   });
   return {
@@ -126,15 +146,15 @@ export function happyProtocol({
     fetch: happyApp(
       room,
       [...happyEndpoints, ...clientLogs],
-      webApp ? (request) => webApp.answer(request) : notFound,
+      webApp ? (request, facts) => webApp.answer(request, facts) : notFound,
     ),
     sockets: [
       {
-        ...sockets.endpoint,
+        ...socketServer.endpoint,
         shutdown: () => {
           // Nothing that is held keeps the server from stopping.
           refusalPace.release();
-          return sockets.endpoint.shutdown();
+          return socketServer.endpoint.shutdown();
         },
       },
     ],
@@ -154,11 +174,16 @@ export function happyProtocol({
     start: () => {
       presence.start();
       sightings.start();
+      pairings.start();
+      settleInvites(database).catch((error: unknown) => {
+        log.warn({ err: error }, "invites could not be looked through");
+      });
       receipts.start();
     },
     stop: async () => {
+      messagePace.drain();
       await Promise.all([pusher.stop(), receipts.stop()]);
-      await presence.stop();
+      await Promise.all([presence.stop(), pairings.stop()]);
       await sightings.stop();
     },
   };

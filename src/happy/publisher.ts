@@ -1,6 +1,6 @@
 // The way from a stored change to the sockets that hear it. Sending is synchronous: whoever publishes inside an announcement keeps
 // the commit order on every WebSocket.
-import type { Namespace } from "socket.io";
+import type { Server } from "socket.io";
 import type { Audience } from "./audience.ts";
 import { type Ephemeral, type Update, type UpdateBody, update } from "./updates.ts";
 
@@ -15,26 +15,24 @@ export interface Publisher {
   comeAgain(audience: Audience): void;
 }
 
-/** `namespaces` gives every namespace whose sockets are Happy clients: `/`, and invite paths that are treated as `/`. */
-export function socketPublisher(namespaces: () => Iterable<Namespace>): Publisher {
+/** Costs what the audience's own sockets cost, however many others there are. */
+export function socketPublisher(io: Server): Publisher {
   const send = (
     audience: Audience,
     event: "update" | "ephemeral",
     body: Update | Ephemeral,
     except?: string,
   ) => {
-    for (const namespace of namespaces()) {
-      const to = namespace.to([...audience]);
-      (except === undefined ? to : to.except(except)).emit(event, body);
-    }
+    const to = io.to([...audience]);
+    (except === undefined ? to : to.except(except)).emit(event, body);
   };
   return {
     update: (audience, seq, body, exceptSocket) => send(audience, "update", update(seq, body), exceptSocket),
     ephemeral: (audience, body) => send(audience, "ephemeral", body),
     comeAgain: (audience) => {
-      for (const { adapter, sockets } of namespaces())
-        for (const room of audience)
-          for (const id of [...(adapter.rooms.get(room) ?? [])]) sockets.get(id)?.conn.close();
+      const { adapter, sockets } = io.of("/");
+      for (const room of audience)
+        for (const id of [...(adapter.rooms.get(room) ?? [])]) sockets.get(id)?.conn.close();
     },
   };
 }

@@ -3,10 +3,12 @@ import type { Logger } from "pino";
 import type { Tokens } from "../auth/tokens.ts";
 import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
+import type { MessagePace } from "../limits/message-pace.ts";
 import type { FixedWindow } from "../server/fixed-window.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import type { Access } from "./admission/access.ts";
+import type { Pairings } from "./admission/pairings.ts";
 import type { RateLimits } from "./admission/rate-limits.ts";
 import type { RefusalPace } from "./admission/refusal-pace.ts";
 import type { TokenSightings } from "./admission/token-sightings.ts";
@@ -31,7 +33,10 @@ export interface HappyRoom extends Limits {
   /** When they hear so. */
   readonly refusalPace: RefusalPace;
   readonly sightings: TokenSightings;
+  readonly pairings: Pairings;
   readonly rateLimits: RateLimits;
+  /** How fast each account sends messages. */
+  readonly messagePace: MessagePace;
   readonly publisher: Publisher;
   readonly presence: Presence;
   readonly rpc: RpcRelay;

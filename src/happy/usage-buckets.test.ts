@@ -37,6 +37,19 @@ test("amounts add up by name; what is no number does not count", () => {
   ]);
 });
 
+test("numbers beyond the range, which older versions stored, count nothing, and no sum leaves it", () => {
+  const reports = ["1e308", "1e308", "-1e308", "1e999", "5"].map((total) => ({
+    createdAt: 0,
+    data: `{"tokens":{"total":${total}},"cost":{"total":${total}}}`,
+  }));
+  const [bucket] = usageBuckets(reports, "day");
+  expect(bucket).toMatchObject({ tokens: { total: 5 }, cost: { total: 5 }, reportCount: 5 });
+});
+
+test("a report whose time is no date is in no bucket", () => {
+  expect(usageBuckets([{ createdAt: 9e15, data: '{"tokens":{"total":1}}' }], "day")).toEqual([]);
+});
+
 test("a name that objects know already is a name like any other", () => {
   const data = '{"tokens":{"total":1,"__proto__":3,"constructor":2},"cost":{"total":0}}';
   const [bucket] = usageBuckets([{ createdAt: 0, data }], "day");

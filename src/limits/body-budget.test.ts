@@ -20,7 +20,7 @@ function budgetOf(limit: () => number) {
 
 describe("shares of accounts", () => {
   const shareOf = (budget: BodyBudget) => {
-    const share = budget.share(ACCOUNTS);
+    const share = budget.share({ clientAddress: ACCOUNTS });
     share.authenticated();
     return share;
   };
@@ -78,14 +78,14 @@ describe("shares of strangers", () => {
   test("fill an eighth of the budget at most, and one address a part of that; accounts have all the rest", () => {
     const { budget, bounds } = budgetOf(() => LIMIT);
     const own = EIGHTH / 16;
-    const shares = Array.from({ length: 16 }, (_, n) => budget.share(`198.51.100.${n}`));
+    const shares = Array.from({ length: 16 }, (_, n) => budget.share({ clientAddress: `198.51.100.${n}` }));
     for (const share of shares) share.take(own);
     expect(() => shares[0]?.take(1)).toThrow(OverBudget);
     expect(bounds.count("anonymous-bytes")).toBe(1);
-    expect(() => budget.share("203.0.113.1").take(1)).toThrow(OverBudget);
+    expect(() => budget.share({ clientAddress: "203.0.113.1" }).take(1)).toThrow(OverBudget);
     expect(bounds.count("bodies-in-flight")).toBe(1);
     expect(budget.strangerBytes).toBe(EIGHTH);
-    const account = budget.share("198.51.100.1");
+    const account = budget.share({ clientAddress: "198.51.100.1" });
     account.authenticated();
     account.take(LIMIT - EIGHTH);
     for (const share of [...shares, account]) share.release();
@@ -94,23 +94,23 @@ describe("shares of strangers", () => {
 
   test("of one IPv6 customer are those of one address", () => {
     const { budget } = budgetOf(() => LIMIT);
-    budget.share("2001:db8::1").take(EIGHTH / 16);
-    expect(() => budget.share("2001:db8::2").take(1)).toThrow(OverBudget);
-    budget.share("2001:db8:0:1::1").take(1);
+    budget.share({ clientAddress: "2001:db8::1" }).take(EIGHTH / 16);
+    expect(() => budget.share({ clientAddress: "2001:db8::2" }).take(1)).toThrow(OverBudget);
+    budget.share({ clientAddress: "2001:db8:0:1::1" }).take(1);
   });
 
   test("of a shared address may fill what all strangers have, and no more", () => {
     const { budget, addresses } = budgetOf(() => LIMIT);
     addresses.authenticated("172.17.0.1", "a");
     addresses.authenticated("172.17.0.1", "b");
-    const share = budget.share("172.17.0.1");
+    const share = budget.share({ clientAddress: "172.17.0.1" });
     share.take(EIGHTH);
     expect(() => share.take(1)).toThrow(OverBudget);
   });
 
   test("become an account's when the sender has proved one", () => {
     const { budget } = budgetOf(() => LIMIT);
-    const share = budget.share("198.51.100.1");
+    const share = budget.share({ clientAddress: "198.51.100.1" });
     share.take(100);
     share.authenticated();
     expect([budget.heldBytes, budget.strangerBytes]).toEqual([100, 0]);
@@ -122,7 +122,7 @@ describe("shares of strangers", () => {
 
 test("so much may be promised at one time; what is promised beyond has to be counted as it comes", () => {
   const { budget } = budgetOf(() => 1);
-  const shares = Array.from({ length: 128 }, () => budget.share(ACCOUNTS));
+  const shares = Array.from({ length: 128 }, () => budget.share({ clientAddress: ACCOUNTS }));
   for (const share of shares) expect(share.expect(64 * 1024)).toBe(true);
   expect(shares[0]?.expect(1)).toBe(false);
   shares[0]?.arrived(64 * 1024);

@@ -55,41 +55,34 @@ export class BodyBudget {
   }
 
   /** The share of one request from that address, of a stranger until it says otherwise. */
-  share(address: string): BodyShare {
-    let taken = 0;
-    let isStranger = true;
-    let isReleased = false;
-    return {
-      take: (bytes) => {
-        // What comes after the answer is of no use.
-        if (isReleased) throw new OverBudget();
-        if (isStranger) this.#admitStranger(address, bytes);
-        // One body alone may be larger than the limit: its own limit decides then.
-        if (this.#held > taken && this.#held + bytes > this.parts.limitBytes())
-          this.#refuse("bodies-in-flight", {});
-        this.#held += bytes;
-        taken += bytes;
-        if (isStranger) this.#addStranger(address, bytes);
-      },
-      expect: (bytes) => {
-        if (this.#promised + bytes > PROMISED_BYTES) return false;
-        this.#promised += bytes;
-        return true;
-      },
-      arrived: (bytes) => {
-        this.#promised -= bytes;
-      },
-      authenticated: () => {
-        if (isStranger) this.#addStranger(address, -taken);
-        isStranger = false;
-      },
-      release: () => {
-        this.#held -= taken;
-        if (isStranger) this.#addStranger(address, -taken);
-        taken = 0;
-        isReleased = true;
-      },
-    };
+  share(from: { readonly clientAddress: string }): BodyShare {
+    return new Share(this, from);
+  }
+
+  /** Whether so much may be promised, too. */
+  expect(bytes: number): boolean {
+    if (this.#promised + bytes > PROMISED_BYTES) return false;
+    this.#promised += bytes;
+    return true;
+  }
+
+  arrived(bytes: number): void {
+    this.#promised -= bytes;
+  }
+
+  /** `taken` is what the share has already. @throws OverBudget */
+  take(bytes: number, taken: number, stranger: string | undefined): void {
+    if (stranger !== undefined) this.#admitStranger(stranger, bytes);
+    // One body alone may be larger than the limit: its own limit decides then.
+    if (this.#held > taken && this.#held + bytes > this.parts.limitBytes())
+      this.#refuse("bodies-in-flight", {});
+    this.#held += bytes;
+    if (stranger !== undefined) this.addStranger(stranger, bytes);
+  }
+
+  giveBack(bytes: number, stranger: string | undefined): void {
+    this.#held -= bytes;
+    if (stranger !== undefined) this.addStranger(stranger, -bytes);
   }
 
   #admitStranger(address: string, bytes: number): void {
@@ -100,7 +93,7 @@ export class BodyBudget {
     if (this.#strangers + bytes > limit) this.#refuse("bodies-in-flight", { limitBytes: limit });
   }
 
-  #addStranger(address: string, bytes: number): void {
+  addStranger(address: string, bytes: number): void {
     if (bytes === 0) return;
     const network = networkOf(address);
     const held = (this.#networks.get(network) ?? 0) + bytes;
@@ -112,5 +105,46 @@ export class BodyBudget {
   #refuse(bound: "anonymous-bytes" | "bodies-in-flight", facts: Record<string, string | number>): never {
     this.parts.bounds.refused(bound, facts);
     throw new OverBudget();
+  }
+}
+
+class Share implements BodyShare {
+  #taken = 0;
+  #isStranger = true;
+  #isReleased = false;
+
+  constructor(
+    private readonly budget: BodyBudget,
+    private readonly from: { readonly clientAddress: string },
+  ) {}
+
+  take(bytes: number): void {
+    // What comes after the answer is of no use.
+    if (this.#isReleased) throw new OverBudget();
+    this.budget.take(bytes, this.#taken, this.#stranger);
+    this.#taken += bytes;
+  }
+
+  expect(bytes: number): boolean {
+    return this.budget.expect(bytes);
+  }
+
+  arrived(bytes: number): void {
+    this.budget.arrived(bytes);
+  }
+
+  authenticated(): void {
+    if (this.#taken > 0 && this.#isStranger) this.budget.addStranger(this.from.clientAddress, -this.#taken);
+    this.#isStranger = false;
+  }
+
+  release(): void {
+    if (this.#taken > 0) this.budget.giveBack(this.#taken, this.#stranger);
+    this.#taken = 0;
+    this.#isReleased = true;
+  }
+
+  get #stranger(): string | undefined {
+    return this.#isStranger ? this.from.clientAddress : undefined;
   }
 }

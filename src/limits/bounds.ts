@@ -15,13 +15,17 @@ export const BOUNDS = {
   "memory-in-flight": "bodies, answers and queues fill their share of memory; the largest was given up",
   "value-size": "a stored value was larger than permitted; it was refused",
   "json-depth": "a JSON text was nested too deeply; it was refused",
-  "pairings-per-address": "an address has too many pairings that wait; a further one was refused",
+  "pairings-per-address":
+    "an address has too many pairings that wait; those that were asked for least lately were given up",
   "account-bytes": "an account stores as much as it may; something new was refused",
   "account-messages": "an account sends faster than it may; it was slowed down",
   "account-sockets": "an account holds as many sockets as it may; a further one was refused",
   "account-machines": "an account has as many machines as it may; a further one was refused",
   "account-tokens": "an account has as many tokens in use as it may; the oldest was forgotten",
   "account-access-keys": "an account has as many access keys as it may; a further one was refused",
+  "account-push-tokens":
+    "an account has as many phones as it may; the one that registered longest ago was forgotten",
+  "account-pushes": "an account has as many pushes under way as it may; a further one was refused",
   "frames-clients":
     "an address or identity holds too many clients of the frames hub; a further one was refused",
   "frames-connections": "an address or identity connects to the frames hub too often; it was asked to wait",

@@ -7,8 +7,10 @@ import { Addresses } from "./addresses.ts";
 import { Answers } from "./answers.ts";
 import { BodyBudget } from "./body-budget.ts";
 import { Bounds } from "./bounds.ts";
+import { Handshakes } from "./handshakes.ts";
 import { LargeBodies } from "./large-bodies.ts";
 import { MemoryCeiling } from "./memory-ceiling.ts";
+import { MemoryPieces } from "./memory-pieces.ts";
 import { Strangers } from "./strangers.ts";
 
 export interface Limits {
@@ -22,6 +24,12 @@ export interface Limits {
   /** Memory for answers that are written piece by piece. */
   readonly answers: Answers;
   readonly strangers: Strangers;
+  /** What waits for slow sockets. */
+  readonly queues: MemoryPieces;
+  /** What sockets have sent of frames, packets and polling bodies that are not whole yet. */
+  readonly arriving: MemoryPieces;
+  /** Sockets that are not let in yet, of all protocols. */
+  readonly handshakes: Handshakes;
 }
 
 export interface LimitsParts {
@@ -32,6 +40,8 @@ export interface LimitsParts {
     | "maxBodyBytesInFlight"
     | "maxAnonymousBytesPerSecond"
     | "maxAnonymousWorkPerSecond"
+    | "maxHandshakes"
+    | "maxHandshakesPerAddress"
   >;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -43,10 +53,15 @@ const ANSWERS_SHARE = 0.25;
 export function openLimits({ config, metrics, log }: LimitsParts): Limits {
   const bounds = new Bounds(metrics, log);
   const addresses = new Addresses();
+  const memory = new MemoryCeiling(
+    () => config.maxMemoryBytesInFlight,
+    (part, bytes) =>
+      bounds.refused("memory-in-flight", { part, bytes, limit: config.maxMemoryBytesInFlight }),
+  );
   const limits: Limits = {
     bounds,
     addresses,
-    memory: new MemoryCeiling(() => config.maxMemoryBytesInFlight),
+    memory,
     bodies: new BodyBudget({ limitBytes: () => config.maxBodyBytesInFlight, addresses, bounds }),
     strangers: new Strangers({
       addresses,
@@ -59,12 +74,19 @@ export function openLimits({ config, metrics, log }: LimitsParts): Limits {
       () => config.maxMemoryBytesInFlight * ANSWERS_SHARE,
       (heldBytes) => bounds.refused("memory-in-flight", { part: "answers", heldBytes }),
     ),
+    queues: new MemoryPieces("socket queues", memory),
+    arriving: new MemoryPieces("unfinished frames", memory),
+    handshakes: new Handshakes({ limits: () => config, addresses, bounds }),
   };
   limits.memory.join(limits.answers);
   limits.memory.join({ name: "bodies", held: () => limits.bodies.heldBytes });
   metrics
     .gauge("roost_memory_in_flight_bytes", "Bytes that clients make the server hold now, by what they are")
-    .reportEach(() => [...limits.memory.users()].map(({ name, held }) => [{ part: name }, held()] as const));
+    .reportEach(() => [...limits.memory.users()].map((user) => [{ part: user.name }, user.held()] as const));
+  metrics
+    .gauge("roost_strangers_waiting", "Bodies of strangers that are on their way")
+    .report(() => limits.strangers.waiting);
+  metrics.gauge("roost_handshakes", "Sockets that are not let in yet").report(() => limits.handshakes.size);
   metrics
     .gauge(
       "roost_shared_addresses",

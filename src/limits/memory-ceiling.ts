@@ -12,8 +12,11 @@ export interface MemoryUser {
 export class MemoryCeiling {
   readonly #users = new Set<MemoryUser>();
 
-  /** `limitBytes` is asked each time: it may change while the server runs. */
-  constructor(private readonly limitBytes: () => number) {}
+  /** `limitBytes` is asked each time: it may change while the server runs. `gaveUp` hears of each piece that had to go. */
+  constructor(
+    private readonly limitBytes: () => number,
+    private readonly gaveUp: (part: string, bytes: number) => void = () => {},
+  ) {}
 
   /** @returns how to leave. */
   join(user: MemoryUser): () => void {
@@ -48,6 +51,7 @@ export class MemoryCeiling {
       if (fullest === undefined) break;
       const gone = fullest.giveUp?.() ?? 0;
       if (gone <= 0) exhausted.add(fullest);
+      else this.gaveUp(fullest.name, gone);
       freed += gone;
     }
     return freed;

@@ -32,6 +32,12 @@ export class TokenBucket {
     if (this.size().burst > 0) this.#left = this.#refill() - cost;
   }
 
+  /** Empties it, and as much again: it is a burst's time until the next. */
+  exhaust(): void {
+    this.#left = -this.size().burst;
+    this.#at = this.now();
+  }
+
   /** Nothing is remembered by it that a new one would not know. */
   get full(): boolean {
     const { burst } = this.size();

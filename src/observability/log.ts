@@ -1,8 +1,11 @@
-// One pino logger, written synchronously to standard output: worker transports break in a compiled executable. Secrets, keys and
-// content are removed whatever a caller passes.
+// One pino logger, written from this thread: worker transports break in a compiled executable. Secrets, keys and content are removed
+// whatever a caller passes.
 import pino, { type Logger } from "pino";
 import type { LogLevels } from "../config/values.ts";
+import { openChannel } from "./log-channel.ts";
+import { LogOutput } from "./log-output.ts";
 import { logText } from "./log-text.ts";
+import type { Metrics } from "./metrics.ts";
 
 /** Keys whose values never reach a log line, at any of the first three levels. */
 const HIDDEN = [
@@ -27,7 +30,7 @@ export function createLog(
   levels: LogLevels = {},
 ): Logger {
   const children = new Set<WeakRef<Logger>>();
-  const family: Family = { children, levels };
+  const family: Family = { children, levels, destination };
   let pruneAt = 64;
   const log: Logger = pino(
     {
@@ -55,14 +58,29 @@ export function createLog(
   return log;
 }
 
-/** Standard output: JSON, or text for people, by itself when it is a terminal. */
-export function standardOutput(format: "auto" | "json" | "text"): pino.DestinationStream {
-  const output = pino.destination({ dest: 1, sync: true });
-  if (format === "json" || (format === "auto" && !process.stdout.isTTY)) return output;
-  return { write: (line: string) => output.write(logText(line)) };
+/** Standard output, which no reader can hold up: JSON, or text for people, by itself when it is a terminal. */
+export function standardOutput(format: "auto" | "json" | "text"): LogOutput {
+  const isJson = format === "json" || (format === "auto" && !process.stdout.isTTY);
+  const output = new LogOutput(openChannel(1), isJson ? undefined : logText);
+  // The last lines say why it ended.
+  process.on("exit", () => output.flushNow());
+  return output;
+}
+
+/** Figures of a log that goes to `standardOutput`. */
+export function reportLog(metrics: Metrics, log: Logger): void {
+  const output = families.get(log)?.destination;
+  if (!(output instanceof LogOutput)) return;
+  metrics
+    .total("roost_log_lost_lines_total", "Log lines that were lost because their reader was too slow or gone")
+    .report(() => output.lostTotal);
+  metrics
+    .gauge("roost_log_waiting_bytes", "Bytes of log lines that wait for their reader")
+    .report(() => output.waitingBytes);
 }
 
 interface Family {
+  readonly destination: pino.DestinationStream;
   readonly children: ReadonlySet<WeakRef<Logger>>;
   levels: LogLevels;
 }

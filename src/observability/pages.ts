@@ -4,7 +4,9 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { Logger } from "pino";
 import { bearerToken } from "../auth/tokens.ts";
 import { pathOf } from "../server/front-door.ts";
+import { sayWhatIsOwed } from "../server/owed.ts";
 import type { Protocol } from "../server/protocol.ts";
+import { StorageError } from "../storage/errors.ts";
 import type { Metrics } from "./metrics.ts";
 
 export interface Check {
@@ -70,19 +72,22 @@ export function metricsPage(metrics: Metrics, log: Logger): Response {
   }
 }
 
-/** 200 when every part can do its work, else 503; which part cannot is in the answer, why only in the log. */
+/** 200 when every part can do its work, else 503, with a sentence for each part that cannot; the error itself is in the log only. */
 async function readiness(checks: readonly Check[], log: Logger): Promise<Response> {
   const results: Record<string, "ok" | "failed"> = {};
+  const problems: Record<string, string> = {};
   await Promise.all(
     checks.map(async ({ name, run }) => {
       const { promise: late, reject } = Promise.withResolvers<never>();
-      const timer = setTimeout(() => reject(new Error(`no answer within ${CHECK_MS} ms`)), CHECK_MS);
+      const timer = setTimeout(() => reject(new NoAnswer(`No answer within ${CHECK_MS} ms.`)), CHECK_MS);
       try {
         await Promise.race([run(), late]);
         results[name] = "ok";
       } catch (error) {
         results[name] = "failed";
-        log.error({ err: error, check: name }, "the server is not ready");
+        problems[name] = sentenceOf(error);
+        if (toBeLogged(name, problems[name]))
+          log.error({ err: error, check: name }, "the server is not ready");
       } finally {
         clearTimeout(timer);
       }
@@ -90,9 +95,29 @@ async function readiness(checks: readonly Check[], log: Logger): Promise<Respons
   );
   const ready = Object.values(results).every((result) => result === "ok");
   return Response.json(
-    { status: ready ? "ready" : "not ready", checks: results },
+    { status: ready ? "ready" : "not ready", checks: results, ...(!ready && { problems }) },
     { status: ready ? 200 : 503, headers: { "cache-control": "no-store" } },
   );
+}
+
+/** Sentences of the storage are for people; what anything else says may name more than a stranger should read. */
+function sentenceOf(error: unknown): string {
+  if (error instanceof StorageError || error instanceof NoAnswer) return error.message;
+  return "It cannot do its work; the log says why.";
+}
+
+class NoAnswer extends Error {}
+
+/** Probes ask every few seconds; the log is told of a change, and once a minute. */
+const REPEAT_MS = 60_000;
+const logged = new Map<string, { readonly problem: string; readonly at: number }>();
+
+function toBeLogged(check: string, problem: string): boolean {
+  const last = logged.get(check);
+  const now = performance.now();
+  if (last?.problem === problem && now - last.at < REPEAT_MS) return false;
+  logged.set(check, { problem, at: now });
+  return true;
 }
 
 export interface PagesPort {
@@ -103,25 +128,29 @@ export interface PagesPort {
 /** A port that cannot be opened is a warning: figures are no reason not to serve. The token, where there is one, counts here too. */
 export function openPagesPort(host: string, port: number, watched: Watched): PagesPort | undefined {
   const { metrics, checks, token, log } = watched;
+  const answerTo = async (request: Request): Promise<Response> => {
+    const pathname = pathOf(request.url);
+    if (request.method !== "GET" && request.method !== "HEAD")
+      return new Response("Not found\n", { status: 404, headers: TEXT });
+    if (pathname === "/health") return Response.json({ status: "ok", timestamp: new Date().toISOString() });
+    if (pathname === "/ready") return await readiness(checks, log);
+    if (pathname !== "/metrics") return new Response("Not found\n", { status: 404, headers: TEXT });
+    if (token !== undefined && !isToken(bearerToken(request.headers.get("authorization")), token))
+      return new Response("Unauthorized\n", {
+        status: 401,
+        headers: { ...TEXT, "www-authenticate": "Bearer" },
+      });
+    return metricsPage(metrics, log);
+  };
   try {
     const server = Bun.serve({
       hostname: host,
       port,
       idleTimeout: 30,
       fetch: async (request) => {
-        const pathname = pathOf(request.url);
-        if (request.method !== "GET" && request.method !== "HEAD")
-          return new Response("Not found\n", { status: 404, headers: TEXT });
-        if (pathname === "/health")
-          return Response.json({ status: "ok", timestamp: new Date().toISOString() });
-        if (pathname === "/ready") return await readiness(checks, log);
-        if (pathname !== "/metrics") return new Response("Not found\n", { status: 404, headers: TEXT });
-        if (token !== undefined && !isToken(bearerToken(request.headers.get("authorization")), token))
-          return new Response("Unauthorized\n", {
-            status: 401,
-            headers: { ...TEXT, "www-authenticate": "Bearer" },
-          });
-        return metricsPage(metrics, log);
+        const answer = await answerTo(request);
+        sayWhatIsOwed(request, answer);
+        return answer;
       },
       error: (error) => {
         log.error({ err: error }, "a page for watching failed");

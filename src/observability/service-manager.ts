@@ -6,24 +6,35 @@ export interface ServiceManager {
   ready(status: string): void;
   reloading(): void;
   stopping(): void;
+  /**
+   * Says from now on that the service lives, as often as it is asked to, and no more once `deadly` names something that a restart
+   * mends. An event loop that stands still says nothing either. What a restart does not mend is no reason to be restarted.
+   */
+  keepAlive(deadly: () => string | undefined): void;
 }
 
-const SILENT: ServiceManager = { ready: () => {}, reloading: () => {}, stopping: () => {} };
+const SILENT: ServiceManager = {
+  ready: () => {},
+  reloading: () => {},
+  stopping: () => {},
+  keepAlive: () => {},
+};
 
 /** Does nothing where no service manager asked to be told. */
 export async function serviceManager(
   log: Logger,
   environment: Record<string, string | undefined> = process.env,
+  connect: (path: string) => Promise<(message: string) => void> = datagramsTo,
 ): Promise<ServiceManager> {
   const path = environment.NOTIFY_SOCKET;
   if (path === undefined || path === "" || process.platform !== "linux") return SILENT;
   try {
-    const send = await datagramsTo(path);
-    keepAlive(send, environment);
+    const send = await connect(path);
     return {
       ready: (status) => send(`READY=1\nSTATUS=${status}`),
       reloading: () => send(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`),
       stopping: () => send("STOPPING=1"),
+      keepAlive: (deadly) => keepAlive(send, periodOf(environment), deadly, log),
     };
   } catch (error) {
     log.warn({ err: error }, "the service manager cannot be told");
@@ -58,9 +69,29 @@ function socketAddress(path: string): Buffer {
   return Buffer.concat([family, Buffer.from(path.startsWith("@") ? `\0${path.slice(1)}` : `${path}\0`)]);
 }
 
-/** Twice in each period that systemd grants: an event loop that stands still is restarted. */
-function keepAlive(send: (message: string) => void, environment: Record<string, string | undefined>): void {
-  const periodMs = Number(environment.WATCHDOG_USEC ?? 0) / 1000;
-  const meant = environment.WATCHDOG_PID === undefined || Number(environment.WATCHDOG_PID) === process.pid;
-  if (periodMs > 0 && meant) setInterval(() => send("WATCHDOG=1"), periodMs / 2).unref();
+/** How often systemd wants to hear of this process; 0 when it does not. */
+function periodOf({ WATCHDOG_USEC, WATCHDOG_PID }: Record<string, string | undefined>): number {
+  const periodMs = Number(WATCHDOG_USEC ?? 0) / 1000;
+  return WATCHDOG_PID === undefined || Number(WATCHDOG_PID) === process.pid ? periodMs : 0;
+}
+
+/** Twice in each period. */
+function keepAlive(
+  send: (message: string) => void,
+  periodMs: number,
+  deadly: () => string | undefined,
+  log: Logger,
+): void {
+  if (!(periodMs > 0)) return;
+  let told = false;
+  setInterval(() => {
+    const problem = deadly();
+    if (problem === undefined) {
+      send("WATCHDOG=1");
+      told = false;
+    } else if (!told) {
+      told = true;
+      log.fatal({ problem }, "the service manager is asked for a restart");
+    }
+  }, periodMs / 2).unref();
 }

@@ -15,6 +15,12 @@ export function reportDatabase(metrics: Metrics, name: string, { path, writer }:
   metrics
     .gauge("roost_writer_depth", "Operations that wait for their commit")
     .report(() => writer.depth, labels);
+  metrics
+    .gauge(
+      "roost_writer_held_seconds",
+      "How long another program has kept writes waiting for the database's lock",
+    )
+    .report(() => writer.heldMs / 1_000, labels);
 }
 
 function sizeOf(path: string): number {
@@ -29,7 +35,7 @@ export function reportFolder(metrics: Metrics, folder: string): void {
   let last = { bytes: 0, files: 0 };
   let measuredAt = Number.NEGATIVE_INFINITY;
   const look = () => {
-    const now = Date.now();
+    const now = performance.now();
     if (now - measuredAt < MEASURE_EVERY_MS) return;
     measuredAt = now;
     measure(folder).then(

@@ -17,6 +17,13 @@ export interface SweepOptions {
   readonly attachmentsBefore: number | undefined;
   /** Undefined for a session that is not there. */
   readonly ownerOf: (sessionId: string) => SessionOwner | undefined;
+  /** Hears, of each session with files, what is left of them. */
+  readonly counted?: (sessionId: string, found: FilesFound) => Promise<void>;
+}
+
+export interface FilesFound {
+  readonly files: number;
+  readonly bytes: number;
 }
 
 export interface SessionOwner {
@@ -40,7 +47,10 @@ export async function* unwantedFiles({
   now,
   attachmentsBefore,
   ownerOf,
+  counted,
 }: SweepOptions): AsyncGenerator<Unwanted> {
+  // Files of one session come together.
+  let tally: { sessionId: string; files: number; bytes: number } | undefined;
   for await (const { path, parts } of blobFiles(folder)) {
     const found = await stat(path).catch(() => undefined);
     if (found === undefined) continue;
@@ -53,11 +63,20 @@ export async function* unwantedFiles({
     const [top, sessionId] = parts;
     if (top !== "sessions" || sessionId === undefined) continue;
     const owner = ownerOf(sessionId);
+    if (tally?.sessionId !== sessionId) {
+      if (tally !== undefined) await counted?.(tally.sessionId, tally);
+      tally = owner && { sessionId, files: 0, bytes: 0 };
+    }
     if (owner === undefined) {
       if (isSettled) yield { kind: "orphaned files", account: undefined, path, bytes };
     } else if (owner.isLeaving || (attachmentsBefore !== undefined && mtimeMs < attachmentsBefore))
       yield { kind: "attachments", account: owner.account, path, bytes };
+    else if (tally !== undefined) {
+      tally.files++;
+      tally.bytes += bytes;
+    }
   }
+  if (tally !== undefined) await counted?.(tally.sessionId, tally);
 }
 
 /** Removes what `unwantedFiles` names, and the folders of sessions that are gone. */

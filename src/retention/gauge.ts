@@ -44,14 +44,14 @@ export class StorageGauge {
 
   /** Blobs went away: look again soon. */
   removed(): void {
-    this.#walkAt = Math.min(this.#walkAt, Date.now() + SOON_MS);
+    this.#walkAt = Math.min(this.#walkAt, performance.now() + SOON_MS);
   }
 
   /** Databases now; blobs when it is time. */
   async measure(): Promise<void> {
     const { quota, databases } = this.options;
     quota.databaseBytes = databases.reduce((sum, { reads }) => sum + databaseBytes(reads), 0);
-    if (Date.now() >= this.#walkAt) {
+    if (performance.now() >= this.#walkAt) {
       this.#walking ??= this.#walk().finally(() => {
         this.#walking = undefined;
       });
@@ -75,7 +75,7 @@ export class StorageGauge {
 
   async #walk(): Promise<void> {
     const { quota, blobFolder } = this.options;
-    const began = Date.now();
+    const began = performance.now();
     const before = quota.blobBytes;
     // Set first: what is removed while the walk goes by asks for another one.
     this.#walkAt = began + WALK_EVERY_MS;
@@ -90,7 +90,7 @@ export class StorageGauge {
       }
     // Uploads that ended meanwhile may be in the sum or not: better twice than not at all.
     quota.blobBytes = bytes + Math.max(0, quota.blobBytes - before);
-    const took = Date.now() - began;
+    const took = performance.now() - began;
     if (this.#walkAt === began + WALK_EVERY_MS)
       this.#walkAt = began + Math.max(WALK_EVERY_MS, took / WALK_SHARE);
   }

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../config/settings.ts";
 import type { Database } from "../storage/database.ts";
-import { type SessionOwner, sweepFiles } from "./blob-sweep.ts";
-import { type Cutoffs, cutoffs, hasRules, type RetentionConfig } from "./rules.ts";
+import { type FilesFound, type SessionOwner, sweepFiles } from "./blob-sweep.ts";
+import { doubtInWords, type RetentionClock } from "./clock.ts";
+import { type Cutoffs, cutoffs, hasRules, type RetentionConfig, shortest } from "./rules.ts";
 import { giveBack } from "./space.ts";
 
 const FIRST_ROUND_MS = 5_000;
@@ -17,8 +18,11 @@ const PAUSE_MS = 10;
 export interface RetentionJobOptions {
   readonly config: RetentionConfig & Pick<Config, "dataDir" | "s3Host">;
   readonly databases: readonly Database[];
+  readonly clock: Pick<RetentionClock, "doubt">;
   readonly forgetOld: (limits: Cutoffs, goOn: () => boolean) => Promise<object>;
   readonly ownerOf: (sessionId: string) => SessionOwner | undefined;
+  /** Hears, of each session with files, what it has. */
+  readonly counted: (sessionId: string, found: FilesFound) => Promise<void>;
   /** Called when files went away. */
   readonly onRemoved: () => void;
   readonly log: Logger;
@@ -27,6 +31,7 @@ export interface RetentionJobOptions {
 export class RetentionJob {
   #timer: Timer | undefined;
   #round: Promise<void> | undefined;
+  /** Of performance.now(): the clock may be set. */
   #sweptAt = Number.NEGATIVE_INFINITY;
   #stopped = false;
 
@@ -63,15 +68,22 @@ export class RetentionJob {
   }
 
   async #work(): Promise<void> {
-    const { config, databases, forgetOld, log } = this.options;
-    const limits = cutoffs(config, Date.now());
+    const { config, databases, clock, forgetOld, log } = this.options;
     const goOn = () => !this.#stopped;
-    if (hasRules(limits)) {
+    const doubt = clock.doubt(shortest(config));
+    if (doubt !== undefined) {
+      const { problem, fix } = doubtInWords(doubt);
+      log.warn(`${problem} ${fix}`);
+    }
+    // At a time before all times nothing is old; files are counted all the same.
+    const now = doubt === undefined ? Date.now() : Number.NEGATIVE_INFINITY;
+    const limits = cutoffs(config, now);
+    if (doubt === undefined && hasRules(limits)) {
       const removed = await forgetOld(limits, goOn);
       if (Object.values(removed).some((count) => count > 0))
         log.info(removed, "deleted what is older than is kept");
     }
-    await this.#sweep(limits.attachments, goOn);
+    await this.#sweep(now, limits.attachments, goOn);
     for (const database of databases) {
       const bytes = await giveBack(database, async () => {
         await Bun.sleep(PAUSE_MS);
@@ -81,21 +93,20 @@ export class RetentionJob {
     }
   }
 
-  async #sweep(attachmentsBefore: number | undefined, goOn: () => boolean): Promise<void> {
-    const { config, ownerOf, onRemoved, log } = this.options;
-    const now = Date.now();
-    if (config.s3Host !== undefined || now < this.#sweptAt + SWEEP_EVERY_MS) return;
+  async #sweep(now: number, attachmentsBefore: number | undefined, goOn: () => boolean): Promise<void> {
+    const { config, ownerOf, counted, onRemoved, log } = this.options;
+    if (config.s3Host !== undefined || performance.now() < this.#sweptAt + SWEEP_EVERY_MS) return;
     let files = 0;
     let bytes = 0;
     await sweepFiles(
-      { folder: join(config.dataDir, "files"), now, attachmentsBefore, ownerOf },
+      { folder: join(config.dataDir, "files"), now, attachmentsBefore, ownerOf, counted },
       (what) => {
         files++;
         bytes += what.bytes;
       },
       goOn,
     );
-    this.#sweptAt = now;
+    this.#sweptAt = performance.now();
     if (files === 0) return;
     onRemoved();
     log.info({ files, bytes }, "removed files that are too old or that nobody can reach");

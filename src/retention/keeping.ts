@@ -7,7 +7,8 @@ import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import { MeteredBlobs } from "../storage/metered-blobs.ts";
 import type { Quota } from "../storage/quota.ts";
-import type { SessionOwner } from "./blob-sweep.ts";
+import type { FilesFound, SessionOwner } from "./blob-sweep.ts";
+import type { RetentionClock } from "./clock.ts";
 import { StorageGauge } from "./gauge.ts";
 import { RetentionJob } from "./job.ts";
 import type { Cutoffs } from "./rules.ts";
@@ -20,8 +21,11 @@ export interface KeepingParts {
 
 export interface Kept {
   readonly databases: readonly Database[];
+  readonly clock: RetentionClock;
   readonly forgetOld: (limits: Cutoffs, goOn: () => boolean) => Promise<object>;
   readonly ownerOf: (sessionId: string) => SessionOwner | undefined;
+  /** Hears, of each session with files, what it has. */
+  readonly counted: (sessionId: string, found: FilesFound) => Promise<void>;
 }
 
 export class Keeping {
@@ -36,13 +40,13 @@ export class Keeping {
   }
 
   /** @returns how to stop it all, which waits for what is under way. */
-  start({ databases, forgetOld, ownerOf }: Kept): () => Promise<void> {
+  start({ databases, clock, forgetOld, ownerOf, counted }: Kept): () => Promise<void> {
     const { config, quota, log } = this.parts;
     const blobFolder = config.s3Host === undefined ? join(config.dataDir, "files") : undefined;
     const gauge = new StorageGauge({ quota, databases, blobFolder, log });
     this.#gauge = gauge;
     const onRemoved = () => gauge.removed();
-    const job = new RetentionJob({ config, databases, forgetOld, ownerOf, onRemoved, log });
+    const job = new RetentionJob({ config, databases, clock, forgetOld, ownerOf, counted, onRemoved, log });
     const schedule = new BackupSchedule(config, log);
     gauge.start();
     job.start();

@@ -194,11 +194,13 @@ test("the server's round applies the limits it reads then, sweeps, and tells who
   const job = new RetentionJob({
     config,
     databases: [opened],
+    clock: { doubt: () => undefined },
     forgetOld: async ({ sessions }) => {
       asked.push(sessions);
       return {};
     },
     ownerOf,
+    counted: async () => {},
     onRemoved: () => removals++,
     log,
   });
@@ -210,4 +212,37 @@ test("the server's round applies the limits it reads then, sweeps, and tells who
   expect(asked).toHaveLength(1);
   expect(Math.abs((asked[0] ?? 0) - (now - 7 * DAY_MS))).toBeLessThan(5_000);
   await job.stop();
+});
+
+test("a round whose clock cannot be believed deletes nothing, says so, and still counts what is there", async () => {
+  const { opened } = database();
+  const dataDir = freshFolder();
+  const orphan = file(dataDir, "files/sessions/gone/attachments/a.enc", 2 * HOUR_MS);
+  const attachment = file(dataDir, `files/sessions/here/attachments/a.enc`, 400 * DAY_MS);
+  const lines: string[] = [];
+  const counted: string[] = [];
+  const job = new RetentionJob({
+    config: {
+      dataDir,
+      s3Host: undefined,
+      retentionSessionsDays: 7,
+      retentionMessagesDays: 7,
+      retentionAttachmentsDays: 7,
+      retentionUsageDays: 7,
+      retentionFeedDays: 7,
+    },
+    databases: [opened],
+    clock: { doubt: () => ({ now: Date.now(), known: Date.now() - 365 * DAY_MS }) },
+    forgetOld: () => Promise.reject(new Error("asked to delete")),
+    ownerOf,
+    counted: async (session) => void counted.push(session),
+    onRemoved: () => {},
+    log: createLog("info", { write: (line: string) => lines.push(line) }),
+  });
+  await job.run();
+  await job.stop();
+  expect([existsSync(orphan), existsSync(attachment), counted]).toEqual([true, true, ["here"]]);
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { level: 40, msg: expect.stringContaining("Nothing is deleted by its age") },
+  ]);
 });

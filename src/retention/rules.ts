@@ -32,4 +32,23 @@ export function cutoffs(config: RetentionConfig, now: number): Cutoffs {
   };
 }
 
+/** The shortest time for which something is kept, in ms; infinite without limits. */
+export function shortest(config: RetentionConfig): number {
+  const {
+    retentionSessionsDays,
+    retentionMessagesDays,
+    retentionAttachmentsDays,
+    retentionUsageDays,
+    retentionFeedDays,
+  } = config;
+  const days = [
+    retentionSessionsDays,
+    retentionMessagesDays,
+    retentionAttachmentsDays,
+    retentionUsageDays,
+    retentionFeedDays,
+  ];
+  return Math.min(...days.filter((count) => count > 0).map((count) => count * DAY_MS));
+}
+
 export const hasRules = (limits: Cutoffs): boolean => Object.values(limits).some((at) => at !== undefined);

@@ -15,37 +15,6 @@ export function promisedBytes(request: Request): number {
   return Number(request.headers.get("content-length") ?? Number.NaN);
 }
 
-/**
- * The body as one piece, counted in `share` as it arrives.
- * @throws BodyTooLarge as soon as the limit is passed, before reading on; BodyCutShort when it ends early; OverBudget.
- */
-export async function readBody(
-  request: Request,
-  limitBytes: number,
-  share?: BodyShare,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const promised = promisedBytes(request);
-  if (promised > limitBytes) throw new BodyTooLarge();
-  if (request.body === null) return new Uint8Array();
-  if (promised <= SMALL_BYTES && (share === undefined || share.expect(promised))) {
-    const whole = request.arrayBuffer().catch((error: unknown) => {
-      throw cutShort(error);
-    });
-    const bytes = new Uint8Array(await whole.finally(() => share?.arrived(promised)));
-    share?.take(bytes.byteLength);
-    return bytes;
-  }
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of streamBody(request, limitBytes)) {
-    share?.take(chunk.byteLength);
-    chunks.push(chunk);
-  }
-  const [only] = chunks;
-  return chunks.length === 1 && only?.buffer instanceof ArrayBuffer
-    ? new Uint8Array(only.buffer, only.byteOffset, only.byteLength)
-    : new Uint8Array(Buffer.concat(chunks));
-}
-
 /** The same in the pieces in which it arrives. The caller owns them. */
 export async function readChunks(
   request: Request,
@@ -68,8 +37,47 @@ export async function readChunks(
   }
 }
 
-/** The body as it arrives. @throws BodyTooLarge as soon as the limit is passed, BodyCutShort when the body ends early. */
-export async function* streamBody(request: Request, limitBytes: number): AsyncGenerator<Uint8Array> {
+/**
+ * The body as one piece, counted in `share` as it arrives.
+ * @throws BodyTooLarge as soon as the limit is passed, before reading on; BodyCutShort when it ends early; OverBudget.
+ */
+export async function readBody(
+  request: Request,
+  limitBytes: number,
+  share?: BodyShare,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const promised = promisedBytes(request);
+  if (promised > limitBytes) throw new BodyTooLarge();
+  if (request.body === null) return new Uint8Array();
+  if (promised <= SMALL_BYTES && (share === undefined || share.expect(promised))) {
+    let whole: ArrayBuffer;
+    try {
+      whole = await request.arrayBuffer();
+    } catch (error) {
+      throw cutShort(error);
+    } finally {
+      share?.arrived(promised);
+    }
+    share?.take(whole.byteLength);
+    return new Uint8Array(whole);
+  }
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of streamBody(request, limitBytes)) {
+    share?.take(chunk.byteLength);
+    chunks.push(chunk);
+  }
+  const [only] = chunks;
+  return chunks.length === 1 && only?.buffer instanceof ArrayBuffer
+    ? new Uint8Array(only.buffer, only.byteOffset, only.byteLength)
+    : new Uint8Array(Buffer.concat(chunks));
+}
+
+/** The body as it arrives; `arrived` hears of every piece. @throws BodyTooLarge as soon as the limit is passed, BodyCutShort when the body ends early. */
+export async function* streamBody(
+  request: Request,
+  limitBytes: number,
+  arrived: () => void = () => {},
+): AsyncGenerator<Uint8Array> {
   if (request.body === null) return;
   let total = 0;
   const reader = request.body.getReader();
@@ -81,6 +89,7 @@ export async function* streamBody(request: Request, limitBytes: number): AsyncGe
       if (done) return;
       total += value.byteLength;
       if (total > limitBytes) throw new BodyTooLarge();
+      arrived();
       yield value;
     }
   } finally {

@@ -12,21 +12,11 @@ import {
 } from "socket.io-adapter";
 import type { SocketBus } from "./socket-bus.ts";
 
-export interface BusAdapterOptions {
-  readonly bus: SocketBus;
-  /**
-   * All namespaces of the server are one audience: whoever broadcasts does so to `/` and to every other namespace of its own node,
-   * so only what is said in `/` crosses the bus, and every namespace of the other nodes hears it.
-   */
-  readonly oneAudience: boolean;
-}
-
-/** For the `adapter` option of a Socket.IO server. */
-export function busAdapter(options: BusAdapterOptions): (namespace: Namespace) => Adapter {
+/** For the `adapter` option of a Socket.IO server. What is said in namespaces beside `/` stays on its node. */
+export function busAdapter(bus: SocketBus): (namespace: Namespace) => Adapter {
   // Socket.IO calls it with `new`; what it returns is the adapter.
   return function adapterFor(namespace: Namespace): Adapter {
-    if (options.oneAudience && namespace.name !== "/") return new Adapter(namespace);
-    return new BusAdapter(namespace, options);
+    return namespace.name === "/" ? new BusAdapter(namespace, bus) : new Adapter(namespace);
   };
 }
 
@@ -36,15 +26,15 @@ const NODE_GONE_MS = 15_000;
 class BusAdapter extends ClusterAdapterWithHeartbeat {
   constructor(
     private readonly namespace: Namespace,
-    private readonly options: BusAdapterOptions,
+    private readonly bus: SocketBus,
   ) {
     super(namespace, { heartbeatInterval: HEARTBEAT_MS, heartbeatTimeout: NODE_GONE_MS });
-    options.bus.listen(namespace.name, (message) => this.onMessage(message));
+    bus.listen(namespace.name, (message) => this.onMessage(message));
   }
 
   override close(): void {
     super.close();
-    this.options.bus.leave(this.namespace.name);
+    this.bus.leave(this.namespace.name);
   }
 
   /** Throws what encoding throws, as the adapter of a single node does. */
@@ -73,27 +63,13 @@ class BusAdapter extends ClusterAdapterWithHeartbeat {
       this.publish({ type: MessageType.DISCONNECT_SOCKETS, data: { opts: plain(opts), close } });
   }
 
-  override onMessage(message: ClusterMessage, offset?: string): void {
-    super.onMessage(message, offset);
-    if (!this.options.oneAudience || message.type !== MessageType.BROADCAST || message.uid === this.uid)
-      return;
-    const { packet, opts } = message.data;
-    for (const { name, adapter } of this.namespace.server._nsps.values()) {
-      if (name !== this.namespace.name)
-        adapter.broadcast(
-          { ...Object(packet) },
-          { rooms: new Set(opts.rooms), except: new Set(opts.except) },
-        );
-    }
-  }
-
   protected override async doPublish(message: ClusterMessage): Promise<string> {
-    this.options.bus.send(message);
+    this.bus.send(message);
     return "";
   }
 
   protected override async doPublishResponse(_requester: string, response: ClusterResponse): Promise<void> {
-    this.options.bus.send(response);
+    this.bus.send(response);
   }
 }
 

@@ -27,7 +27,9 @@ export function isTrusted(address: string, trusted: readonly AddressRange[]): bo
 /** The nearest address that is not a trusted proxy. */
 export function clientAddress(peer: string, headers: Headers, trusted: readonly AddressRange[]): string {
   let current = unmapped(peer);
-  const hops = (headers.get("x-forwarded-for") ?? "").split(",").map((hop) => unmapped(hop.trim()));
+  const forwarded = headers.get("x-forwarded-for");
+  if (forwarded === null) return current;
+  const hops = forwarded.split(",").map((hop) => unmapped(hop.trim()));
   while (isTrusted(current, trusted)) {
     const previous = hops.pop();
     if (previous === undefined || isIP(previous) === 0) break;

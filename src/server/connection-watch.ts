@@ -12,9 +12,10 @@ import { descriptorLimit, openDescriptors } from "./descriptors.ts";
 
 /** How often the number of descriptors is asked, and how often while connections are being ended. */
 const LOOK_MS = 250;
-const BUSY_MS = 25;
-/** A look at the table may take this part of the time at most. */
+const BUSY_MS = 10;
+/** A look at the table may take this part of the time at most; more while descriptors are short. */
 const LOAD = 0.1;
+const SHORT_LOAD = 0.3;
 /** Below the cap nothing can be wrong; above it the table is read when so many more came, or after so long. */
 const GROWTH = 64;
 const ANEW_MS = 10_000;
@@ -25,6 +26,8 @@ const MAX_RESERVE = 256;
 const PROXY = 16;
 
 export interface ConnectionWatchParts {
+  /** Opened early: when no descriptor is left it is too late. Undefined where the system cannot be asked. */
+  readonly kernel: KernelConnections | undefined;
   readonly addresses: Addresses;
   readonly bounds: Bounds;
   readonly log: Logger;
@@ -35,8 +38,6 @@ export interface ConnectionWatchParts {
   readonly isProxy: (address: string) => boolean;
   /** Whether an account's request came over the connection to this peer. Asked once for each look. */
   readonly known: () => (address: string, port: number) => boolean;
-  /** Ends connections that wait for a request, whoever's. For the moment when the table cannot be read. */
-  readonly endIdle: () => number;
 }
 
 export interface ConnectionFigures {
@@ -50,16 +51,14 @@ interface Stranger extends KernelConnection {
 }
 
 export class ConnectionWatch {
-  #kernel: KernelConnections | undefined;
   #timer: Timer | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #lookedOpen = 0;
-  #isUnable = false;
 
   constructor(private readonly parts: ConnectionWatchParts) {}
 
   start(): void {
-    if (openDescriptors() === undefined) {
+    if (this.parts.kernel === undefined || openDescriptors() === undefined) {
       this.parts.log.info("connections of strangers are not counted on this system");
       return;
     }
@@ -68,56 +67,49 @@ export class ConnectionWatch {
 
   stop(): void {
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#isUnable = true;
   }
 
-  /** What is connected now; undefined where nobody tells. The first call may only begin to find out how to ask. */
+  /** What is connected now; undefined where nobody tells. */
   figures(): ConnectionFigures | undefined {
-    if (this.#kernel === undefined) {
-      void this.#load();
-      return undefined;
-    }
-    const { all, strangers } = this.#look(this.#kernel);
+    if (this.parts.kernel === undefined) return undefined;
+    const { all, strangers } = this.#look(this.parts.kernel);
     return { accounts: all - strangers.length, strangers: strangers.length };
   }
 
   #arm(ms: number): void {
     this.#timer = setTimeout(() => {
-      void this.#turn().then(
-        (nextMs) => {
-          if (!this.#isUnable) this.#arm(nextMs);
-        },
-        (error: unknown) => {
-          this.parts.log.error({ err: error }, "connections could not be counted");
-          if (!this.#isUnable) this.#arm(ANEW_MS);
-        },
-      );
+      let nextMs = ANEW_MS;
+      try {
+        nextMs = this.#turn();
+      } catch (error) {
+        this.parts.log.error({ err: error }, "connections could not be counted");
+      }
+      this.#arm(nextMs);
     }, ms);
     this.#timer.unref();
   }
 
   /** @returns when to come again. */
-  async #turn(): Promise<number> {
+  #turn(): number {
+    const { kernel } = this.parts;
     const open = openDescriptors();
-    if (open === undefined) return LOOK_MS;
+    if (kernel === undefined || open === undefined) return ANEW_MS;
     const limit = descriptorLimit() ?? Number.POSITIVE_INFINITY;
-    const short = open - (limit - Math.min(MAX_RESERVE, Math.ceil(limit * RESERVE)));
+    const reserve = Math.min(MAX_RESERVE, Math.ceil(limit * RESERVE));
+    const short = open - (limit - reserve);
     const cap = this.parts.maxPerAddress();
     const isNew =
       Math.abs(open - this.#lookedOpen) >= GROWTH || performance.now() - this.#lookedAt >= ANEW_MS;
     if (short <= 0 && (cap === 0 || open <= cap || !isNew)) return LOOK_MS;
-    const kernel = await this.#load();
-    if (kernel === undefined) {
-      if (short <= 0) return LOOK_MS;
-      this.#refused("descriptors", this.parts.endIdle());
-      return BUSY_MS;
-    }
     const startedAt = performance.now();
-    const ended = this.#end(kernel, cap, Math.max(0, short));
+    // Some more than is lacking: they come again at once.
+    const ended = this.#end(kernel, cap, short > 0 ? short + 2 * reserve : 0);
     this.#lookedAt = performance.now();
     this.#lookedOpen = open - ended;
-    return Math.max(ended > 0 || short > 0 ? BUSY_MS : LOOK_MS, (this.#lookedAt - startedAt) / LOAD);
+    return Math.max(
+      ended > 0 || short > 0 ? BUSY_MS : LOOK_MS,
+      (this.#lookedAt - startedAt) / (short > 0 ? SHORT_LOAD : LOAD),
+    );
   }
 
   #end(kernel: KernelConnections, cap: number, short: number): number {
@@ -164,16 +156,6 @@ export class ConnectionWatch {
         silentMs: kernel.silentMs(one.fd) ?? 0,
       }));
     return { all: ours.length, strangers };
-  }
-
-  /** Loaded when it is first needed: it costs memory. */
-  async #load(): Promise<KernelConnections | undefined> {
-    try {
-      this.#kernel ??= (await import("./connections-linux.ts")).kernelConnections();
-    } catch {
-      // Not even the file could be opened: no descriptor is left.
-    }
-    return this.#kernel;
   }
 }
 

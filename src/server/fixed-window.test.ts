@@ -24,6 +24,18 @@ test("ended windows are forgotten, so that a million callers leave no trace", ()
   expect(window.size).toBe(1);
 });
 
+test("of too many keys at once those that began first are forgotten, and a key may have a limit of its own", () => {
+  const window = new FixedWindow(1, 60_000, () => 0);
+  for (let key = 0; key < 20_100; key++) window.exceeded(String(key));
+  expect(window.size).toBe(20_000);
+  expect([window.exceeded("0"), window.exceeded("20099")]).toEqual([undefined, 60_000]);
+  expect([window.exceeded("wide", 2), window.exceeded("wide", 2), window.exceeded("wide", 2)]).toEqual([
+    undefined,
+    undefined,
+    60_000,
+  ]);
+});
+
 test("a call that is given back does not count, and one that never came cannot be", () => {
   let now = 0;
   const window = new FixedWindow(2, 60, () => now);

@@ -6,11 +6,14 @@ import type { Limits } from "../limits/limits.ts";
 import { Caller } from "./caller.ts";
 import type { Certificate } from "./certificate.ts";
 import { type AddressRange, clientAddress, isTrusted, unmapped } from "./client-address.ts";
-import { KnownPeers } from "./known-peers.ts";
+import { type ConnectionFigures, ConnectionWatch } from "./connection-watch.ts";
+import { kernelConnections } from "./connections-linux.ts";
+import { KnownPeers, keyOf } from "./known-peers.ts";
 import { owed } from "./owed.ts";
 import { Peer, type SocketData } from "./peer.ts";
 import type { Protocol, RequestFacts } from "./protocol.ts";
 import type { SocketEndpoint, Upgrader } from "./socket-endpoint.ts";
+import { UnfinishedFrames } from "./unfinished-frames.ts";
 
 export interface FrontDoorOptions {
   readonly host: string;
@@ -20,9 +23,18 @@ export interface FrontDoorOptions {
   /** With it the door speaks TLS only. */
   readonly certificate?: Certificate | undefined;
   readonly limits: Limits;
+  /** Connections are counted, and those of strangers bounded; without it they are not. */
+  readonly connections?: ConnectionBounds;
   readonly log: Logger;
   /** Hears of every answered request. Must not throw. */
   readonly finished?: (request: Request, facts: RequestFacts, status: number, ms: number) => void;
+}
+
+export interface ConnectionBounds {
+  /** Of an address from which no account has come; 0 for no bound. Asked each time. */
+  readonly maxPerAddress: () => number;
+  /** Further ports of this process, whose connections count too. */
+  readonly otherPorts: () => readonly number[];
 }
 
 export interface FrontDoor {
@@ -30,6 +42,8 @@ export interface FrontDoor {
   readonly host: string;
   /** What waits for slow sockets, now. */
   queuedBytes(): number;
+  /** Connections now; undefined where nobody counts them. */
+  connections(): ConnectionFigures | undefined;
   /** New connections are shown this certificate; those that are open stay open. */
   renew(certificate: Certificate): Promise<void>;
   /** Resolves when nothing is open any more, at the latest after `withinMs`. */
@@ -62,31 +76,40 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   let closing = false;
   const peers = new Set<Peer>();
   const knownPeers = new KnownPeers();
+  // Above every endpoint's own limit where that is small, so that the endpoint's answer reaches the client, and not Bun's.
+  const transportBytes = Math.max(
+    MIN_PAYLOAD_CAP,
+    ...[...endpoints.values()].map((endpoint) => endpoint.limits.maxMessageBytes),
+  );
+  const frames = new UnfinishedFrames({
+    kernel: kernelConnections(),
+    arriving: limits.arriving,
+    bounds: limits.bounds,
+    log,
+    transportBytes: () => transportBytes,
+  });
+  limits.handshakes.webSocketLimit = () => frames.webSocketLimit();
 
-  const serve = async (request: Request, path: string, facts: RequestFacts): Promise<Response> => {
-    const startedAt = performance.now();
-    try {
-      const answer = await route(path).fetch(request, facts);
-      // What a person can quote, and the log knows.
-      if (answer.status >= 500) answer.headers.set("x-request-id", facts.id);
-      finished(request, facts, answer.status, performance.now() - startedAt);
-      return answer;
-    } catch (error) {
-      finished(request, facts, 500, performance.now() - startedAt);
-      throw error;
-    }
-  };
-
-  const answerTo = async (
+  const serve = async (
     request: Request,
-    bun: BunServer<SocketData>,
     facts: RequestFacts,
+    bun: BunServer<SocketData>,
   ): Promise<Response> => {
     const path = pathOf(request.url);
     const endpoint = endpoints.get(path);
-    return endpoint === undefined
-      ? serve(request, path, facts)
-      : endpoint.handle(request, upgraderFor(endpoint, bun), facts);
+    const startedAt = performance.now();
+    let answer: Response;
+    try {
+      answer = await (endpoint === undefined
+        ? route(path).fetch(withHost(request), facts)
+        : endpoint.handle(withHost(request), upgraderFor(endpoint, bun, facts), facts));
+      // What a person can quote, and the log knows.
+      if (answer.status >= 500) answer.headers.set("x-request-id", facts.id);
+    } catch (error) {
+      answer = unexpected(error);
+    }
+    if (endpoint === undefined) finished(request, facts, answer.status, performance.now() - startedAt);
+    return owed(request, answer, facts, limits.strangers);
   };
 
   const unexpected = (error: unknown): Response => {
@@ -104,10 +127,9 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       ...(certificate === undefined ? {} : { tls: { cert: certificate.cert, key: certificate.key } }),
       idleTimeout: IDLE_SECONDS,
       maxRequestBodySize: BUN_BODY_CAP,
-      fetch: async (request, bun) => {
+      fetch: (request, bun) => {
         const facts = factsOf(request, bun, limits, knownPeers, trustedProxies);
-        const answer = closing ? refuse() : await answerTo(request, bun, facts).catch(unexpected);
-        return owed(request, answer, facts.caller, limits.strangers);
+        return closing ? owed(request, refuse(), facts, limits.strangers) : serve(request, facts, bun);
       },
       error: unexpected,
       websocket: {
@@ -116,16 +138,13 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
         idleTimeout: idleSeconds([...endpoints.values()]),
         sendPings: false,
         perMessageDeflate: false,
-        // Above every endpoint's own limit where that is small, so that the endpoint's answer reaches the client, and not Bun's.
-        maxPayloadLength: Math.max(
-          MIN_PAYLOAD_CAP,
-          ...[...endpoints.values()].map(({ limits }) => limits.maxMessageBytes),
-        ),
+        maxPayloadLength: transportBytes,
         backpressureLimit: BUN_QUEUE_CAP,
         open: (socket) => {
-          const peer = new Peer(socket, log);
+          const peer = new Peer(socket, { log, queues: limits.queues, frames });
           socket.data.peer = peer;
           peers.add(peer);
+          frames.opened(peer, socket.data.endpoint.letsInLater === true);
           socket.data.endpoint.open(peer);
         },
         message: (socket, message) => {
@@ -133,6 +152,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
           if (peer === undefined) return;
           // Bun's limit is the largest of all endpoints'; each keeps its own.
           const bytes = typeof message === "string" ? Buffer.byteLength(message) : message.byteLength;
+          peer.arrived(bytes);
           if (bytes > endpoint.limits.maxMessageBytes) peer.close(1009, "message too large");
           else endpoint.message(peer, message);
         },
@@ -142,10 +162,12 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
           peer.drained();
           if (peer.queuedBytes === 0) endpoint.drain?.(peer);
         },
-        ping: ({ data: { peer, endpoint } }) => {
+        ping: ({ data: { peer, endpoint } }, { byteLength }) => {
+          peer?.arrived(byteLength);
           if (peer !== undefined) endpoint.alive?.(peer);
         },
-        pong: ({ data: { peer, endpoint } }) => {
+        pong: ({ data: { peer, endpoint } }, { byteLength }) => {
+          peer?.arrived(byteLength);
           if (peer !== undefined) endpoint.alive?.(peer);
         },
         close: (socket, code, reason) => {
@@ -158,14 +180,36 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       },
     });
 
+  const watchConnections = ({ maxPerAddress, otherPorts }: ConnectionBounds) =>
+    new ConnectionWatch({
+      ...limits,
+      kernel: kernelConnections(),
+      log,
+      maxPerAddress,
+      ports: () => [port, ...otherPorts()],
+      isProxy: (address) => isTrusted(address, trustedProxies),
+      known: () => {
+        knownPeers.sweep();
+        // Sockets that are not let in yet have a bound of their own.
+        const sockets = new Set<string>();
+        for (const { remote } of peers)
+          if (remote !== undefined) sockets.add(keyOf(remote.address, remote.port));
+        return (address, from) => knownPeers.has(address, from) || sockets.has(keyOf(address, from));
+      },
+    });
+
   let server = listen(options.port, options.certificate);
   const port = server.port ?? options.port;
   /** Listen no more, but still serve the connections that they accepted. */
   const retired = new Set<BunServer<SocketData>>();
 
+  const watch = options.connections && watchConnections(options.connections);
+  watch?.start();
+
   return {
     port,
     host: options.host,
+    connections: () => watch?.figures(),
     queuedBytes: () => {
       let total = 0;
       for (const peer of peers) total += peer.queuedBytes;
@@ -188,6 +232,8 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
     },
     close: async (withinMs) => {
       closing = true;
+      watch?.stop();
+      limits.handshakes.close();
       const servers = [server, ...retired];
       const finished = Promise.all(servers.map((one) => one.stop(false)));
       await Promise.allSettled([...endpoints.values()].map((endpoint) => endpoint.shutdown()));
@@ -200,6 +246,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       ]);
       clearTimeout(bound);
       await Promise.all(servers.map((one) => one.stop(true)));
+      frames.stop();
     },
   };
 }
@@ -238,14 +285,23 @@ function prefixRouter(protocols: readonly Protocol[]): (path: string) => Protoco
   };
 }
 
-function upgraderFor(endpoint: SocketEndpoint, bun: BunServer<SocketData>): Upgrader {
+function upgraderFor(
+  endpoint: SocketEndpoint,
+  bun: BunServer<SocketData>,
+  { caller }: RequestFacts,
+): Upgrader {
   return {
     upgrade: (request, { headers, data }) =>
       bun.upgrade(request, {
         ...(headers === undefined ? {} : { headers }),
-        data: { endpoint, payload: data },
+        data: { endpoint, payload: data, remote: caller.peer, address: caller.address },
       }),
   };
+}
+
+/** HTTP/1.0, as HAProxy's health checks speak it, needs no Host header; Bun then gives a URL that is none. */
+function withHost(request: Request): Request {
+  return request.url.startsWith("/") ? new Request(`http://localhost${request.url}`, request) : request;
 }
 
 /** A connection that has gone. */

@@ -46,4 +46,5 @@ export class KnownPeers {
   }
 }
 
-const keyOf = (address: string, port: number) => `${port} ${address}`;
+/** One end of a connection as a key. */
+export const keyOf = (address: string, port: number) => `${port} ${address}`;

@@ -1,6 +1,6 @@
 // A large text is read exactly as JSON.parse reads it, and costs what its long strings cost.
 import { expect, test } from "bun:test";
-import { parseLargeJson, RawText, TooDeep, TooMuchStructure } from "./large-json.ts";
+import { NotUtf8, parseLargeJson, RawText, TooDeeplyNested, TooMuchStructure } from "./large-json.ts";
 
 const RAW = new Set(["content"]);
 /** In chunks of so many bytes; small ones cut every string somewhere. */
@@ -47,13 +47,14 @@ test("a long text under a raw key stays as it arrived, unless it has to be read"
   expect(value[2]?.other).toBe(plain);
 });
 
-test("bytes that are no UTF-8 are replaced as everywhere else", async () => {
-  const bytes = Buffer.concat([
-    Buffer.from(`{"content":"${long("x")}`),
-    Buffer.from([0xff]),
-    Buffer.from('"}'),
-  ]);
-  expect(await parseLargeJson([new Uint8Array(bytes)], RAW)).toEqual({ content: `${long("x")}\ufffd` });
+test.each([
+  ["a raw text", [`{"content":"${long("x")}`, '"}']],
+  ["another long text", [`{"a":"${long("x")}`, '"}']],
+  ["a text with escapes", [`{"content":"\\n${long("x")}`, '"}']],
+  ["what is left", ['{"a":"', `","content":"${long("x")}"}`]],
+])("bytes that are no UTF-8 in %s are refused", async (_, [before = "", after = ""]) => {
+  const bytes = Buffer.concat([Buffer.from(before), Buffer.from([0xff]), Buffer.from(after)]);
+  await expect(parseLargeJson(chunksOf(bytes, 65_536), RAW)).rejects.toThrow(NotUtf8);
 });
 
 test.each([
@@ -70,5 +71,5 @@ test("millions of small things are refused before they are made", async () => {
     " ".repeat(5_000_000),
   ])
     expect(parse(text)).rejects.toThrow(TooMuchStructure);
-  await expect(parse(`${"[".repeat(300)}"${long("x")}"${"]".repeat(300)}`)).rejects.toThrow(TooDeep);
+  await expect(parse(`${"[".repeat(300)}"${long("x")}"${"]".repeat(300)}`)).rejects.toThrow(TooDeeplyNested);
 });

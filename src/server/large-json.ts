@@ -35,22 +35,24 @@ export const textBytes = (text: string | RawText): number =>
 
 /** More structure than any client sends. */
 export class TooMuchStructure extends Error {}
-export class TooDeep extends Error {}
+export class TooDeeplyNested extends Error {}
+/** Bytes that are no UTF-8 are no JSON (RFC 8259, 8.1). */
+export class NotUtf8 extends Error {}
 
 /** Text that no client can know. */
 const MARK = crypto.randomUUID();
 
 /**
  * What JSON.parse gives of the text in `chunks`, which are used up; long strings under one of `rawKeys` are RawText.
- * @throws SyntaxError; TooMuchStructure; TooDeep.
+ * @throws SyntaxError; TooMuchStructure; TooDeeplyNested; NotUtf8.
  */
 export async function parseLargeJson(
   chunks: readonly Uint8Array[],
   rawKeys: ReadonlySet<string>,
 ): Promise<unknown> {
   const { rest, cuts } = await withoutLongStrings(chunks);
-  if (isTooDeepBytes(rest)) throw new TooDeep();
-  const value = JSON.parse(new TextDecoder().decode(rest)) as unknown;
+  if (isTooDeepBytes(rest)) throw new TooDeeplyNested();
+  const value = JSON.parse(withoutMark(decoded(rest))) as unknown;
   return cuts.length === 0 ? value : putBack(value, cuts, rawKeys);
 }
 
@@ -188,14 +190,12 @@ function joined({ parts, bytes }: Cut): Buffer {
   return whole;
 }
 
-/** @throws SyntaxError for what may not stand in a JSON string. */
+/** @throws SyntaxError for what may not stand in a JSON string; NotUtf8. */
 function textOf(cut: Buffer, mayStayRaw: boolean): string | RawText {
-  const isPlain = !hasControls(cut);
-  if (isPlain && !cut.includes(BACKSLASH)) {
-    // What is not UTF-8 is replaced as everywhere else.
-    return mayStayRaw && isUtf8(cut) ? new RawText(cut) : decoded(cut);
-  }
-  return JSON.parse(`"${decoded(cut)}"`) as string;
+  if (hasControls(cut) || cut.includes(BACKSLASH)) return JSON.parse(`"${decoded(cut)}"`) as string;
+  if (!mayStayRaw) return decoded(cut);
+  if (!isUtf8(cut)) throw new NotUtf8();
+  return new RawText(cut);
 }
 
 function hasControls(bytes: Uint8Array): boolean {
@@ -203,5 +203,14 @@ function hasControls(bytes: Uint8Array): boolean {
   return false;
 }
 
-/** Inside of a body a mark of byte order is text like any other. */
-const decoded = (bytes: Uint8Array): string => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+/** A mark of byte order is text like any other. @throws NotUtf8 */
+function decoded(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { ignoreBOM: true, fatal: true }).decode(bytes);
+  } catch {
+    throw new NotUtf8();
+  }
+}
+
+/** Before the whole of a text it is none. */
+const withoutMark = (text: string): string => (text.startsWith("\ufeff") ? text.slice(1) : text);

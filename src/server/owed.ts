@@ -4,10 +4,13 @@
 import type { Strangers } from "../limits/strangers.ts";
 import { discardBody } from "./body.ts";
 import type { Caller } from "./caller.ts";
+import type { RequestFacts } from "./protocol.ts";
 
 /** What is still taken, and thrown away, of a body that is not wanted: the largest attachment. */
 const REST_BYTES = 10 * 1024 * 1024;
 const REST_MS = 30_000;
+/** Throwing bytes away costs little beside reading them. */
+const CHEAPER = 16;
 /** Who sends on and on gets the answer meanwhile, and so much more is taken. */
 const LINGER_BYTES = 20 * 1024 * 1024;
 const LINGER_MS = 10_000;
@@ -28,17 +31,25 @@ const hasClose = (list: string) => /(?:^|,)\s*close\s*(?:,|$)/i.test(list);
 export function owed(
   request: Request,
   answer: Response,
-  caller: Caller,
+  facts: RequestFacts,
   strangers: Strangers,
 ): Response | Promise<Response> {
-  const { headers } = answer;
+  const isAsked = asksToClose(request);
+  if (!sayWhatIsOwed(request, answer, isAsked) || request.body === null) return answer;
+  return afterRest(request, answer, isAsked, facts.caller, strangers);
+}
+
+/** Sets the headers. @returns whether the connection ends after the answer. */
+export function sayWhatIsOwed(
+  request: Request,
+  { headers }: Response,
+  isAsked = asksToClose(request),
+): boolean {
   if (request.method === "HEAD" && !headers.has("date")) headers.set("date", new Date().toUTCString());
   const said = headers.get("connection");
-  const isAsked = asksToClose(request);
-  if (!isAsked && (said === null || !hasClose(said))) return answer;
-  if (isAsked && (said === null || !hasClose(said)))
-    headers.set("connection", said === null ? "close" : `${said}, close`);
-  return request.body === null ? answer : afterRest(request, answer, isAsked, caller, strangers);
+  if (said !== null && hasClose(said)) return true;
+  if (isAsked) headers.set("connection", said === null ? "close" : `${said}, close`);
+  return isAsked;
 }
 
 async function afterRest(
@@ -51,7 +62,7 @@ async function afterRest(
   const discard = async (limitBytes: number, withinMs: number) => {
     if (!caller.isKnown && strangers.exceeded(caller.address) !== undefined) return "silent";
     const { rest, bytes } = await discardBody(request, limitBytes, withinMs);
-    if (!caller.isKnown) strangers.charge(caller.address, { bytes });
+    if (!caller.isKnown) strangers.charge(caller.address, { bytes: bytes / CHEAPER });
     return rest;
   };
   if ((await discard(REST_BYTES, REST_MS)) !== "more") return answer;

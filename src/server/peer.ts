@@ -2,19 +2,34 @@
 // and a client that does not read is closed with a log line while nobody else waits.
 import type { ServerWebSocket } from "bun";
 import type { Logger } from "pino";
+import type { MemoryPieces } from "../limits/memory-pieces.ts";
 import type { SocketEndpoint } from "./socket-endpoint.ts";
+import type { Sender, UnfinishedFrames } from "./unfinished-frames.ts";
 
 export interface SocketData {
   readonly endpoint: SocketEndpoint;
   /** What the endpoint attached at the upgrade. */
   readonly payload: unknown;
+  /** The other end of the TCP connection, as the kernel knows it: a proxy's, where there is one. */
+  readonly remote: { readonly address: string; readonly port: number } | undefined;
+  /** Address of the client, also behind a trusted proxy. */
+  readonly address: string;
   peer?: Peer;
+}
+
+export interface PeerParts {
+  readonly log: Logger;
+  /** What waits for all sockets together. */
+  readonly queues: MemoryPieces;
+  readonly frames: UnfinishedFrames;
 }
 
 /** `waiting`: Bun keeps it until the socket drains. `lost`: the socket is gone. */
 export type SendResult = "written" | "waiting" | "lost";
 
-export class Peer {
+export class Peer implements Sender {
+  arrivedBytes = 0;
+  arrivedFrames = 0;
   #blocked = false;
   #gone = false;
   /** Set while a close waits for the queue to empty. */
@@ -22,7 +37,7 @@ export class Peer {
 
   constructor(
     private readonly socket: ServerWebSocket<SocketData>,
-    private readonly log: Logger,
+    private readonly parts: PeerParts,
   ) {}
 
   get data(): unknown {
@@ -32,6 +47,18 @@ export class Peer {
   /** As WebSocket's own: 1 is open. */
   get readyState(): number {
     return this.#gone ? 3 : this.#closing === undefined ? this.socket.readyState : 2;
+  }
+
+  get remote(): Sender["remote"] {
+    return this.socket.data.remote;
+  }
+
+  get address(): string {
+    return this.socket.data.address;
+  }
+
+  get maxMessageBytes(): number {
+    return this.socket.data.endpoint.limits.maxMessageBytes;
   }
 
   get remoteAddress(): string {
@@ -52,7 +79,8 @@ export class Peer {
     const sent = this.socket.send(frame);
     if (sent === -1) {
       this.#blocked = true;
-      return "waiting";
+      this.#noteQueue();
+      return this.#gone ? "lost" : "waiting";
     }
     if (sent > 0 || frame.length === 0) return "written";
     // 0 means that Bun dropped the frame: on an open socket a loss that the client must notice, so that it catches up.
@@ -69,7 +97,24 @@ export class Peer {
     if (!this.#gone && this.#closing === undefined) this.socket.ping();
   }
 
+  /** A whole message came; the door calls this. */
+  arrived(bytes: number): void {
+    this.arrivedBytes += bytes;
+    this.arrivedFrames++;
+  }
+
+  /** Its endpoint knows who it is: it may send large messages from now on. */
+  letIn(): void {
+    this.parts.frames.letIn(this);
+  }
+
+  /** It has left where it was let in. */
+  leftOut(): void {
+    this.parts.frames.leftOut(this);
+  }
+
   drained(): void {
+    this.#noteQueue();
     if (this.queuedBytes > 0) return;
     this.#blocked = false;
     this.#closing?.finish();
@@ -100,17 +145,24 @@ export class Peer {
   ended(): void {
     this.#gone = true;
     clearTimeout(this.#closing?.timer);
+    this.parts.queues.forget(this);
+    this.parts.frames.closed(this);
   }
 
   /** Drops the connection without a closing handshake. */
   terminate(): void {
     this.#gone = true;
+    this.parts.queues.forget(this);
     this.socket.terminate();
+  }
+
+  #noteQueue(): void {
+    this.parts.queues.set(this, this.queuedBytes, () => this.#giveUp("all queues together are full"));
   }
 
   #giveUp(problem: string): void {
     const { path, limits } = this.socket.data.endpoint;
-    this.log.warn(
+    this.parts.log.warn(
       { path, address: this.remoteAddress, queuedBytes: this.queuedBytes, limitBytes: limits.maxQueuedBytes },
       `${problem}; it was closed and may reconnect`,
     );

@@ -20,6 +20,8 @@ export interface SocketEndpoint {
   /** Exact pathname. */
   readonly path: string;
   readonly limits: SocketLimits;
+  /** A socket is a stranger's until the endpoint calls `Peer.letIn`; else whom it upgraded it knows already. */
+  readonly letsInLater?: boolean;
   /** Answers every request to the path; after a successful upgrade the answer is ignored. */
   handle(request: Request, upgrader: Upgrader, facts: RequestFacts): Promise<Response> | Response;
   open(peer: Peer): void;

@@ -1,14 +1,22 @@
-// One SQLite file, opened the one way Roost opens files: WAL, synchronous=FULL, foreign keys on. One connection writes through
-// the Writer; another only reads, and so sees committed rows only.
-import { Database as Sqlite } from "bun:sqlite";
+// One SQLite file: one connection writes through the Writer, another only reads and so sees committed rows only. It knows its own
+// condition: what was refused, what is damaged, and whether its files are still the ones that it opened.
+import type { Database as Sqlite } from "bun:sqlite";
+import { basename } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import type { Logger } from "pino";
 import { ValueSizes } from "../limits/value-sizes.ts";
 import { Checkpointer } from "./checkpoint.ts";
-import { asStorageError, StorageError } from "./errors.ts";
-import { currentVersion, type Migration, type MigrationReport, migrate } from "./migrations.ts";
-import type { Db } from "./query.ts";
+import { Condition } from "./condition.ts";
+import { asStorageError, heldError, isBusy, StorageError } from "./errors.ts";
+import { FileGuard, refuseBesideRescue } from "./file-guard.ts";
+import { type Migration, type MigrationReport, migrate } from "./migrations.ts";
+import { explained, openConnection, settle } from "./open-connection.ts";
+import { type Db, probe } from "./query.ts";
 import { Quota } from "./quota.ts";
+import { Soundness } from "./soundness.ts";
+import { watchConnection } from "./watched-connection.ts";
 import { Writer } from "./writer.ts";
 
 export interface Database {
@@ -21,6 +29,15 @@ export interface Database {
   readonly quota: Quota;
   /** Asked by store functions before they store what a client sent. */
   readonly sizes: ValueSizes;
+  /**
+   * Reads, and writes to the disk unless something else has just done so.
+   * @throws StorageError with a sentence when it cannot do its work, or is known not to.
+   */
+  check(): Promise<void>;
+  /** What only a new process mends, as a sentence; undefined when there is nothing of the kind. */
+  deadly(): string | undefined;
+  /** Resolves when its files were replaced under it: nothing is stored any more, and the process should end with an error. */
+  readonly lost: Promise<StorageError>;
   /** Commits, checkpoints and closes. Later calls reject. */
   close(): Promise<void>;
 }
@@ -35,7 +52,14 @@ export interface DatabaseOptions {
   readonly sizes?: ValueSizes;
 }
 
-/** @throws StorageError "newer", "foreign" or "damaged", each with a sentence for the person. */
+/** What has reached the disk within this time is proof enough that it takes writes: who asks often costs no more than that. */
+const PROOF_MS = 200;
+/** Another program that holds the lock for less than this is only busy. */
+const HELD_MS = 1_000;
+/** Enough to notice that it has just let go. */
+const HELD_TRY_MS = 100;
+
+/** @throws StorageError "newer", "foreign", "damaged", "held" or "replaced", each with a sentence for the person. */
 export function openDatabase({
   path,
   migrations,
@@ -43,66 +67,125 @@ export function openDatabase({
   quota = new Quota(),
   sizes = new ValueSizes(),
 }: DatabaseOptions): Database {
-  const connection = open(path);
+  const name = basename(path);
+  refuseBesideRescue(path, log);
+  const connection = openConnection(path);
   let migration: MigrationReport;
   try {
     migration = migrate(connection, migrations, path);
   } catch (error) {
     connection.close();
-    throw asStorageError(error);
+    throw isBusy(error) ? explained(error, path) : asStorageError(error);
   }
-  const reading = open(path);
-  reading.run("PRAGMA query_only = ON");
+  const reading = openConnection(path);
+  settle(connection, reading);
+  const soundness: Soundness = new Soundness(path, log, (problem) => {
+    if (problem === undefined) condition.passedCheck();
+    else condition.failedCheck(problem);
+  });
+  const condition = new Condition(log, {
+    onDamage: () => soundness.look(),
+    onFailedWrite: () => {
+      // It may have written all the same: only what comes after it proves anything.
+      files.areOurs();
+      loggedAt = files.logWrittenAt;
+    },
+  });
   const checkpointer = new Checkpointer(connection, path, log);
-  const writer = new Writer(connection, drizzle({ client: connection }), log, () => checkpointer.committed());
+  const guard = new FileGuard({
+    path,
+    connection,
+    condition,
+    checkpointer,
+    onForeignWrite: () => soundness.suspect(),
+    log,
+  });
+  const { files } = guard;
+  let loggedAt = files.logWrittenAt;
+  // What the writing connection throws passes through the Writer, which tells it.
+  watchConnection(reading, (error) => condition.noteRead(error));
+  const writer = new Writer({
+    sqlite: connection,
+    db: drizzle({ client: connection }),
+    log,
+    name,
+    condition,
+    whyLost: () => guard.look(),
+    onCommit: () => {
+      // A commit that changes nothing writes nothing, and proves nothing.
+      if (files.logWrittenAt !== loggedAt) condition.wrote();
+      loggedAt = files.logWrittenAt;
+      checkpointer.committed();
+    },
+  });
+  guard.start((problem) => writer.lose(problem));
+  const reads = drizzle({ client: reading });
+  /** Takes the writer's turn, and writes one page that says what it said before: the log grows by it, the database never. */
+  const prove = sharedRun(() =>
+    writer.run((db) => {
+      if (condition.problem !== undefined || condition.sinceWriteMs >= PROOF_MS)
+        db.run(sql.raw(`PRAGMA user_version = ${migration.to}`));
+    }),
+  );
+  const check = async () => {
+    probe(reads);
+    const lost = guard.look(true);
+    if (lost !== undefined) writer.lose(lost);
+    if (lost !== undefined || condition.isDamaged) throw condition.problem;
+    const unseen = files.unseen();
+    if (unseen !== undefined)
+      throw new StorageError("failed", `The file ${name} cannot be looked at: ${unseen.message}.`);
+    const proof = prove();
+    // It goes on in line; whoever asks is told sooner, and once it is known at once.
+    proof.catch(() => {});
+    const patienceMs = Math.max(HELD_TRY_MS, HELD_MS - writer.heldMs);
+    if (!(await Promise.race([proof.then(() => true), wait(patienceMs, false)])) && writer.heldMs > 0)
+      throw heldError(name);
+    await proof;
+    if (condition.problem !== undefined) throw condition.problem;
+  };
   return {
     path,
     writer,
-    reads: drizzle({ client: reading }),
+    reads,
     migration,
     quota,
     sizes,
+    check,
+    deadly: () =>
+      guard.problem?.message ?? (writer.isStuck ? `Nothing is written into ${name} any more.` : undefined),
+    lost: guard.lost,
     close: async () => {
+      guard.stop();
+      soundness.stop();
       writer.close();
       await checkpointer.stop();
+      if (!guard.mayClose()) return;
       reading.close();
       // Whoever replicates the log reads it all the time: a stop does not wait for that, and leaves the log to the next start.
       connection.run("PRAGMA busy_timeout = 200");
-      connection.run("PRAGMA wal_checkpoint(TRUNCATE)");
+      await emptyLog(connection);
       connection.close();
     },
   };
 }
 
-function open(path: string): Sqlite {
-  const sqlite = new Sqlite(path, { create: true, readwrite: true, strict: true });
-  try {
-    // Looks first: both pragmas write, and a file of somebody else or of a newer Roost is left as it is.
-    const isNew = currentVersion(sqlite, path) === 0;
-    // Must come before WAL.
-    if (isNew) sqlite.run("PRAGMA auto_vacuum = INCREMENTAL");
-    sqlite.run("PRAGMA journal_mode = WAL");
-  } catch (error) {
-    sqlite.close();
-    const known = asStorageError(error);
-    if (known instanceof StorageError) throw known;
-    throw new StorageError(
-      "damaged",
-      `The file ${path} cannot be opened as a database: ${messageOf(error)}.`,
-      { cause: error },
-    );
+/** The thread for checkpoints may still be on its way out, and keeps others from it for that moment. */
+async function emptyLog(connection: Sqlite): Promise<void> {
+  for (let tries = 0; tries < 20; tries++) {
+    const [row] = connection.query<{ log: number }, []>("PRAGMA wal_checkpoint(TRUNCATE)").all();
+    if (row?.log !== -1) return;
+    await wait(25);
   }
-  sqlite.run("PRAGMA synchronous = FULL");
-  sqlite.run("PRAGMA foreign_keys = ON");
-  sqlite.run("PRAGMA busy_timeout = 5000");
-  sqlite.run("PRAGMA cache_size = -4096");
-  sqlite.run("PRAGMA temp_store = MEMORY");
-  sqlite.run("PRAGMA journal_size_limit = 67108864");
-  // The Checkpointer does it, apart from the commit that somebody waits for.
-  sqlite.run("PRAGMA wal_autocheckpoint = 0");
-  return sqlite;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** One run at a time: who asks meanwhile shares its end. */
+function sharedRun(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  return () => {
+    running ??= work().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
 }

@@ -1,10 +1,14 @@
 // What can be wrong with the disk or the database, as codes that a door can turn into its own shape.
 
+import { isOutOfDescriptors } from "./descriptor-wait.ts";
+
 export type StorageProblem =
   | "disk-full"
   | "quota"
   | "failed"
   | "closed"
+  | "held"
+  | "replaced"
   | "in-use"
   | "newer"
   | "foreign"
@@ -33,14 +37,37 @@ export function asStorageError(error: unknown): unknown {
       },
     );
   }
-  if (code.startsWith("SQLITE_IOERR")) {
+  if (code.startsWith("SQLITE_BUSY")) return heldError("the database", { cause: error });
+  if (/^SQLITE_(CORRUPT|NOTADB)/.test(code))
+    return new StorageError(
+      "damaged",
+      "The database is damaged: a part of it cannot be read. Its operator must restore a backup.",
+      { cause: error },
+    );
+  if (/^SQLITE_IOERR_(SHORT_)?READ/.test(code))
+    return new StorageError("failed", "The disk refused to read.", { cause: error });
+  if (code.startsWith("SQLITE_IOERR"))
     return new StorageError("failed", "The disk refused to write: nothing was stored.", { cause: error });
+  if (isOutOfDescriptors(error)) {
+    const message = "The server has no file descriptor left: nothing was stored. Try again in a moment.";
+    return new StorageError("failed", message, { cause: error });
   }
   return error;
 }
 
-/** Statements that drizzle runs as raw SQL give SQLite's error as a cause. */
-function codeOf(error: unknown): string {
+/** `name` is the file, as people see it. */
+export function heldError(name: string, options?: ErrorOptions): StorageError {
+  return new StorageError(
+    "held",
+    `Another program holds the write lock of ${name}: nothing was stored. Try again when it has finished.`,
+    options,
+  );
+}
+
+/** SQLite's or the system's code. Statements that drizzle runs as raw SQL give SQLite's error as a cause. */
+export function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return "";
   return "code" in error ? String(error.code) : codeOf(error.cause);
 }
+
+export const isBusy = (error: unknown): boolean => codeOf(error).startsWith("SQLITE_BUSY");

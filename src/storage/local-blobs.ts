@@ -6,6 +6,7 @@ import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
 import { type BlobContent, type BlobStore, isBlobKey, type StoredBlob } from "./blobs.ts";
+import { whenDescriptorsAreFree } from "./descriptor-wait.ts";
 import { asStorageError, StorageError } from "./errors.ts";
 
 export interface LocalBlobsOptions {
@@ -110,7 +111,7 @@ export class LocalBlobs implements BlobStore {
     await makeFolder(folder);
     const temporary = join(folder, `${TEMPORARY}${this.#run}-${this.#count++}`);
     try {
-      const file = await open(temporary, "wx", FILE_MODE);
+      const file = await whenDescriptorsAreFree(() => open(temporary, "wx", FILE_MODE));
       try {
         for await (const chunk of content) await writeWhole(file, chunk);
         await file.sync();
@@ -164,7 +165,7 @@ async function makeFolder(folder: string): Promise<void> {
 /** Windows cannot sync folders and does not need to. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
-  const handle = await open(folder, "r");
+  const handle = await whenDescriptorsAreFree(() => open(folder, "r"));
   try {
     await handle.sync();
   } finally {

@@ -1,7 +1,7 @@
 // A database is at one numbered version. Opening an older one brings it up inside one transaction, after a snapshot of the old
 // file; a newer one, or a file that is not ours, is refused and not touched. The last step can be undone, again after a snapshot.
 import type { Database } from "bun:sqlite";
-import { StorageError } from "./errors.ts";
+import { isBusy, StorageError } from "./errors.ts";
 import { changeWithSnapshot, forgetOldSnapshots } from "./snapshot.ts";
 
 export interface Migration {
@@ -64,7 +64,11 @@ export function undoLast(sqlite: Database, migrations: readonly Migration[], pat
     });
     return { from, to: from - 1, snapshot };
   } catch (error) {
-    const problem = error instanceof Error ? error.message : String(error);
+    const problem = isBusy(error)
+      ? "another program holds the database"
+      : error instanceof Error
+        ? error.message
+        : String(error);
     throw new Error(`${last.name} cannot be undone: ${inWords(problem)}. Nothing was changed.`, {
       cause: error,
     });

@@ -1,5 +1,6 @@
 // What the operator allows the data folder to hold, and how near it is. Asking is a comparison of two numbers; whoever measures the
 // folder sets the figure in the background. Uploads are refused first and messages last; deleting never asks.
+import { AccountBounds } from "./account-bounds.ts";
 import { StorageError } from "./errors.ts";
 
 /** What wants to grow: bytes of a file, a new thing such as a session, a message or another entry of something that is there. */
@@ -23,7 +24,11 @@ export class Quota {
   blobBytes = 0;
 
   /** 0 means no maximum. Read at each question, because it changes while the server runs. */
-  constructor(private readonly maxBytes: () => number = () => 0) {}
+  constructor(
+    private readonly maxBytes: () => number = () => 0,
+    /** What one account may keep. */
+    readonly accounts = new AccountBounds(),
+  ) {}
 
   get usedBytes(): number {
     return this.databaseBytes + this.blobBytes;

@@ -1,31 +1,74 @@
 // Group commit. All writes of one event-loop turn share one transaction; after it has committed, announcements run in commit
 // order, and only then is anybody told "done". So nothing is acknowledged or announced that a crash could take back, and
 // nothing that reveals a change leaves the process before the announcements of every earlier change.
+//
+// While another program holds SQLite's write lock, operations wait in line, in order and off the event loop, for a bounded time.
 import type { Database } from "bun:sqlite";
 import type { Logger } from "pino";
-import { asStorageError, StorageError } from "./errors.ts";
+import type { Condition } from "./condition.ts";
+import { asStorageError, heldError, isBusy, StorageError } from "./errors.ts";
 import type { Db } from "./query.ts";
+import { type Waiter, WaitingLine } from "./waiting-line.ts";
 
-interface Pending {
-  readonly announce: () => void;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
+/** How long an operation waits for another program's lock. */
+export const WAIT_MS = 5_000;
+/** Between two tries for the lock; the last one again and again. */
+const RETRY_MS = [1, 2, 5, 10, 20] as const;
+/** A line is worked off in turns of about this length, so that reads come in between. */
+const TURN_MS = 10;
+/** A lock that is held for so long is worth a line in the log. */
+const TOLD_AFTER_MS = 250;
+/** What waits longer than this waits for a writer that is dead: every other reason has its own, shorter end. */
+const STUCK_MS = 4 * WAIT_MS;
+
+export interface WriterParts {
+  readonly sqlite: Database;
+  readonly db: Db;
+  readonly log: Logger;
+  /** Of the file, as people see it. */
+  readonly name?: string;
+  /** Told what is refused and why. */
+  readonly condition?: Condition;
+  /** Called after every commit, for the checkpointer. */
+  readonly onCommit?: () => void;
+  /** Asked after every commit, before anybody is told: an error refuses the group, and everything after it. */
+  readonly whyLost?: () => StorageError | undefined;
+  readonly waitMs?: number;
+}
+
+export interface Operation {
+  /** What it stores, as it came: measured only when it must wait for a foreign lock, for the bound on what waits. */
+  readonly holds?: unknown;
+  /** Whose operations must not overtake each other when one is refused, such as a socket. */
+  readonly sender?: object | undefined;
+}
+
+/** Methods, because the line holds operations of every result. */
+interface Pending extends Waiter {
+  work(db: Db): unknown;
+  announce?(result: unknown): void;
+  resolve(result: unknown): void;
+  reject(error: unknown): void;
+  result: unknown;
 }
 
 export class Writer {
+  readonly #line = new WaitingLine<Pending>();
   #group: Pending[] = [];
   #open = false;
+  /** The open transaction waits for its end, and takes nobody in any more. */
+  #sealed = false;
   #closed = false;
   #working = false;
+  #lost: StorageError | undefined;
+  /** Another program has the lock: since when, tries so far, operations that were refused for it, and whether the log has it. */
+  #held: { readonly since: number; tries: number; refused: number; told: boolean } | undefined;
+  #retry: Timer | undefined;
+  #turnPlanned = false;
   readonly #statements;
 
-  constructor(
-    private readonly sqlite: Database,
-    private readonly db: Db,
-    private readonly log: Logger,
-    /** Called after every commit, for the checkpointer. */
-    private readonly onCommit: () => void = () => {},
-  ) {
+  constructor(private readonly parts: WriterParts) {
+    const { sqlite } = parts;
     this.#statements = {
       begin: sqlite.prepare("BEGIN IMMEDIATE"),
       commit: sqlite.prepare("COMMIT"),
@@ -35,89 +78,168 @@ export class Writer {
     };
   }
 
-  /** Operations of this turn that wait for their commit. */
+  /** Operations that wait for their commit, or for the lock. */
   get depth(): number {
-    return this.#group.length;
+    return this.#group.length + this.#line.length;
+  }
+
+  /** How long another program has kept operations waiting; 0 when none waits. */
+  get heldMs(): number {
+    return this.#held === undefined || this.depth === 0 ? 0 : performance.now() - this.#held.since;
+  }
+
+  /** Whether operations wait that nothing will ever settle. Only a restart mends that. */
+  get isStuck(): boolean {
+    const oldest = this.#group[0] ?? this.#line.head;
+    return oldest !== undefined && performance.now() - oldest.since > STUCK_MS;
   }
 
   /**
-   * Runs `work` at once inside the turn's transaction: one atomic operation, undone alone when it throws.
+   * Runs `work` inside the turn's transaction: at once, or, while another program holds the write lock, as soon as that lets go. One
+   * atomic operation, undone alone when it throws.
    * `announce` gets the result synchronously after the commit, before any later operation's announcement.
    * Resolves after the commit and after the announcements of the whole group.
-   * @throws whatever `work` throws; StorageError when the disk refuses.
+   * @throws whatever `work` throws; StorageError when the disk refuses, or when the lock is held for too long.
    */
-  run<T>(work: (db: Db) => T, announce?: (result: T) => void): Promise<T> {
+  run<T>(work: (db: Db) => T, announce?: (result: T) => void, { holds, sender }: Operation = {}): Promise<T> {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
     if (this.#closed) return Promise.reject(new StorageError("closed", "The server is stopping."));
     if (this.#working) return Promise.reject(new Error("A store operation may not start another one."));
     const { promise, resolve, reject } = Promise.withResolvers<T>();
-    try {
-      this.#begin();
-      const result = this.#attempt(work);
-      this.#group.push({
-        announce: () => announce?.(result),
-        resolve: () => resolve(result),
-        reject,
-      });
-    } catch (error) {
-      reject(asStorageError(error));
-      // A full disk can make SQLite drop the whole transaction, and with it the turn's earlier operations.
-      if (this.#open && !this.sqlite.inTransaction) this.#fail(error);
-    }
+    // Those of one turn are as old as its first.
+    const since = this.#group[0]?.since ?? performance.now();
+    const operation: Pending = { since, holds, sender, work, resolve, reject, result: undefined };
+    if (announce !== undefined) operation.announce = announce;
+    if (this.#line.length > 0 || !this.#execute(operation)) this.#wait(operation);
     return promise;
   }
 
-  /** Resolves when everything that was run so far is committed (or was refused). */
-  barrier(): Promise<void> {
-    return this.#open ? this.run(() => undefined) : Promise.resolve();
+  /** The same writer, for one operation that stores `holds`. */
+  holding(holds: unknown): Pick<Writer, "run"> {
+    return { run: (work, announce) => this.run(work, announce, { holds }) };
+  }
+
+  /**
+   * Resolves when everything that was run so far is committed (or was refused). While another program holds the lock, only what the
+   * same sender has run counts: others may wait long, and it is no concern of theirs.
+   */
+  barrier(sender?: object): Promise<void> {
+    if (this.depth === 0) return Promise.resolve();
+    if (sender === undefined) return this.run(() => undefined);
+    if (this.#held !== undefined && !this.#waitsFor(sender)) return Promise.resolve();
+    return this.run(() => undefined, undefined, { sender });
+  }
+
+  #waitsFor(sender: object): boolean {
+    return this.#line.has(sender) || this.#group.some((operation) => operation.sender === sender);
   }
 
   /** Commits the turn's transaction now. Called by the scheduled turn end, and before closing. */
   flush(): void {
-    if (!this.#open) return;
-    this.#open = false;
+    if (this.#open) this.#commit();
+    this.#goOn();
+  }
+
+  #commit(): void {
     const group = this.#group;
-    this.#group = [];
     try {
       this.#statements.commit.run();
     } catch (error) {
-      if (this.sqlite.inTransaction) this.sqlite.run("ROLLBACK");
-      this.#reject(group, error);
+      // The transaction is still whole, and another program is in the way of its end only: that is tried again.
+      if (isBusy(error) && this.parts.sqlite.inTransaction && this.#mayWait(group[0])) {
+        this.#sealed = true;
+        this.#tryLater();
+        return;
+      }
+      if (this.parts.sqlite.inTransaction) this.parts.sqlite.run("ROLLBACK");
+      this.#fail(error);
       return;
     }
-    this.onCommit();
-    for (const { announce } of group) {
+    this.#ended();
+    const lost = this.parts.whyLost?.();
+    if (lost !== undefined) {
+      this.#refuseAll(lost, group);
+      return;
+    }
+    this.#released();
+    this.parts.onCommit?.();
+    for (const operation of group) {
       try {
-        announce();
+        operation.announce?.(operation.result);
       } catch (error) {
-        this.log.error({ err: error }, "an announcement failed; its change is stored");
+        this.parts.log.error({ err: error }, "an announcement failed; its change is stored");
       }
     }
-    for (const { resolve } of group) resolve();
+    for (const operation of group) operation.resolve(operation.result);
   }
 
-  /** Commits what is there and refuses everything later. */
+  /** The files are gone: refuses what is under way, what waits, and everything later. */
+  lose(error: StorageError): void {
+    const group = this.#group;
+    if (this.#open && this.parts.sqlite.inTransaction) this.parts.sqlite.run("ROLLBACK");
+    this.#ended();
+    this.#refuseAll(error, group);
+  }
+
+  /** Commits what is there and refuses everything later. What waits for a foreign lock gets one last try. */
   close(): void {
-    this.flush();
+    if (this.#closed) return;
     this.#closed = true;
+    clearTimeout(this.#retry);
+    this.flush();
+    try {
+      while (this.#lost === undefined && this.#line.length > 0 && this.#begin()) {
+        this.#work(Number.POSITIVE_INFINITY);
+        this.flush();
+      }
+    } catch (error) {
+      this.#refuse(this.#line.takeAll(), asStorageError(error));
+    }
+    this.#refuse(this.#line.takeAll(), heldError(this.#name));
     for (const statement of Object.values(this.#statements)) statement.finalize();
   }
 
-  #begin(): void {
-    if (this.#open) return;
-    this.#statements.begin.run();
-    this.#open = true;
-    setImmediate(() => this.flush());
+  get #name(): string {
+    return this.parts.name ?? "the database";
   }
 
-  #attempt<T>(work: (db: Db) => T): T {
+  /** False when the write lock is another program's: then nothing has happened. */
+  #execute(operation: Pending): boolean {
+    try {
+      if (!this.#begin()) return false;
+      operation.result = this.#attempt(operation);
+      this.#group.push(operation);
+    } catch (error) {
+      this.parts.condition?.note(error);
+      operation.reject(asStorageError(error));
+      // A full disk can make SQLite drop the whole transaction, and with it the turn's earlier operations.
+      if (this.#open && !this.parts.sqlite.inTransaction) this.#fail(error);
+    }
+    return true;
+  }
+
+  #begin(): boolean {
+    if (this.#open) return !this.#sealed;
+    try {
+      this.#statements.begin.run();
+    } catch (error) {
+      if (isBusy(error)) return false;
+      throw error;
+    }
+    this.#open = true;
+    setImmediate(() => this.flush());
+    return true;
+  }
+
+  #attempt(operation: Pending): unknown {
     this.#statements.savepoint.run();
     this.#working = true;
     try {
-      const result = work(this.db);
+      const result = operation.work(this.parts.db);
       this.#statements.release.run();
       return result;
     } catch (error) {
-      if (this.sqlite.inTransaction) {
+      if (this.parts.sqlite.inTransaction) {
         this.#statements.undo.run();
         this.#statements.release.run();
       }
@@ -127,18 +249,124 @@ export class Writer {
     }
   }
 
-  #fail(error: unknown): void {
-    this.#open = false;
-    const group = this.#group;
-    this.#group = [];
-    this.#reject(group, error);
+  #wait(operation: Pending): void {
+    if (!this.#line.push(operation)) {
+      operation.reject(heldError(this.#name));
+      this.#countRefused(1);
+      return;
+    }
+    // An open transaction goes on with the line when it has ended.
+    if (!this.#open || this.#sealed) this.#tryLater();
   }
 
-  #reject(group: readonly Pending[], error: unknown): void {
-    this.log.error(
+  /** Whether somebody's time for waiting is not over yet. */
+  #mayWait(operation: Pending | undefined): boolean {
+    return !this.#closed && operation !== undefined && performance.now() - operation.since < this.#waitMs;
+  }
+
+  get #waitMs(): number {
+    return this.parts.waitMs ?? WAIT_MS;
+  }
+
+  #tryLater(): void {
+    this.#held ??= { since: performance.now(), tries: 0, refused: 0, told: false };
+    if (this.#retry !== undefined || this.#turnPlanned) return;
+    const wait = RETRY_MS[Math.min(this.#held.tries++, RETRY_MS.length - 1)];
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      this.#expire();
+      if (this.#open) this.flush();
+      else this.#drain();
+    }, wait);
+  }
+
+  #goOn(): void {
+    if (this.#line.length === 0 || this.#turnPlanned || this.#retry !== undefined || this.#closed) return;
+    this.#turnPlanned = true;
+    setImmediate(() => {
+      this.#turnPlanned = false;
+      this.#drain();
+    });
+  }
+
+  /** Works on the line for a turn, if the lock lets it. */
+  #drain(): void {
+    if (this.#line.length === 0 || this.#closed || this.#lost !== undefined) return;
+    try {
+      if (!this.#begin()) {
+        this.#tryLater();
+        return;
+      }
+    } catch (error) {
+      this.parts.condition?.note(error);
+      this.#refuse(this.#line.takeAll(), asStorageError(error));
+      return;
+    }
+    this.#work(performance.now() + TURN_MS);
+  }
+
+  #work(until: number): void {
+    do {
+      const operation = this.#line.shift();
+      if (operation === undefined) return;
+      this.#execute(operation);
+    } while (performance.now() < until);
+  }
+
+  /** Refuses who has waited long enough. */
+  #expire(): void {
+    const now = performance.now();
+    const held = this.#held;
+    if (held !== undefined && !held.told && now - held.since > TOLD_AFTER_MS) {
+      held.told = true;
+      this.parts.log.warn({ file: this.#name }, "another program holds the write lock; writes wait for it");
+    }
+    const expired = this.#line.takeExpired(now - this.#waitMs);
+    if (expired.length === 0) return;
+    const error = heldError(this.#name);
+    this.parts.condition?.refused(error);
+    this.#countRefused(expired.length);
+    this.#refuse(expired, error);
+  }
+
+  #countRefused(count: number): void {
+    if (this.#held !== undefined) this.#held.refused += count;
+  }
+
+  /** The lock is ours again. */
+  #released(): void {
+    const held = this.#held;
+    if (held === undefined) return;
+    this.#held = undefined;
+    if (!held.told) return;
+    const heldMs = Math.round(performance.now() - held.since);
+    this.parts.log.info({ heldMs, refused: held.refused }, "the write lock is free again; writes go on");
+  }
+
+  #ended(): void {
+    this.#open = false;
+    this.#sealed = false;
+    this.#group = [];
+  }
+
+  #fail(error: unknown): void {
+    const group = this.#group;
+    this.#ended();
+    this.parts.condition?.note(error);
+    this.parts.log.error(
       { err: error, operations: group.length },
       "the disk refused a transaction; its operations were undone",
     );
-    for (const { reject } of group) reject(asStorageError(error));
+    this.#refuse(group, isBusy(error) ? heldError(this.#name, { cause: error }) : asStorageError(error));
+  }
+
+  #refuseAll(error: StorageError, group: readonly Pending[]): void {
+    this.#lost ??= error;
+    clearTimeout(this.#retry);
+    this.#refuse([...group, ...this.#line.takeAll()], this.#lost);
+  }
+
+  #refuse(operations: readonly Pending[], error: unknown): void {
+    for (const operation of operations) operation.reject(error);
   }
 }

@@ -5,23 +5,25 @@ import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import { FixedWindow } from "../server/fixed-window.ts";
+import { doubtInWords, type RetentionClock } from "../retention/clock.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { Database } from "../storage/database.ts";
 import { configuredTopics, retentionOf } from "./configured.ts";
 import { topicEndpoints } from "./http/index.ts";
 import { topicsApp } from "./http/kit/app.ts";
+import { failedLogins } from "./http/session.ts";
 import { hashPassword } from "./passwords.ts";
 import { SOCKET_PATH, type TopicSockets, topicSockets } from "./realtime/sockets.ts";
 import type { TopicsRoom } from "./room.ts";
 import { EventLog } from "./store/events.ts";
 import { prepareStore } from "./store/opening.ts";
-import { pruneEvents } from "./store/retention.ts";
+import { pruneEvents, shortestKept } from "./store/retention.ts";
 import { addUser, hasUsers } from "./store/users.ts";
 import { derivedSecret, LoginTokens } from "./tokens.ts";
 import type { Topic } from "./topic.ts";
 
 export { openTopicsDatabase } from "./store/database.ts";
+export { newestEventAt } from "./store/retention.ts";
 
 export interface TopicsParts {
   readonly config: Config;
@@ -32,6 +34,8 @@ export interface TopicsParts {
   /** Undefined when this node is alone. */
   readonly cluster?: Cluster | undefined;
   readonly log: Logger;
+  /** Whether events may be deleted by their age; without one they may. */
+  readonly clock?: Pick<RetentionClock, "doubt">;
   /** Further topics that are not documents; whoever publishes them uses the room's event log. */
   readonly topics?: readonly Topic[];
 }
@@ -42,9 +46,6 @@ export interface Topics {
   /** Undefined while realtime is off. */
   readonly sockets: TopicSockets | undefined;
 }
-
-/** That one address may make in a minute: enough for forgetting, not for guessing, and checking a password is work. */
-const FAILED_LOGINS = 20;
 
 /** @throws Error for topics that are not usable, with a sentence for the person. */
 export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
@@ -69,14 +70,14 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
       (topic, events) => sockets?.announce(topic, events),
       config.realtimeEnabled || config.realtimeLogEvents,
     ),
-    failedLogins: config.rateLimits ? new FixedWindow(FAILED_LOGINS, 60_000) : undefined,
+    failedLogins: config.rateLimits ? failedLogins() : undefined,
     log,
   };
   if (config.realtimeEnabled) sockets = topicSockets(room, parts.cluster);
   parts.metrics
     .total("realtime_publish_failures_total", "Events of topics that could not be announced at once")
     .report(() => sockets?.failures() ?? 0);
-  const retention = retentionJob(room);
+  const retention = retentionJob(room, parts.clock);
   const protocol: Protocol = {
     name: "topics",
     // The socket path too, so that nobody else answers there while realtime is off.
@@ -104,11 +105,19 @@ async function firstUser(config: Config, database: Database, log: Logger): Promi
   log.info({ username }, "the first user of the topics API was made");
 }
 
-function retentionJob({ config, database, topics, log }: TopicsRoom) {
+function retentionJob({ config, database, topics, log }: TopicsRoom, clock: TopicsParts["clock"]) {
   let timer: Timer | undefined;
   let running: Promise<void> = Promise.resolve();
+  let isDoubted = false;
   const run = () => {
-    running = pruneEvents(database, retentionOf(config), topics.values()).then(
+    const rule = retentionOf(config);
+    const doubt = clock?.doubt(shortestKept(rule, topics.values()));
+    if (doubt !== undefined && !isDoubted) {
+      const { problem, fix } = doubtInWords(doubt);
+      log.warn(`${problem} ${fix}`);
+    }
+    isDoubted = doubt !== undefined;
+    running = pruneEvents(database, rule, topics.values(), isDoubted ? undefined : Date.now()).then(
       (deleted) => {
         if (deleted > 0) log.info({ deleted }, "old events of topics were deleted");
       },

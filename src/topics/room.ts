@@ -18,7 +18,7 @@ export interface TopicsRoom extends Limits {
   /** Those that the operator declared. */
   readonly documents: readonly DocumentTopic[];
   readonly events: EventLog;
-  /** Failed logins by address; undefined where the configuration sets no such limits. */
+  /** Failed logins by network; undefined where the configuration sets no such limits. */
   readonly failedLogins: FixedWindow | undefined;
   readonly log: Logger;
 }

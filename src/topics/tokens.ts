@@ -1,4 +1,6 @@
 // Login tokens: HS256, strict about algorithm, issuer and expiry (topics contract, 3.2). Nobody is looked up to verify one.
+// Clocks: only `exp` is compared with now, by the wall clock, because clients are told it and other programs may check it. A clock that
+// went back keeps tokens as much longer, whenever they were issued; one that went ahead ends them, and their users log in again.
 import { hkdfSync } from "node:crypto";
 import { errors, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
@@ -34,12 +36,16 @@ export interface TokenOptions {
 export class LoginTokens {
   readonly #key: Uint8Array;
 
-  constructor(private readonly options: TokenOptions) {
+  constructor(
+    private readonly options: TokenOptions,
+    /** Unix milliseconds by the wall clock. */
+    private readonly now: () => number = Date.now,
+  ) {
     this.#key = new TextEncoder().encode(options.secret);
   }
 
   async issue(user: Pick<Claims, "uid" | "username" | "role">): Promise<{ token: string; expiresAt: Date }> {
-    const iat = Math.floor(Date.now() / 1000);
+    const iat = Math.floor(this.now() / 1000);
     const exp = iat + this.options.lifetimeMinutes * 60;
     const token = await new SignJWT({ uid: user.uid, sub: user.username, role: user.role })
       .setProtectedHeader({ alg: "HS256", typ: "JWT" })
@@ -59,6 +65,7 @@ export class LoginTokens {
         issuer: this.options.issuer,
         requiredClaims: ["exp"],
         clockTolerance: 0,
+        currentDate: new Date(this.now()),
       });
       const { uid, sub, role, exp } = claimsSchema.parse(payload);
       return { uid, username: sub, role, exp };

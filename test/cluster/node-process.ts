@@ -39,7 +39,7 @@ export async function startNode(env: Readonly<Record<string, string>>): Promise<
   const ready = Promise.withResolvers<string>();
   pending.set(0, ({ result }) => ready.resolve(String(result)));
   const child = Bun.spawn([process.execPath, resolve(import.meta.dir, "node-program.ts")], {
-    env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/", ...env },
+    env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/", GOHUB_HUB_ENABLED: "true", ...env },
     stdin: "ignore",
     stdout: "ignore",
     stderr: "inherit",

@@ -28,6 +28,7 @@ async function server(env: Record<string, string> = {}): Promise<ServerProcess> 
       ROOST_MASTER_SECRET: "one secret for all nodes",
       ROOST_METRICS_TOKEN: "scrape",
       ROOST_REGISTRATION: "open",
+      GOHUB_HUB_ENABLED: "true",
       ...env,
     },
   });

@@ -97,6 +97,15 @@ describe.skipIf(!mounted)("on a full disk", () => {
         });
       }
 
+      const ready = await fetch(`${server.url}/ready`);
+      expect([ready.status, await ready.json()]).toMatchObject([
+        503,
+        {
+          problems: {
+            happy: expect.stringMatching(/^The disk (is full|refused to write): nothing was stored\./),
+          },
+        },
+      ]);
       expect(await stored()).toEqual(before);
       expect(await announced()).toEqual(before);
       for (const path of ["/v1/sessions", "/v2/sessions", "/v1/machines", "/health"])
@@ -107,6 +116,7 @@ describe.skipIf(!mounted)("on a full disk", () => {
       expect(inspectCopy(join(disk, "data")).integrity).toEqual(["ok"]);
 
       rmSync(filler);
+      expect((await fetch(`${server.url}/ready`)).status).toBe(200);
       expect((await post(2, `refused-${round}-0`)).status).toBe(200);
       const after = [...before, `refused-${round}-0-0`, `refused-${round}-0-1`];
       expect(await stored()).toEqual(after);

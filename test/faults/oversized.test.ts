@@ -1,10 +1,12 @@
 // One byte too much: every limit on what comes in holds exactly, costs at most the sender's own connection, and stores nothing.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
+import { type Account, type Listener, listen, newAccount } from "../support/happy-client.ts";
 import { type TestServer, testServer } from "../support/server.ts";
 import { frame, RawConnection } from "./raw-connection.ts";
 
-const SOCKET_LIMIT = 1_000_000;
+const POLLING_LIMIT = 1_000_000;
+const STRANGER_LIMIT = 16 * 1024;
+const VALUE_LIMIT = 8 * 1024 * 1024;
 const BODY_LIMIT = 104_857_600;
 const ANONYMOUS_LIMIT = 1024 * 1024;
 const BOUND_MS = 20_000;
@@ -29,10 +31,9 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A `message` event whose packet has exactly so many bytes. */
+/** A `message` event whose content has exactly so many bytes. */
 function messageOf(bytes: number, localId: string): string {
-  const packet = (content: string) => `42${JSON.stringify(["message", { sid, message: content, localId }])}`;
-  return packet("x".repeat(bytes - packet("").length));
+  return `42${JSON.stringify(["message", { sid, message: "x".repeat(bytes), localId }])}`;
 }
 
 async function accepted(): Promise<RawConnection> {
@@ -52,35 +53,88 @@ async function stored(localId: string): Promise<boolean> {
 const tooLarge = (received: string) =>
   received.split("\x88").some((after, index) => index > 0 && after.slice(1, 3) === "\x03\xf1");
 
-test("a WebSocket message of 1,000,000 bytes is taken", async () => {
+test("a message of 8 MiB is taken over a socket", async () => {
   const connection = await accepted();
-  connection.write(frame(messageOf(SOCKET_LIMIT, "fits")));
+  connection.write(frame(messageOf(VALUE_LIMIT, "fits")));
   connection.write(frame('427["ping"]'));
   expect(await connection.until((received) => received.includes("437[{}]"), BOUND_MS)).toBe(true);
   expect(await stored("fits")).toBe(true);
   connection.destroy();
 });
 
-test("one byte more ends that connection with 1009 and no other", async () => {
-  const connection = await accepted();
-  connection.write(frame(messageOf(SOCKET_LIMIT + 1, "too large")));
-  expect(await connection.until(tooLarge, BOUND_MS)).toBe(true);
-  expect(await connection.finish(BOUND_MS)).toBe(true);
-  expect(await stored("too large")).toBe(false);
-});
+for (const [what, bytes] of [
+  ["one byte more, in an event without an acknowledgement,", VALUE_LIMIT + 1],
+  ["a frame of more than 16 MiB", 16 * 1024 * 1024],
+] as const)
+  test(`${what} ends that connection with 1009 and no other`, async () => {
+    const connection = await accepted();
+    connection.write(frame(messageOf(bytes, "too large")));
+    expect(await connection.until(tooLarge, BOUND_MS)).toBe(true);
+    expect(await connection.finish(BOUND_MS)).toBe(true);
+    expect(await stored("too large")).toBe(false);
+  });
 
 test("a socket.io client sees that as `transport close`, so that it comes back", async () => {
   const sender = await account.connect();
   const reason = new Promise<string>((resolve) => sender.socket.once("disconnect", resolve));
-  sender.socket.emit("message", { sid, message: "x".repeat(SOCKET_LIMIT), localId: "sent too large" });
+  sender.socket.emit("message", { sid, message: "x".repeat(VALUE_LIMIT + 1), localId: "sent too large" });
   expect(await reason).toBe("transport close");
+});
+
+test("a state of 8 MiB is taken over a socket, one byte more is an error acknowledgement", async () => {
+  const agent = await account.connect({ clientType: "session-scoped", sessionId: sid });
+  const update = (agentState: string, expectedVersion: number) =>
+    agent.ask("update-state", { sid, agentState, expectedVersion });
+  const fits = "x".repeat(VALUE_LIMIT);
+  expect(await update("x".repeat(1_100_000), 0)).toMatchObject({ result: "success", version: 1 });
+  expect(await update(fits, 1)).toMatchObject({ result: "success", version: 2 });
+  expect(await update(`${fits}x`, 2)).toEqual({ result: "error" });
+  // As characters it is short enough, as bytes it is not.
+  expect(await update("ü".repeat(VALUE_LIMIT / 2 + 1), 2)).toEqual({ result: "error" });
+  expect(await update("small", 2)).toMatchObject({ result: "success", version: 3 });
+  agent.close();
+});
+
+test("a machine's state and an artifact above 8 MiB are error acknowledgements too", async () => {
+  const daemon = await account.connect({ clientType: "machine-scoped", machineId: "m" });
+  const value = "x".repeat(VALUE_LIMIT + 1);
+  const state = { machineId: "m", daemonState: value, expectedVersion: 0 };
+  expect(await daemon.ask("machine-update-state", state)).toEqual({
+    result: "error",
+    message: "Internal error",
+  });
+  const artifact = { artifactId: "a", body: { data: value, expectedVersion: 1 } };
+  expect(await daemon.ask("artifact-update", artifact)).toEqual({
+    result: "error",
+    message: "Internal error",
+  });
+  const usage = { key: "k", tokens: { total: 1, more: value }, cost: { total: 1 } };
+  expect(await daemon.ask("usage-report", usage)).toMatchObject({ success: false });
+  expect(await daemon.ask("ping")).toEqual({});
+  daemon.close();
+});
+
+test("a client that began with polling may send as much once a WebSocket has taken over", async () => {
+  const client = await listen(
+    server.url,
+    { token: account.token, clientType: "session-scoped", sessionId: sid },
+    { transports: ["polling", "websocket"] },
+  );
+  await new Promise<void>((resolve) => {
+    if (client.socket.io.engine.transport.name === "websocket") resolve();
+    else client.socket.io.engine.once("upgrade", () => resolve());
+  });
+  const { version } = await client.ask("update-state", { sid, agentState: "x", expectedVersion: -1 });
+  const update = { sid, agentState: "x".repeat(3_000_000), expectedVersion: version };
+  expect(await client.ask("update-state", update)).toMatchObject({ result: "success" });
+  client.close();
 });
 
 test("many small fragments do not add up to more than the limit", async () => {
   const connection = await accepted();
-  const piece = "x".repeat(100_000);
+  const piece = "x".repeat(1_000_000);
   connection.write(frame(`42["message",{"sid":"${sid}","localId":"fragments","message":"`, { fin: false }));
-  for (let index = 0; index < 12; index++) connection.write(frame(piece, { opcode: 0, fin: false }));
+  for (let index = 0; index < 17; index++) connection.write(frame(piece, { opcode: 0, fin: false }));
   connection.write(frame('"}]', { opcode: 0 }));
   expect(await connection.until(tooLarge, BOUND_MS)).toBe(true);
   connection.destroy();
@@ -98,19 +152,45 @@ test("a binary packet that announces millions of attachments, or too many, ends 
   }
 });
 
-test("an RPC answer above the limit closes the answering daemon, and its caller hears so at once", async () => {
+test("attachments that never become a packet end their connection before they are large", async () => {
+  const connection = await accepted();
+  connection.write(frame('4510-["message",{"_placeholder":true,"num":0}]'));
+  const piece = Buffer.alloc(300_000);
+  for (let index = 0; index < 9; index++) connection.write(frame(piece, { opcode: 2 }));
+  expect(await connection.until(tooLarge, BOUND_MS)).toBe(true);
+  connection.destroy();
+});
+
+test("an event or acknowledgement with very many arguments costs its connection, not the server", async () => {
+  for (const packet of ["2", "25", "30"]) {
+    const connection = await accepted();
+    connection.write(frame(`4${packet}["ping"${",1".repeat(400_000)}]`));
+    expect(await connection.until(() => connection.closed, BOUND_MS)).toBe(true);
+    connection.destroy();
+  }
+  await phone.settled();
+});
+
+test("an RPC answer above 8 MiB costs its own call and nothing else", async () => {
   const daemon = await account.connect({ clientType: "machine-scoped", machineId: "m" });
-  daemon.socket.on("rpc-request", (_request, answer: (result: string) => void) =>
-    answer("x".repeat(SOCKET_LIMIT)),
-  );
+  let answered = "x".repeat(VALUE_LIMIT);
+  daemon.socket.on("rpc-request", (_request, answer: (result: string) => void) => answer(answered));
   daemon.socket.emit("rpc-register", { method: "m:big" });
   await daemon.until(({ event }) => event === "rpc-registered");
-  const reason = new Promise<string>((resolve) => daemon.socket.once("disconnect", resolve));
+  expect((await phone.ask("rpc-call", { method: "m:big" })).result).toHaveLength(VALUE_LIMIT);
+  answered = "x".repeat(VALUE_LIMIT + 2_000);
   expect(await phone.ask("rpc-call", { method: "m:big" })).toEqual({
     ok: false,
-    error: "RPC target disconnected",
+    error: "RPC answer too large",
   });
-  expect(await reason).toBe("transport close");
+  answered = "small";
+  expect(await phone.ask("rpc-call", { method: "m:big" })).toEqual({ ok: true, result: "small" });
+  expect(await phone.ask("rpc-call", { method: "m:big", params: "x".repeat(VALUE_LIMIT + 1) })).toEqual({
+    ok: false,
+    error: "RPC parameters too large",
+  });
+  expect(daemon.socket.connected).toBe(true);
+  daemon.close();
 });
 
 for (const [how, headers] of [
@@ -120,19 +200,28 @@ for (const [how, headers] of [
   const framed = (body: string) =>
     how === "in chunks" ? `${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n` : body;
 
-  test(`a polling body above the limit, sent ${how}, gets an empty 413`, async () => {
-    const polling = "/v1/updates/?EIO=4&transport=polling";
-    const handshake = await (await fetch(`${server.url}${polling}`)).text();
-    const { sid: engine } = JSON.parse(handshake.slice(1));
-    const connection = await RawConnection.open(port);
-    const head = `POST ${polling}&sid=${engine} HTTP/1.1\r\nHost: x\r\n`;
-    connection.write(`${head}${headers(SOCKET_LIMIT + 1)}\r\n${framed("x".repeat(SOCKET_LIMIT + 1))}`);
-    await connection.until((received) => received.includes("\r\n\r\n"), BOUND_MS);
-    expect(connection.received).toMatch(/^HTTP\/1\.1 413 /);
-    expect(connection.received.toLowerCase()).toContain("access-control-allow-origin: *");
-    expect(connection.received.split("\r\n\r\n")[1]).toBe("");
-    expect(await connection.finish(BOUND_MS)).toBe(true);
-  });
+  for (const [who, limit] of [
+    ["client that was let in", POLLING_LIMIT],
+    ["stranger", STRANGER_LIMIT],
+  ] as const)
+    test(`a polling body above the limit of a ${who}, sent ${how}, gets an empty 413`, async () => {
+      const polling = "/v1/updates/?EIO=4&transport=polling";
+      const handshake = await (await fetch(`${server.url}${polling}`)).text();
+      const { sid: engine } = JSON.parse(handshake.slice(1));
+      const session = `${polling}&sid=${engine}`;
+      if (who !== "stranger") {
+        await fetch(`${server.url}${session}`, { method: "POST", body: `40{"token":"${account.token}"}` });
+        expect(await (await fetch(`${server.url}${session}`)).text()).toStartWith('40{"sid"');
+      }
+      const connection = await RawConnection.open(port);
+      const head = `POST ${session} HTTP/1.1\r\nHost: x\r\n`;
+      connection.write(`${head}${headers(limit + 1)}\r\n${framed("x".repeat(limit + 1))}`);
+      await connection.until((received) => received.includes("\r\n\r\n"), BOUND_MS);
+      expect(connection.received).toMatch(/^HTTP\/1\.1 413 /);
+      expect(connection.received.toLowerCase()).toContain("access-control-allow-origin: *");
+      expect(connection.received.split("\r\n\r\n")[1]).toBe("");
+      expect(await connection.finish(BOUND_MS)).toBe(true);
+    });
 
   test(`an anonymous HTTP body above 1 MiB, sent ${how}, gets a 413 that says so`, async () => {
     const connection = await RawConnection.open(port);

@@ -34,8 +34,10 @@ export class RawConnection {
     );
   }
 
-  static async open(port: number): Promise<RawConnection> {
-    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+  /** `from` is another address of this machine, such as 127.0.0.2: to the server, another client. */
+  static async open(port: number, from?: string): Promise<RawConnection> {
+    const origin = from === undefined ? {} : { localAddress: from };
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true, ...origin });
     await new Promise<void>((resolve, reject) => {
       socket.once("connect", resolve);
       socket.once("error", reject);
@@ -47,8 +49,9 @@ export class RawConnection {
   static async webSocket(
     port: number,
     path = "/v1/updates/?EIO=4&transport=websocket",
+    from?: string,
   ): Promise<RawConnection> {
-    const connection = await RawConnection.open(port);
+    const connection = await RawConnection.open(port, from);
     connection.write(upgradeRequest(path));
     await connection.until((received) => received.includes("\r\n\r\n"), 10_000);
     if (!connection.received.startsWith("HTTP/1.1 101"))
@@ -68,6 +71,18 @@ export class RawConnection {
 
   write(bytes: string | Uint8Array): void {
     if (!this.#socket.destroyed && this.#socket.writable) this.#socket.write(bytes);
+  }
+
+  /** Resolves when the system has taken it, or the connection is gone. */
+  writeAll(bytes: string | Uint8Array): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#socket.destroyed || !this.#socket.writable) return resolve();
+      this.#socket.once("close", resolve);
+      this.#socket.write(bytes, () => {
+        this.#socket.off("close", resolve);
+        resolve();
+      });
+    });
   }
 
   /** Reads nothing any more: what the server sends fills its own buffers. */

@@ -166,3 +166,27 @@ test("flushing heartbeats, the end of a grace and the sweep read indexes of acti
   expect(about(texts, "machines")).toContain("SCAN machines USING INDEX machines_active");
   expect(texts.filter((text) => /^update/i.test(text)).length).toBeGreaterThan(3);
 });
+
+test("pairing reads and clears away by index, and a poll that changes nothing prepares no write", async () => {
+  prepared = [];
+  const newKey = () => Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64");
+  for (const [path, table] of [
+    ["/v1/auth", "terminal_auth_requests"],
+    ["/v1/auth/account", "account_auth_requests"],
+  ] as const) {
+    const publicKey = newKey();
+    const poll = () => account.call("POST", `${path}/request`, { publicKey });
+    expect((await poll()).body.state).toBe("requested");
+    await account.call("POST", `${path}/response`, { publicKey, response: "x" });
+    expect((await poll()).body.state).toBe("authorized");
+    const texts = taken();
+    expectCheap(texts);
+    expect(about(texts, table)).toContain(`${table}_waiting (created_at<?)`);
+    expect(about(texts, table)).toContain(`${table}_approved (updated_at<?)`);
+    expect(about(texts, table)).toContain(`${table}_delivered (first_delivered_at`);
+    await poll();
+    expect(taken()).toEqual([]);
+  }
+  await account.call("GET", `/v1/auth/request/status?publicKey=${encodeURIComponent(newKey())}`);
+  for (const text of taken()) expect(planOf(text).filter((step) => step.startsWith("SCAN"))).toEqual([]);
+});

@@ -62,7 +62,12 @@ test("all writes of one turn are one commit, those of the next another", async (
   const sqlite = new Sqlite(join(folder, "counted.db"), { create: true });
   sqlite.run("CREATE TABLE notes (text TEXT)");
   let commits = 0;
-  const writer = new Writer(sqlite, drizzle({ client: sqlite }), createLog("silent"), () => commits++);
+  const writer = new Writer({
+    sqlite,
+    db: drizzle({ client: sqlite }),
+    log: createLog("silent"),
+    onCommit: () => commits++,
+  });
   await Promise.all(Array.from({ length: 100 }, (_, index) => writer.run(note(`${index}`))));
   expect(commits).toBe(1);
   await writer.run(note("next"));

@@ -6,7 +6,7 @@ import type { TestServer } from "./server.ts";
 const main = resolve(import.meta.dir, "../../src/main.ts");
 
 /** `roost <words>` on the server's data folder, as a process of its own. */
-export async function roost(server: TestServer, ...words: string[]) {
+export async function roost(server: Pick<TestServer, "dataDir">, ...words: string[]) {
   const child = Bun.spawn([process.execPath, main, ...words, "--data-dir", server.dataDir], {
     env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/" },
     stdout: "pipe",
@@ -24,7 +24,11 @@ const FINGERPRINT = /[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/;
 export const fingerprintIn = (text: string) => FINGERPRINT.exec(text)?.[0] ?? "";
 
 /** Runs one statement. @returns its rows. */
-export function rows<T>(server: TestServer, text: string, ...values: (string | number)[]): T[] {
+export function rows<T>(
+  server: Pick<TestServer, "dataDir">,
+  text: string,
+  ...values: (string | number)[]
+): T[] {
   const sqlite = new Sqlite(join(server.dataDir, "happy.db"), { readwrite: true });
   try {
     sqlite.run("PRAGMA busy_timeout = 5000");

@@ -9,6 +9,9 @@ export const newKeys = (): Keys => nacl.sign.keyPair();
 
 const b64 = (bytes: Uint8Array) => Buffer.from(bytes).toString("base64");
 
+/** As the database names it. */
+export const publicKeyHex = (keys: Keys) => Buffer.from(keys.publicKey).toString("hex").toUpperCase();
+
 /** What `POST /v1/auth` takes. */
 export function signed(keys: Keys, challenge: Uint8Array = nacl.randomBytes(32)) {
   return {

@@ -8,6 +8,7 @@ import { parseConfig } from "../../src/config/config.ts";
 import type { Config } from "../../src/config/settings.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
+import { parseRanges } from "../../src/server/client-address.ts";
 import { openFrontDoor } from "../../src/server/front-door.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { openTopicsDatabase, type Topics, topicsProtocol } from "../../src/topics/index.ts";
@@ -61,7 +62,7 @@ export async function openRoom(overrides: Partial<Config> = {}, cluster?: Cluste
     host: "127.0.0.1",
     port: 0,
     protocols: [protocol],
-    trustedProxies: [],
+    trustedProxies: parseRanges(overrides.trustedProxies ?? []),
     limits,
     log,
   });

@@ -14,10 +14,11 @@ import {
   sessionBytes,
   sessionIdsOf,
 } from "../store/account-overview.ts";
-import { approveKey, listWaiting, refuseKey, type WaitingKey } from "../store/admission.ts";
+import { approveKey } from "../store/admission.ts";
 import { createInvite, type Invite } from "../store/invites.ts";
 import { revokeAllTokens, revokeToken, setDisabled } from "../store/revocations.ts";
 import { listSeenTokens, type SeenToken } from "../store/seen-tokens.ts";
+import { listWaiting, refuseKey, type WaitingKey } from "../store/waiting-keys.ts";
 import type { Access } from "./access.ts";
 import { fingerprintOf, readFingerprint } from "./fingerprint.ts";
 import type { TokenSightings } from "./token-sightings.ts";
@@ -131,11 +132,11 @@ export class Administration {
   /** Whoever holds the account's key signs in again; everything else must be paired again. */
   async revokeAllTokens(account: string): Promise<boolean> {
     const { database, access, sockets } = this.parts;
-    const validFrom = await revokeAllTokens(database, account, (from) => {
-      access.revokeBefore(account, from);
+    const revoked = await revokeAllTokens(database, account, (cut) => {
+      access.revokeBefore(account, cut);
       sockets.shutOut((claims) => access.refuses(claims));
     });
-    return validFrom !== undefined;
+    return revoked !== undefined;
   }
 
   invite(uses: number, forMs: number): Promise<Invite> {

@@ -4,7 +4,9 @@ import type { Logger } from "pino";
 import type { Config } from "../../config/settings.ts";
 import { openDatabase } from "../../storage/database.ts";
 import { openBlobs } from "../../storage/open-blobs.ts";
+import { settleInvites } from "../store/invites.ts";
 import { migrations } from "../store/migrations.ts";
+import { continueIds } from "../store/newest-id.ts";
 import { loadRefusals } from "../store/revocations.ts";
 import { Access } from "./access.ts";
 import { Administration } from "./administration.ts";
@@ -12,12 +14,17 @@ import { TokenSightings } from "./token-sightings.ts";
 
 export function openAdministration(config: Config, log: Logger) {
   const database = openDatabase({ path: join(config.dataDir, "happy.db"), migrations, log });
+  continueIds(database);
+  settleInvites(database).catch((error: unknown) => {
+    log.warn({ err: error }, "invites could not be looked through");
+  });
   const blobs = openBlobs(config, log);
   const administration = new Administration({
     database,
     blobs,
     access: new Access(loadRefusals(database)),
-    sightings: new TokenSightings(database, log),
+    // No server runs: nothing is sighted.
+    sightings: new TokenSightings({ database, limit: () => 0, bounds: { refused: () => {} }, log }),
     sockets: { facts: () => [], shutOut: () => {} },
     log,
   });

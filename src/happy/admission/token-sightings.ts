@@ -1,6 +1,7 @@
 // Notes which token is used by whom and when, cheap enough for every request: in memory, written once a minute and at the end.
 import type { Logger } from "pino";
 import type { TokenClaims } from "../../auth/tokens.ts";
+import type { Bounds } from "../../limits/bounds.ts";
 import type { Database } from "../../storage/database.ts";
 import { type Sighting, storeSightings } from "../store/seen-tokens.ts";
 
@@ -10,17 +11,22 @@ const MAX_PENDING = 10_000;
 const MAX_ID_LENGTH = 100;
 const MAX_LABEL_LENGTH = 100;
 
+export interface SightingsParts {
+  readonly database: Database;
+  /** Tokens of one account that are remembered; 0 for all. Asked each time: it may change while the server runs. */
+  readonly limit: () => number;
+  readonly bounds: Pick<Bounds, "refused">;
+  readonly log: Logger;
+}
+
 export class TokenSightings {
   #pending = new Map<string, Sighting>();
   #timer: Timer | undefined;
 
-  constructor(
-    private readonly database: Database,
-    private readonly log: Logger,
-  ) {}
+  constructor(private readonly parts: SightingsParts) {}
 
   /** `label` is what the client calls itself; one that says nothing keeps what it said before. */
-  note({ account, id, issuedAt }: TokenClaims, label: string | null | undefined): void {
+  note({ account, id, issuedAt, generation }: TokenClaims, label: string | null | undefined): void {
     const known = this.#pending.get(id);
     if (known === undefined && (this.#pending.size >= MAX_PENDING || id === "" || id.length > MAX_ID_LENGTH))
       return;
@@ -29,6 +35,7 @@ export class TokenSightings {
       tokenId: id,
       label: label?.slice(0, MAX_LABEL_LENGTH) || known?.label || "",
       issuedAt,
+      generation,
       seenAt: Date.now(),
     });
   }
@@ -36,7 +43,7 @@ export class TokenSightings {
   start(): void {
     this.#timer = setInterval(() => {
       this.store().catch((error: unknown) => {
-        this.log.warn({ err: error }, "which tokens are in use could not be stored");
+        this.parts.log.warn({ err: error }, "which tokens are in use could not be stored");
       });
     }, STORE_EVERY_MS);
   }
@@ -46,7 +53,9 @@ export class TokenSightings {
     if (this.#pending.size === 0) return;
     const sightings = [...this.#pending.values()];
     this.#pending = new Map();
-    await storeSightings(this.database, sightings);
+    const limit = this.parts.limit();
+    const over = await storeSightings(this.parts.database, sightings, limit);
+    for (const account of over) this.parts.bounds.refused("account-tokens", { account, limit });
   }
 
   async stop(): Promise<void> {

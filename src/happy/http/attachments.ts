@@ -1,8 +1,10 @@
 // Encrypted image blobs of sessions (HTTP contract 7). No rows: the storage path is the identity, `ref` on the wire.
 import { z } from "zod";
+import { identifier } from "../../limits/identifier.ts";
 import { BodyTooLarge, streamBody } from "../../server/body.ts";
 import { FixedWindow } from "../../server/fixed-window.ts";
 import type { HappyRoom } from "../room.ts";
+import { admitAttachment, countAttachments } from "../store/attachment-sizes.ts";
 import { findOwnedSession } from "../store/sessions.ts";
 import { clientUrl } from "./client-url.ts";
 import { bodyKind, bodyProblem, parseBody } from "./kit/body.ts";
@@ -11,6 +13,8 @@ import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 const MAX_BYTES = 10 * 1024 * 1024;
 /** Requests to upload, each account (HTTP contract 7.1). */
 export const uploadRequestWindow = () => new FixedWindow(60, 60_000);
+/** An upload may be silent for so long. */
+const SILENCE_SECONDS = 72;
 const TOO_LARGE = "File too large (max 10MB)";
 
 const refOf = (sessionId: string, file: string) => `sessions/${sessionId}/attachments/${file}`;
@@ -45,7 +49,10 @@ const requestUpload = endpoint(
     if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
     if (size > MAX_BYTES) return refusal(413, TOO_LARGE);
     // Said now, before the client sends anything. A bucket has a maximum of its own.
-    if (room.blobs.direct === undefined) room.database.quota.admit("upload", Math.max(0, size));
+    if (room.blobs.direct === undefined) {
+      room.database.quota.admit("upload", Math.max(0, size));
+      admitAttachment(room.database, account, Math.max(0, size));
+    }
     const file = `${crypto.randomUUID()}.enc`;
     const ref = refOf(sessionId, file);
     if (room.blobs.direct !== undefined) {
@@ -67,7 +74,7 @@ const upload = endpoint(
     limit: "upload",
     bareErrors: [413],
   },
-  async ({ room, account, params: { sessionId, attachmentFile }, request, share }) => {
+  async ({ room, account, params: { sessionId, attachmentFile }, request, facts, share }) => {
     if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
     if (!isFile(attachmentFile)) return refusal(404, "Invalid attachment file");
     if (room.blobs.direct !== undefined) return refusal(404, "Direct upload not available in S3 mode");
@@ -81,7 +88,15 @@ const upload = endpoint(
     const ref = refOf(sessionId, attachmentFile);
     try {
       const roomBytes = length === null ? MAX_BYTES : Number(length);
-      await room.blobs.put(ref, streamBody(request, MAX_BYTES), roomBytes);
+      admitAttachment(room.database, account, roomBytes);
+      const before = await room.blobs.find(ref);
+      // Bun ends a request that brings less than 16 KiB a second, and phones in a train do.
+      const arrived = () => facts.extendIdle(SILENCE_SECONDS);
+      await room.blobs.put(ref, streamBody(request, MAX_BYTES, arrived), roomBytes);
+      const stored = await room.blobs.find(ref);
+      // What it replaced takes nothing back: two at once could do so twice. The sweep counts anew.
+      const grown = Math.max(0, (stored?.size ?? 0) - (before?.size ?? 0));
+      await countAttachments(room.database, account, sessionId, before === undefined ? 1 : 0, grown);
     } catch (error) {
       if (error instanceof BodyTooLarge) return refusal(413, TOO_LARGE);
       // Its folder went away with it.
@@ -109,7 +124,7 @@ const requestDownload = endpoint(
     path: "/v1/sessions/:sessionId/attachments/request-download",
     auth: "bearer",
     params: sessionParams,
-    body: z.object({ ref: z.string() }),
+    body: z.object({ ref: identifier }),
     bareErrors: [400],
   },
   ({ room, account, params: { sessionId }, body: { ref }, request, mount, facts }) => {

@@ -1,18 +1,26 @@
 // Sign-in by signed challenge, and pairing of terminals and further devices (HTTP contract 2.3 to 2.6 and 4).
-import nacl from "tweetnacl";
 import { z } from "zod";
 import { Base64Error, decodeStrict } from "../../auth/base64.ts";
+import { isSignature, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../../auth/ed25519.ts";
+import { networkOf } from "../../limits/network.ts";
 import type { HappyRoom } from "../room.ts";
 import type { Admission } from "../store/admission.ts";
 import { signIn } from "../store/challenges.ts";
-import { approvePairing, type PairingKind, pairingStatus, pollPairing } from "../store/pairing.ts";
-import { type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
+import type { PairingKind } from "../store/pairing.ts";
+import { type Call, type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
 import { inviteCode } from "./kit/mount.ts";
 
 const BOX_KEY_BYTES = 32;
 
-/** Undefined for what is not base64: permitted fix 1 of HTTP contract 20 answers 400 where the original fails with 500. */
-function bytesOf(text: string): Uint8Array<ArrayBuffer> | undefined {
+/** Clients sign 32 random bytes. */
+const MAX_CHALLENGE_BYTES = 1024;
+
+/**
+ * Undefined for what is not base64: permitted fix 1 of HTTP contract 20 answers 400 where the original fails with 500. Text of more
+ * bytes is not decoded.
+ */
+function bytesOf(text: string, maxBytes = Number.POSITIVE_INFINITY): Uint8Array<ArrayBuffer> | undefined {
+  if (text.length > Math.ceil(maxBytes / 3) * 4) return undefined;
   try {
     return decodeStrict(text);
   } catch (error) {
@@ -31,14 +39,15 @@ const login = endpoint(
     limit: "sign-in",
     body: z.object({ publicKey: z.string(), challenge: z.string(), signature: z.string() }),
   },
-  async ({ room, body, request, mount }) => {
-    const publicKey = bytesOf(body.publicKey);
-    const challenge = bytesOf(body.challenge);
-    const signature = bytesOf(body.signature);
-    if (publicKey?.length !== nacl.sign.publicKeyLength) return refusal(400, "Invalid public key");
-    if (challenge === undefined) return refusal(400, "Invalid challenge");
-    if (signature?.length !== nacl.sign.signatureLength) return refusal(400, "Invalid signature encoding");
-    if (!nacl.sign.detached.verify(challenge, signature, publicKey)) return refusal(401, "Invalid signature");
+  async ({ room, body, request, mount, facts }) => {
+    const publicKey = bytesOf(body.publicKey, PUBLIC_KEY_BYTES);
+    const challenge = bytesOf(body.challenge, MAX_CHALLENGE_BYTES);
+    const signature = bytesOf(body.signature, SIGNATURE_BYTES);
+    if (publicKey?.length !== PUBLIC_KEY_BYTES) return refusal(400, "Invalid public key");
+    if (challenge === undefined || challenge.length > MAX_CHALLENGE_BYTES)
+      return refusal(400, "Invalid challenge");
+    if (signature?.length !== SIGNATURE_BYTES) return refusal(400, "Invalid signature encoding");
+    if (!isSignature(challenge, signature, publicKey)) return refusal(401, "Invalid signature");
     // Only whoever holds the key is counted by it: nobody can use up the sign-ins of somebody else.
     const waitMs = room.config.rateLimits ? room.rateLimits.account("sign-in", keyHex(publicKey)) : undefined;
     if (waitMs !== undefined)
@@ -47,11 +56,15 @@ const login = endpoint(
       registration: room.config.registration,
       invite: inviteCode(mount),
       client: (request.headers.get("x-happy-client") ?? "").slice(0, MAX_CLIENT_LENGTH),
+      network: networkOf(facts.clientAddress),
     });
     if (admission === undefined) return refusal(401, "Invalid signature");
     if (admission.kind !== "admitted") return refusal(403, whatToDo(admission));
-    await room.access.untilIssuable(admission.account);
-    return json({ success: true, token: await room.tokens.issue({ account: admission.account }) });
+    const { account } = admission;
+    // Its sockets come next, perhaps many at once.
+    facts.caller.authenticated(account);
+    const token = await room.tokens.issue({ account, ...room.access.issueFor(account) });
+    return json({ success: true, token });
   },
 );
 
@@ -81,20 +94,20 @@ function boxKey(text: string): string | Response {
 }
 
 async function poll(
-  room: HappyRoom,
+  { room, facts }: Pick<Call<unknown, unknown, unknown, unknown>, "room" | "facts">,
   kind: PairingKind,
   publicKey: string,
   supportsV2: boolean,
 ): Promise<Response> {
   const key = boxKey(publicKey);
   if (key instanceof Response) return key;
-  const found = await pollPairing(room.database, kind, key, supportsV2);
+  const found = await room.pairings.poll(kind, key, supportsV2, facts.clientAddress);
   if (found.state === "requested") return json(found);
-  await room.access.untilIssuable(found.account);
   const token = await room.tokens.issue({
     account: found.account,
     id: found.tokenId,
     issuedAt: found.tokenIssuedAt,
+    generation: found.generation,
     ...(kind === "terminal" && { extra: { session: found.requestId } }),
   });
   return json({ state: "authorized", token, response: found.response });
@@ -108,9 +121,13 @@ async function approve(
 ) {
   const key = boxKey(body.publicKey);
   if (key instanceof Response) return key;
-  const found = await approvePairing(room.database, kind, key, account, body.response);
+  if (Buffer.byteLength(body.response) > MAX_RESPONSE_BYTES) return refusal(413, "Response is too large");
+  const found = await room.pairings.approve(kind, key, account, body.response);
   return found ? json({ success: true }) : refusal(404, "Request not found");
 }
+
+/** The bundles of all clients have about 100. */
+const MAX_RESPONSE_BYTES = 64 * 1024;
 
 const approval = z.object({ response: z.string(), publicKey: z.string() });
 
@@ -122,7 +139,7 @@ const terminalRequest = endpoint(
     limit: "pairing",
     body: z.object({ publicKey: z.string(), supportsV2: z.boolean().nullish() }),
   },
-  ({ room, body }) => poll(room, "terminal", body.publicKey, body.supportsV2 ?? false),
+  ({ body, ...call }) => poll(call, "terminal", body.publicKey, body.supportsV2 ?? false),
 );
 
 const terminalStatus = endpoint(
@@ -137,7 +154,7 @@ const terminalStatus = endpoint(
     const bytes = bytesOf(query.publicKey);
     if (bytes === undefined) return refusal(400, "Invalid public key");
     if (bytes.length !== BOX_KEY_BYTES) return json({ status: "not_found", supportsV2: false });
-    return json(pairingStatus(room.database, keyHex(bytes)));
+    return json(room.pairings.status(keyHex(bytes)));
   },
 );
 
@@ -154,7 +171,7 @@ const accountRequest = endpoint(
     limit: "pairing",
     body: z.object({ publicKey: z.string() }),
   },
-  ({ room, body }) => poll(room, "account", body.publicKey, false),
+  ({ body, ...call }) => poll(call, "account", body.publicKey, false),
 );
 
 const accountResponse = endpoint(

@@ -1,5 +1,6 @@
 // Friends: list, add, remove (HTTP contract 14.3 to 14.5). Whoever is told of a change hears `new-feed-post`; nothing else is emitted.
 import { z } from "zod";
+import { identifier } from "../../limits/identifier.ts";
 import { userScoped } from "../audience.ts";
 import { newFeedPost } from "../social-updates.ts";
 import { addFriend, type FriendChange, removeFriend } from "../store/social.ts";
@@ -8,7 +9,7 @@ import { userBody } from "../user-profile.ts";
 import { type Endpoint, endpoint, json } from "./kit/endpoint.ts";
 import { jsonList } from "./kit/large.ts";
 
-const body = z.object({ uid: z.string() });
+const body = z.object({ uid: identifier });
 
 const list = endpoint({ method: "GET", path: "/v1/friends", auth: "bearer" }, ({ room, account }) =>
   jsonList(room, "friends", listFriends(room.database, account), (parts) => userBody(room.config, parts)),

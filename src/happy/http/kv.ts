@@ -1,5 +1,6 @@
 // The key-value store over HTTP (HTTP contract 12, and the additive PUT and DELETE of 17).
 import { z } from "zod";
+import { identifier, MAX_PATH_LENGTH } from "../../limits/identifier.ts";
 import { userScoped } from "../audience.ts";
 import { kvBatchUpdate, kvBody, kvConflictBody } from "../kv-updates.ts";
 import type { HappyRoom } from "../room.ts";
@@ -43,7 +44,7 @@ const readMany = endpoint(
     method: "POST",
     path: "/v1/kv/bulk",
     auth: "bearer",
-    body: z.object({ keys: z.array(z.string()).min(1).max(MAX_BATCH) }),
+    body: z.object({ keys: z.array(identifier).min(1).max(MAX_BATCH) }),
     failure: { error: "Failed to get values" },
   },
   ({ room, account, body: { keys } }) =>
@@ -52,6 +53,13 @@ const readMany = endpoint(
 
 const mutateFailure = { error: "Failed to mutate values" };
 const value = z.string().nullable();
+const mutation = z
+  .object({ key: identifier, value, version: z.number() })
+  // What an earlier version took can still be deleted.
+  .refine(({ key, value, version }) => key.length <= MAX_PATH_LENGTH || (value === null && version >= 0), {
+    path: ["key"],
+    message: `Too big: expected string to have <=${MAX_PATH_LENGTH} characters`,
+  });
 
 const mutate = endpoint(
   {
@@ -59,10 +67,7 @@ const mutate = endpoint(
     path: "/v1/kv",
     auth: "bearer",
     body: z.object({
-      mutations: z
-        .array(z.object({ key: z.string(), value, version: z.number() }))
-        .min(1)
-        .max(MAX_BATCH),
+      mutations: z.array(mutation).min(1).max(MAX_BATCH),
     }),
     failure: mutateFailure,
   },

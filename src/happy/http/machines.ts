@@ -1,6 +1,7 @@
 // Machines over HTTP (HTTP contract 9, and the additive PUT of 17).
 import { z } from "zod";
 import { decodeLenient } from "../../auth/base64.ts";
+import { pathIdentifier } from "../../limits/identifier.ts";
 import { machineAndUser, userScoped } from "../audience.ts";
 import { announceMachineChange } from "../session-announcements.ts";
 import {
@@ -24,7 +25,7 @@ const register = endpoint(
     path: "/v1/machines",
     auth: "bearer",
     body: z.object({
-      id: z.string(),
+      id: pathIdentifier,
       metadata: z.string(),
       daemonState: z.string().optional(),
       dataEncryptionKey: z.string().nullish(),

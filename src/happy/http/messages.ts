@@ -1,17 +1,19 @@
 // Messages over HTTP: appended exactly once for each localId, read in pages (HTTP contract 6.5, 6.8, 6.9).
 import { z } from "zod";
+import { identifier } from "../../limits/identifier.ts";
 import { RawText, textBytes } from "../../server/large-json.ts";
 import { PAGE_BYTES } from "../../storage/weighed-list.ts";
 import { interestedInSession } from "../audience.ts";
 import { appendMessages, type MessageReceipt, type NewMessage, pageMessages } from "../store/messages.ts";
 import { warnOfTooLarge } from "../too-large-messages.ts";
 import { messageBody, newMessage } from "../updates.ts";
-import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
+import { type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
 import { jsonList } from "./kit/large.ts";
 import { limitOf } from "./sessions.ts";
 
 const params = z.object({ sessionId: z.string() });
 const LEGACY_LIMIT = 150;
+const TOO_FAST = "Too many messages at once. Try again in a moment.";
 
 const newestFirst = endpoint(
   { method: "GET", path: "/v1/sessions/:sessionId/messages", auth: "bearer", params },
@@ -65,7 +67,7 @@ const append = endpoint(
         .array(
           z.object({
             content: z.union([z.instanceof(RawText), z.string()]),
-            localId: z.string().min(1),
+            localId: identifier.min(1),
           }),
         )
         .min(1)
@@ -73,6 +75,8 @@ const append = endpoint(
     }),
   },
   async ({ room, account, params: { sessionId }, body }) => {
+    const waitMs = room.messagePace.exceeded(account, body.messages.length);
+    if (waitMs !== undefined) return later(refusal(429, TOO_FAST), waitMs);
     const stored = new Map<string, MessageReceipt>();
     for (const portion of portions(body.messages)) {
       const appended = await appendMessages(room.database, account, sessionId, portion, ({ created }) => {

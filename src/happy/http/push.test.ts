@@ -32,7 +32,10 @@ afterEach(() => {
 
 const phone = (name: string) => `ExponentPushToken[${account.id}-${name}]`;
 const event = { kind: "done", title: "Ready", body: "It is your turn" };
-const push = (body: unknown = event) => account.call("POST", `/v1/sessions/${sid}/push-event`, body);
+/** Each another event, unless it is given. */
+let events = 0;
+const push = (body: unknown = { ...event, data: { event: events++ } }) =>
+  account.call("POST", `/v1/sessions/${sid}/push-event`, body);
 
 async function register(...names: string[]) {
   for (const name of names) {
@@ -100,17 +103,68 @@ describe("tokens", () => {
     expect(await tokens()).toEqual([phone("b")]);
   });
 
-  test("belong to each account that registered them", async () => {
+  test("move to the account that registers them, and come back the same way", async () => {
     const other = await newAccount(server.url);
-    await register("a");
+    const session = (await other.call("POST", "/v1/sessions", { tag: "t", metadata: "m" })).body.session.id;
+    await register("a", "mine");
+    const witnesses = [await account.connect(), await other.connect()];
     await other.call("POST", "/v1/push-tokens", { token: phone("a") });
-    await other.call("DELETE", `/v1/push-tokens/${encodeURIComponent(phone("a"))}`);
-    expect(await tokens()).toEqual([phone("a")]);
+    expect(await tokens()).toEqual([phone("mine")]);
+    expect((await push()).body).toMatchObject({ result: "sent", tokens: 1 });
+    expect(expo.requests.flatMap(({ body }) => body).map(({ to }: { to: string }) => to)).toEqual([
+      phone("mine"),
+    ]);
+    expect((await other.call("POST", `/v1/sessions/${session}/push-event`, event)).body).toMatchObject({
+      tokens: 1,
+    });
+    expect(expo.requests.at(-1)?.body[0].to).toBe(phone("a"));
+    // Who lost it cannot take it away any more.
+    await account.call("DELETE", `/v1/push-tokens/${encodeURIComponent(phone("a"))}`);
+    expect((await other.call("GET", "/v1/push-tokens")).body.tokens).toHaveLength(1);
+    await account.call("POST", "/v1/push/register", { token: phone("a") });
+    expect(await tokens()).toEqual([phone("a"), phone("mine")]);
     expect((await other.call("GET", "/v1/push-tokens")).body).toEqual({ tokens: [] });
+    for (const listener of witnesses) {
+      await listener.settled();
+      expect(listener.heard.filter(({ body }) => body.type !== "session-event")).toEqual([]);
+      listener.close();
+    }
+  });
+
+  test("of two accounts at once belong to one of them", async () => {
+    const other = await newAccount(server.url);
+    for (let round = 0; round < 10; round++) {
+      await Promise.all([account, other].map((each) => each.call("POST", "/v1/push-tokens", { token: "t" })));
+      const lists = await Promise.all([account, other].map((each) => each.call("GET", "/v1/push-tokens")));
+      expect(lists.flatMap(({ body }) => body.tokens)).toHaveLength(1);
+    }
+  });
+
+  test("of up to 200 characters are taken, and all that are taken can be deleted by their path", async () => {
+    const names = ["x", "x".repeat(101), "[".repeat(200), "\u{1f600}".repeat(100), "a/b?c#d%20e+f", "."];
+    for (const token of names) {
+      expect(await account.call("POST", "/v1/push-tokens", { token })).toMatchObject({ status: 200 });
+      expect(await tokens()).toEqual([token]);
+      const path = token === "." ? "" : encodeURIComponent(token);
+      expect((await account.call("DELETE", `/v1/push-tokens/${path}`)).status).toBe(200);
+      // A dot is no path: the body names it.
+      if (token === ".") await account.call("DELETE", "/v1/push/unregister", { token });
+      expect(await tokens()).toEqual([]);
+    }
+    const longer = `/v1/push-tokens/${"x".repeat(201)}`;
+    expect((await account.call("DELETE", longer)).body).toEqual({
+      error: "Not found",
+      path: longer,
+      method: "DELETE",
+    });
   });
 
   const table: [string, string, unknown, number, unknown, number][] = [
-    ["POST", "/v1/push-tokens", { token: "" }, 200, { success: true }, 1],
+    ["POST", "/v1/push-tokens", { token: "" }, 400, { error: "Error" }, 0],
+    ["POST", "/v1/push/register", { token: "" }, 400, { error: "Error" }, 0],
+    ["POST", "/v1/push-tokens", { token: "x".repeat(201) }, 400, { error: "Error" }, 0],
+    ["POST", "/v1/push-tokens", { token: "\u{1f600}".repeat(101) }, 400, { error: "Error" }, 0],
+    ["POST", "/v1/push-tokens", '{"token":"\\ud83d"}', 400, { error: "Error" }, 0],
     ["POST", "/v1/push/register", { token: "x" }, 200, { success: true }, 1],
     [
       "POST",
@@ -260,13 +314,102 @@ describe("the outcome", () => {
     ]);
   });
 
+  test("with a phone of another project among them is a failure of that one only", async () => {
+    await register("a", "b", "c");
+    expo.projects.set(phone("b"), "@other/app");
+    expo.refused.add(phone("b"));
+    const reason = "HTTP 400";
+    expect((await push()).body).toEqual({
+      success: true,
+      result: "partial",
+      tokens: 3,
+      delivered: 2,
+      reason,
+    });
+    // Expo says no more than that they do not go together: then each project gets its own request.
+    expo.refused.clear();
+    expect((await push()).body).toEqual({ success: true, result: "sent", tokens: 3 });
+    expo.projects.clear();
+    expect(await tokens()).toHaveLength(3);
+  });
+
+  test("on a bad moment of Expo is sent all the same", async () => {
+    await register("a");
+    expo.breaks.push({ status: 503 }, { status: 429, headers: { "retry-after": "1" } });
+    expect((await push()).body).toEqual({ success: true, result: "sent", tokens: 1 });
+    expect(expo.requests).toHaveLength(3);
+  });
+
   test("when Expo refuses is failed, and no token is deleted", async () => {
     await register("a", "b");
-    expo.broken = { status: 503 };
-    const reason = "HTTP 503, HTTP 503";
+    expo.broken = { status: 403 };
+    const reason = "HTTP 403, HTTP 403";
     expect((await push()).body).toEqual({ success: true, result: "failed", reason });
     expect(await tokens()).toHaveLength(2);
     expect(ledger()).toEqual([entry("failed", { tokens: 2, delivered: 0, reason })]);
+  });
+});
+
+describe("the same event twice", () => {
+  test("at once is one push, heard once and kept once, and both callers hear what came of it", async () => {
+    await register("a");
+    const user = await account.connect();
+    const gate = Promise.withResolvers<void>();
+    expo.breaks.push({ after: gate.promise });
+    const pushing = Array.from({ length: 5 }, () => push({ ...event, data: { a: 1 } }));
+    await user.untilEphemeral("session-event");
+    gate.resolve();
+    for (const { body } of await Promise.all(pushing))
+      expect(body).toEqual({ success: true, result: "sent", tokens: 1 });
+    expect((await push({ ...event, data: { a: 1 } })).body).toEqual({
+      success: true,
+      result: "sent",
+      tokens: 1,
+    });
+    expect(expo.requests).toHaveLength(1);
+    await user.settled();
+    expect(user.ephemerals).toHaveLength(1);
+    expect(ledger()).toHaveLength(1);
+    user.close();
+  });
+
+  test("means the same session, kind, texts and data", async () => {
+    await register("a");
+    const other = (await account.call("POST", "/v1/sessions", { tag: "u", metadata: "m" })).body.session.id;
+    await Promise.all([
+      push(event),
+      push({ ...event, kind: "question" }),
+      push({ ...event, title: "Other" }),
+      push({ ...event, body: "Other" }),
+      push({ ...event, data: { a: 1 } }),
+      push({ ...event, data: { a: 2 } }),
+      account.call("POST", `/v1/sessions/${other}/push-event`, event),
+    ]);
+    expect(expo.requests).toHaveLength(7);
+  });
+
+  test("also across a restart, where it was delivered", async () => {
+    await register("a");
+    const again = { ...event, title: "before the restart" };
+    expect((await push(again)).body).toMatchObject({ result: "sent" });
+    await server.restart();
+    expect((await push(again)).body).toEqual({ success: true, result: "sent", tokens: 1 });
+    expect(expo.requests).toHaveLength(1);
+    expect((await push()).body).toMatchObject({ result: "sent" });
+    expect(expo.requests).toHaveLength(2);
+  });
+
+  test("is tried again where nothing got through", async () => {
+    expect((await push(event)).body).toEqual({ success: true, result: "no_tokens" });
+    await register("a");
+    const looking = await account.connect({ clientType: "user-scoped", appState: "active" });
+    expect((await push(event)).body.result).toBe("suppressed");
+    looking.socket.emit("app-state", { state: "background" });
+    await looking.settled();
+    expo.breaks.push({ status: 403 });
+    expect((await push(event)).body.result).toBe("failed");
+    expect((await push(event)).body.result).toBe("sent");
+    looking.close();
   });
 });
 

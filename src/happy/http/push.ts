@@ -10,17 +10,33 @@ import { ValidationProblem } from "./kit/validate.ts";
 
 const FAILED_DELETE = { error: "Failed to delete push token" };
 
+/** Not empty, and at most so many UTF-16 code units; zod's own `max` counts code points. */
+const text = (maximum: number) =>
+  z
+    .string()
+    .min(1)
+    .check(({ value, issues }) => {
+      if (value.length <= maximum) return;
+      issues.push({ code: "too_big", origin: "string", maximum, inclusive: true, input: value });
+    });
+
+/** What can be registered can be named in a path. */
+const MAX_TOKEN = 200;
+const pushToken = text(MAX_TOKEN).refine((token) => token.isWellFormed(), "Invalid input: not well-formed");
+
 const register = (path: string) =>
   endpoint(
     {
       method: "POST",
       path,
       auth: "bearer",
-      body: z.object({ token: z.string() }),
+      body: z.object({ token: pushToken }),
       failure: { error: "Failed to register push token" },
     },
     async ({ room, account, body: { token } }) => {
-      await registerPushToken(room.database, account, token);
+      const limit = room.config.maxAccountPushTokens;
+      const forgotten = await registerPushToken(room.database, account, token, limit);
+      if (forgotten > 0) room.bounds.refused("account-push-tokens", { account, limit });
       return json({ success: true });
     },
   );
@@ -31,6 +47,7 @@ const remove = endpoint(
     path: "/v1/push-tokens/:token",
     auth: "bearer",
     params: z.object({ token: z.string() }),
+    maxParam: MAX_TOKEN,
     failure: FAILED_DELETE,
   },
   async ({ room, account, params: { token } }) => {
@@ -74,16 +91,6 @@ const list = endpoint(
   },
 );
 
-/** Not empty, and at most so many UTF-16 code units; zod's own `max` counts code points. */
-const text = (maximum: number) =>
-  z
-    .string()
-    .min(1)
-    .check(({ value, issues }) => {
-      if (value.length <= maximum) return;
-      issues.push({ code: "too_big", origin: "string", maximum, inclusive: true, input: value });
-    });
-
 const event = endpoint(
   {
     method: "POST",
@@ -100,11 +107,13 @@ const event = endpoint(
   async ({ room, account, params: { sessionId }, body: { kind, title, body, data = {} } }) => {
     if (findOwnedSession(room.database.reads, account, sessionId) === undefined)
       return refusal(404, "Session not found");
-    room.publisher.ephemeral(
-      interestedInSession(account, sessionId),
-      sessionEvent(sessionId, kind, title, body, Date.now()),
+    const decision = await room.pusher.push({ account, sessionId, kind, title, body, data }, () =>
+      room.publisher.ephemeral(
+        interestedInSession(account, sessionId),
+        sessionEvent(sessionId, kind, title, body, Date.now()),
+      ),
     );
-    return json(answerOf(await room.pusher.push({ account, sessionId, kind, title, body, data })));
+    return json(answerOf(decision));
   },
 );
 

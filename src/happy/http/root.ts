@@ -6,9 +6,9 @@ import { endpoint, json, plain } from "./kit/endpoint.ts";
 export const BANNER = "Welcome to Happy Server!";
 
 /** Beside a web app the banner still answers whoever does not ask for a page: fix 20.8. */
-export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, ({ room, request }) => {
+export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, ({ room, request, facts }) => {
   const wantsPage = request.headers.get("accept")?.toLowerCase().includes("text/html") === true;
-  return room.webApp !== undefined && wantsPage ? room.webApp.page(request) : plain(BANNER);
+  return room.webApp !== undefined && wantsPage ? room.webApp.page(request, facts) : plain(BANNER);
 });
 
 export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, ({ room }) => {

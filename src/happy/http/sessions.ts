@@ -1,6 +1,7 @@
 // Sessions over HTTP (HTTP contract 6.1 to 6.4, 6.6, 6.7, and the additive PUT of 17).
 import { z } from "zod";
 import { decodeLenient } from "../../auth/base64.ts";
+import { identifier } from "../../limits/identifier.ts";
 import { userScoped } from "../audience.ts";
 import { announceSessionChange } from "../session-announcements.ts";
 import { changeSession } from "../store/session-state.ts";
@@ -69,7 +70,7 @@ const open = endpoint(
     path: "/v1/sessions",
     auth: "bearer",
     body: z.object({
-      tag: z.string(),
+      tag: identifier,
       metadata: z.string(),
       // Accepted and not used: the CLI sends the state again over its socket (HTTP contract 20, defect 10).
       agentState: z.string().nullish(),

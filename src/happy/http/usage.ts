@@ -2,6 +2,7 @@
 
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { z } from "zod";
+import { identifier } from "../../limits/identifier.ts";
 import { usageReportBatches } from "../store/usage-read.ts";
 import { usageBuckets } from "../usage-buckets.ts";
 import { UsageSums } from "../usage-sums.ts";
@@ -18,7 +19,7 @@ const query = endpoint(
     path: "/v1/usage/query",
     auth: "bearer",
     body: z.object({
-      sessionId: z.string().nullish(),
+      sessionId: identifier.nullish(),
       startTime: seconds,
       endTime: seconds,
       groupBy: z.enum(["hour", "day"]).nullish(),

@@ -1,5 +1,6 @@
 // Voice: credentials for one conversation within the allowance, and the usage so far (HTTP contract 15.2, 15.3, alias of 17).
 import { z } from "zod";
+import { identifier } from "../../limits/identifier.ts";
 import type { HappyRoom } from "../room.ts";
 import { CONVERSATION_LIMIT, judge, limitSeconds } from "../voice/allowance.ts";
 import { conversationOf, conversationToken, voiceUsage } from "../voice/eleven-labs.ts";
@@ -41,7 +42,7 @@ async function converse(room: HappyRoom, account: string, agentId: string): Prom
 
 const conversation = (path: string) =>
   endpoint(
-    { method: "POST", path, auth: "bearer", body: z.object({ agentId: z.string() }), bareErrors: [500] },
+    { method: "POST", path, auth: "bearer", body: z.object({ agentId: identifier }), bareErrors: [500] },
     ({ room, account, body }) => converse(room, account, body.agentId),
   );
 

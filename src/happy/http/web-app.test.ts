@@ -20,6 +20,7 @@ beforeAll(async () => {
   folder = join(outside, "app");
   mkdirSync(join(folder, "assets"), { recursive: true });
   mkdirSync(join(folder, "docs"));
+  mkdirSync(join(folder, "dir.d"));
   mkdirSync(join(folder, ".well-known"));
   mkdirSync(join(folder, ".git"));
   writeFileSync(join(folder, "index.html"), INDEX);
@@ -149,14 +150,20 @@ describe("files", () => {
 });
 
 describe("pages that only the web app knows", () => {
-  test.each(["/terminal/connect", "/session/abc?x=1", "/docs", "/assets/missing.js", "/vault"])(
-    "%s is index.html",
-    async (path) => {
-      const answer = await get(path);
-      expect([answer.status, answer.text]).toEqual([200, INJECTED]);
-      expect(answer.headers.get("content-type")).toBe("text/html");
-    },
-  );
+  test.each([
+    "/terminal/connect",
+    "/session/abc?x=1",
+    "/session/abc?file=main.js",
+    "/docs",
+    "/vault",
+    "/release-1.2/notes",
+    "/ends-with-a-dot.",
+    "/.well-known",
+  ])("%s is index.html", async (path) => {
+    const answer = await get(path);
+    expect([answer.status, answer.text]).toEqual([200, INJECTED]);
+    expect(answer.headers.get("content-type")).toBe("text/html");
+  });
 
   test.each([
     "/v1/nope?x=1",
@@ -172,6 +179,31 @@ describe("pages that only the web app knows", () => {
     const answer = await get(path, { headers: PAGE });
     expect([path, answer.status, answer.text]).toEqual([path, 404, NOT_FOUND]);
     expect(answer.headers.get("content-type")).toBe("application/json; charset=utf-8");
+  });
+
+  test.each([
+    "/assets/missing.js",
+    "/missing.js?v=1",
+    "/missing%2ejs",
+    "/missing.js/",
+    "/missing.js%2f",
+    "/missing.JS",
+    "/.well-known/missing.json",
+    "/nope/index.html",
+    "/main.5f3c.chunk.js.map",
+    "/a..js",
+    "//assets//missing.css",
+    "/%F0%9F%98%80.png",
+    "/i/Code_1-x/missing.js",
+    "/leak.txt",
+    "/leak/secret.txt",
+    "/dir.d",
+  ])("%s is a file that is not there, and no page, for GET and HEAD", async (path) => {
+    for (const method of ["GET", "HEAD"]) {
+      const answer = await get(path, { method, headers: PAGE });
+      expect([method, answer.status, answer.text]).toEqual([method, 404, method === "GET" ? NOT_FOUND : ""]);
+      expect(answer.headers.get("content-type")).toBe("application/json; charset=utf-8");
+    }
   });
 
   test("/files/ belongs to the public files", async () => {
@@ -216,21 +248,123 @@ describe("nothing leaves the folder", () => {
     else expect(answer).toContain("__HAPPY_CONFIG__");
   });
 
-  test.each(["/leak.txt", "/leak/secret.txt"])(
-    "%s leads out by a symbolic link and is only a page",
+  test("what leads out by a symbolic link and has no extension is only a page", async () => {
+    const answer = await get("/leak");
+    expect([answer.status, answer.text]).toEqual([200, INJECTED]);
+  });
+});
+
+describe("which server the page is told to use", () => {
+  const OTHER = "https://elsewhere.example/x";
+  let plain: TestServer;
+  beforeAll(async () => {
+    plain = await testServer({ staticDir: folder });
+  });
+  afterAll(() => plain.stop());
+
+  /** What `window.__HAPPY_CONFIG__` becomes in a browser that gets this page. */
+  async function told(from: TestServer, path: string, headers: Record<string, string> = {}) {
+    const answer = await fetch(`${from.url}${path}`, { headers: { ...PAGE, ...headers } });
+    const html = await answer.text();
+    const script = /<script>window\.__HAPPY_CONFIG__=(.*?);<\/script>/.exec(html)?.[1];
+    expect([path, answer.status, html.split("<script>").length]).toEqual([path, 200, 2]);
+    return JSON.parse(script ?? "null");
+  }
+
+  test.each(["/", "/index.html", "/terminal/connect"])(
+    "at %s the one that the browser asked",
     async (path) => {
-      const answer = await get(path);
-      expect([answer.status, answer.text]).toEqual([200, INJECTED]);
+      expect(await told(plain, path)).toEqual({ serverUrl: plain.url });
+      expect(await told(plain, path, { host: "home.example:8080" })).toEqual({
+        serverUrl: "http://home.example:8080",
+      });
+      expect(await told(plain, `/i/Code_1-x${path}`)).toEqual({ serverUrl: `${plain.url}/i/Code_1-x` });
     },
   );
+
+  test("behind a trusted proxy the address that it names", async () => {
+    const forwarded = { "x-forwarded-proto": "https", "x-forwarded-host": "home.example" };
+    expect(await told(plain, "/", forwarded)).toEqual({ serverUrl: "https://home.example" });
+    expect(await told(plain, "/i/abc/x", forwarded)).toEqual({ serverUrl: "https://home.example/i/abc" });
+    const distrusting = await testServer({ staticDir: folder, trustedProxies: [] });
+    expect(await told(distrusting, "/", forwarded)).toEqual({ serverUrl: distrusting.url });
+    await distrusting.stop();
+    const known = await testServer({ staticDir: folder, publicUrl: "https://home.example" });
+    expect(await told(known, "/", { host: "home.example" })).toEqual({ serverUrl: "https://home.example" });
+    await known.stop();
+  });
+
+  test.each([
+    "</script><script>alert(1)</script>",
+    '"};alert(1);//',
+    "a b",
+    "user@evil.example",
+    "evil.example/path",
+    "\u00e9.example",
+  ])("never what is no host: %s", async (host) => {
+    // As bytes: fetch would refuse some of them.
+    const { hostname, port } = new URL(plain.url);
+    const text = await new Promise<string>((done, fail) => {
+      let heard = "";
+      const socket = connect(Number(port), hostname, () =>
+        socket.write(
+          `GET /x HTTP/1.1\r\nHost: roost\r\nX-Forwarded-Host: ${host}\r\nConnection: close\r\n\r\n`,
+        ),
+      );
+      socket.on("data", (data) => {
+        heard += data;
+      });
+      socket.on("close", () => done(heard));
+      socket.on("error", fail);
+    });
+    if (!text.includes("__HAPPY_CONFIG__")) expect(text).toStartWith("HTTP/1.1 4");
+    else expect(text).toContain('window.__HAPPY_CONFIG__={"serverUrl":"http://roost"};</script>');
+  });
+
+  test.each<[string, unknown]>([
+    [
+      JSON.stringify({ serverUrl: OTHER, disableAnalytics: true }),
+      { serverUrl: OTHER, disableAnalytics: true },
+    ],
+    ['{"serverUrl":null}', { serverUrl: null }],
+    ["5", 5],
+    ["null", null],
+    ["[1]", [1]],
+  ])("the operator's word overrides: %s", async (injectHtmlConfig, expected) => {
+    const set = await testServer({ staticDir: folder, injectHtmlConfig });
+    expect(await told(set, "/i/abc/")).toEqual(expected);
+    await set.stop();
+  });
+
+  test.each<[string, Record<string, unknown>]>([
+    ['{"disableAnalytics":true}', { disableAnalytics: true }],
+    ["{oops", {}],
+    ["", {}],
+  ])("where the operator says nothing about it, the browser's: %s", async (injectHtmlConfig, expected) => {
+    const set = await testServer({ staticDir: folder, injectHtmlConfig });
+    expect(await told(set, "/")).toEqual({ ...expected, serverUrl: set.url });
+    await set.stop();
+  });
+
+  test("a page for one address is not taken for that of another", async () => {
+    const first = await fetch(`${plain.url}/x`, { headers: PAGE });
+    const etag = first.headers.get("etag") ?? "";
+    const again = await fetch(`${plain.url}/x`, { headers: { ...PAGE, "if-none-match": etag } });
+    expect(again.status).toBe(304);
+    const headers = { ...PAGE, "if-none-match": etag, host: "other.example" };
+    expect((await fetch(`${plain.url}/x`, { headers })).status).toBe(200);
+  });
 });
 
 describe("finding the web app", () => {
   const log = createLog("silent");
+  const NOTHING_SET = { staticDir: undefined, injectHtmlConfig: undefined, publicUrl: undefined, port: 3005 };
+  const page = async (app: WebApp | undefined) =>
+    app?.page(new Request("http://x/", { headers: { host: "x" } }), { trustedProxy: false });
 
   test("the named folder comes first, a folder without index.html is passed over, none means no web app", () => {
     const open = (staticDir: string | undefined, otherwise: string[]) =>
-      WebApp.open({ staticDir, injectHtmlConfig: undefined }, log, otherwise)?.folder;
+      WebApp.open({ ...NOTHING_SET, staticDir }, log, otherwise)?.folder;
     const other = join(folder, "docs");
     expect(open(folder, [other])).toBe(folder);
     expect(open(join(folder, "assets"), [other])).toBe(other);
@@ -245,19 +379,17 @@ describe("finding the web app", () => {
     const write = (text: string) => writeFileSync(join(changing, "index.html"), text);
     write("<HEAD lang='de'>one</HEAD>");
     const at = async (injectHtmlConfig: string) => {
-      const app = WebApp.open({ staticDir: changing, injectHtmlConfig }, log, []);
-      return app === undefined
-        ? undefined
-        : { app, text: await (await app.page(new Request("http://x/"))).text() };
+      const app = WebApp.open({ ...NOTHING_SET, staticDir: changing, injectHtmlConfig }, log, []);
+      return { app, text: await (await page(app))?.text() };
     };
-    expect((await at("{oops"))?.text).toBe("<HEAD lang='de'>one</HEAD>");
-    const injected = await at("{}");
-    expect(injected?.text).toBe("<HEAD lang='de'><script>window.__HAPPY_CONFIG__={};</script>one</HEAD>");
+    const injected = (config: string) =>
+      `<HEAD lang='de'><script>window.__HAPPY_CONFIG__=${config};</script>one</HEAD>`;
+    expect((await at("{oops")).text).toBe(injected('{"serverUrl":"http://x"}'));
+    const { app, text } = await at('{"serverUrl":"y"}');
+    expect(text).toBe(injected('{"serverUrl":"y"}'));
     write("<header>longer</header>");
-    expect(await (await injected?.app.page(new Request("http://x/")))?.text()).toBe(
-      "<header>longer</header>",
-    );
+    expect(await (await page(app))?.text()).toBe("<header>longer</header>");
     rmSync(join(changing, "index.html"));
-    expect((await injected?.app.page(new Request("http://x/")))?.status).toBe(404);
+    expect((await page(app))?.status).toBe(404);
   });
 });

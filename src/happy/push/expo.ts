@@ -1,6 +1,10 @@
-// Talks to the Expo push service (realtime contract 11.3). Every message gets a verdict whatever Expo answers: a bad answer, a
-// refusal or a lost connection is a verdict too, never an exception.
+// Talks to the Expo push service (realtime contract 11.3, decisions). Every message gets a verdict whatever Expo answers: a bad answer,
+// a refusal or a lost connection is a verdict too, never an exception. One bad element never decides about the others of its batch.
 import { z } from "zod";
+import type { Deadline } from "./deadline.ts";
+import { Lanes } from "./lanes.ts";
+import { postPatiently } from "./patient-post.ts";
+import { isAboutTheBatch, splitRefused } from "./refused-batch.ts";
 
 /** One element of `POST /--/api/v2/push/send`. */
 export interface ExpoMessage {
@@ -17,24 +21,45 @@ export type Verdict =
   | { readonly ok: true; readonly ticket: string | undefined }
   | { readonly ok: false; readonly reason: string; readonly dead: boolean };
 
+export interface Receipts {
+  /** Receipts that are ready, by ticket. */
+  readonly verdicts: ReadonlyMap<string, Verdict>;
+  /** Tickets that Expo takes for none, while it takes others. */
+  readonly refused: readonly string[];
+  /** Why some tickets could not be asked for, undefined when all were. */
+  readonly problem: string | undefined;
+}
+
 /** Expo takes at most this many messages in one request. */
 export const MAX_MESSAGES = 100;
 /** Expo takes 1,000 ids; fewer keep an answer small. */
 export const MAX_RECEIPTS = 300;
-/** An honest answer has some 200 bytes a message. */
-const MAX_ANSWER_BYTES = 1024 * 1024;
+/** Requests at one time for one push; as many as Expo's own library. */
+const LANES = 6;
+/** Enough to find several bad ids among the receipts of one look. */
+const MAX_RECEIPT_REQUESTS = 64;
 
 const verdictSchema = z.object({
   status: z.string(),
   id: z.string().min(1).max(200).optional().catch(undefined),
   message: z.string().optional().catch(undefined),
   details: z
-    .object({ error: z.string().optional().catch(undefined) })
+    .object({
+      error: z.string().optional().catch(undefined),
+      expoPushToken: z.string().optional().catch(undefined),
+    })
     .optional()
     .catch(undefined),
 });
 const ticketsSchema = z.object({ data: z.array(z.unknown()) });
 const receiptsSchema = z.object({ data: z.record(z.string(), z.unknown()) });
+/** Some refusals come with status 200. */
+const refusalSchema = z.object({ errors: z.array(z.unknown()).min(1), data: z.undefined().optional() });
+
+type Answer =
+  | { readonly kind: "answered"; readonly body: unknown }
+  | { readonly kind: "batch-refused"; readonly reason: string; readonly body: unknown }
+  | { readonly kind: "failed"; readonly reason: string };
 
 export class Expo {
   readonly #base: string;
@@ -43,72 +68,94 @@ export class Expo {
     this.#base = `${baseUrl.replace(/\/+$/, "")}/--/api/v2/push`;
   }
 
-  /** Verdicts in the order of the messages; all requests together end with `signal`. */
-  async send(messages: readonly ExpoMessage[], signal: AbortSignal): Promise<Verdict[]> {
-    const verdicts: Verdict[] = [];
-    for (let from = 0; from < messages.length; from += MAX_MESSAGES) {
-      verdicts.push(...(await this.#sendBatch(messages.slice(from, from + MAX_MESSAGES), signal)));
+  /** Verdicts in the order of the messages; all requests together end with the deadline. */
+  async send(messages: readonly ExpoMessage[], deadline: Deadline): Promise<Verdict[]> {
+    const lanes = new Lanes(LANES);
+    const batches: Promise<Verdict[]>[] = [];
+    for (let from = 0; from < messages.length; from += MAX_MESSAGES)
+      batches.push(this.#sendBatch(messages.slice(from, from + MAX_MESSAGES), deadline, lanes));
+    return (await Promise.all(batches)).flat();
+  }
+
+  /** What Expo knows of these tickets. Never rejects; what it says nothing about may be asked for again later. */
+  async receipts(tickets: readonly string[], deadline: Deadline): Promise<Receipts> {
+    const verdicts = new Map<string, Verdict>();
+    const refused: string[] = [];
+    let [problem, answered]: [string | undefined, number] = [undefined, 0];
+    const waiting: (readonly string[])[] = [tickets];
+    for (let requests = 0; waiting.length > 0 && problem === undefined; requests++) {
+      const part = waiting.pop() ?? [];
+      const answer =
+        requests < MAX_RECEIPT_REQUESTS
+          ? await this.#ask("getReceipts", { ids: part }, deadline)
+          : ({ kind: "failed", reason: "too many bad tickets" } as const);
+      if (answer.kind === "batch-refused") {
+        if (part.length > 1) waiting.push(...splitRefused(part, (ticket) => ticket, answer.body));
+        else refused.push(...part);
+        continue;
+      }
+      const data = receiptsSchema.safeParse(answer.kind === "answered" && answer.body).data?.data;
+      if (data === undefined) {
+        problem = answer.kind === "failed" ? answer.reason : "an answer that is none";
+        continue;
+      }
+      answered++;
+      for (const ticket of part)
+        if (Object.hasOwn(data, ticket)) verdicts.set(ticket, verdictOf(data[ticket], undefined));
     }
-    return verdicts;
+    // Who refuses everything says nothing about one ticket.
+    if (answered === 0 && refused.length > 0) return { verdicts, refused: [], problem: problem ?? "refused" };
+    return { verdicts, refused, problem };
   }
 
-  /**
-   * The receipts that are ready, by ticket.
-   * @throws Error when Expo does not give any; asking again later is right.
-   */
-  async receipts(tickets: readonly string[], signal: AbortSignal): Promise<Map<string, Verdict>> {
-    const answer = await this.#post("getReceipts", { ids: tickets }, signal);
-    if (!answer.ok) throw new Error(`Expo answered ${answer.status} when asked for receipts`);
-    const { data } = receiptsSchema.parse(JSON.parse(answer.text));
-    return new Map(
-      tickets
-        .filter((ticket) => Object.hasOwn(data, ticket))
-        .map((ticket) => [ticket, verdictOf(data[ticket])]),
-    );
-  }
-
-  async #sendBatch(batch: readonly ExpoMessage[], signal: AbortSignal): Promise<Verdict[]> {
-    try {
-      const answer = await this.#post("send", batch, signal);
-      if (!answer.ok) return batch.map(() => failed(`HTTP ${answer.status}`));
-      const { data } = ticketsSchema.parse(JSON.parse(answer.text));
-      return batch.map((_, position) => verdictOf(data[position]));
-    } catch {
-      return batch.map(() => failed("Network error"));
+  async #sendBatch(batch: readonly ExpoMessage[], deadline: Deadline, lanes: Lanes): Promise<Verdict[]> {
+    const answer = await lanes.run(() => this.#ask("send", batch, deadline));
+    if (answer.kind === "batch-refused" && batch.length > 1) {
+      const parts = splitRefused(batch, ({ to }) => to, answer.body);
+      const verdicts = await Promise.all(parts.map((part) => this.#sendBatch(part, deadline, lanes)));
+      const byMessage = new Map(
+        parts.flatMap((part, at) => part.map((message, place) => [message, verdicts[at]?.[place]] as const)),
+      );
+      return batch.map((message) => byMessage.get(message) ?? failed("unknown"));
     }
+    if (answer.kind !== "answered") return batch.map(() => failed(answer.reason));
+    const tickets = ticketsSchema.safeParse(answer.body).data?.data;
+    if (tickets === undefined) return batch.map(() => failed("Network error"));
+    const isWhole = tickets.length === batch.length;
+    // Tickets are matched by place: when some are missing, which ones is not known, and no device is given up for it.
+    return batch.map(({ to }, place) => verdictOf(tickets[place], to, isWhole));
   }
 
-  async #post(path: "send" | "getReceipts", body: unknown, signal: AbortSignal) {
-    const response = await fetch(`${this.#base}/${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
-      signal,
-    });
-    return { ok: response.ok, status: response.status, text: await boundedText(response) };
+  async #ask(path: "send" | "getReceipts", body: unknown, deadline: Deadline): Promise<Answer> {
+    const outcome = await postPatiently(`${this.#base}/${path}`, body, deadline);
+    switch (outcome.kind) {
+      case "failed":
+        return outcome;
+      case "refused": {
+        const reason = `HTTP ${outcome.status}`;
+        return isAboutTheBatch(outcome.status)
+          ? { kind: "batch-refused", reason, body: outcome.body }
+          : { kind: "failed", reason };
+      }
+      case "answered":
+        return refusalSchema.safeParse(outcome.body).success
+          ? { kind: "batch-refused", reason: "refused", body: outcome.body }
+          : outcome;
+    }
   }
 }
 
-function verdictOf(value: unknown): Verdict {
+/** `device`: whose ticket it should be; `isCertain`: whether its place says so. */
+function verdictOf(value: unknown, device: string | undefined, isCertain = true): Verdict {
   const parsed = verdictSchema.safeParse(value);
   if (!parsed.success) return failed("unknown");
   const { status, id, message, details } = parsed.data;
   if (status === "ok") return { ok: true, ticket: id };
-  return failed(details?.error || message || "unknown", details?.error === "DeviceNotRegistered");
+  const named = details?.expoPushToken;
+  const isIts = named === undefined || device === undefined ? isCertain : named === device;
+  return failed(details?.error || message || "unknown", details?.error === "DeviceNotRegistered" && isIts);
 }
 
 function failed(reason: string, dead = false): Verdict {
   return { ok: false, reason, dead };
-}
-
-/** @throws Error when the answer is larger than any honest one. */
-async function boundedText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let total = 0;
-  for await (const chunk of response.body ?? []) {
-    total += chunk.byteLength;
-    if (total > MAX_ANSWER_BYTES) throw new Error("the answer of Expo is too large");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, total).toString("utf8");
 }

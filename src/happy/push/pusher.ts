@@ -1,15 +1,19 @@
-// Decides about each push and carries it out (realtime contract 11): held back while somebody looks at the app, else sent to every
+// Decides about each push and carries it out (realtime contract 11): held back while a person looks at the app, else sent to every
 // device of the account within one deadline. Every decision is kept in the ledger, whatever came of it.
 import type { Logger } from "pino";
 import type { Database } from "../../storage/database.ts";
 import {
+  findKeptPush,
   findPushTokens,
   forgetOldPushes,
   type PushOutcome,
+  type PushRecord,
   type PushTokenRow,
   recordPush,
 } from "../store/push.ts";
+import { type Deadline, deadlineIn } from "./deadline.ts";
 import type { Expo, Verdict } from "./expo.ts";
+import { eventKey, RecentPushes, SAME_EVENT_MS } from "./recent-pushes.ts";
 
 export const PUSH_KINDS = ["done", "permission", "question"] as const;
 
@@ -35,29 +39,55 @@ interface Carried extends PushDecision {
   readonly verdicts: readonly Verdict[];
 }
 
-/** The CLI waits 15 s for the answer; this is for all requests to Expo together. */
+export interface PusherParts {
+  readonly database: Database;
+  readonly expo: Expo;
+  /** Whether a person of this account has an app open in front. */
+  readonly isLooking: (account: string) => boolean;
+  readonly log: Logger;
+  /** For all requests to Expo together; the CLI waits 15 s for the answer. */
+  readonly deadlineMs?: number;
+  readonly decided?: (outcome: PushOutcome) => void;
+  /** How many pushes of one account may be under way, 0 for no limit. */
+  readonly atMost?: () => number;
+  /** Hears of an account that was refused for it. */
+  readonly refused?: (account: string) => void;
+}
+
 const DEADLINE_MS = 8_000;
 /** The ledger is cut to its bound after this many decisions; the receipt reader does so now and then too. */
 const TRIM_EVERY = 1_000;
+/** Expo takes 4 KiB. What is far above is not multiplied by the number of devices, only to be refused there. */
+const MAX_DATA_BYTES = 16 * 1024;
 
 export class Pusher {
   readonly #running = new Set<Promise<PushDecision>>();
+  readonly #recent = new RecentPushes();
   readonly #stopping = new AbortController();
+  readonly #startedAt = performance.now();
   #untilTrim = TRIM_EVERY;
 
-  constructor(
-    private readonly database: Database,
-    private readonly expo: Expo,
-    private readonly isLooking: (account: string) => boolean,
-    private readonly log: Logger,
-    private readonly deadlineMs = DEADLINE_MS,
-    private readonly decided: (outcome: PushOutcome) => void = () => {},
-  ) {}
+  constructor(private readonly parts: PusherParts) {}
 
-  /** Resolves with what was decided, after it was kept. Never rejects. */
-  push(event: PushEvent): Promise<PushDecision> {
-    const work = this.#push(event).finally(() => this.#running.delete(work));
+  /**
+   * Resolves with what was decided, after it was kept. Never rejects. The same event within ten seconds is decided once; `isNew` is
+   * called at once for an event that is not such a repeat.
+   */
+  push(event: PushEvent, isNew: () => void = () => {}): Promise<PushDecision> {
+    const { account } = event;
+    const key = eventKey(event);
+    const known = this.#recent.find(account, key) ?? this.#kept(account, key);
+    if (known !== undefined) return Promise.resolve(known);
+    isNew();
+    const atMost = this.parts.atMost?.() ?? 0;
+    if (atMost > 0 && this.#recent.underWay(account) >= atMost) {
+      this.parts.refused?.(account);
+      this.parts.decided?.("failed");
+      return Promise.resolve(none("failed", "Too many pushes at once"));
+    }
+    const work = this.#push(event, key).finally(() => this.#running.delete(work));
     this.#running.add(work);
+    this.#recent.add(account, key, work);
     return work;
   }
 
@@ -65,53 +95,65 @@ export class Pusher {
   async stop(): Promise<void> {
     this.#stopping.abort();
     await Promise.all(this.#running);
+    this.#recent.clear();
   }
 
-  async #push(event: PushEvent): Promise<PushDecision> {
+  /** A client whose answer was cut off by a restart asks again: the ledger knows what was delivered just before it. */
+  #kept(account: string, key: string): PushDecision | undefined {
+    if (performance.now() - this.#startedAt > SAME_EVENT_MS) return undefined;
+    const row = findKeptPush(this.parts.database, account, key, Date.now(), SAME_EVENT_MS);
+    if (row === undefined || row.delivered === 0) return undefined;
+    const { outcome, reason, tokens, delivered } = row;
+    return { outcome, tokens, delivered, ...(reason !== null && { reason }) };
+  }
+
+  async #push(event: PushEvent, key: string): Promise<PushDecision> {
     const startedAt = performance.now();
     let carried: Carried;
     try {
       carried = await this.#carryOut(event);
     } catch (error) {
-      this.log.error({ err: error }, "a push failed unexpectedly");
+      this.parts.log.error({ err: error }, "a push failed unexpectedly");
       carried = { ...none("failed", "Internal error"), rows: [], verdicts: [] };
     }
-    this.decided(carried.outcome);
-    await this.#keep(event, carried, Math.round(performance.now() - startedAt));
-    return carried;
+    this.parts.decided?.(carried.outcome);
+    const { rows, verdicts, ...decision } = carried;
+    const durationMs = Math.round(performance.now() - startedAt);
+    const devices = rows.map((row, position) => ({ row, verdict: verdicts[position] }));
+    await this.#keep({ ...event, eventKey: key, decision, durationMs, devices });
+    return decision;
   }
 
   async #carryOut({ account, sessionId, kind, title, body, data }: PushEvent): Promise<Carried> {
-    if (this.isLooking(account)) return { ...none("suppressed", "active-ui-client"), rows: [], verdicts: [] };
-    const rows = findPushTokens(this.database, account);
+    const { database, isLooking, deadlineMs = DEADLINE_MS } = this.parts;
+    if (isLooking(account)) return { ...none("suppressed", "active-ui-client"), rows: [], verdicts: [] };
+    const rows = findPushTokens(database, account);
     if (rows.length === 0) return { ...none("no_tokens"), rows: [], verdicts: [] };
     const payload = { sessionId, ...data, kind };
-    const messages = rows.map(
-      ({ token }) =>
-        ({ to: token, title, body, data: payload, sound: "default", channelId: "messages" }) as const,
+    const message = { title, body, data: payload, sound: "default", channelId: "messages" } as const;
+    const verdicts = await this.#send(
+      rows.map(({ token }) => ({ to: token, ...message })),
+      deadlineIn(deadlineMs, this.#stopping.signal),
     );
-    const signal = AbortSignal.any([AbortSignal.timeout(this.deadlineMs), this.#stopping.signal]);
-    const verdicts = await this.expo.send(messages, signal);
     return { ...decisionOf(verdicts), rows, verdicts };
   }
 
+  #send(messages: Parameters<Expo["send"]>[0], deadline: Deadline): Promise<Verdict[]> {
+    const bytes = Buffer.byteLength(JSON.stringify(messages[0]?.data));
+    if (bytes <= MAX_DATA_BYTES) return this.parts.expo.send(messages, deadline);
+    return Promise.resolve(messages.map(() => ({ ok: false, reason: "MessageTooBig", dead: false })));
+  }
+
   /** A full disk does not turn a delivered push into a failed one. */
-  async #keep({ account, sessionId, kind }: PushEvent, carried: Carried, durationMs: number) {
-    const { rows, verdicts, ...decision } = carried;
+  async #keep(record: PushRecord): Promise<void> {
+    const { database, log } = this.parts;
     try {
-      await recordPush(this.database, {
-        account,
-        sessionId,
-        kind,
-        decision,
-        durationMs,
-        devices: rows.map((row, position) => ({ row, verdict: verdicts[position] })),
-      });
+      await recordPush(database, record);
       if (--this.#untilTrim > 0) return;
       this.#untilTrim = TRIM_EVERY;
-      await forgetOldPushes(this.database, Date.now());
+      await forgetOldPushes(database, Date.now());
     } catch (error) {
-      this.log.error({ err: error }, "the outcome of a push could not be kept");
+      log.error({ err: error }, "the outcome of a push could not be kept");
     }
   }
 }

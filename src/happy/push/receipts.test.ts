@@ -37,7 +37,7 @@ beforeEach(async () => {
   service = expoService();
   ({ account } = await database.writer.run((db) => findOrCreateAccount(db, "AA")));
   const expo = new Expo(service.url);
-  pusher = new Pusher(database, expo, () => false, log, 1_000);
+  pusher = new Pusher({ database, expo, isLooking: () => false, log, deadlineMs: 1_000 });
   reader = new ReceiptReader(database, expo, log, { afterMs: 0, everyMs: 20, deadlineMs: 1_000 });
 });
 afterEach(async () => {
@@ -48,10 +48,13 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
+/** Each another event. */
 const push = () =>
-  pusher.push({ account, sessionId: "s", kind: "done", title: "t", body: "b", data: { a: 1 } });
+  pusher.push({ account, sessionId: "s", kind: "done", title: "t", body: "b", data: { event: events++ } });
 const tokens = () => findPushTokens(database, account).map(({ token }) => token);
-const due = () => findDueTickets(database, Date.now(), undefined, 1_000);
+const due = () => findDueTickets(database, Date.now(), 0, undefined, 1_000);
+const register = (token: string) => registerPushToken(database, account, token, 0);
+let events = 0;
 const age = (ms: number) =>
   database.writer.run((db) => {
     db.run(sql`UPDATE push_tickets SET created_at = created_at - ${ms}`);
@@ -62,7 +65,7 @@ const dead = { status: "error", message: "gone", details: { error: "DeviceNotReg
 async function pushTo(...devices: string[]) {
   for (const device of devices) {
     service.devices.add(device);
-    await registerPushToken(database, account, device);
+    await register(device);
   }
   expect(await push()).toMatchObject({ outcome: "sent", delivered: devices.length });
   // Newest token first, as they were sent.
@@ -98,7 +101,7 @@ test("a receipt settles its ticket; what is not ready is asked for again; a dead
 test("a device that registered again after the push keeps its token", async () => {
   const ticket = await pushTo("one");
   await age(1_000);
-  await registerPushToken(database, account, "one");
+  await register("one");
   service.receipts.set(ticket.one ?? "", dead);
   await reader.read();
   expect(due()).toEqual([]);
@@ -107,7 +110,7 @@ test("a device that registered again after the push keeps its token", async () =
 
 test("more tickets than one request holds are read in batches, each once a look", async () => {
   service.devices.add("one");
-  await registerPushToken(database, account, "one");
+  await register("one");
   const row = findPushTokens(database, account)[0];
   if (row === undefined) throw new Error("not registered");
   const devices = Array.from({ length: 650 }, (_, index) => ({
@@ -115,7 +118,8 @@ test("more tickets than one request holds are read in batches, each once a look"
     verdict: { ok: true, ticket: `ticket ${index}` } as const,
   }));
   const decision = { outcome: "sent", tokens: 650, delivered: 650 } as const;
-  await recordPush(database, { account, sessionId: "s", kind: "done", decision, durationMs: 1, devices });
+  const record = { account, sessionId: "s", kind: "done", eventKey: "k", decision, durationMs: 1, devices };
+  await recordPush(database, record);
   await reader.read();
   const asked = service.requests.map(({ body }) => body.ids as string[]);
   expect(asked.map(({ length }) => length)).toEqual([300, 300, 50]);
@@ -144,18 +148,109 @@ test("the timer reads receipts on its own, and survives a service that breaks", 
   expect(looks()).toBe(after);
 });
 
-test("tickets are dropped after a day, the ledger after thirty, and beyond its rows", async () => {
+const asked = (times: number) =>
+  database.writer.run((db) => db.run(sql`UPDATE push_tickets SET asked = ${times}`));
+
+test("a ticket is dropped after a day and an hour of questions, or after a day of questions whatever the clock says", async () => {
+  const forget = async () => {
+    await forgetOldPushes(database, Date.now());
+    return due().length;
+  };
   await pushTo("one");
+  await asked(12);
   await age(DAY_MS - 60_000);
-  await forgetOldPushes(database, Date.now());
-  expect(due()).toHaveLength(1);
+  expect(await forget()).toBe(1);
   await age(120_000);
-  await forgetOldPushes(database, Date.now());
+  await asked(11);
+  expect(await forget()).toBe(1);
+  await asked(12);
+  expect(await forget()).toBe(0);
+  await pushTo("one");
+  await age(-366 * DAY_MS);
+  await asked(287);
+  expect(await forget()).toBe(1);
+  await asked(288);
+  expect(await forget()).toBe(0);
+});
+
+test("a look counts as one question for what it did not answer", async () => {
+  const ticket = await pushTo("one", "two");
+  service.receipts.set(ticket.one ?? "", { status: "ok" });
+  await reader.read();
+  await reader.read();
+  expect(due()).toMatchObject([{ id: ticket.two ?? "", asked: 2 }]);
+});
+
+test.each([1, 366])("a clock that went %i days forth loses no receipt", async (days) => {
+  const ticket = await pushTo("one");
+  await age(days * DAY_MS);
+  await reader.read();
+  expect(due()).toHaveLength(1);
+  service.receipts.set(ticket.one ?? "", dead);
+  await reader.read();
   expect(due()).toEqual([]);
+  expect(tokens()).toEqual([]);
+});
+
+test.each([1, 366])(
+  "after a clock went %i days back receipts are asked for now, not when it comes around",
+  async (days) => {
+    const patient = new ReceiptReader(database, new Expo(service.url), log, {
+      afterMs: 15 * 60_000,
+      everyMs: 20,
+      deadlineMs: 1_000,
+    });
+    const ticket = await pushTo("one");
+    service.receipts.set(ticket.one ?? "", dead);
+    await patient.read();
+    // Too early, as long as the clock is believed.
+    expect(tokens()).toEqual(["one"]);
+    await age(-days * DAY_MS);
+    await patient.read();
+    expect(tokens()).toEqual([]);
+  },
+);
+
+test("a device that registered again keeps its token, whichever time that carries", async () => {
+  const ticket = await pushTo("one");
+  await age(-366 * DAY_MS);
+  await register("one");
+  service.receipts.set(ticket.one ?? "", dead);
+  await reader.read();
+  expect(due()).toEqual([]);
+  expect(tokens()).toEqual(["one"]);
+});
+
+test("one bad ticket does not keep the others' receipts from being read, and is forgotten", async () => {
+  const ticket = await pushTo("one", "two", "three");
+  service.refused.add(ticket.two ?? "");
+  service.receipts.set(ticket.one ?? "", { status: "ok" });
+  service.receipts.set(ticket.three ?? "", dead);
+  await reader.read();
+  expect(due()).toEqual([]);
+  expect(tokens()).toEqual(["two", "one"]);
+});
+
+test("a look ends when Expo is not there, and the next one begins anew", async () => {
+  const ticket = await pushTo("one");
+  service.receipts.set(ticket.one ?? "", { status: "ok" });
+  service.broken = { status: 401 };
+  await reader.read();
+  expect(due()).toHaveLength(1);
+  service.broken = undefined;
+  await reader.read();
+  expect(due()).toEqual([]);
+});
+
+test("the ledger forgets after thirty days, which a clock that ran ahead does not make, and beyond its rows", async () => {
+  await pushTo("one");
   expect(findPushLedger(database, account, 9)).toHaveLength(1);
-  await age(30 * DAY_MS);
+  await forgetOldPushes(database, Date.now() + 366 * DAY_MS);
+  expect(findPushLedger(database, account, 9)).toHaveLength(1);
+  await age(30 * DAY_MS + 60_000);
+  await pushTo("one");
   await forgetOldPushes(database, Date.now());
-  expect(findPushLedger(database, account, 9)).toEqual([]);
+  expect(findPushLedger(database, account, 9)).toHaveLength(1);
   await database.writer.run((db) =>
     db.run(sql`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${LEDGER_ROWS + 5})
       INSERT INTO push_ledger (account_pk, session_id, kind, outcome, tokens, delivered, duration_ms, created_at)
@@ -168,9 +263,10 @@ test("tickets are dropped after a day, the ledger after thirty, and beyond its r
 });
 
 test("a stop gives up what is under way and keeps its outcome", async () => {
-  await registerPushToken(database, account, "one");
+  await register("one");
   service.broken = { silent: true };
-  const slow = new Pusher(database, new Expo(service.url), () => false, log, 60_000);
+  const expo = new Expo(service.url);
+  const slow = new Pusher({ database, expo, isLooking: () => false, log, deadlineMs: 60_000 });
   const decision = slow.push({ account, sessionId: "s", kind: "done", title: "t", body: "b", data: {} });
   while (service.requests.length === 0) await Bun.sleep(5);
   await slow.stop();
@@ -181,14 +277,14 @@ test("a stop gives up what is under way and keeps its outcome", async () => {
 });
 
 test("a ticket for a token that was deleted meanwhile is not kept for the row that took its number", async () => {
-  await registerPushToken(database, account, "old");
+  await register("old");
   const [old] = findPushTokens(database, account);
   if (old === undefined) throw new Error("not registered");
   await database.writer.run((db) => db.run(sql`DELETE FROM push_tokens`));
-  await registerPushToken(database, account, "new");
+  await register("new");
   expect(findPushTokens(database, account)[0]?.pk).toBe(old.pk);
   const decision = { outcome: "sent", tokens: 1, delivered: 1 } as const;
-  const record = { account, sessionId: "s", kind: "done", decision, durationMs: 1 };
+  const record = { account, sessionId: "s", kind: "done", eventKey: "k", decision, durationMs: 1 };
   await recordPush(database, { ...record, devices: [{ row: old, verdict: { ok: true, ticket: "t" } }] });
   await recordPush(database, {
     ...record,

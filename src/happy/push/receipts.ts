@@ -1,8 +1,9 @@
 // Reads Expo's receipts some time after a push, because only they tell whether a phone got it: a device that is gone loses its token,
-// and a failure amends the ledger. Tickets without a receipt after a day are dropped, as Expo does.
+// and a failure amends the ledger. Tickets without a receipt after a day of questions are dropped, as Expo does.
 import type { Logger } from "pino";
 import type { Database } from "../../storage/database.ts";
 import { findDueTickets, forgetOldPushes, settleTickets, type TicketRow } from "../store/push.ts";
+import { deadlineIn } from "./deadline.ts";
 import { type Expo, MAX_RECEIPTS } from "./expo.ts";
 
 export interface ReceiptTiming {
@@ -19,6 +20,9 @@ export const RECEIPT_TIMING: ReceiptTiming = {
   everyMs: 5 * 60_000,
   deadlineMs: 30_000,
 };
+
+/** Expo is not there: the rest waits for the next look. */
+const MAX_PROBLEMS = 3;
 
 export class ReceiptReader {
   readonly #stopping = new AbortController();
@@ -60,16 +64,21 @@ export class ReceiptReader {
     await forgetOldPushes(this.database, now);
     // What is not ready yet stays: going on after the last one read keeps it from being asked for twice in one look.
     let last: TicketRow | undefined;
-    while (!this.#stopping.signal.aborted) {
-      const due = findDueTickets(this.database, now - this.timing.afterMs, last, MAX_RECEIPTS);
+    for (let problems = 0; problems < MAX_PROBLEMS && !this.#stopping.signal.aborted; ) {
+      const due = findDueTickets(this.database, now, this.timing.afterMs, last, MAX_RECEIPTS);
       last = due.at(-1);
       if (last === undefined) return;
-      const signal = AbortSignal.any([AbortSignal.timeout(this.timing.deadlineMs), this.#stopping.signal]);
-      const receipts = await this.expo.receipts(
-        due.map(({ id }) => id),
-        signal,
-      );
-      await settleTickets(this.database, receipts);
+      const asked = due.map(({ id }) => id);
+      const deadline = deadlineIn(this.timing.deadlineMs, this.#stopping.signal);
+      const { verdicts, refused, problem } = await this.expo.receipts(asked, deadline);
+      if (this.#stopping.signal.aborted) return;
+      if (problem !== undefined) {
+        problems++;
+        this.log.warn({ problem }, "push receipts could not be read; they will be asked for again");
+      }
+      if (refused.length > 0)
+        this.log.warn({ tickets: refused.length }, "Expo takes push tickets for none; they are forgotten");
+      await settleTickets(this.database, { asked, verdicts, refused });
     }
   }
 }

@@ -1,4 +1,5 @@
-// A handshake may claim any id, of any shape: it is accepted, and reaches nothing but what the account has under that very name.
+// A handshake may claim any id, of any shape: it is accepted, and reaches nothing but what the account has under that very name. Only
+// what can be no name is refused.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Account, newAccount } from "../../../test/support/happy-client.ts";
 import { type TestServer, testServer } from "../../../test/support/server.ts";
@@ -51,3 +52,15 @@ test.each([
   expect(listener.updates.length).toBe(hears ? 1 : 0);
   listener.close();
 });
+
+test.each(["\ud800", "a\udfff"])(
+  "%j is no id of a session or machine, and the handshake is refused",
+  async (id) => {
+    await expect(account.connect({ clientType: "session-scoped", sessionId: id })).rejects.toThrow(
+      "Invalid session ID",
+    );
+    await expect(account.connect({ clientType: "machine-scoped", machineId: id })).rejects.toThrow(
+      "Invalid machine ID",
+    );
+  },
+);

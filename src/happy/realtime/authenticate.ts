@@ -1,5 +1,7 @@
 // Decides before a Socket.IO connection is accepted whether it may be, and what it is (realtime contract 2).
+import { createHash } from "node:crypto";
 import type { Socket } from "socket.io";
+import { isIdentifier } from "../../limits/identifier.ts";
 import type { Scope } from "../audience.ts";
 import type { HappyRoom } from "../room.ts";
 import type { ConnectionFacts } from "./connection.ts";
@@ -38,16 +40,20 @@ export async function authenticate(
 function scopeOf({ clientType, sessionId, machineId }: Record<string, unknown>): Scope {
   if (clientType === "session-scoped") {
     if (!sessionId) throw new Refused("Session ID required for session-scoped clients");
-    return { kind: "session", sessionId: textOf(sessionId) };
+    return { kind: "session", sessionId: nameOf(sessionId, "Invalid session ID") };
   }
   if (clientType === "machine-scoped") {
     if (!machineId) throw new Refused("Machine ID required for machine-scoped clients");
-    return { kind: "machine", machineId: textOf(machineId) };
+    return { kind: "machine", machineId: nameOf(machineId, "Invalid machine ID") };
   }
   return { kind: "user" };
 }
 
 /** Whatever is claimed becomes a name. Not String: an object from a client can carry a `toString` that is no function. */
-function textOf(id: unknown): string {
-  return typeof id === "string" ? id : JSON.stringify(id);
+function nameOf(id: unknown, refusal: string): string {
+  const name = typeof id === "string" ? id : JSON.stringify(id);
+  // Two names that the database cannot tell apart would reach the same thing.
+  if (!name.isWellFormed()) throw new Refused(refusal);
+  // It names nothing that there is, and is kept in memory: something as nameless stands for it, too long to be registered.
+  return isIdentifier(name) ? name : createHash("sha512").update(name).digest("hex");
 }

@@ -2,6 +2,8 @@
 // end the process (realtime contract 6, general rules).
 import type { Socket } from "socket.io";
 import type { TokenClaims } from "../../auth/tokens.ts";
+import { type ValueSizes, ValueTooLarge } from "../../limits/value-sizes.ts";
+import { StorageError } from "../../storage/errors.ts";
 import type { Scope } from "../audience.ts";
 import type { HappyRoom } from "../room.ts";
 
@@ -24,6 +26,8 @@ export interface Connection {
   readonly facts: ConnectionFacts;
   readonly room: HappyRoom;
   readonly socket: Socket;
+  /** Ends the connection as one that sent too much: the only answer to an event without an acknowledgement. */
+  readonly endTooLarge: () => void;
 }
 
 /** Answers the client's acknowledgement callback; does nothing when it gave none. */
@@ -33,14 +37,16 @@ export interface SocketEvent {
   readonly event: string;
   /** Answer to an unexpected failure, and to a payload that the handler cannot read. */
   readonly failure?: unknown;
+  /** The handler itself answers to values that are too large. */
+  readonly admitsValues?: boolean;
   handle(connection: Connection, payload: unknown, ack: Ack): void | Promise<void>;
 }
 
 export function attach(connection: Connection, events: readonly SocketEvent[]): void {
-  const { socket, room, facts } = connection;
+  const { socket, room, facts, endTooLarge } = connection;
   const count = room.figures.eventsOf(facts.client);
   socket.on("disconnect", () => count("disconnect"));
-  for (const { event, failure, handle } of events) {
+  for (const { event, failure, admitsValues = false, handle } of events) {
     socket.on(event, async (...args: unknown[]) => {
       count(event);
       const last = args.at(-1);
@@ -48,11 +54,29 @@ export function attach(connection: Connection, events: readonly SocketEvent[]): 
         typeof last === "function" ? (answer) => (answer === undefined ? last() : last(answer)) : () => {};
       const payload = typeof args[0] === "function" ? undefined : args[0];
       try {
+        if (!admitsValues) admitValues(room.database.sizes, payload);
         await handle(connection, payload, ack);
       } catch (error) {
-        room.log.error({ event, err: error }, "a socket event failed");
+        if (error instanceof ValueTooLarge) {
+          const { field, bytes, limitBytes: limit } = error;
+          room.bounds.refused("value-size", { account: facts.account, event, field, bytes, limit });
+          return failure === undefined ? endTooLarge() : ack(failure);
+        }
+        if (error instanceof StorageError && error.code === "quota")
+          room.log.debug({ event, code: error.code }, error.message);
+        else room.log.error({ event, err: error }, "a socket event failed");
         if (failure !== undefined) ack(failure);
       }
     });
+  }
+}
+
+/** No value that comes over a socket is larger than a document. @throws ValueTooLarge */
+function admitValues(sizes: ValueSizes, payload: unknown, levels = 2): void {
+  if (typeof payload !== "object" || payload === null) return;
+  for (const field in payload) {
+    const value: unknown = payload[field as keyof typeof payload];
+    if (typeof value === "string") sizes.admit("state", field, value);
+    else if (levels > 1) admitValues(sizes, value, levels - 1);
   }
 }

@@ -6,12 +6,20 @@ const MAX_SOCKETS = 8;
 const STAY_MS = 150_000;
 
 export function openDoctorNamespace(io: Server): void {
-  const namespace = io.of("/doctor");
-  namespace.use((_socket, next) =>
-    next(namespace.sockets.size < MAX_SOCKETS ? undefined : new Error("Busy")),
-  );
-  namespace.on("connection", (socket) => {
-    const timer = setTimeout(() => socket.conn.close(), STAY_MS);
-    socket.on("disconnect", () => clearTimeout(timer));
-  });
+  /** Connections in it and on their way in: those that come at the same time must not all find it free. */
+  const connections = new Set<object>();
+  io.of("/doctor")
+    .use(({ conn }, next) => {
+      if (connections.size >= MAX_SOCKETS || connections.has(conn)) return next(new Error("Busy"));
+      connections.add(conn);
+      conn.once("close", () => connections.delete(conn));
+      next();
+    })
+    .on("connection", (socket) => {
+      const timer = setTimeout(() => socket.conn.close(), STAY_MS);
+      socket.on("disconnect", () => {
+        clearTimeout(timer);
+        connections.delete(socket.conn);
+      });
+    });
 }

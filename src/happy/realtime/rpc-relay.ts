@@ -1,13 +1,17 @@
 // Relays opaque calls between two sockets of one account (realtime contract 9, decisions). The newest registrant answers; the caller
 // is skipped while another holds the method. A call waits for a target that is just reconnecting, and fails at once when its
 // target's socket closes. Nothing that is sent can throw out of here.
+import type { MemoryCeiling, MemoryUser } from "../../limits/memory-ceiling.ts";
 
 /** The side that answers: one connected socket. */
 export interface RpcTarget {
   readonly id: string;
-  /** Sends `rpc-request` and waits for the answer; rejects after `timeoutMs`. */
+  /** Sends `rpc-request` and waits for the answer; rejects after `timeoutMs`, and with AnswerTooLarge. */
   request(method: string, params: unknown, timeoutMs: number): Promise<{ readonly result?: unknown }>;
 }
+
+/** The target answered with more than a call may carry. */
+export class AnswerTooLarge extends Error {}
 
 export type RpcAnswer =
   | { readonly ok: true; readonly result?: unknown }
@@ -29,8 +33,12 @@ const MAX_METHODS = 1_000;
 const MAX_METHOD_LENGTH = 1_024;
 /** Calls of one socket that wait for their answer. */
 const MAX_CALLS = 1_000;
+/** Characters of the parameters of one call. */
+const MAX_PARAMS_LENGTH = 8 * 1024 * 1024;
 /** Characters of parameters that one account's calls may keep waiting. */
 const MAX_WAITING_LENGTH = 64 * 1024 * 1024;
+
+const TOO_MANY: RpcAnswer = { ok: false, error: "Too many calls in flight" };
 
 interface Flight {
   readonly method: string;
@@ -38,7 +46,14 @@ interface Flight {
   leaving?: Timer | undefined;
 }
 
-export class RpcRelay {
+/** A call that keeps its parameters. */
+interface Waiting {
+  readonly length: number;
+  readonly giveUp: () => void;
+}
+
+export class RpcRelay implements MemoryUser {
+  readonly name = "rpc calls";
   /** Registrants of a method, oldest first. */
   readonly #methods = new Map<string, RpcTarget[]>();
   readonly #byTarget = new Map<string, Set<string>>();
@@ -46,8 +61,28 @@ export class RpcRelay {
   readonly #flights = new Map<string, Set<Flight>>();
   readonly #calls = new Map<string, number>();
   readonly #waitingLength = new Map<string, number>();
+  readonly #held = new Set<Waiting>();
+  #heldLength = 0;
 
-  constructor(private readonly timing: RpcTiming = RPC_TIMING) {}
+  /** Parameters that wait count under the ceiling of memory, where there is one. */
+  constructor(
+    private readonly timing: RpcTiming = RPC_TIMING,
+    private readonly memory?: MemoryCeiling,
+  ) {
+    memory?.join(this);
+  }
+
+  held(): number {
+    return this.#heldLength;
+  }
+
+  /** Ends the call with the largest parameters. */
+  giveUp(): number {
+    let largest: Waiting | undefined;
+    for (const call of this.#held) if (call.length > (largest?.length ?? 0)) largest = call;
+    largest?.giveUp();
+    return largest?.length ?? 0;
+  }
 
   /** Idempotent. False when the name is unusable or the socket holds too many. */
   register(account: string, method: string, target: RpcTarget): boolean {
@@ -85,15 +120,19 @@ export class RpcRelay {
     const running = this.#calls.get(callerId) ?? 0;
     const length = lengthOf(params);
     const waiting = this.#waitingLength.get(account) ?? 0;
-    if (running >= MAX_CALLS || waiting + length > MAX_WAITING_LENGTH)
-      return { ok: false, error: "Too many calls in flight" };
+    if (length > MAX_PARAMS_LENGTH) return { ok: false, error: "RPC parameters too large" };
+    if (running >= MAX_CALLS || waiting + length > MAX_WAITING_LENGTH) return TOO_MANY;
+    if (this.memory?.fits(length) === false) return TOO_MANY;
+    const { promise: givenUp, resolve } = Promise.withResolvers<RpcAnswer>();
+    const held: Waiting = { length, giveUp: () => this.#release(held, resolve) };
+    this.#held.add(held);
+    this.#heldLength += length;
     this.#calls.set(callerId, running + 1);
     this.#waitingLength.set(account, waiting + length);
     try {
-      const target = await this.#target(keyOf(account, method), callerId);
-      if (typeof target === "string") return { ok: false, error: target };
-      return await this.#ask(target, account, method, params);
+      return await Promise.race([this.#answer(account, callerId, method, params), givenUp]);
     } finally {
+      this.#release(held, resolve);
       const left = (this.#calls.get(callerId) ?? 1) - 1;
       if (left > 0) this.#calls.set(callerId, left);
       else this.#calls.delete(callerId);
@@ -101,6 +140,17 @@ export class RpcRelay {
       if (still > 0) this.#waitingLength.set(account, still);
       else this.#waitingLength.delete(account);
     }
+  }
+
+  #release(held: Waiting, resolve: (answer: RpcAnswer) => void): void {
+    if (this.#held.delete(held)) this.#heldLength -= held.length;
+    resolve(TOO_MANY);
+  }
+
+  async #answer(account: string, callerId: string, method: string, params: unknown): Promise<RpcAnswer> {
+    const target = await this.#target(keyOf(account, method), callerId);
+    if (typeof target === "string") return { ok: false, error: target };
+    return await this.#ask(target, account, method, params);
   }
 
   async #target(key: string, callerId: string): Promise<RpcTarget | string> {
@@ -147,7 +197,8 @@ export class RpcRelay {
     flights.add(flight);
     target.request(method, params, this.timing.answerMs).then(
       (answer) => settle({ ok: true, ...answer }),
-      () => flight.fail("operation has timed out"),
+      (error: unknown) =>
+        flight.fail(error instanceof AnswerTooLarge ? "RPC answer too large" : "operation has timed out"),
     );
     return promise;
   }

@@ -1,10 +1,13 @@
 // The Socket.IO side of the Happy protocol: one engine at /v1/updates/, the namespace `/`, and invite paths that count as `/`.
 import type { Logger } from "pino";
-import type { Namespace, Socket } from "socket.io";
+import type { Socket } from "socket.io";
 import type { TokenClaims } from "../../auth/tokens.ts";
 import type { Cluster } from "../../bus/cluster.ts";
-import { type CallerOf, type SocketIoRoom, socketIo } from "../../server/socket-io.ts";
-import { everySocket, roomsOf, userScoped } from "../audience.ts";
+import type { Config } from "../../config/settings.ts";
+import type { Limits } from "../../limits/limits.ts";
+import { AccountSockets } from "../../server/account-sockets.ts";
+import { type SocketIoRoom, socketIo } from "../../server/socket-io.ts";
+import { roomsOf, userScoped } from "../audience.ts";
 import type { HappyRoom } from "../room.ts";
 import { machineActivity } from "../updates.ts";
 import { authenticate, Refused } from "./authenticate.ts";
@@ -12,60 +15,58 @@ import { attach, type ConnectionFacts } from "./connection.ts";
 import { openDoctorNamespace } from "./doctor-namespace.ts";
 import { socketEvents } from "./events/index.ts";
 
-/** Figures of realtime contract 1.1. */
-export function happySockets(
-  maxQueuedBytes: number,
-  cluster: Cluster | undefined,
-  log: Logger,
-): SocketIoRoom {
+/** Clients whose server URL has the path of an invite put that path into the namespace (realtime contract, decisions). */
+const INVITE_PATH = /^\/i\/[A-Za-z0-9_-]{1,100}\/?$/;
+
+const failures = new Map(socketEvents.map(({ event, failure }) => [event, failure]));
+
+export interface HappySocketIoParts {
+  /** Asked each time where it may change. */
+  readonly config: Pick<Config, "maxQueuedBytes" | "maxAnonymousBodyBytes">;
+  readonly cluster: Cluster | undefined;
+  readonly limits: Limits;
+  readonly log: Logger;
+}
+
+/** Figures of realtime contract 1.1, and "Inbound size" of its decisions. */
+export function happySocketIo({ config, cluster, limits, log }: HappySocketIoParts): SocketIoRoom {
   return socketIo({
     path: "/v1/updates/",
-    limits: { maxMessageBytes: 1_000_000, maxQueuedBytes },
+    limits: { maxMessageBytes: 16 * 1024 * 1024, maxQueuedBytes: config.maxQueuedBytes },
+    maxStrangerBodyBytes: () => config.maxAnonymousBodyBytes,
     pingIntervalMs: 15_000,
     pingTimeoutMs: 45_000,
     connectTimeoutMs: 20_000,
+    isMain: (namespace) => INVITE_PATH.test(namespace),
+    failureOf: (event) => failures.get(event),
     cluster,
-    // Invite paths count as `/`, also on the other nodes.
-    oneAudience: true,
+    shared: limits,
     log,
   });
 }
 
-/** Clients whose server URL has the path of an invite put that path into the namespace (realtime contract, decisions). */
-const INVITE_PATH = /^\/i\/[A-Za-z0-9_-]{1,100}\/?$/;
+export class HappySockets {
+  #accounts = new AccountSockets(() => 0);
 
-export class HappyNamespaces {
-  /** By identity: a namespace ends with its last socket, and a later one may bear its name while somebody is still being let in. */
-  readonly #invited = new Set<Namespace>();
-  readonly #parent;
-
-  constructor(private readonly io: SocketIoRoom["io"]) {
-    this.#parent = io.of(INVITE_PATH);
-  }
-
-  /** Every namespace with Happy clients. */
-  *all(): Iterable<Namespace> {
-    yield this.io.of("/");
-    yield* this.#invited;
-  }
+  constructor(private readonly server: SocketIoRoom) {}
 
   /** What is connected now, for the figures. */
   *connected(): Iterable<{ type: string; client: string }> {
-    for (const { sockets } of this.all()) {
-      for (const { data } of sockets.values()) {
-        const { scope, client } = data as ConnectionFacts;
-        yield { type: `${scope.kind}-scoped`, client };
-      }
-    }
+    for (const { scope, client } of this.facts()) yield { type: `${scope.kind}-scoped`, client };
   }
 
   /** Begins to accept: middleware and handlers stand before the first packet is read. */
-  accept(room: HappyRoom, callerOf: CallerOf): void {
-    const guard = (socket: Socket, next: (error?: Error) => void) => {
+  accept(room: HappyRoom): void {
+    this.#accounts = new AccountSockets(() => room.config.maxAccountSockets);
+    const { io } = this.server;
+    io.use((socket, next) => {
       authenticate(socket.handshake, room).then(
         (facts) => {
           socket.data = facts;
-          next();
+          if (this.#accounts.take(facts.account, socket.conn)) return next();
+          const limit = room.config.maxAccountSockets;
+          room.bounds.refused("account-sockets", { account: facts.account, limit });
+          next(new Error(`This account has ${limit} connections open already. Close some of them first.`));
         },
         (error: unknown) => {
           if (error instanceof Refused) return next(error);
@@ -74,39 +75,33 @@ export class HappyNamespaces {
           socket.conn.close();
         },
       );
-    };
-    const welcome = (socket: Socket) => {
+    });
+    io.on("connection", (socket) => {
       this.#welcome(room, socket);
       const { account } = (socket.data as ConnectionFacts).claims;
-      if (socket.connected) callerOf(socket)?.authenticated(account);
-    };
-    this.io.use(guard).on("connection", welcome);
-    this.#parent.use(guard).on("connection", welcome);
-    openDoctorNamespace(this.io);
+      if (socket.connected) this.server.callerOf(socket)?.authenticated(account);
+    });
+    openDoctorNamespace(io);
   }
 
   /** Whether somebody has an app of this account open in front; only a declared type counts (realtime contract 11.2). */
   isLooking(account: string): boolean {
-    for (const { adapter, sockets } of this.all()) {
-      for (const id of adapter.rooms.get(everySocket(account)) ?? []) {
-        const facts = sockets.get(id)?.data as ConnectionFacts | undefined;
-        if (facts?.declaredType === "user-scoped" && facts.focus === "active") return true;
-      }
+    for (const { data } of this.#accounts.of(account)) {
+      const { declaredType, focus } = data as ConnectionFacts;
+      if (declaredType === "user-scoped" && focus === "active") return true;
     }
     return false;
   }
 
   /** What every connected client told. */
   *facts(): Iterable<ConnectionFacts> {
-    for (const { sockets } of this.all())
-      for (const socket of sockets.values()) yield socket.data as ConnectionFacts;
+    for (const { data } of this.server.io.of("/").sockets.values()) yield data as ConnectionFacts;
   }
 
   /** Closes the connections of whom `isShutOut` says so. They come back, and hear that they are refused. */
   shutOut(isShutOut: (claims: TokenClaims) => boolean): void {
-    for (const { sockets } of this.all())
-      for (const socket of sockets.values())
-        if (isShutOut((socket.data as ConnectionFacts).claims)) socket.conn.close();
+    for (const socket of this.server.io.of("/").sockets.values())
+      if (isShutOut((socket.data as ConnectionFacts).claims)) socket.conn.close();
   }
 
   #welcome(room: HappyRoom, socket: Socket): void {
@@ -118,19 +113,20 @@ export class HappyNamespaces {
     }
     room.sightings.note(facts.claims, facts.client);
     const { account, scope } = facts;
-    if (socket.nsp.name !== "/") this.#invited.add(socket.nsp);
+    this.#accounts.sit(account, socket);
     socket.join(roomsOf(account, scope));
-    attach({ account, facts, room, socket }, socketEvents);
+    const endTooLarge = () => this.server.endTooLarge(socket);
+    attach({ account, facts, room, socket, endTooLarge }, socketEvents);
     if (scope.kind === "machine") {
       room.presence.socketJoined("machine", account, scope.machineId, socket.id);
       room.publisher.ephemeral(userScoped(account), machineActivity(scope.machineId, true, Date.now()));
     }
     if (scope.kind === "session") room.presence.socketJoined("session", account, scope.sessionId, socket.id);
     socket.on("disconnect", () => {
+      this.#accounts.leave(account, socket.conn);
       room.sightings.note(facts.claims, facts.client);
       room.rpc.drop(socket.id);
       room.presence.socketLeft(socket.id);
-      if (socket.nsp.name !== "/" && socket.nsp.sockets.size === 0) this.#invited.delete(socket.nsp);
     });
   }
 }

@@ -5,6 +5,7 @@ import { newId } from "../../storage/ids.ts";
 import type { Light } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
+import { admitAccessKey, admitChange, admitRows } from "./account-sizes.ts";
 import { findAccountPk } from "./accounts.ts";
 import { findMachinePk } from "./machines.ts";
 import { accessKeys, machines, sessions } from "./schema.ts";
@@ -117,6 +118,8 @@ export function createAccessKey(
     if (keys === undefined) return { kind: "missing" };
     if (byPlace(db).get(keys) !== undefined) return { kind: "exists" };
     quota.admit("thing");
+    admitAccessKey(db, quota, { account, pk: keys.account });
+    admitRows(db, quota, { account, pk: keys.account }, [data]);
     const now = Date.now();
     const row = db
       .insert(accessKeys)
@@ -143,7 +146,7 @@ export type AccessKeyChange =
 
 /** Compare-and-swap of the blob. */
 export function changeAccessKey(
-  { writer, sizes }: Database,
+  { writer, quota, sizes }: Database,
   account: string,
   place: Place,
   data: string,
@@ -156,6 +159,7 @@ export function changeAccessKey(
     if (row === undefined) return { kind: "missing" };
     if (row.dataVersion !== expectedVersion)
       return { kind: "mismatch", version: row.dataVersion, data: row.data };
+    admitChange(db, quota, { account, pk: row.accountPk }, [data], [row.data]);
     const version = row.dataVersion + 1;
     db.update(accessKeys)
       .set({ data, dataVersion: version, updatedAt: Date.now() })

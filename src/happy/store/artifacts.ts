@@ -6,6 +6,7 @@ import type { Database } from "../../storage/database.ts";
 import { type Light, lightRow } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
+import { admitGrowth, admitRows } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accounts, artifacts } from "./schema.ts";
 import type { Versioned } from "./session-state.ts";
@@ -31,6 +32,8 @@ const ownedVersions = prepared((db) =>
       accountPk: artifacts.accountPk,
       headerVersion: artifacts.headerVersion,
       bodyVersion: artifacts.bodyVersion,
+      headerBytes: sql<number>`octet_length(${artifacts.header})`,
+      bodyBytes: sql<number>`octet_length(${artifacts.body})`,
     })
     .from(artifacts)
     .innerJoin(accounts, eq(accounts.pk, artifacts.accountPk))
@@ -93,7 +96,7 @@ export function createArtifact(
   sizes.admitBase64("state", "header", artifact.header);
   sizes.admitBase64("state", "body", artifact.body);
   sizes.admitBase64("metadata", "dataEncryptionKey", artifact.dataEncryptionKey);
-  return writer.run((db): CreatedArtifact => {
+  return writer.holding(artifact).run((db): CreatedArtifact => {
     const owner = accountPk(db, account);
     const existing = db
       .select({ accountPk: artifacts.accountPk })
@@ -107,6 +110,7 @@ export function createArtifact(
     const dataEncryptionKey = decoded(artifact.dataEncryptionKey);
     if (header === undefined || body === undefined || dataEncryptionKey === undefined)
       return { kind: "undecodable" };
+    admitRows(db, quota, { account, pk: owner }, [header, body, dataEncryptionKey]);
     const now = Date.now();
     const row = db
       .insert(artifacts)
@@ -161,7 +165,7 @@ export function changeArtifact(
 ): Promise<ArtifactChangeResult> {
   sizes.admitBase64("state", "header", change.header?.value);
   sizes.admitBase64("state", "body", change.body?.value);
-  return writer.run((db): ArtifactChangeResult => {
+  return writer.holding(change).run((db): ArtifactChangeResult => {
     const current = ownedVersions(db).get({ account, artifact });
     if (current === undefined) return { kind: "missing" };
     const staleHeader = isStale(change.header, current.headerVersion);
@@ -171,6 +175,10 @@ export function changeArtifact(
     const body = change.body && written(change.body);
     if (header === null || body === null) return { kind: "undecodable" };
     quota.admit("message");
+    const grown =
+      (header === undefined ? 0 : header.bytes.length - current.headerBytes) +
+      (body === undefined ? 0 : body.bytes.length - current.bodyBytes);
+    admitGrowth(db, quota, { account, pk: current.accountPk }, grown);
     const now = Date.now();
     db.update(artifacts)
       .set({

@@ -2,6 +2,7 @@
 // so that a version never means two different values. A batch is stored whole or not at all (HTTP contract 12).
 import { and, asc, eq, gte, isNotNull, lt, sql } from "drizzle-orm";
 import { Base64Error, decodeLenient, decodeStrict } from "../../auth/base64.ts";
+import type { Owner } from "../../storage/account-bounds.ts";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import { lightRow, weightOf } from "../../storage/large-rows.ts";
@@ -14,6 +15,7 @@ import {
   NOTHING,
   weighedList,
 } from "../../storage/weighed-list.ts";
+import { admitGrowth, ROW_BYTES } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { kvEntries } from "./schema.ts";
 
@@ -145,16 +147,16 @@ export function mutateKv(
   announce: (result: KvResult) => void,
 ): Promise<KvResult> {
   for (const { value } of mutations) sizes.admitBase64("state", "value", value);
-  return writer.run((db) => {
+  return writer.holding(mutations).run((db) => {
     // Deleting makes room, and is never refused.
     if (mutations.some(({ value }) => value !== null)) quota.admit("message");
-    return mutate(db, accountPk(db, account), mutations);
+    return mutate(db, quota, { account, pk: accountPk(db, account) }, mutations);
   }, announce);
 }
 
 /** Turns a living entry into a tombstone; "missing" when there is none. */
 export function deleteKv(
-  { writer }: Database,
+  { writer, quota }: Database,
   account: string,
   key: string,
   version: number | undefined,
@@ -165,12 +167,13 @@ export function deleteKv(
     if (pk === undefined || byKey(db).get({ account: pk, key })?.isLiving !== 1) {
       return { kind: "missing" } as const;
     }
-    return mutate(db, pk, [{ key, value: null, version }]);
+    return mutate(db, quota, { account, pk }, [{ key, value: null, version }]);
   }, announce);
 }
 
 /** The body of an operation. Everything is judged against the state before it, so one existing key may be named twice. */
-function mutate(db: Db, account: number, mutations: readonly KvMutation[]): KvResult {
+function mutate(db: Db, quota: Database["quota"], owner: Owner, mutations: readonly KvMutation[]): KvResult {
+  const account = owner.pk;
   const wanted = mutations.map((mutation) => ({
     mutation,
     current: byKey(db).get({ account, key: mutation.key }),
@@ -184,6 +187,18 @@ function mutate(db: Db, account: number, mutations: readonly KvMutation[]): KvRe
   if (new Set(fresh).size < fresh.length) return { kind: "invalid" };
   const values = wanted.map(({ mutation, current }) => bytesOf(mutation.value, current !== undefined));
   if (values.includes(undefined)) return { kind: "invalid" };
+  // A tombstone of a new key is a row too; one of an old key makes room.
+  const grown = wanted.map(
+    ({ mutation: { key }, current }, index) =>
+      (values[index]?.length ?? 0) -
+      (current === undefined ? -ROW_BYTES - Buffer.byteLength(key) : current.bytes),
+  );
+  admitGrowth(
+    db,
+    quota,
+    owner,
+    grown.reduce((sum, bytes) => sum + bytes, 0),
+  );
   const now = Date.now();
   const changes = wanted.map(({ mutation: { key, value: given }, current }, index) => {
     const value = values[index] ?? null;

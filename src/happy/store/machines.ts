@@ -4,6 +4,7 @@ import type { Database } from "../../storage/database.ts";
 import { type Light, lightRow } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
+import { admitChange, admitMachine, admitRows } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accessKeys, accounts, machines } from "./schema.ts";
 import type { Versioned } from "./session-state.ts";
@@ -100,6 +101,8 @@ export function registerMachine(
     if (existing !== undefined)
       return existing.accountPk === owner ? { kind: "known", row: existing } : { kind: "foreign" };
     quota.admit("thing");
+    admitMachine(db, quota, { account, pk: owner });
+    admitRows(db, quota, { account, pk: owner }, [machine.id, machine.metadata, machine.daemonState]);
     const now = Date.now();
     const daemonState = machine.daemonState || null;
     const row = db
@@ -146,7 +149,7 @@ export type MachineChangeResult =
 
 /** Compare-and-swap of the given parts, all or nothing. A new daemon state also proves the machine alive (realtime contract 6.9). */
 export function changeMachine(
-  { writer, sizes }: Database,
+  { writer, quota, sizes }: Database,
   account: string,
   machine: string,
   { metadata, daemonState }: MachineChange,
@@ -154,7 +157,7 @@ export function changeMachine(
 ): Promise<MachineChangeResult> {
   sizes.admit("metadata", "metadata", metadata?.value);
   sizes.admit("state", "daemonState", daemonState?.value);
-  return writer.run((db): MachineChangeResult => {
+  return writer.holding([metadata, daemonState]).run((db): MachineChangeResult => {
     const row = findMachine(db, account, machine);
     if (row === undefined) return { kind: "missing" };
     const stale = {
@@ -162,6 +165,13 @@ export function changeMachine(
       daemonState: daemonState !== undefined && daemonState.expectedVersion !== row.daemonStateVersion,
     };
     if (stale.metadata || stale.daemonState) return { kind: "mismatch", row, ...stale };
+    admitChange(
+      db,
+      quota,
+      { account, pk: row.accountPk },
+      [metadata?.value, daemonState?.value],
+      [metadata && row.metadata, daemonState && row.daemonState],
+    );
     const at = Date.now();
     db.update(machines)
       .set({

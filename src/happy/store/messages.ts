@@ -7,6 +7,7 @@ import type { Light } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import type { Quota } from "../../storage/quota.ts";
 import { type Listed, weighedList } from "../../storage/weighed-list.ts";
+import { admitRows } from "./account-sizes.ts";
 import { takeUpdateSeqs } from "./accounts.ts";
 import { rememberRefused } from "./refused-messages.ts";
 import { messages, sessions } from "./schema.ts";
@@ -88,6 +89,8 @@ export function appendMessages(
   session: string,
   batch: readonly NewMessage[],
   announce: (appended: Appended) => void,
+  /** Whose messages must not overtake each other when one is refused. */
+  sender?: object,
 ): Promise<Appended | undefined> {
   const limit = sizes.limit("content");
   const tooLarge = batch.filter(({ content }) => isLarger(content, limit));
@@ -96,16 +99,19 @@ export function appendMessages(
     (db) => {
       const keys = findOwnedSession(db, account, session);
       if (keys === undefined) return undefined;
-      if (tooLarge.length === 0) return append(db, quota, keys, batch);
+      if (tooLarge.length === 0) return append(db, quota, { ...keys, account }, batch);
       const refused = tooLarge.map(({ content, localId }) => ({ localId, bytes: textBytes(content) }));
       rememberRefused(db, keys.pk, refused);
-      return { ...append(db, quota, keys, fitting), tooLarge: refused };
+      return { ...append(db, quota, { ...keys, account }, fitting), tooLarge: refused };
     },
     (appended) => {
       if (appended !== undefined) announce(appended);
     },
+    { holds: batch, sender },
   );
 }
+
+const stored = (content: string | RawText) => (content instanceof RawText ? content.bytes : content);
 
 /** A UTF-16 unit is one to three bytes. */
 function isLarger(content: string | RawText, limit: number): boolean {
@@ -116,7 +122,7 @@ function isLarger(content: string | RawText, limit: number): boolean {
 function append(
   db: Db,
   quota: Quota,
-  keys: { pk: number; accountPk: number },
+  keys: { pk: number; accountPk: number; account: string },
   batch: readonly NewMessage[],
 ): Appended {
   const known: MessageReceipt[] = [];
@@ -126,15 +132,19 @@ function append(
     if (message.localId !== null) {
       if (seen.has(message.localId)) continue;
       seen.add(message.localId);
-      const stored = byLocalId(db).get({ sessionPk: keys.pk, localId: message.localId });
-      if (stored !== undefined) {
-        known.push(stored);
+      const first = byLocalId(db).get({ sessionPk: keys.pk, localId: message.localId });
+      if (first !== undefined) {
+        known.push(first);
         continue;
       }
     }
     fresh.push(message);
   }
-  if (fresh.length > 0) quota.admit("message");
+  if (fresh.length > 0) {
+    quota.admit("message");
+    const contents = fresh.flatMap(({ content, localId }) => [stored(content), localId]);
+    admitRows(db, quota, { account: keys.account, pk: keys.accountPk }, contents, fresh.length);
+  }
   const created = fresh.length === 0 ? [] : store(db, keys, fresh);
   const all = [...known, ...created.map(({ row }) => row)];
   return { created, all: known.length === 0 ? all : all.sort((a, b) => a.seq - b.seq), tooLarge: [] };
@@ -158,8 +168,7 @@ function store(
       createdAt: now,
       updatedAt: now,
     };
-    const stored = content instanceof RawText ? content.bytes : content;
-    insert(db).run({ ...row, content: stored, sessionPk: keys.pk, now });
+    insert(db).run({ ...row, content: stored(content), sessionPk: keys.pk, now });
     return { row, updateSeq: firstUpdate + index };
   });
 }

@@ -50,6 +50,53 @@ test.each(steps)("%s can be undone and done again", (_, at) => {
   sqlite.run(migrations[at]?.up ?? "");
 });
 
+test("0003_bounds counts what accounts of an older database keep, and keeps a person's refusals apart", () => {
+  const sqlite = databaseAt(2);
+  for (const text of [
+    "INSERT INTO accounts (pk, id, public_key, settings, created_at, updated_at) VALUES (1, 'a', 'A', 'sä', 1, 1), (2, 'b', 'B', NULL, 2, 2)",
+    `INSERT INTO sessions (pk, id, account_pk, tag, metadata, last_active_at, created_at, updated_at)
+     VALUES (1, 's', 1, 't', 'mm', 1, 1, 1)`,
+    `INSERT INTO messages (id, session_pk, seq, local_id, content, created_at, updated_at)
+     VALUES ('m', 1, 1, 'l', 'ccc', 1, 1), ('n', 1, 2, NULL, 'ä', 1, 1)`,
+    "INSERT INTO machines (id, account_pk, metadata, last_active_at, created_at, updated_at) VALUES ('mm', 1, 'x', 1, 1, 1)",
+    "INSERT INTO waiting_keys VALUES ('W', 'f', 'c', NULL, 1, 1), ('R', 'g', 'c', 5, 1, 2)",
+    "INSERT INTO terminal_auth_requests (id, public_key, response, response_account_pk, created_at, updated_at) VALUES ('x', 'X', '', 1, 1, 1)",
+  ])
+    sqlite.run(text);
+  sqlite.run(migrations[2]?.up ?? "");
+  const kept = () => sqlite.query("SELECT account_pk, bytes, machines, access_keys FROM account_sizes").all();
+  const expected = 3 + (256 + 3) + (256 + 4) + (256 + 2) + (256 + 3);
+  expect(kept()).toEqual([
+    { account_pk: 1, bytes: expected, machines: 1, access_keys: 0 },
+    { account_pk: 2, bytes: 0, machines: 0, access_keys: 0 },
+  ]);
+  expect(sqlite.query("SELECT public_key FROM waiting_keys").all()).toEqual([{ public_key: "W" }]);
+  expect(sqlite.query("SELECT public_key, refused_at FROM refused_keys").all()).toEqual([
+    { public_key: "R", refused_at: 5 },
+  ]);
+  expect(sqlite.query("SELECT response, response_account_pk FROM terminal_auth_requests").all()).toEqual([
+    { response: null, response_account_pk: null },
+  ]);
+  sqlite.run("DELETE FROM messages");
+  sqlite.run("DELETE FROM sessions");
+  sqlite.run("DELETE FROM machines");
+  expect(kept()[0]).toMatchObject({ bytes: 3, machines: 0 });
+  // Back again: the refusal is where the older version looks for it.
+  sqlite.run(migrations[2]?.down ?? "");
+  expect(sqlite.query("SELECT public_key, refused_at FROM waiting_keys ORDER BY public_key").all()).toEqual([
+    { public_key: "R", refused_at: 5 },
+    { public_key: "W", refused_at: null },
+  ]);
+});
+
+test("0003_bounds is not undone over tokens that were revoked by generation, which would count again", () => {
+  const sqlite = databaseAt(3);
+  sqlite.run("INSERT INTO accounts (pk, id, public_key, created_at, updated_at) VALUES (1, 'a', 'A', 1, 1)");
+  sqlite.run("UPDATE accounts SET tokens_generation = 7");
+  const undo = sqlite.transaction(() => sqlite.run(migrations[2]?.down ?? ""));
+  expect(() => undo()).toThrow("no_account_has_revoked_all_of_its_tokens");
+});
+
 test("0002_admission makes the first account of an older database the owner", () => {
   const sqlite = databaseAt(1);
   sqlite.run(

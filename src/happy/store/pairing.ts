@@ -1,14 +1,18 @@
 // Pairing requests of terminals and of further devices (HTTP contract 2.4 to 2.6, decisions). An unapproved request dies after
 // 15 minutes. An approved one is delivered to every poll for 5 minutes after its first delivery, always with the same token, then it
-// is consumed: a further poll makes a new request.
-import { and, eq, isNull, lt, or, sql } from "drizzle-orm";
+// is consumed: a further poll makes a new request. A poll that changes nothing writes nothing, and no question reads more than its
+// own row. `now` is steady time (storage/steady-time.ts): see `settlePairings` for clocks that changed over a restart.
+import { and, eq, isNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
-import type { Db } from "../../storage/query.ts";
+import { type Db, prepared } from "../../storage/query.ts";
 import { accountPk } from "./accounts.ts";
+import { issueUnder } from "./revocations.ts";
 import { accountAuthRequests, accounts, terminalAuthRequests } from "./schema.ts";
 
 export type PairingKind = "terminal" | "account";
+
+export const PAIRING_KINDS = ["terminal", "account"] as const;
 
 const TABLES = { terminal: terminalAuthRequests, account: accountAuthRequests } as const;
 
@@ -16,9 +20,10 @@ const UNAPPROVED_MS = 15 * 60_000;
 const DELIVERED_MS = 5 * 60_000;
 /** An approval that nobody fetched: hours, as HTTP contract 2.6 permits, because nobody waits that long and a key must not work for ever. */
 const UNFETCHED_MS = 24 * 60 * 60_000;
-
-/** Requests kept at once; far more than one address can make within their 15 minutes. Oldest unapproved ones go first. */
-const MAX_REQUESTS = 100_000;
+/** Approvals of one account that wait or are being delivered; the oldest go first. */
+const MAX_APPROVED = 1_000;
+/** Rows that one operation deletes: a millisecond. */
+const SLICE = 200;
 
 type Row = typeof accountAuthRequests.$inferSelect & { supportsV2?: boolean };
 
@@ -32,56 +37,86 @@ export type Poll =
       readonly response: string;
       readonly tokenId: string;
       readonly tokenIssuedAt: number;
+      readonly generation: number;
     };
 
-/** Create-or-return by key (uppercase hex). `supportsV2` counts only at creation. */
+const REQUESTED: Poll = { state: "requested" };
+
+export interface PairingRequest {
+  readonly kind: PairingKind;
+  /** Uppercase hex. */
+  readonly publicKey: string;
+  /** Counts only at creation. */
+  readonly supportsV2: boolean;
+  readonly now: number;
+}
+
+/**
+ * Create-or-return by key. `made` is asked inside the operation when the request is new: it hears which waiting requests were over, and
+ * names those that are given up for the new one.
+ */
 export function pollPairing(
-  { writer }: Database,
-  kind: PairingKind,
-  publicKey: string,
-  supportsV2: boolean,
-): Promise<Poll> {
-  const table = TABLES[kind];
+  { writer, reads }: Database,
+  request: PairingRequest,
+  made: (over: readonly string[]) => Iterable<string>,
+): Poll | Promise<Poll> {
+  const known = standing(reads, request);
+  if (known !== undefined && known !== "first delivery") return known;
   return writer.run((db): Poll => {
-    const now = Date.now();
-    expire(db, kind, now);
-    const row = find(db, kind, publicKey);
-    if (row === undefined) {
-      const fresh = { id: newId(now), publicKey, createdAt: now, updatedAt: now };
-      if (kind === "terminal")
-        db.insert(terminalAuthRequests)
-          .values({ ...fresh, supportsV2 })
-          .run();
-      else db.insert(accountAuthRequests).values(fresh).run();
-      trim(db, kind);
-      return { state: "requested" };
-    }
-    // An approval with an empty text counts as none.
-    if (!row.response || row.responseAccountPk === null) return { state: "requested" };
-    const account = db
-      .select({ id: accounts.id, validFrom: accounts.tokensValidFrom })
-      .from(accounts)
-      // A disabled account brings no device in; the request waits until it is enabled, or dies.
-      .where(and(eq(accounts.pk, row.responseAccountPk), isNull(accounts.disabledAt)))
-      .get();
-    if (account === undefined) return { state: "requested" };
-    const tokenId = row.tokenId ?? crypto.randomUUID();
-    const tokenIssuedAt = row.tokenIssuedAt ?? Math.max(Math.floor(now / 1000), account.validFrom ?? 0);
-    if (row.firstDeliveredAt === null) {
-      db.update(table)
-        .set({ tokenId, tokenIssuedAt, firstDeliveredAt: now, updatedAt: now })
-        .where(eq(table.pk, row.pk))
-        .run();
-    }
-    return {
-      state: "authorized",
-      requestId: row.id,
-      account: account.id,
-      response: row.response,
-      tokenId,
-      tokenIssuedAt,
-    };
+    const { kind, publicKey, supportsV2, now } = request;
+    const again = standing(db, request);
+    if (again === "first delivery") return deliver(db, request);
+    if (again !== undefined) return again;
+    // A dead one, or none.
+    forgetOne(db, kind, publicKey);
+    const over = expire(db, kind, now).waiting;
+    const row = { id: newId(), publicKey, createdAt: now, updatedAt: now };
+    if (kind === "terminal") insertTerminal(db).run({ ...row, supportsV2 });
+    else insertAccount(db).run(row);
+    for (const other of made(over)) forgetWaiting(db, kind, other);
+    return REQUESTED;
   });
+}
+
+/** What the poll of a living request gets without a change; undefined when there is none. */
+function standing(db: Db, { kind, publicKey, now }: PairingRequest): Poll | "first delivery" | undefined {
+  const row = find(db, kind, publicKey);
+  if (row === undefined || isDead(row, now)) return undefined;
+  if (row.response === null || row.responseAccountPk === null) return REQUESTED;
+  // A disabled account brings no device in; the request waits until it is enabled, or dies.
+  const account = approver(db).get({ pk: row.responseAccountPk });
+  if (account === undefined) return REQUESTED;
+  if (row.firstDeliveredAt === null || row.tokenId === null || row.tokenIssuedAt === null)
+    return "first delivery";
+  return {
+    state: "authorized",
+    requestId: row.id,
+    account: account.id,
+    response: row.response,
+    tokenId: row.tokenId,
+    tokenIssuedAt: row.tokenIssuedAt,
+    generation: account.generation,
+  };
+}
+
+/** Decides what token this request gets, once. */
+function deliver(db: Db, request: PairingRequest): Poll {
+  const { kind, publicKey, now } = request;
+  const table = TABLES[kind];
+  const row = find(db, kind, publicKey);
+  const account = row && approver(db).get({ pk: row.responseAccountPk });
+  if (row === undefined || account === undefined) return REQUESTED;
+  db.update(table)
+    .set({
+      tokenId: row.tokenId ?? crypto.randomUUID(),
+      tokenIssuedAt: row.tokenIssuedAt ?? issueUnder(account, Date.now()).issuedAt,
+      firstDeliveredAt: now,
+      updatedAt: now,
+    })
+    .where(eq(table.pk, row.pk))
+    .run();
+  const delivered = standing(db, request);
+  return delivered === undefined || delivered === "first delivery" ? REQUESTED : delivered;
 }
 
 export interface PairingStatus {
@@ -90,65 +125,212 @@ export interface PairingStatus {
 }
 
 /** What the approving app sees. `supportsV2` is told only while pending. */
-export function pairingStatus({ reads }: Database, publicKey: string): PairingStatus {
+export function pairingStatus({ reads }: Database, publicKey: string, now: number): PairingStatus {
   const row = find(reads, "terminal", publicKey);
-  if (row === undefined || isDead(row, Date.now())) return { status: "not_found", supportsV2: false };
-  if (row.response) return { status: "authorized", supportsV2: false };
+  if (row === undefined || isDead(row, now)) return { status: "not_found", supportsV2: false };
+  if (row.response !== null) return { status: "authorized", supportsV2: false };
   return { status: "pending", supportsV2: row.supportsV2 ?? false };
 }
 
-/** Stores an approval; the first one wins. False when there is no such request. @throws UnknownAccount */
+export interface Approval {
+  readonly kind: PairingKind;
+  readonly publicKey: string;
+  /** Account id. */
+  readonly account: string;
+  readonly response: string;
+  readonly now: number;
+}
+
+/** Stores an approval; the first one wins, and an empty text is none. False when there is no such request. @throws UnknownAccount */
 export function approvePairing(
   { writer, sizes }: Database,
-  kind: PairingKind,
-  publicKey: string,
-  account: string,
-  response: string,
+  { kind, publicKey, account, response, now }: Approval,
 ): Promise<boolean> {
   sizes.admit("metadata", "response", response);
   const table = TABLES[kind];
   return writer.run((db) => {
-    const now = Date.now();
-    expire(db, kind, now);
     const row = find(db, kind, publicKey);
-    if (row === undefined) return false;
-    if (!row.response) {
-      const responseAccountPk = accountPk(db, account);
-      db.update(table).set({ response, responseAccountPk, updatedAt: now }).where(eq(table.pk, row.pk)).run();
-    }
+    if (row === undefined || isDead(row, now)) return false;
+    if (row.response !== null || response === "") return true;
+    const responseAccountPk = accountPk(db, account);
+    db.update(table).set({ response, responseAccountPk, updatedAt: now }).where(eq(table.pk, row.pk)).run();
+    db.run(sql`DELETE FROM ${table} WHERE pk IN (SELECT pk FROM ${table}
+      WHERE response_account_pk = ${responseAccountPk} ORDER BY pk DESC LIMIT ${SLICE} OFFSET ${MAX_APPROVED})`);
     return true;
   });
 }
 
+/** Deletes requests that are over, a slice of each sort. @returns keys of those that nobody approved, and whether more are left. */
+export function expirePairings(
+  { writer }: Database,
+  kind: PairingKind,
+  now: number,
+): Promise<{ readonly waiting: string[]; readonly more: boolean }> {
+  return writer.run((db) => expire(db, kind, now));
+}
+
+/** Whether there is anything for `expirePairings` to do; reads the end of three indexes. */
+export function hasDeadPairings({ reads }: Database, kind: PairingKind, now: number): boolean {
+  return DEAD.some((sort) => oldest[kind][sort](reads).get(cutoffs(now)) !== undefined);
+}
+
+/** Keys that wait, the one that was made first first. */
+export function waitingPairings({ reads }: Database, kind: PairingKind): string[] {
+  const table = TABLES[kind];
+  return reads
+    .select({ publicKey: table.publicKey })
+    .from(table)
+    .where(isNull(table.response))
+    .orderBy(table.pk)
+    .all()
+    .map(({ publicKey }) => publicKey);
+}
+
+/** Drops waiting requests that are too many. */
+export function forgetPairings(
+  { writer }: Database,
+  kind: PairingKind,
+  keys: readonly string[],
+): Promise<void> {
+  return writer.run((db) => {
+    for (const key of keys) forgetWaiting(db, kind, key);
+  });
+}
+
+/**
+ * At a start: a time in the future was written by a clock that was ahead, and counts as now, so that nothing lives longer from here on
+ * than it may. One that is long past was written by a clock that was behind, or really is: it is over, and the client asks anew.
+ */
+export function settlePairings({ writer }: Database, now: number): Promise<void> {
+  return writer.run((db) => {
+    for (const table of Object.values(TABLES)) {
+      db.run(sql`UPDATE ${table} SET created_at = ${now} WHERE response IS NULL AND created_at > ${now}`);
+      db.run(sql`UPDATE ${table} SET updated_at = ${now}
+        WHERE response IS NOT NULL AND first_delivered_at IS NULL AND updated_at > ${now}`);
+      db.run(sql`UPDATE ${table} SET first_delivered_at = ${now} WHERE first_delivered_at > ${now}`);
+    }
+  });
+}
+
+const byKey = {
+  terminal: prepared((db) =>
+    db
+      .select()
+      .from(terminalAuthRequests)
+      .where(eq(terminalAuthRequests.publicKey, sql.placeholder("publicKey")))
+      .prepare(),
+  ),
+  account: prepared((db) =>
+    db
+      .select()
+      .from(accountAuthRequests)
+      .where(eq(accountAuthRequests.publicKey, sql.placeholder("publicKey")))
+      .prepare(),
+  ),
+};
+
 function find(db: Db, kind: PairingKind, publicKey: string): Row | undefined {
-  const table = TABLES[kind];
-  return db.select().from(table).where(eq(table.publicKey, publicKey)).get();
+  return byKey[kind](db).get({ publicKey });
 }
 
-/** Row numbers grow with time, so the bound needs no count. */
-function trim(db: Db, kind: PairingKind): void {
-  const table = TABLES[kind];
-  db.delete(table)
-    .where(and(isNull(table.response), lt(table.pk, sql`(SELECT max(pk) FROM ${table}) - ${MAX_REQUESTS}`)))
-    .run();
+const approver = prepared((db) =>
+  db
+    .select({
+      id: accounts.id,
+      generation: accounts.tokensGeneration,
+      validFrom: accounts.tokensValidFrom,
+    })
+    .from(accounts)
+    .where(and(eq(accounts.pk, sql.placeholder("pk")), isNull(accounts.disabledAt)))
+    .prepare(),
+);
+
+const inserted = {
+  id: sql.placeholder("id"),
+  publicKey: sql.placeholder("publicKey"),
+  createdAt: sql.placeholder("createdAt"),
+  updatedAt: sql.placeholder("updatedAt"),
+};
+const insertTerminal = prepared((db) =>
+  db
+    .insert(terminalAuthRequests)
+    .values({ ...inserted, supportsV2: sql.placeholder("supportsV2") })
+    .prepare(),
+);
+const insertAccount = prepared((db) => db.insert(accountAuthRequests).values(inserted).prepare());
+
+const deleteOne = prepareEach((db, table) =>
+  db
+    .delete(table)
+    .where(eq(table.publicKey, sql.placeholder("publicKey")))
+    .prepare(),
+);
+const deleteWaiting = prepareEach((db, table) =>
+  db
+    .delete(table)
+    .where(and(eq(table.publicKey, sql.placeholder("publicKey")), isNull(table.response)))
+    .prepare(),
+);
+
+function forgetOne(db: Db, kind: PairingKind, publicKey: string): void {
+  deleteOne[kind](db).run({ publicKey });
 }
 
-/** Deletes what is dead, of every key: the tables stay as small as the pairings of the last minutes. */
-function expire(db: Db, kind: PairingKind, now: number): void {
-  const table = TABLES[kind];
-  db.delete(table)
-    .where(lt(table.firstDeliveredAt, now - DELIVERED_MS))
-    .run();
-  db.delete(table)
-    .where(and(or(isNull(table.response), eq(table.response, "")), lt(table.createdAt, now - UNAPPROVED_MS)))
-    .run();
-  db.delete(table)
-    .where(and(isNull(table.firstDeliveredAt), lt(table.updatedAt, now - UNFETCHED_MS)))
-    .run();
+function forgetWaiting(db: Db, kind: PairingKind, publicKey: string): void {
+  deleteWaiting[kind](db).run({ publicKey });
+}
+
+/** Each has a partial index of its own. */
+const DEAD = ["waiting", "approved", "delivered"] as const;
+const CONDITIONS: Readonly<Record<(typeof DEAD)[number], SQL>> = {
+  waiting: sql`response IS NULL AND created_at < ${sql.placeholder("waiting")}`,
+  approved: sql`response IS NOT NULL AND first_delivered_at IS NULL AND updated_at < ${sql.placeholder("approved")}`,
+  delivered: sql`first_delivered_at IS NOT NULL AND first_delivered_at < ${sql.placeholder("delivered")}`,
+};
+const cutoffs = (now: number) => ({
+  waiting: now - UNAPPROVED_MS,
+  approved: now - UNFETCHED_MS,
+  delivered: now - DELIVERED_MS,
+});
+
+const oldest = eachSort((db, table, condition) =>
+  db.select({ pk: table.pk }).from(table).where(condition).limit(1).prepare(),
+);
+const deleteDead = eachSort((db, table, condition) =>
+  db
+    .delete(table)
+    .where(sql`pk IN (SELECT pk FROM ${table} WHERE ${condition} LIMIT ${sql.raw(String(SLICE))})`)
+    .returning({ publicKey: table.publicKey })
+    .prepare(),
+);
+
+function expire(db: Db, kind: PairingKind, now: number) {
+  const [waiting = [], ...others] = DEAD.map((sort) => deleteDead[kind][sort](db).all(cutoffs(now)));
+  return {
+    waiting: waiting.map(({ publicKey }) => publicKey),
+    more: [waiting, ...others].some(({ length }) => length === SLICE),
+  };
 }
 
 function isDead(row: Row, now: number): boolean {
-  if (row.firstDeliveredAt !== null) return row.firstDeliveredAt < now - DELIVERED_MS;
-  if (row.updatedAt < now - UNFETCHED_MS) return true;
-  return !row.response && row.createdAt < now - UNAPPROVED_MS;
+  if (row.response === null) return row.createdAt < now - UNAPPROVED_MS;
+  if (row.firstDeliveredAt === null) return row.updatedAt < now - UNFETCHED_MS;
+  return row.firstDeliveredAt < now - DELIVERED_MS;
+}
+
+/** The tables have the columns that are used here in common; drizzle has no type for that. */
+type Table = typeof accountAuthRequests;
+
+function prepareEach<T>(build: (db: Db, table: Table) => T) {
+  const of = (kind: PairingKind) => prepared((db) => build(db, TABLES[kind] as unknown as Table));
+  return { terminal: of("terminal"), account: of("account") };
+}
+
+function eachSort<T>(build: (db: Db, table: Table, condition: SQL) => T) {
+  const of = (kind: PairingKind) => {
+    const sort = (name: (typeof DEAD)[number]) =>
+      prepared((db) => build(db, TABLES[kind] as unknown as Table, CONDITIONS[name]));
+    return { waiting: sort("waiting"), approved: sort("approved"), delivered: sort("delivered") };
+  };
+  return { terminal: of("terminal"), account: of("account") };
 }

@@ -1,6 +1,7 @@
 // Push tokens, the ledger of decisions about pushes, and tickets whose receipts are still to be read. A token is deleted only when it is
-// still the row that Expo spoke of: row numbers can come back, and a device may have registered again meanwhile.
-import { and, asc, desc, eq, gt, lt, lte, or, sql } from "drizzle-orm";
+// still the row that Expo spoke of: row numbers can come back, and a device may have registered again meanwhile. How long a ticket
+// waits is counted in questions: a clock that is a day off neither loses receipts nor keeps tickets for ever.
+import { and, asc, desc, eq, gt, gte, inArray, lt, lte, ne, or, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import type { Db } from "../../storage/query.ts";
@@ -17,19 +18,52 @@ export const LEDGER_ROWS = 10_000;
 const LEDGER_MS = 30 * 24 * 60 * 60_000;
 /** Expo keeps receipts for a day. */
 const TICKET_MS = 24 * 60 * 60_000;
+/** A ticket that looks a day old is dropped only after this many questions: one hour, whatever the clock did. */
+const ASKED_AT_LEAST = 12;
+/** One day of questions: enough, however young the ticket looks. */
+const ASKED_AT_MOST = 288;
 /** Oldest are forgotten beyond this many. */
 const TICKET_ROWS = 100_000;
 /** Hundreds of devices can fail with hundreds of reasons. */
 const REASON_CHARACTERS = 500;
 
-/** Registers a device, or touches it when it is known. @throws UnknownAccount */
-export function registerPushToken({ writer }: Database, account: string, token: string): Promise<void> {
+/**
+ * Registers a device, or touches it when it is known. A phone belongs to who signed in last: whichever account had it loses it. The
+ * device that registered longest ago is forgotten beyond `atMost` (0 for no limit). Resolves with how many were.
+ * @throws UnknownAccount
+ */
+export function registerPushToken(
+  { writer }: Database,
+  account: string,
+  token: string,
+  atMost: number,
+): Promise<number> {
   return writer.run((db) => {
     const now = Date.now();
-    db.insert(pushTokens)
-      .values({ id: newId(now), accountPk: accountPk(db, account), token, createdAt: now, updatedAt: now })
-      .onConflictDoUpdate({ target: [pushTokens.accountPk, pushTokens.token], set: { updatedAt: now } })
+    const owner = accountPk(db, account);
+    db.delete(pushTokens)
+      .where(and(eq(pushTokens.token, token), ne(pushTokens.accountPk, owner)))
       .run();
+    const { pk } = db
+      .insert(pushTokens)
+      .values({ id: newId(now), accountPk: owner, token, createdAt: now, updatedAt: now })
+      .onConflictDoUpdate({ target: [pushTokens.accountPk, pushTokens.token], set: { updatedAt: now } })
+      .returning({ pk: pushTokens.pk })
+      .get();
+    // What Expo says later about earlier pushes is not about this registration.
+    db.update(pushTickets).set({ isBack: true }).where(eq(pushTickets.pushTokenPk, pk)).run();
+    if (atMost === 0) return 0;
+    // Never the one that has just come, whatever time the others carry.
+    const oldest = db
+      .select({ pk: pushTokens.pk })
+      .from(pushTokens)
+      .where(and(eq(pushTokens.accountPk, owner), ne(pushTokens.pk, pk)))
+      .orderBy(desc(pushTokens.updatedAt), desc(pushTokens.pk))
+      .all()
+      .slice(atMost - 1)
+      .map((row) => row.pk);
+    if (oldest.length > 0) db.delete(pushTokens).where(inArray(pushTokens.pk, oldest)).run();
+    return oldest.length;
   });
 }
 
@@ -59,6 +93,8 @@ export interface PushRecord {
   readonly account: string;
   readonly sessionId: string;
   readonly kind: string;
+  /** Tells the same event again. */
+  readonly eventKey: string;
   readonly decision: {
     readonly outcome: PushOutcome;
     readonly reason?: string;
@@ -82,6 +118,7 @@ export function recordPush({ writer }: Database, record: PushRecord): Promise<vo
         accountPk: owner,
         sessionId: record.sessionId,
         kind: record.kind,
+        eventKey: record.eventKey,
         outcome,
         reason: reason?.slice(0, REASON_CHARACTERS) ?? null,
         tokens,
@@ -93,7 +130,11 @@ export function recordPush({ writer }: Database, record: PushRecord): Promise<vo
       .get();
     for (const { row, verdict } of record.devices) {
       const sameRow = and(eq(pushTokens.pk, row.pk), eq(pushTokens.id, row.id));
-      if (verdict?.ok === false && verdict.dead) db.delete(pushTokens).where(sameRow).run();
+      // A device that registered again while Expo was asked is back.
+      if (verdict?.ok === false && verdict.dead)
+        db.delete(pushTokens)
+          .where(and(sameRow, eq(pushTokens.updatedAt, row.updatedAt)))
+          .run();
       if (verdict?.ok !== true || verdict.ticket === undefined) continue;
       if (db.select({ pk: pushTokens.pk }).from(pushTokens).where(sameRow).get() === undefined) continue;
       db.insert(pushTickets)
@@ -104,10 +145,14 @@ export function recordPush({ writer }: Database, record: PushRecord): Promise<vo
   });
 }
 
-/** Tickets of pushes sent until `sentUntil`, oldest first, after `last`. */
+/**
+ * Tickets whose receipts may be ready at `now`, `afterMs` after their push; also those that carry a time after `now`, for the clock has
+ * stepped back since and their age is not known. Oldest first, after `last`.
+ */
 export function findDueTickets(
   { reads }: Database,
-  sentUntil: number,
+  now: number,
+  afterMs: number,
   last: TicketRow | undefined,
   limit: number,
 ): TicketRow[] {
@@ -117,7 +162,7 @@ export function findDueTickets(
     .from(pushTickets)
     .where(
       and(
-        lte(createdAt, sentUntil),
+        or(lte(createdAt, now - afterMs), gt(createdAt, now)),
         last && or(gt(createdAt, last.createdAt), and(eq(createdAt, last.createdAt), gt(id, last.id))),
       ),
     )
@@ -126,23 +171,39 @@ export function findDueTickets(
     .all();
 }
 
-/** What receipts said: settled tickets go, failures amend the ledger, devices that are gone lose their token. */
-export function settleTickets({ writer }: Database, receipts: ReadonlyMap<string, Verdict>): Promise<void> {
+/** What Expo said about the tickets it was asked for. */
+export interface Settlement {
+  readonly asked: readonly string[];
+  readonly verdicts: ReadonlyMap<string, Verdict>;
+  /** It takes them for no tickets. */
+  readonly refused: readonly string[];
+}
+
+/** Settled and refused tickets go, failures amend the ledger, devices that are gone lose their token; the rest was asked once more. */
+export function settleTickets({ writer }: Database, { asked, verdicts, refused }: Settlement): Promise<void> {
   return writer.run((db) => {
-    for (const [id, verdict] of receipts) {
+    const [gone, waiting] = [new Set(refused), [] as string[]];
+    for (const id of asked) {
+      const verdict = verdicts.get(id);
+      if (verdict === undefined && !gone.has(id)) {
+        waiting.push(id);
+        continue;
+      }
       const ticket: TicketRow | undefined = db
         .delete(pushTickets)
         .where(eq(pushTickets.id, id))
         .returning()
         .get();
-      if (ticket === undefined || verdict.ok) continue;
+      if (ticket === undefined || verdict === undefined || verdict.ok) continue;
       if (ticket.ledgerPk !== null) amend(db, ticket.ledgerPk, verdict.reason);
-      if (!verdict.dead) continue;
-      // A device that has registered again after the push is back.
-      db.delete(pushTokens)
-        .where(and(eq(pushTokens.pk, ticket.pushTokenPk), lte(pushTokens.updatedAt, ticket.createdAt)))
-        .run();
+      if (verdict.dead && !ticket.isBack)
+        db.delete(pushTokens).where(eq(pushTokens.pk, ticket.pushTokenPk)).run();
     }
+    if (waiting.length > 0)
+      db.update(pushTickets)
+        .set({ asked: sql`${pushTickets.asked} + 1` })
+        .where(inArray(pushTickets.id, waiting))
+        .run();
   });
 }
 
@@ -162,19 +223,50 @@ function amend(db: Db, ledgerPk: number, reason: string): void {
     .run();
 }
 
-/** Holds the ledger and the tickets to their bounds. */
+/**
+ * Holds the ledger and the tickets to their bounds. Ages in the ledger are held against its newest entry: when the clock has run
+ * ahead, nothing is old for it.
+ */
 export function forgetOldPushes({ writer }: Database, now: number): Promise<void> {
   return writer.run((db) => {
-    db.delete(pushLedger)
-      .where(lt(pushLedger.createdAt, now - LEDGER_MS))
-      .run();
+    db.run(sql`DELETE FROM push_ledger WHERE created_at <
+      min(${now}, (SELECT max(created_at) FROM push_ledger)) - ${LEDGER_MS}`);
     db.run(sql`DELETE FROM push_ledger WHERE pk <= (SELECT max(pk) FROM push_ledger) - ${LEDGER_ROWS}`);
+    const { createdAt, asked } = pushTickets;
+    const isOld = and(lt(createdAt, now - TICKET_MS), gte(asked, ASKED_AT_LEAST));
     db.delete(pushTickets)
-      .where(lt(pushTickets.createdAt, now - TICKET_MS))
+      .where(or(isOld, gte(asked, ASKED_AT_MOST)))
       .run();
     db.run(sql`DELETE FROM push_tickets WHERE created_at <
       (SELECT created_at FROM push_tickets ORDER BY created_at DESC LIMIT 1 OFFSET ${TICKET_ROWS})`);
   });
+}
+
+/** The newest decision about the same event that was kept within `withinMs` of `now`, before or after. */
+export function findKeptPush(
+  { reads }: Database,
+  account: string,
+  eventKey: string,
+  now: number,
+  withinMs: number,
+): LedgerRow | undefined {
+  const owner = findAccountPk(reads, account);
+  if (owner === undefined) return undefined;
+  const { accountPk: ownerPk, createdAt } = pushLedger;
+  return reads
+    .select()
+    .from(pushLedger)
+    .where(
+      and(
+        eq(ownerPk, owner),
+        gte(createdAt, now - withinMs),
+        lte(createdAt, now + withinMs),
+        eq(pushLedger.eventKey, eventKey),
+      ),
+    )
+    .orderBy(desc(createdAt), desc(pushLedger.pk))
+    .limit(1)
+    .get();
 }
 
 export type LedgerRow = typeof pushLedger.$inferSelect;

@@ -6,6 +6,9 @@ import type { Db } from "../../storage/query.ts";
 import { takeUpdateSeqs } from "./accounts.ts";
 import { accessKeys, accounts, messages, sessions, usageReports } from "./schema.ts";
 
+/** Rows of each table that are asked for their time: the newest, of which some may be dated by a clock that was ahead. */
+const NEWEST_ROWS = 200;
+
 /** Rows that one operation deletes: a few milliseconds, also for a server that waits for another process. */
 const SLICE = 200;
 
@@ -22,6 +25,21 @@ export interface OldRows {
   readonly account: string;
   readonly count: number;
   readonly bytes: number;
+}
+
+/** The newest time of anything that is stored that is not later than `now`: the last moment that is known to have been. */
+export function newestMoment(reads: Db, now: number): number | undefined {
+  const newest = (table: string, time: string) =>
+    sql.raw(
+      `SELECT max(at) AS at FROM (SELECT ${time} AS at FROM ${table} ORDER BY rowid DESC LIMIT ${NEWEST_ROWS}) WHERE at <= ${now}`,
+    );
+  const [found] = reads.all<{ at: number | null }>(
+    sql`SELECT max(at) AS at FROM (${newest("messages", "created_at")} UNION ALL ${newest("sessions", "last_active_at")}
+        UNION ALL ${newest("machines", "last_active_at")} UNION ALL ${newest("usage_reports", "updated_at")}
+        UNION ALL ${newest("feed_items", "created_at")} UNION ALL ${newest("accounts", "created_at")}
+        UNION ALL SELECT max(last_seen_at) AS at FROM seen_tokens WHERE last_seen_at <= ${now})`,
+  );
+  return found?.at ?? undefined;
 }
 
 /** Inactive, and neither heard nor changed since. */

@@ -1,5 +1,5 @@
 // What shuts out a token that is signed correctly: its own id, a cut that its account made, a disabled account, a deleted one.
-import { and, eq, isNotNull, or } from "drizzle-orm";
+import { and, eq, gt, isNotNull, or, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
 import { findAccountPk } from "./accounts.ts";
@@ -12,20 +12,44 @@ import {
   terminalAuthRequests,
 } from "./schema.ts";
 
+/** From where on the tokens of an account count. */
+export interface Cut {
+  /** Grows with each revocation of all; 0 before the first. */
+  readonly generation: number;
+  /** Unix second, by the clock of then. Decides only for generation 0: a cut of an earlier version. */
+  readonly validFrom: number | null;
+}
+
+/** What a token must say that is issued under a cut, so that it is not refused. `nowMs` is the wall clock; seconds in the token. */
+export function issueUnder({ generation, validFrom }: Cut, nowMs: number) {
+  const now = Math.floor(nowMs / 1_000);
+  return { generation, issuedAt: generation === 0 ? Math.max(now, validFrom ?? 0) : now };
+}
+
 export interface Refusals {
   /** Account ids. */
   readonly disabled: readonly string[];
   readonly removed: readonly string[];
-  /** Account ids with the Unix second from which on their tokens count. */
-  readonly validFrom: readonly (readonly [string, number])[];
+  readonly cuts: readonly (readonly [string, Cut])[];
   readonly tokenIds: readonly string[];
 }
 
 export function loadRefusals({ reads }: Database): Refusals {
   const rows = reads
-    .select({ id: accounts.id, disabledAt: accounts.disabledAt, validFrom: accounts.tokensValidFrom })
+    .select({
+      id: accounts.id,
+      disabledAt: accounts.disabledAt,
+      generation: accounts.tokensGeneration,
+      validFrom: accounts.tokensValidFrom,
+    })
     .from(accounts)
-    .where(or(isNotNull(accounts.disabledAt), isNotNull(accounts.tokensValidFrom)))
+    .where(
+      or(
+        isNotNull(accounts.disabledAt),
+        isNotNull(accounts.tokensValidFrom),
+        gt(accounts.tokensGeneration, 0),
+      ),
+    )
     .all();
   return {
     disabled: rows.flatMap(({ id, disabledAt }) => (disabledAt === null ? [] : [id])),
@@ -34,7 +58,9 @@ export function loadRefusals({ reads }: Database): Refusals {
       .from(removedAccounts)
       .all()
       .map(({ id }) => id),
-    validFrom: rows.flatMap(({ id, validFrom }) => (validFrom === null ? [] : [[id, validFrom] as const])),
+    cuts: rows.flatMap(({ id, generation, validFrom }) =>
+      validFrom === null && generation === 0 ? [] : [[id, { generation, validFrom }] as const],
+    ),
     tokenIds: reads
       .select({ id: revokedTokens.tokenId })
       .from(revokedTokens)
@@ -93,32 +119,39 @@ export function revokeToken(
 
 /**
  * Revokes every token that was issued up to now, and every approval of a pairing that is not yet delivered.
- * The cut is the next second, because tokens know only whole ones. Undefined when there is no such account.
+ * Undefined when there is no such account.
  */
 export function revokeAllTokens(
   { writer }: Database,
   account: string,
-  announce: (validFrom: number) => void,
-): Promise<number | undefined> {
+  announce: (cut: Cut) => void,
+): Promise<Cut | undefined> {
   return writer.run(
-    (db) => {
+    (db): Cut | undefined => {
       const accountPk = findAccountPk(db, account);
       if (accountPk === undefined) return undefined;
       const now = Date.now();
-      const validFrom = Math.floor(now / 1000) + 1;
-      db.update(accounts)
-        .set({ tokensValidFrom: validFrom, updatedAt: now })
+      const validFrom = Math.floor(now / 1_000);
+      const cut = db
+        .update(accounts)
+        .set({
+          // At least the time of now, so that a generation is not given twice after an older backup was restored.
+          tokensGeneration: sql`max(${accounts.tokensGeneration} + 1, ${validFrom})`,
+          tokensValidFrom: validFrom,
+          updatedAt: now,
+        })
         .where(eq(accounts.pk, accountPk))
-        .run();
+        .returning({ generation: accounts.tokensGeneration })
+        .get();
       for (const table of [terminalAuthRequests, accountAuthRequests])
         db.delete(table).where(eq(table.responseAccountPk, accountPk)).run();
       // The cut says it already.
       db.delete(revokedTokens).where(eq(revokedTokens.accountPk, accountPk)).run();
       forget(db, accountPk);
-      return validFrom;
+      return { ...cut, validFrom };
     },
-    (validFrom) => {
-      if (validFrom !== undefined) announce(validFrom);
+    (cut) => {
+      if (cut !== undefined) announce(cut);
     },
   );
 }

@@ -32,8 +32,10 @@ export const accounts = sqliteTable("accounts", {
   ...times(),
   isOwner: integer("is_owner", { mode: "boolean" }).notNull().default(false),
   disabledAt: integer("disabled_at"),
-  /** Unix seconds; tokens issued before are refused. */
+  /** Unix seconds; when all tokens were revoked last. */
   tokensValidFrom: integer("tokens_valid_from"),
+  /** Of the tokens that count; older ones are refused. */
+  tokensGeneration: integer("tokens_generation").notNull().default(0),
 });
 
 export const usedChallenges = sqliteTable("used_challenges", {
@@ -234,7 +236,16 @@ export const waitingKeys = sqliteTable("waiting_keys", {
   publicKey: text("public_key").primaryKey(),
   fingerprint: text("fingerprint").notNull(),
   client: text("client").notNull(),
-  refusedAt: integer("refused_at"),
+  firstSeenAt: at("first_seen_at"),
+  lastSeenAt: at("last_seen_at"),
+  network: text("network").notNull().default(""),
+});
+
+export const refusedKeys = sqliteTable("refused_keys", {
+  publicKey: text("public_key").primaryKey(),
+  fingerprint: text("fingerprint").notNull(),
+  client: text("client").notNull(),
+  refusedAt: at("refused_at"),
   firstSeenAt: at("first_seen_at"),
   lastSeenAt: at("last_seen_at"),
 });
@@ -265,4 +276,22 @@ export const seenTokens = sqliteTable("seen_tokens", {
   issuedAt: integer("issued_at").notNull(),
   firstSeenAt: at("first_seen_at"),
   lastSeenAt: at("last_seen_at"),
+  generation: integer("generation").notNull().default(0),
+});
+
+/** What each account keeps here; triggers of migration 0003 keep it true. */
+export const accountSizes = sqliteTable("account_sizes", {
+  accountPk: integer("account_pk").primaryKey(),
+  /** Contents, and a floor for each row. */
+  bytes: integer("bytes").notNull().default(0),
+  machines: integer("machines").notNull().default(0),
+  accessKeys: integer("access_keys").notNull().default(0),
+});
+
+/** Files of a session, beside the database. */
+export const attachmentSizes = sqliteTable("attachment_sizes", {
+  sessionPk: integer("session_pk").primaryKey(),
+  accountPk: owner(),
+  files: integer("files").notNull().default(0),
+  bytes: integer("bytes").notNull().default(0),
 });

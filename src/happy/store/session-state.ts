@@ -2,6 +2,7 @@
 // person's archive ends the archive: the session was resumed.
 import { eq } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
+import { admitChange } from "./account-sizes.ts";
 import { takeUpdateSeqs } from "./accounts.ts";
 import { sessions } from "./schema.ts";
 import { findSession, type SessionRow } from "./sessions.ts";
@@ -36,7 +37,7 @@ export type SessionChangeResult =
 
 /** Writes the given parts when every expected version is the current one; else nothing. */
 export function changeSession(
-  { writer, sizes }: Database,
+  { writer, quota, sizes }: Database,
   account: string,
   session: string,
   change: SessionChange,
@@ -44,7 +45,7 @@ export function changeSession(
 ): Promise<SessionChangeResult> {
   sizes.admit("metadata", "metadata", change.metadata?.value);
   sizes.admit("state", "agentState", change.agentState?.value);
-  return writer.run((db): SessionChangeResult => {
+  return writer.holding(change).run((db): SessionChangeResult => {
     const row = findSession(db, account, session);
     if (row === undefined) return { kind: "missing" };
     const { metadata, agentState, joinedSeq = -1 } = change;
@@ -53,6 +54,13 @@ export function changeSession(
       agentState: agentState !== undefined && agentState.expectedVersion !== row.agentStateVersion,
     };
     if (stale.metadata || stale.agentState) return { kind: "mismatch", row, ...stale };
+    admitChange(
+      db,
+      quota,
+      { account, pk: row.accountPk },
+      [metadata?.value, agentState?.value],
+      [metadata && row.metadata, agentState && row.agentState],
+    );
     const at = Date.now();
     db.update(sessions)
       .set({

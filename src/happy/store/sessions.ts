@@ -11,6 +11,7 @@ import {
   PAGE_BYTES,
   weighedList,
 } from "../../storage/weighed-list.ts";
+import { admitRows } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accessKeys, accounts, messages, sessions, usageReports } from "./schema.ts";
 
@@ -150,6 +151,7 @@ export function openSession(
       return { row: { ...existing, archivedSeq: null }, updateSeq: undefined };
     }
     quota.admit("thing");
+    admitRows(db, quota, { account, pk: owner }, [tag, metadata]);
     const now = Date.now();
     const updateSeq = takeUpdateSeqs(db, owner, now);
     const row = db

@@ -2,6 +2,7 @@
 import { and, eq, isNull } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
+import { admitRows } from "./account-sizes.ts";
 import { accountPk } from "./accounts.ts";
 import { usageReports } from "./schema.ts";
 import { findOwnedSession } from "./sessions.ts";
@@ -36,6 +37,8 @@ export function saveUsageReport(
     const owner = session?.accountPk ?? accountPk(db, account);
     const sessionPk = session?.pk ?? null;
     const now = Date.now();
+    // As if it were new: what it replaces is not read for that.
+    admitRows(db, quota, { account, pk: owner }, [key, data]);
     const known = db
       .update(usageReports)
       .set({ data, updatedAt: now })

@@ -1,5 +1,5 @@
 // Login, tokens and the shape of every answer, vectors W01 to W04 first (topics contract, sections 2 and 3).
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { call, login, signedToken, userWith } from "../../../test/support/topics-client.ts";
 import { type OpenRoom, openRoom } from "../../../test/support/topics-room.ts";
 import { hashPassword } from "../passwords.ts";
@@ -9,6 +9,9 @@ const VALID =
   "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1aWQiOjEsInN1YiI6ImFkbWluIiwicm9sZSI6ImFkbWluIiwiaXNzIjoiZ29fY21kYiIsImV4cCI6MTg5MzQ1NjAwMCwiaWF0IjoxNzAwMDAwMDAwfQ.hEMeIgBlIKvNxIokkSrOJDL3zEdwGON3IDpegYm7N-w";
 const EXPIRED =
   "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1aWQiOjEsInN1YiI6ImFkbWluIiwicm9sZSI6ImFkbWluIiwiaXNzIjoiZ29fY21kYiIsImV4cCI6MTcwMDAwMzYwMCwiaWF0IjoxNzAwMDAwMDAwfQ.Rb5rsC5WsZeVkIitddNZ6UWCPr8jtwcyH3wIfB7KSok";
+
+// A check of a password is work, and other tests may have the machine.
+setDefaultTimeout(30_000);
 
 let opened: OpenRoom;
 beforeAll(async () => {
@@ -100,6 +103,46 @@ test("guesses sent all at once count as guesses sent one by one", async () => {
   await guarded.close();
 });
 
+test("a whole IPv6 /64 is one address to the limit, and another network is not", async () => {
+  const guarded = await openRoom({ trustedProxies: ["127.0.0.0/8"] });
+  const from = async (address: string, password: string) => {
+    const answer = await fetch(`${guarded.url}/api/v1/auth/login`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-forwarded-for": address },
+      body: JSON.stringify({ username: "admin", password }),
+    });
+    await answer.body?.cancel();
+    return answer.status;
+  };
+  const guesses = await Promise.all(
+    Array.from({ length: 40 }, (_, n) => from(`2001:db8:1:2:${n.toString(16)}::${n}`, "guess")),
+  );
+  expect(guesses.filter((status) => status === 401)).toHaveLength(20);
+  expect(await from("2001:db8:1:2:ffff::1", "admin123")).toBe(429);
+  expect(await from("2001:db8:1:3::1", "admin123")).toBe(200);
+  expect(guarded.room.bounds.count("anonymous-work")).toBe(21);
+  await guarded.close();
+});
+
+test("an address that many share has more room for the mistakes of all of them", async () => {
+  const guarded = await openRoom();
+  const attempt = (password: string) =>
+    call(guarded.url, "POST", "/auth/login", { username: "admin", password });
+  for (const account of ["a", "b"]) guarded.room.addresses.authenticated("127.0.0.1", account);
+  const guesses = await Promise.all(Array.from({ length: 60 }, () => attempt("guess")));
+  expect(new Set(guesses.map(({ status }) => status))).toEqual(new Set([401]));
+  expect((await attempt("admin123")).status).toBe(200);
+  await guarded.close();
+});
+
+test.each(["\ud800", "a\udfff"])("a name or password that is not well-formed is 400 (%j)", async (text) => {
+  for (const body of [
+    { username: text, password: "x" },
+    { username: "admin", password: text },
+  ])
+    expect((await post(body)).body.code).toBe(2002);
+});
+
 test("a hash with the prefix of older programs is understood", async () => {
   const passwordHash = (await hashPassword("old-secret")).replace("$2b$", "$2a$");
   await addUser(opened.database, { username: "old", passwordHash, role: "admin" });
@@ -158,6 +201,16 @@ test("a body above 1 MiB is 400 / 2002, and nobody's body is read before the tok
     "body: more than 1 MiB",
   ]);
   expect((await userWith(opened.url, "garbage").post("/websites/delete", large)).body.code).toBe(1002);
+});
+
+test("a body nested deeper than 256 levels is 400 / 2002, with and without a token", async () => {
+  const admin = await login(opened.url);
+  const deep = `{"ids":[1],"more":${"[".repeat(256)}${"]".repeat(256)}}`;
+  const message = "body: nested deeper than 256 levels";
+  const answer = await admin.post("/websites/delete", deep);
+  expect([answer.status, answer.body]).toEqual([400, { code: 2002, message, data: null }]);
+  const anonymous = await post(deep as never);
+  expect([anonymous.status, anonymous.body.message]).toEqual([400, message]);
 });
 
 test("pages of the allowed origins may read answers and send the token, others may not", async () => {

@@ -1,27 +1,46 @@
 // Login, and who am I (topics contract, section 3).
 import { z } from "zod";
+import type { Standing } from "../../limits/addresses.ts";
+import { identifier } from "../../limits/identifier.ts";
+import { networkOf } from "../../limits/network.ts";
+import { FixedWindow } from "../../server/fixed-window.ts";
 import { passwordMatches } from "../passwords.ts";
 import { Problem } from "../problem.ts";
 import { findUser } from "../store/users.ts";
+import { accountOf } from "../tokens.ts";
 import { endpoint } from "./kit/endpoint.ts";
+
+/** That one network may make in a minute: enough for forgetting, not for guessing. An address that many share has more. */
+const FAILED_LOGINS: Readonly<Record<Standing, number>> = { unknown: 20, known: 20, shared: 200 };
+
+export const failedLogins = () => new FixedWindow(FAILED_LOGINS.unknown, 60_000);
 
 const login = endpoint(
   {
     method: "POST",
     path: "/auth/login",
     open: true,
-    body: z.object({ username: z.string().min(1), password: z.string().min(1) }),
+    body: z.object({ username: identifier.min(1), password: identifier.min(1) }),
   },
-  async ({ room, facts: { clientAddress }, body: { username, password } }) => {
+  async ({ room, facts: { caller }, body: { username, password } }) => {
+    const network = networkOf(caller.address);
+    const limit = FAILED_LOGINS[room.addresses.standing(caller.address)];
     // Counted before the slow check and given back on success, so that guesses sent all at once count as well.
-    if (room.failedLogins?.exceeded(clientAddress) !== undefined) throw tooMany();
+    if (room.failedLogins?.exceeded(network, limit) !== undefined) {
+      room.bounds.refused("anonymous-work", { network, limit });
+      throw tooMany();
+    }
     const user = findUser(room.database.reads, username);
     // The password first: whoever does not know it learns nothing about the account, not even by the time it takes.
-    const matches = await passwordMatches(password, user?.passwordHash);
+    const matches = await passwordMatches(password, user?.passwordHash).catch((busy: unknown) => {
+      room.failedLogins?.giveBack(network);
+      throw busy;
+    });
     if (user === undefined || !matches) throw new Problem(1002, "invalid credentials");
-    room.failedLogins?.giveBack(clientAddress);
+    room.failedLogins?.giveBack(network);
     if (user.status !== "active") throw new Problem(1004, "user inactive");
     const { id, role } = user;
+    caller.authenticated(accountOf({ uid: id }));
     const { token, expiresAt } = await room.tokens.issue({ uid: id, username, role });
     return { token, expireAt: expiresAt.toISOString(), user: { id, username, role } };
   },

@@ -157,3 +157,14 @@ test("pages of other origins are not told that they may read", async () => {
   expect(allowed.headers.get("access-control-allow-origin")).toBe("https://front.example");
   expect(allowed.headers.get("access-control-allow-credentials")).toBeNull();
 });
+
+test("a user holds as many sockets as the limit says, and a further one is told so", async () => {
+  const few = await openRoom({ maxAccountSockets: 2 });
+  const { token } = await login(few.url);
+  const sockets = await Promise.all([1, 2].map(() => connected(listener(few.url, { auth: { token } }))));
+  const third = listener(few.url, { auth: { token } });
+  const error = await third.until("connect_error");
+  expect(JSON.stringify(error)).toContain("this user has 2 connections open already");
+  for (const socket of [...sockets, third]) socket.close();
+  await few.close();
+});

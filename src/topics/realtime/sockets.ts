@@ -3,6 +3,7 @@
 import type { Server, Socket } from "socket.io";
 import { z } from "zod";
 import type { Cluster } from "../../bus/cluster.ts";
+import { AccountSockets } from "../../server/account-sockets.ts";
 import type { SocketEndpoint } from "../../server/socket-endpoint.ts";
 import { socketIo } from "../../server/socket-io.ts";
 import { problemOf } from "../http/kit/envelope.ts";
@@ -14,6 +15,9 @@ import type { Topic } from "../topic.ts";
 import { type Subscription, welcome } from "./connection.ts";
 import { Feed } from "./feed.ts";
 import { connecting, refusedRequest } from "./handshake.ts";
+
+/** A request that is refused before it is read, because it is nested too deeply. */
+const UNREADABLE = { ok: false, code: 2002, message: "bad request format" };
 
 export const SOCKET_PATH = "/socket.io/";
 /** A refused client has so long to fetch the reason. */
@@ -43,11 +47,14 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
   const { io, endpoint, callerOf } = socketIo({
     path: SOCKET_PATH,
     limits: { maxMessageBytes: 1_000_000, maxQueuedBytes: config.maxQueuedBytes },
+    maxStrangerBodyBytes: () => config.maxAnonymousBodyBytes,
     pingIntervalMs: 25_000,
     pingTimeoutMs: 20_000,
     connectTimeoutMs: config.realtimeConnectTimeoutMs,
     cors: { origin: origins.includes("*") ? "*" : [...origins], methods: ["GET", "POST", "OPTIONS"] },
+    failureOf: (event) => (event.startsWith("request:") ? UNREADABLE : undefined),
     cluster,
+    shared: room,
     log,
   });
   const subscriptions = [...room.topics.values()].map((topic): Subscription => {
@@ -67,16 +74,25 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
     return { topic, feed };
   });
   const feeds = new Map(subscriptions.map(({ topic, feed }) => [topic.name, feed]));
+  const accounts = new AccountSockets(() => config.maxAccountSockets);
   io.use((socket, next) => {
     connecting(room, socket.handshake).then(
       (claims) => {
+        if (!accounts.take(accountOf(claims), socket.conn)) {
+          room.bounds.refused("account-sockets", {
+            account: accountOf(claims),
+            limit: config.maxAccountSockets,
+          });
+          next(refusal(2003, `this user has ${config.maxAccountSockets} connections open already`));
+          return;
+        }
         const facts: Accepted = { claims, release: cork(socket) };
         socket.data = facts;
         next();
       },
       (error: unknown) => {
         const { code, message } = problemOf(error, log, { event: "connect" });
-        next(Object.assign(new Error("unauthorized"), { data: { code, message } }));
+        next(refusal(code, message));
         setTimeout(() => socket.conn.close(), REFUSED_CLOSE_MS).unref();
       },
     );
@@ -84,6 +100,7 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
   io.on("connection", (socket) => {
     const { claims, release } = socket.data as Accepted;
     callerOf(socket)?.authenticated(accountOf(claims));
+    socket.once("disconnect", () => accounts.leave(accountOf(claims), socket.conn));
     welcome(room, subscriptions, socket, claims);
     release();
   });
@@ -110,6 +127,11 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
       for (const { feed } of subscriptions) feed.stop();
     },
   };
+}
+
+/** A CONNECT_ERROR (topics contract, section 6). */
+function refusal(code: number, message: string): Error {
+  return Object.assign(new Error("unauthorized"), { data: { code, message } });
 }
 
 /** What an accepted socket keeps until it is welcome. */

@@ -1,6 +1,6 @@
 // Old events go, by age and by number, in small transactions; what went is remembered, so that nobody is replayed a list with holes
 // (topics contract, section 12).
-import { and, asc, eq, inArray, lt, notInArray, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, lt, lte, notInArray, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
 import type { Retention, Topic } from "../topic.ts";
@@ -9,12 +9,31 @@ import { wsEvents, wsTopicState } from "./schema.ts";
 const BATCH = 5_000;
 const DAY_MS = 86_400_000;
 
-/** Applies the server's retention, and the topics' own where they have one. Gives the number of deleted events. */
+/** The newest time of an event that is not later than `now`. */
+export function newestEventAt(reads: Db, now: number): number | undefined {
+  const [found] = reads
+    .select({ at: sql<number | null>`max(${wsEvents.createdAt})` })
+    .from(wsEvents)
+    .where(lte(wsEvents.createdAt, now))
+    .all();
+  return found?.at ?? undefined;
+}
+
+/** The shortest time for which events are kept, in ms; infinite where only their number counts. */
+export function shortestKept(retention: Retention, topics: Iterable<Topic>): number {
+  const rules = [retention, ...[...topics].flatMap(({ retention: own }) => (own === undefined ? [] : [own]))];
+  return Math.min(...rules.filter(({ days }) => days > 0).map(({ days }) => days * DAY_MS));
+}
+
+/**
+ * Applies the server's retention, and the topics' own where they have one. Gives the number of deleted events.
+ * @param now Unix ms; undefined when the clock cannot be believed: then events are only counted.
+ */
 export async function pruneEvents(
   database: Database,
   retention: Retention,
   topics: Iterable<Topic>,
-  now: number = Date.now(),
+  now?: number,
 ): Promise<number> {
   const own = [...topics].flatMap(({ name, retention: rule }) =>
     rule === undefined ? [] : [{ name, rule }],
@@ -36,10 +55,10 @@ async function pruneScope(
   database: Database,
   { days, maxRows }: Retention,
   scope: SQL | undefined,
-  now: number,
+  now: number | undefined,
 ): Promise<number> {
   let deleted = 0;
-  if (days > 0) {
+  if (days > 0 && now !== undefined) {
     const old = and(lt(wsEvents.createdAt, now - days * DAY_MS), scope);
     // In the order of the index on the time: in that of the ids, the last batch would look at every event that stays.
     const order = [asc(wsEvents.createdAt), asc(wsEvents.id)];

@@ -5,10 +5,10 @@ import { OverBudget } from "../../../limits/body-budget.ts";
 import { giveBack } from "../../../limits/given-back.ts";
 import { ValueTooLarge } from "../../../limits/value-sizes.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
-import { StorageError } from "../../../storage/errors.ts";
-import type { LimitedKind } from "../../admission/rate-limits.ts";
+import { AccountFull } from "../../../storage/account-bounds.ts";
+import { asStorageError, StorageError } from "../../../storage/errors.ts";
 import type { HappyRoom } from "../../room.ts";
-import { BodyProblem, isLarge, type LargeBody, parseLarge, parseRaw, type RawBody } from "./body.ts";
+import { BodyProblem, isLarge, type LargeBody, parseLarge, parseRaw, type RawBody, TooDeep } from "./body.ts";
 import { type Endpoint, json, later, refusal } from "./endpoint.ts";
 import { type Mounted, splitMount } from "./mount.ts";
 import { identify, refusalOf, type Sender, Unauthorized } from "./sender.ts";
@@ -22,14 +22,14 @@ const MAX_PARAM = 100;
 export function happyApp(
   room: HappyRoom,
   endpoints: readonly Endpoint[],
-  notFound: (request: Request) => Response | Promise<Response>,
+  notFound: (request: Request, facts: RequestFacts) => Response | Promise<Response>,
 ) {
   const app = new Hono<Env>({
     strict: true,
     getPath: (request) => splitMount(collapseSlashes(getPath(request))).path,
   });
   for (const endpoint of [...endpoints].sort(staticFirst)) mount(app, room, endpoint, notFound);
-  app.notFound((context) => notFound(context.req.raw));
+  app.notFound((context) => notFound(context.req.raw, context.env));
   app.onError((error, context) => unexpected(room, error, undefined, context.env.id));
   return async (request: Request, facts: RequestFacts): Promise<Response> => {
     if (request.method === "OPTIONS") return preflight(request);
@@ -45,13 +45,15 @@ function mount(
   app: Hono<Env>,
   room: HappyRoom,
   endpoint: Endpoint,
-  notFound: (request: Request) => Response | Promise<Response>,
+  notFound: (request: Request, facts: RequestFacts) => Response | Promise<Response>,
 ) {
   const handler = async (context: Context<Env>) => {
     const params = context.req.param() as Record<string, string>;
     context.env.route = endpoint.path;
     for (const name of endpoint.path.match(/:(\w+)/g) ?? []) params[name.slice(1)] ??= "";
-    if (Object.values(params).some((value) => value.length > MAX_PARAM)) return notFound(context.req.raw);
+    const longest = endpoint.maxParam ?? MAX_PARAM;
+    if (Object.values(params).some((value) => value.length > longest))
+      return notFound(context.req.raw, context.env);
     return answer(room, endpoint, context.req.raw, params, context.env);
   };
   app.on(endpoint.method, endpoint.path, handler);
@@ -67,32 +69,39 @@ async function answer(
   rawParams: Record<string, string>,
   facts: RequestFacts,
 ): Promise<Response> {
-  const { caller } = facts;
-  const share = room.bodies.share(caller.address);
-  let endTurn = () => {};
+  const share = room.bodies.share(facts);
   let large: LargeBody | undefined;
+  let endTurn = () => {};
   try {
-    const waitMs = endpoint.limit && limited(room, endpoint.limit, "address", caller.address);
+    const identified = identify(room, endpoint, request);
+    const sender = identified instanceof Promise ? await identified : identified;
+    // Whoever has proved an account is not counted by address: others may share it.
+    const waitMs = sender.kind === "account" ? undefined : limitedAddress(room, endpoint, facts);
     if (waitMs !== undefined) return tooMany(waitMs);
-    const sender = await identify(room, endpoint, request);
-    const raw = await sentBy(sender, { room, endpoint, request, facts, share });
+    const sent = sentBy(sender, { room, endpoint, request, facts, share });
+    const raw = sent instanceof Promise ? await sent : sent;
     if (raw !== undefined && isLarge(raw)) {
       large = raw;
-      const account = sender.kind === "account" ? sender.claims.account : caller.address;
-      endTurn = await room.largeBodies.turn(account, raw.length);
+      endTurn = await room.largeBodies.turn(ownerOf(sender, facts), raw.length);
     }
-    const input = await parse(room, endpoint, request, rawParams, raw, sender, facts);
+    const parsed = parse(room, endpoint, request, rawParams, raw, sender, facts);
+    const input = parsed instanceof Promise ? await parsed : parsed;
     // Asked again: a body may have taken long, and its token may have been revoked meanwhile.
     const refused = refusalOf(room, sender);
     if (refused !== undefined) throw refused;
     const account = sender.kind === "account" ? sender.claims.account : "";
-    const accountWaitMs =
-      endpoint.limit && account !== "" ? limited(room, endpoint.limit, "account", account) : undefined;
+    const accountWaitMs = account === "" ? undefined : limitedAccount(room, endpoint, account);
     if (accountWaitMs !== undefined) return tooMany(accountWaitMs);
     const { mount } = mountedPath(request);
     return await endpoint.handle({ room, account, ...input, request, mount, facts, share });
   } catch (error) {
+    if (error instanceof AccountFull) {
+      // Clients repeat it for ever, as they do with who is shut out.
+      share.release();
+      await room.refusalPace.turn(error.account, request.signal);
+    }
     if (error instanceof TooMuch) return tooMany(error.waitMs);
+    if (error instanceof TooDeep) room.bounds.refused("json-depth", { address: facts.clientAddress });
     if (!(error instanceof Unauthorized)) return failure(room, endpoint, error, facts.id);
     if (error.shutOut !== undefined) {
       // Its body is not kept while the answer waits.
@@ -107,8 +116,11 @@ async function answer(
   }
 }
 
-/** The parts of a request in the contract's order; what this costs is charged to strangers. */
-async function parse(
+const ownerOf = (sender: Sender, { caller }: RequestFacts) =>
+  sender.kind === "account" ? sender.claims.account : caller.address;
+
+/** The parts of a request in the contract's order; what this costs is charged to strangers. Without a wait where the body is small. */
+function parse(
   room: HappyRoom,
   endpoint: Endpoint,
   request: Request,
@@ -117,35 +129,33 @@ async function parse(
   sender: Sender,
   { caller }: RequestFacts,
 ) {
+  const checked = (rawBody: unknown) => ({
+    params: validate("params", endpoint.params, rawParams),
+    body: endpoint.streams === true ? undefined : validate("body", endpoint.body, rawBody),
+    query: validate("querystring", endpoint.query, queryOf(request.url)),
+    headers: validate("headers", endpoint.headers, Object.fromEntries(request.headers)),
+  });
+  if (raw !== undefined && isLarge(raw)) return parseLarge(request, raw, endpoint.rawTexts).then(checked);
   const startedAt = performance.now();
   try {
-    const isStream = endpoint.streams === true;
-    const rawBody = isStream ? undefined : await parsed(request, raw, endpoint);
-    return {
-      params: validate("params", endpoint.params, rawParams),
-      body: isStream ? undefined : validate("body", endpoint.body, rawBody),
-      query: validate("querystring", endpoint.query, queryOf(request.url)),
-      headers: validate("headers", endpoint.headers, Object.fromEntries(request.headers)),
-    };
+    return checked(endpoint.streams === true ? undefined : parseRaw(request, raw));
   } finally {
     if (sender.kind !== "account" && raw !== undefined) {
       const workMs = performance.now() - startedAt;
-      room.strangers.charge(caller.address, {
-        bytes: isLarge(raw) ? raw.length : raw.bytes.byteLength,
-        workMs,
-      });
+      room.strangers.charge(caller.address, { bytes: raw.bytes.byteLength, workMs });
     }
   }
 }
 
-/** Without a wait where the body is not large. */
-function parsed(request: Request, raw: RawBody | undefined, { rawTexts }: Endpoint): unknown {
-  return raw !== undefined && isLarge(raw) ? parseLarge(request, raw, rawTexts) : parseRaw(request, raw);
+/** Milliseconds to wait, undefined when the call may go on. */
+function limitedAddress(room: HappyRoom, { limit }: Endpoint, facts: RequestFacts): number | undefined {
+  if (limit === undefined || !room.config.rateLimits) return undefined;
+  const { address } = facts.caller;
+  return room.rateLimits.address(limit, address, room.addresses.widened(1, address));
 }
 
-/** Milliseconds to wait, undefined when the call may go on. */
-function limited(room: HappyRoom, kind: LimitedKind, who: "address" | "account", key: string) {
-  return room.config.rateLimits ? room.rateLimits[who](kind, key) : undefined;
+function limitedAccount(room: HappyRoom, { limit }: Endpoint, account: string): number | undefined {
+  return limit === undefined || !room.config.rateLimits ? undefined : room.rateLimits.account(limit, account);
 }
 
 function tooMany(waitMs: number): Response {
@@ -164,8 +174,11 @@ function failure(room: HappyRoom, endpoint: Endpoint, error: unknown, request: s
   if (error instanceof ValidationProblem) {
     return generic(400, { error: "Error", message: error.message, statusCode: 400 });
   }
-  if (error instanceof ValueTooLarge)
+  if (error instanceof ValueTooLarge) {
+    const { field, bytes, limitBytes } = error;
+    room.bounds.refused("value-size", { value: field, bytes, limitBytes });
     return generic(413, { error: "Payload Too Large", message: error.message, statusCode: 413 });
+  }
   if (error instanceof OverBudget) {
     const message = "The server is busy with other uploads. Try again in a moment.";
     const busy = later(generic(503, { error: "Service Unavailable", message, statusCode: 503 }), 2_000);
@@ -187,10 +200,12 @@ function failure(room: HappyRoom, endpoint: Endpoint, error: unknown, request: s
 
 function unexpected(
   room: HappyRoom,
-  error: unknown,
+  thrown: unknown,
   endpoint: Endpoint | undefined,
   request: string,
 ): Response {
+  // What a reader throws is SQLite's own error still.
+  const error = asStorageError(thrown);
   const route = endpoint && `${endpoint.method} ${endpoint.path}`;
   if (error instanceof StorageError && error.code === "quota") {
     room.log.debug({ request, route, code: error.code }, error.message);

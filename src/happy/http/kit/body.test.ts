@@ -82,6 +82,23 @@ test.each(["{broken", '{"token":"t"', '{"token":"t"}}', "[".repeat(200_000)])(
   },
 );
 
+test("JSON of 256 levels is read, of one more it is refused, with and without a token", async () => {
+  // One level is the object's own.
+  const body = (levels: number) =>
+    `{"token":"deep","more":${"[".repeat(levels - 1)}${"]".repeat(levels - 1)}}`;
+  const post = (levels: number, token: string) =>
+    ask("POST", "/v1/push-tokens", `${token}${JSON_TYPE}`, body(levels));
+  expect((await post(256, bearer())).status).toBe(200);
+  expect((await post(256, "")).status).toBe(401);
+  for (const levels of [257, 2_000])
+    for (const token of [bearer(), ""]) {
+      const { status, json } = await post(levels, token);
+      const message = "JSON is nested deeper than 256 levels";
+      expect([status, json]).toEqual([400, { error: "SyntaxError", message, statusCode: 400 }]);
+    }
+  await account.call("DELETE", "/v1/push-tokens/deep");
+});
+
 test.each([
   ["application/x-www-form-urlencoded"],
   ["image/png"],

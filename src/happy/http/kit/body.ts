@@ -11,7 +11,7 @@ import {
   readBody,
   readChunks,
 } from "../../../server/body.ts";
-import { parseLargeJson, TooDeep, TooMuchStructure } from "../../../server/large-json.ts";
+import { NotUtf8, parseLargeJson, TooDeeplyNested, TooMuchStructure } from "../../../server/large-json.ts";
 
 /** A body that is refused before validation; `error` and `message` are the contract's. */
 export class BodyProblem extends Error {
@@ -48,7 +48,8 @@ export function bodyKind(request: Request): BodyKind {
 
 /** For a handler that reads the body itself: what can be refused before. @throws BodyProblem 413 or 415. */
 export async function checkBody(request: Request, limitBytes: number): Promise<void> {
-  await knownKind(request);
+  if (isChunked(request)) await chunkedKind(request);
+  else bodyKind(request);
   if (promisedBytes(request) > limitBytes) throw tooLarge();
 }
 
@@ -60,7 +61,7 @@ interface SmallBody {
   readonly bytes: Uint8Array;
 }
 
-/** In pieces: putting them together would need the memory twice. */
+/** In the pieces in which it came: putting them together would need the memory twice. */
 export interface LargeBody {
   readonly kind: SmallBody["kind"];
   readonly chunks: readonly Uint8Array[];
@@ -76,15 +77,14 @@ export async function readRaw(
   share: BodyShare,
 ): Promise<RawBody | undefined> {
   try {
-    const kind = await knownKind(request);
+    const chunked = isChunked(request);
+    const kind = chunked ? await chunkedKind(request) : bodyKind(request);
     if (kind === "none") return undefined;
-    const promised = promisedBytes(request);
-    if (promised > LARGE_BODY_BYTES || Number.isNaN(promised)) {
-      const large = await readChunks(request, limitBytes, share);
-      if (large.length > LARGE_BODY_BYTES) return { kind, ...large };
-      return whole(request, kind, Buffer.concat(large.chunks));
-    }
-    return whole(request, kind, await readBody(request, limitBytes, share));
+    if (!chunked && promisedBytes(request) <= LARGE_BODY_BYTES)
+      return { kind, bytes: await readBody(request, limitBytes, share) };
+    const { chunks, length } = await readChunks(request, limitBytes, share);
+    if (length > LARGE_BODY_BYTES) return { kind, chunks, length };
+    return length === 0 && kind !== "application/json" ? undefined : { kind, bytes: Buffer.concat(chunks) };
   } catch (error) {
     throw bodyProblem(error);
   }
@@ -100,9 +100,12 @@ export async function readWhole(
   return raw === undefined || !isLarge(raw) ? raw : { kind: raw.kind, bytes: Buffer.concat(raw.chunks) };
 }
 
-function whole(request: Request, kind: SmallBody["kind"], bytes: Uint8Array): SmallBody | undefined {
-  const isNone = bytes.byteLength === 0 && isChunked(request) && kind !== "application/json";
-  return isNone ? undefined : { kind, bytes };
+const NO_BYTES = new Uint8Array();
+
+/** `readRaw` of a request that has no body, without waiting. @throws BodyProblem 415. */
+export function emptyRaw(request: Request): SmallBody | undefined {
+  const kind = bodyKind(request);
+  return kind === "none" ? undefined : { kind, bytes: NO_BYTES };
 }
 
 /** JSON value, text, bytes, or null when there is no body. @throws BodyProblem 400. */
@@ -110,10 +113,10 @@ export function parseRaw({ method }: Request, raw: SmallBody | undefined): unkno
   if (raw === undefined) return null;
   const { kind, bytes } = raw;
   if (kind === "application/octet-stream") return bytes;
-  const text = new TextDecoder().decode(bytes);
-  if (kind === "text/plain") return text;
+  if (kind === "text/plain") return new TextDecoder().decode(bytes);
+  const text = utf8(bytes);
   if (text === "") return method === "DELETE" ? null : {};
-  if (isTooDeep(text)) throw tooDeep();
+  if (isTooDeep(text)) throw new TooDeep();
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -131,24 +134,40 @@ export async function parseLarge(
   try {
     return await parseLargeJson(chunks, new Set(rawTexts));
   } catch (error) {
-    if (error instanceof TooDeep) throw tooDeep();
+    if (error instanceof TooDeeplyNested) throw new TooDeep();
     if (error instanceof TooMuchStructure) throw tooLarge();
+    if (error instanceof NotUtf8) throw notUtf8();
     throw notJson(error);
   }
 }
 
-/** `readRaw` and `parseRaw` in one. */
+/** `readRaw` and the parsing in one. */
 export async function parseBody(request: Request, limitBytes: number, share: BodyShare): Promise<unknown> {
   const raw = await readRaw(request, limitBytes, share);
   return raw !== undefined && isLarge(raw) ? parseLarge(request, raw) : parseRaw(request, raw);
 }
 
+/** Bytes that are no UTF-8 are no JSON (RFC 8259, 8.1): read as something else, two different identifiers would be the same one. */
+function utf8(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw notUtf8();
+  }
+}
+
+const notUtf8 = () => new BodyProblem(400, "SyntaxError", "The body is not UTF-8");
+
+function notJson(error: unknown): BodyProblem {
+  return new BodyProblem(400, "SyntaxError", error instanceof Error ? error.message : "invalid JSON");
+}
+
 /** Where the headers alone would refuse it, a body in chunks that ends at once is none. @throws BodyProblem 415. */
-async function knownKind(request: Request): Promise<BodyKind> {
+async function chunkedKind(request: Request): Promise<BodyKind> {
   try {
     return bodyKind(request);
   } catch (error) {
-    if (!isChunked(request) || !(await endsEmpty(request))) throw error;
+    if (!(await endsEmpty(request))) throw error;
     empty.add(request);
     return "none";
   }
@@ -170,12 +189,10 @@ function tooLarge(): BodyProblem {
   return new BodyProblem(413, "FastifyError", "Request body is too large");
 }
 
-function tooDeep(): BodyProblem {
-  return new BodyProblem(400, "SyntaxError", `JSON is nested deeper than ${MAX_JSON_DEPTH} levels`);
-}
-
-function notJson(error: unknown): BodyProblem {
-  return new BodyProblem(400, "SyntaxError", error instanceof Error ? error.message : "invalid JSON");
+export class TooDeep extends BodyProblem {
+  constructor() {
+    super(400, "SyntaxError", `JSON is nested deeper than ${MAX_JSON_DEPTH} levels`);
+  }
 }
 
 function unsupported(type: string): BodyProblem {

@@ -26,6 +26,8 @@ export interface EndpointSpec<
   readonly streams?: boolean;
   /** Keys whose long texts the handler takes as RawText where the body is large. */
   readonly rawTexts?: readonly string[];
+  /** Longest decoded path parameter, where the contract's 100 characters are too few for what may be stored. */
+  readonly maxParam?: number;
   /** Limited for each address, and for each account where there is one (HTTP contract, decisions). */
   readonly limit?: LimitedKind;
   /** Body of an unexpected failure where the contract has one of its own. */

@@ -20,17 +20,23 @@ export class Unauthorized extends Error {
   }
 }
 
-export async function identify(
+/** Without waiting where the token was verified lately. */
+export function identify(
   { tokens }: Pick<HappyRoom, "tokens">,
   { auth }: Pick<Endpoint, "auth">,
   request: Request,
-): Promise<Sender> {
-  if (auth === "none") return { kind: "anybody" };
+): Sender | Promise<Sender> {
+  if (auth === "none") return ANYBODY;
   const token = bearerToken(request.headers.get("authorization"));
   if (token === undefined) return { kind: "refused", text: "Missing authorization header" };
-  const claims = tokens.verifiedBefore(token) ?? (await tokens.verify(token));
-  return claims === undefined ? { kind: "refused", text: "Invalid token" } : { kind: "account", claims };
+  const claims = tokens.verifiedBefore(token);
+  return claims === undefined ? tokens.verify(token).then(senderOf) : { kind: "account", claims };
 }
+
+const ANYBODY: Sender = { kind: "anybody" };
+
+const senderOf = (claims: TokenClaims | undefined): Sender =>
+  claims === undefined ? { kind: "refused", text: "Invalid token" } : { kind: "account", claims };
 
 /** Why the sender may not go on; undefined when it may. Of a valid token the answer may change from one moment to the next. */
 export function refusalOf({ access }: Pick<HappyRoom, "access">, sender: Sender): Unauthorized | undefined {

@@ -5,7 +5,7 @@ import type { BodyShare } from "../../../limits/body-budget.ts";
 import { promisedBytes } from "../../../server/body.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import type { HappyRoom } from "../../room.ts";
-import { BodyProblem, bodyProblem, checkBody, type RawBody, readRaw } from "./body.ts";
+import { BodyProblem, bodyProblem, checkBody, emptyRaw, type RawBody, readRaw } from "./body.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { refusalOf, type Sender, type Unauthorized } from "./sender.ts";
 
@@ -31,25 +31,24 @@ export interface Sent {
  * The body, or undefined when there is none or the handler reads it itself.
  * @throws Unauthorized where nothing has to be told before; TooMuch; BodyProblem; OverBudget.
  */
-export async function sentBy(sender: Sender, sent: Sent): Promise<RawBody | undefined> {
+export function sentBy(sender: Sender, sent: Sent): RawBody | undefined | Promise<RawBody | undefined> {
   const { room, request, facts, share } = sent;
   const refused = refusalOf(room, sender);
-  if (sender.kind !== "account" || refused !== undefined) return ofStranger(sent, refused);
-  facts.caller.authenticated(sender.claims.account);
-  room.sightings.note(sender.claims, request.headers.get("x-happy-client"));
-  share.authenticated();
-  return read(sent, room.config.maxBodyBytes);
+  const isAccount = sender.kind === "account" && refused === undefined;
+  if (isAccount) {
+    facts.caller.authenticated(sender.claims.account);
+    room.sightings.note(sender.claims, request.headers.get("x-happy-client"));
+    share.authenticated();
+  } else if (refused !== undefined) room.strangers.charge(facts.caller.address, { workMs: TOKEN_WORK_MS });
+  if (request.body === null) return emptyRaw(request);
+  return isAccount ? read(sent, room.config.maxBodyBytes) : ofStranger(sent, refused);
 }
 
 async function ofStranger(sent: Sent, refused: Unauthorized | undefined): Promise<RawBody | undefined> {
   const { room, endpoint, request, facts } = sent;
   const { address } = facts.caller;
   const limit = room.config.maxAnonymousBodyBytes;
-  if (refused !== undefined) {
-    room.strangers.charge(address, { workMs: TOKEN_WORK_MS });
-    if (!endpoint.streams && promisedBytes(request) > limit) throw refused;
-  }
-  if (request.body === null) return undefined;
+  if (refused !== undefined && !endpoint.streams && promisedBytes(request) > limit) throw refused;
   const waitMs = room.config.rateLimits ? room.strangers.exceeded(address) : undefined;
   if (waitMs !== undefined) throw refused ?? new TooMuch(waitMs);
   try {

@@ -1,10 +1,11 @@
 // `access-key-get`: the one thing about access keys that a socket may do (realtime contract 6.14).
 import { z } from "zod";
+import { identifier } from "../../../limits/identifier.ts";
 import { accessKeyBody } from "../../access-key-body.ts";
 import { findAccessKey } from "../../store/access-keys.ts";
 import type { SocketEvent } from "../connection.ts";
 
-const schema = z.object({ sessionId: z.string().min(1), machineId: z.string().min(1) });
+const schema = z.object({ sessionId: identifier.min(1), machineId: identifier.min(1) });
 
 const error = (text: string) => ({ ok: false, error: text });
 const failure = error("Internal error");

@@ -1,16 +1,17 @@
 // `session-alive`, `machine-alive`, `session-end`: heartbeats and the deliberate end of a session (realtime contract 6.5 to 6.7).
 import { z } from "zod";
+import { identifier } from "../../../limits/identifier.ts";
 import type { SocketEvent } from "../connection.ts";
 
 /** Any number: presence holds it to our clock. JSON can say numbers that are infinite, which zod takes for none. */
 const time = z.custom<number>((value) => typeof value === "number");
 
 const sessionSchema = z.object({
-  sid: z.string().min(1),
+  sid: identifier.min(1),
   time,
   thinking: z.unknown().optional(),
 });
-const machineSchema = z.object({ machineId: z.string().min(1), time });
+const machineSchema = z.object({ machineId: identifier.min(1), time });
 
 export const sessionAlive: SocketEvent = {
   event: "session-alive",

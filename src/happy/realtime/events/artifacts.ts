@@ -2,6 +2,7 @@
 // exactly as over HTTP. Ids need not be UUIDs here.
 import { z } from "zod";
 import { encode } from "../../../auth/base64.ts";
+import { identifier, pathIdentifier } from "../../../limits/identifier.ts";
 import {
   announceArtifactChange,
   announceArtifactDeletion,
@@ -11,9 +12,9 @@ import { artifactAnswer } from "../../artifact-updates.ts";
 import { changeArtifact, createArtifact, deleteArtifact, findArtifact } from "../../store/artifacts.ts";
 import type { Ack, SocketEvent } from "../connection.ts";
 
-const named = z.object({ artifactId: z.string().min(1) });
+const named = z.object({ artifactId: identifier.min(1) });
 const createSchema = z.object({
-  id: z.string().min(1),
+  id: pathIdentifier.min(1),
   header: z.string(),
   body: z.string(),
   dataEncryptionKey: z.string(),

@@ -1,16 +1,17 @@
 // `machine-update-metadata` and `machine-update-state`: compare-and-swap of a machine's two encrypted parts (realtime contract 6.8, 6.9).
 import { z } from "zod";
+import { identifier } from "../../../limits/identifier.ts";
 import { announceMachineChange } from "../../session-announcements.ts";
 import { changeMachine } from "../../store/machines.ts";
 import type { Ack, SocketEvent } from "../connection.ts";
 
 const metadataSchema = z.object({
-  machineId: z.string().min(1),
+  machineId: identifier.min(1),
   metadata: z.string(),
   expectedVersion: z.number(),
 });
 const stateSchema = z.object({
-  machineId: z.string().min(1),
+  machineId: identifier.min(1),
   daemonState: z.string(),
   expectedVersion: z.number(),
 });

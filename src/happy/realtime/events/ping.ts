@@ -1,10 +1,12 @@
 // `ping`: the CLI's flush barrier before it exits. The answer means that everything sent before is committed (realtime contract 6.1).
 import type { SocketEvent } from "../connection.ts";
+import { messagesSettled } from "./message.ts";
 
 export const ping: SocketEvent = {
   event: "ping",
-  handle: async ({ room }, _payload, ack) => {
-    await room.database.writer.barrier();
+  handle: async ({ room, socket }, _payload, ack) => {
+    await messagesSettled(socket);
+    await room.database.writer.barrier(socket);
     ack({});
   },
 };

@@ -1,11 +1,13 @@
 // `rpc-register`, `rpc-unregister`, `rpc-call`: the wire side of the relay (realtime contract 9). Params and results are opaque.
 import type { Socket } from "socket.io";
 import { z } from "zod";
+import { identifier } from "../../../limits/identifier.ts";
+import { REFUSED_ACK } from "../../../server/packet-gate.ts";
 import type { SocketEvent } from "../connection.ts";
-import type { RpcTarget } from "../rpc-relay.ts";
+import { AnswerTooLarge, type RpcTarget } from "../rpc-relay.ts";
 
-const named = z.object({ method: z.string().min(1) });
-const call = z.object({ method: z.string().min(1), params: z.unknown().optional() });
+const named = z.object({ method: identifier.min(1) });
+const call = z.object({ method: identifier.min(1), params: z.unknown().optional() });
 
 export const rpcRegister: SocketEvent = {
   event: "rpc-register",
@@ -35,6 +37,7 @@ export const rpcUnregister: SocketEvent = {
 export const rpcCall: SocketEvent = {
   event: "rpc-call",
   failure: { ok: false, error: "Internal error" },
+  admitsValues: true,
   handle: async ({ room, account, socket }, payload, ack) => {
     const parsed = call.safeParse(payload);
     if (!parsed.success) return ack({ ok: false, error: "Invalid parameters: method is required" });
@@ -56,6 +59,7 @@ function target(socket: Socket): RpcTarget {
           .timeout(timeoutMs)
           .emit("rpc-request", request, (error: Error | null, ...answer: unknown[]) => {
             if (error) reject(error);
+            else if (answer[0] === REFUSED_ACK) reject(new AnswerTooLarge());
             // An acknowledgement without arguments has no result at all.
             else resolve(answer.length === 0 ? {} : { result: answer[0] });
           });

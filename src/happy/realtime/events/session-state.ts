@@ -1,16 +1,17 @@
 // `update-metadata` and `update-state`: compare-and-swap of a session's two encrypted parts (realtime contract 6.3, 6.4).
 import { z } from "zod";
+import { identifier } from "../../../limits/identifier.ts";
 import { announceSessionChange } from "../../session-announcements.ts";
 import { changeSession } from "../../store/session-state.ts";
 import type { SocketEvent } from "../connection.ts";
 
 const metadataSchema = z.object({
-  sid: z.string().min(1),
+  sid: identifier.min(1),
   metadata: z.string(),
   expectedVersion: z.number(),
 });
 const stateSchema = z.object({
-  sid: z.string(),
+  sid: identifier,
   agentState: z.string().nullable(),
   expectedVersion: z.number(),
 });

@@ -125,6 +125,12 @@ test.each([
   [{ key: "k", tokens: { total: "1" }, cost: { total: 1 } }, "Invalid tokens object - must include total"],
   [{ key: "k", tokens: { total: 1 }, cost: null }, "Invalid cost object - must include total"],
   [{ key: "k", tokens: { total: 1 }, cost: { total: null } }, "Invalid cost object - must include total"],
+  [{ key: "k", tokens: { total: 1e308 }, cost: { total: 1 } }, "Invalid tokens object - must include total"],
+  [
+    { key: "k", tokens: { total: 1, input: -1e16 }, cost: { total: 1 } },
+    "Invalid tokens object - must include total",
+  ],
+  [{ key: "k", tokens: { total: 1 }, cost: { total: 2 ** 53 } }, "Invalid cost object - must include total"],
   [{ key: "k", sessionId: 5, ...used(1) }, "Invalid sessionId"],
   [{ key: "k", sessionId: {}, ...used(1) }, "Invalid sessionId"],
   [{ key: "k", sessionId: "no", ...used(1) }, "Session not found"],
@@ -156,4 +162,32 @@ test("a session of somebody else is not found, and an account that is not here c
   expect(await totals(me)).toEqual([0, []]);
   stranger.close();
   lost.close();
+});
+
+test("the largest amounts add up to a number, and JSON's infinite ones are refused", async () => {
+  const me = await newAccount(server.url);
+  const cli = await me.connect();
+  const most = Number.MAX_SAFE_INTEGER;
+  for (let n = 0; n < 20; n++) {
+    const report = { key: `k${n}`, tokens: { total: most, input: -most }, cost: { total: most } };
+    expect(await cli.ask("usage-report", report)).toMatchObject({ success: true });
+  }
+  const { body } = await me.call("POST", "/v1/usage/query", {});
+  expect(body.usage[0]).toMatchObject({ tokens: { total: 20 * most, input: -20 * most }, reportCount: 20 });
+  // JSON.stringify cannot say it, a client that writes its own frames can.
+  const infinite = '{"key":"x","tokens":{"total":1e999},"cost":{"total":1}}';
+  const answer = new Promise<string>((resolve, reject) => {
+    const socket = new WebSocket(`${server.url.replace("http", "ws")}/v1/updates/?EIO=4&transport=websocket`);
+    socket.onerror = () => reject(new Error("no connection"));
+    socket.onmessage = ({ data }) => {
+      if (data.startsWith("0")) socket.send(`40${JSON.stringify({ token: me.token })}`);
+      else if (data.startsWith("40")) socket.send(`420["usage-report",${infinite}]`);
+      else if (data.startsWith("43")) {
+        socket.close();
+        resolve(data);
+      }
+    };
+  });
+  expect(await answer).toBe('430[{"success":false,"error":"Invalid tokens object - must include total"}]');
+  cli.close();
 });

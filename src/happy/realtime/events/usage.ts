@@ -1,9 +1,11 @@
 // `usage-report`: a coding session tells what it has used so far (realtime contract 6.15). A report without a session is stored too,
 // and only one with a session is announced.
 import { z } from "zod";
+import { identifier, isIdentifier } from "../../../limits/identifier.ts";
 import { userScoped } from "../../audience.ts";
 import { saveUsageReport } from "../../store/usage.ts";
 import type { Ephemeral } from "../../updates.ts";
+import { isAmount } from "../../usage-buckets.ts";
 import type { SocketEvent } from "../connection.ts";
 
 const fields = z.object({
@@ -12,8 +14,11 @@ const fields = z.object({
   tokens: z.unknown().optional(),
   cost: z.unknown().optional(),
 });
-const keySchema = z.string().min(1);
-const amounts = z.looseObject({ total: z.number() });
+const keySchema = identifier.min(1);
+/** JSON can say numbers that are infinite, and sums of numbers near the end of the range would be: neither is an amount. */
+const amounts = z
+  .looseObject({ total: z.number() })
+  .refine((given) => Object.values(given).every((value) => typeof value !== "number" || isAmount(value)));
 
 const error = (text: string) => ({ success: false, error: text });
 
@@ -31,7 +36,8 @@ export const usageReport: SocketEvent = {
     if (cost === undefined) return ack(error("Invalid cost object - must include total"));
     // Anything falsy means no session.
     const sessionId = given?.sessionId || undefined;
-    if (sessionId !== undefined && typeof sessionId !== "string") return ack(error("Invalid sessionId"));
+    if (sessionId !== undefined && !(typeof sessionId === "string" && isIdentifier(sessionId)))
+      return ack(error("Invalid sessionId"));
     const report = { key, sessionId, tokens, cost };
     const saved = await saveUsageReport(room.database, account, report, (outcome) => {
       if (outcome === undefined || sessionId === undefined) return;

@@ -38,7 +38,7 @@ async function answer(room: TopicsRoom, endpoint: Endpoint, context: Context<Env
   const route = `/api/v1${endpoint.path}`;
   const { caller } = context.env;
   context.env.route = route;
-  const share = room.bodies.share(caller.address);
+  const share = room.bodies.share(context.env);
   try {
     // A stranger's body is not read.
     const claims = endpoint.open ? NOBODY : await authenticated(room, request.headers.get("authorization"));
@@ -85,12 +85,12 @@ async function anybodysBody(
     limitBytes,
   );
   room.strangers.charge(address, { bytes: text.length });
-  return jsonOf(text);
+  return jsonOf(room, text);
 }
 
 /** @throws Problem 2002 for anything but JSON of at most 1 MiB. */
-async function jsonBody(_room: TopicsRoom, request: Request, share: BodyShare): Promise<unknown> {
-  return jsonOf(await textOf(readBody(request, MAX_BODY_BYTES, share), MAX_BODY_BYTES));
+async function jsonBody(room: TopicsRoom, request: Request, share: BodyShare): Promise<unknown> {
+  return jsonOf(room, await textOf(readBody(request, MAX_BODY_BYTES, share), MAX_BODY_BYTES));
 }
 
 async function textOf(reading: Promise<Uint8Array>, limitBytes: number): Promise<string> {
@@ -108,8 +108,11 @@ async function textOf(reading: Promise<Uint8Array>, limitBytes: number): Promise
 const sizeText = (bytes: number) =>
   bytes < 1024 * 1024 ? `${bytes / 1024} KiB` : `${bytes / 1024 / 1024} MiB`;
 
-function jsonOf(text: string): unknown {
-  if (isTooDeep(text)) throw badFormat(`body: nested deeper than ${MAX_JSON_DEPTH} levels`);
+function jsonOf(room: TopicsRoom, text: string): unknown {
+  if (isTooDeep(text)) {
+    room.bounds.refused("json-depth");
+    throw badFormat(`body: nested deeper than ${MAX_JSON_DEPTH} levels`);
+  }
   try {
     return JSON.parse(text) as unknown;
   } catch {

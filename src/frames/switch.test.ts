@@ -1,9 +1,9 @@
 // When the frames hub is on, and whether it asks for tokens: what people give, in which words, decides.
 import { describe, expect, test } from "bun:test";
-import { framesOn } from "../frames/switch.ts";
-import { parseConfig } from "./config.ts";
-import { parseConfigFile } from "./config-file.ts";
-import { readEnvironment, readFlags } from "./env.ts";
+import { parseConfig } from "../config/config.ts";
+import { parseConfigFile } from "../config/config-file.ts";
+import { readEnvironment, readFlags } from "../config/env.ts";
+import { framesOn } from "./switch.ts";
 
 const ofEnvironment = (environment: Record<string, string>) => parseConfig(readEnvironment(environment));
 const ofFlags = (...words: string[]) => parseConfig(readFlags(words));

@@ -1,0 +1,31 @@
+// What all rooms together may hold, and that a refused join leaves nothing behind.
+import { expect, test } from "bun:test";
+import { createLog } from "../observability/log.ts";
+import { Metrics } from "../observability/metrics.ts";
+import type { Client } from "./client.ts";
+import { LimitError, RoomNotFoundError } from "./errors.ts";
+import { HubEvents } from "./events.ts";
+import { hubMetrics } from "./metrics.ts";
+import { Rooms } from "./rooms.ts";
+
+const client = (id: string) => ({ id, identity: { id } }) as unknown as Client;
+
+test("all clients together are in so many rooms and no more; who leaves makes room", () => {
+  const rooms = new Rooms(new HubEvents(createLog("silent"), Date.now), hubMetrics(new Metrics()), true, 3);
+  rooms.create("there", "Room");
+  const [a, b] = [client("a"), client("b")];
+  rooms.join("one", a);
+  rooms.join("two", a);
+  rooms.join("two", b);
+  expect(() => rooms.join("there", b)).toThrow(LimitError);
+  expect(() => rooms.join("three", b)).toThrow(RoomNotFoundError);
+  expect(rooms.list().map(({ id }) => id)).toEqual(["there", "one", "two"]);
+  rooms.leave("one", a);
+  rooms.join("there", b);
+  expect(() => rooms.join("four", a)).toThrow(RoomNotFoundError);
+  rooms.leaveAll(b);
+  rooms.delete("two");
+  for (const id of ["there", "four", "five"]) rooms.join(id, a);
+  expect(() => rooms.join("there", b)).toThrow(LimitError);
+  rooms.close();
+});

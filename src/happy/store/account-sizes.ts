@@ -1,0 +1,64 @@
+// How much an account keeps: bytes of its contents, with a floor for each row so that empty rows count too, and how many machines and
+// access keys. Triggers of migration 0003 keep the figures true for every way in and out; here they are read, before something grows.
+import { eq, sql } from "drizzle-orm";
+import type { Owner } from "../../storage/account-bounds.ts";
+import type { Database } from "../../storage/database.ts";
+import { type Db, prepared } from "../../storage/query.ts";
+import { accountSizes } from "./schema.ts";
+
+/** What a row costs besides its contents, in itself and in indexes. The triggers have the same number. */
+export const ROW_BYTES = 256;
+
+const byAccount = prepared((db) =>
+  db
+    .select()
+    .from(accountSizes)
+    .where(eq(accountSizes.accountPk, sql.placeholder("pk")))
+    .prepare(),
+);
+
+type Quota = Database["quota"];
+
+/** For use inside an operation, before `rows` rows with such contents are stored. @throws AccountFull */
+export function admitRows(
+  db: Db,
+  quota: Quota,
+  owner: Owner,
+  contents: readonly (string | Uint8Array | null | undefined)[],
+  rows = 1,
+): void {
+  admitGrowth(db, quota, owner, rows * ROW_BYTES + bytesOf(contents));
+}
+
+/** The same for a change of a row: `before` is what the new contents replace. @throws AccountFull */
+export function admitChange(
+  db: Db,
+  quota: Quota,
+  owner: Owner,
+  contents: readonly (string | Uint8Array | null | undefined)[],
+  before: readonly (string | Uint8Array | null | undefined)[],
+): void {
+  admitGrowth(db, quota, owner, bytesOf(contents) - bytesOf(before));
+}
+
+/** @throws AccountFull */
+export function admitGrowth(db: Db, quota: Quota, owner: Owner, bytes: number): void {
+  quota.accounts.admitBytes(owner, bytes, () => byAccount(db).get({ pk: owner.pk })?.bytes ?? 0);
+}
+
+/** @throws AccountFull */
+export function admitMachine(db: Db, quota: Quota, owner: Owner): void {
+  quota.accounts.admitMachine(owner, () => byAccount(db).get({ pk: owner.pk })?.machines ?? 0);
+}
+
+/** @throws AccountFull */
+export function admitAccessKey(db: Db, quota: Quota, owner: Owner): void {
+  quota.accounts.admitAccessKey(owner, () => byAccount(db).get({ pk: owner.pk })?.accessKeys ?? 0);
+}
+
+function bytesOf(contents: readonly (string | Uint8Array | null | undefined)[]): number {
+  let bytes = 0;
+  for (const content of contents)
+    bytes += typeof content === "string" ? Buffer.byteLength(content) : (content?.length ?? 0);
+  return bytes;
+}

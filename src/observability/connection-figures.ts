@@ -1,0 +1,29 @@
+// Connections and file descriptors of the process, read when somebody asks.
+import { descriptorLimit, openDescriptors } from "../server/descriptors.ts";
+import type { FrontDoor } from "../server/front-door.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** Figures that this system does not tell have no line. */
+export function reportConnections(metrics: Metrics, door: Pick<FrontDoor, "connections">): void {
+  metrics
+    .gauge("roost_connections", "TCP connections of clients, by whether an account's request came over them")
+    .reportEach(() => {
+      const figures = door.connections();
+      if (figures === undefined) return [];
+      return [
+        [ACCOUNTS, figures.accounts],
+        [STRANGERS, figures.strangers],
+      ] as const;
+    });
+  metrics
+    .gauge("process_open_fds", "File descriptors that are open")
+    .reportEach(() => one(openDescriptors()));
+  metrics
+    .gauge("process_max_fds", "File descriptors that may be open")
+    .reportEach(() => one(descriptorLimit()));
+}
+
+const ACCOUNTS = { of: "accounts" };
+const STRANGERS = { of: "strangers" };
+
+const one = (value: number | undefined) => (value === undefined ? [] : [[undefined, value] as const]);

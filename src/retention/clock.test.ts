@@ -1,0 +1,115 @@
+// A clock that is a day or a year off, ahead or behind, now or at the last start: what is deleted by age, and who decides.
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { believeClock, doubtInWords, RetentionClock, reachOf, readMoments } from "./clock.ts";
+
+const DAY = 86_400_000;
+const YEAR = 365 * DAY;
+const NOW = Date.UTC(2026, 0, 1);
+/** Something is kept for this long. */
+const KEPT = 30 * DAY;
+
+let dataDir: string;
+beforeEach(() => {
+  dataDir = mkdtempSync(join(tmpdir(), "roost-retention-clock-"));
+});
+afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
+
+/** A start: what is stored, and a clock that the test moves. */
+function started(at: number, rows: number[] = [NOW]) {
+  const clock = { at };
+  const retention = new RetentionClock({
+    dataDir,
+    name: "happy",
+    newest: (now) => rows.filter((row) => row <= now).toSorted((a, b) => b - a)[0],
+    now: () => clock.at,
+  });
+  retention.begin();
+  const moved = (to: number) => {
+    clock.at = to;
+    return retention.doubt(KEPT) === undefined ? "believed" : "doubted";
+  };
+  return { retention, rows, moved };
+}
+
+test("a clock near the newest row is believed, one that is a year beyond it is not", () => {
+  expect(started(NOW + DAY).moved(NOW + DAY)).toBe("believed");
+  rmSync(join(dataDir, "retention-clock.json"));
+  const { retention, moved } = started(NOW + YEAR);
+  expect(moved(NOW + YEAR)).toBe("doubted");
+  expect(readMoments(dataDir)).toEqual({ happy: NOW });
+  expect(retention.doubt(KEPT)).toEqual({ now: NOW + YEAR, known: NOW });
+});
+
+test("a server that was never believed does not convince its next start", () => {
+  const first = started(NOW + YEAR);
+  first.rows.push(NOW + YEAR);
+  expect(started(NOW + YEAR + DAY, first.rows).moved(NOW + YEAR + DAY)).toBe("doubted");
+});
+
+test("what is stored by the same wrong clock proves nothing, also after a restart", () => {
+  expect(started(NOW).moved(NOW + 1)).toBe("believed");
+  const first = started(NOW + YEAR);
+  first.rows.push(NOW + YEAR);
+  expect(first.moved(NOW + YEAR + 1)).toBe("doubted");
+  expect(started(NOW + YEAR + DAY, first.rows).moved(NOW + YEAR + DAY)).toBe("doubted");
+  expect(started(NOW + DAY, first.rows).moved(NOW + DAY)).toBe("believed");
+});
+
+test("a clock that is set while the server runs is not believed, and believed again when it is put right", () => {
+  const { rows, moved } = started(NOW);
+  expect(moved(NOW + 1)).toBe("believed");
+  rows.push(NOW + YEAR);
+  expect(moved(NOW + YEAR)).toBe("doubted");
+  expect(moved(NOW + 2)).toBe("believed");
+});
+
+test("time that passes in small steps is believed, however long nothing is stored", () => {
+  const { moved } = started(NOW);
+  for (let day = 0; day < 400; day++) expect(moved(NOW + day * DAY)).toBe("believed");
+});
+
+test("at least half of what is kept stays: the reach follows the shortest limit, between a day and 30", () => {
+  expect([reachOf(DAY), reachOf(7 * DAY), reachOf(YEAR), reachOf(Number.POSITIVE_INFINITY)]).toEqual([
+    DAY,
+    3.5 * DAY,
+    30 * DAY,
+    30 * DAY,
+  ]);
+});
+
+test("a person says that it is right, also to a server that runs", () => {
+  const { moved } = started(NOW);
+  expect(moved(NOW + YEAR)).toBe("doubted");
+  believeClock(dataDir, ["happy", "topics"], NOW + YEAR);
+  expect(moved(NOW + YEAR + 1)).toBe("believed");
+  expect(readMoments(dataDir)).toEqual({ happy: NOW + YEAR + 1, topics: NOW + YEAR });
+});
+
+test("a clock that begins years behind moves nothing back, and is believed once it is right", () => {
+  expect(started(NOW).moved(NOW + 1)).toBe("believed");
+  const behind = started(Date.UTC(2000, 0, 1));
+  expect(behind.moved(Date.UTC(2000, 0, 1) + 1)).toBe("believed");
+  expect(readMoments(dataDir)).toEqual({ happy: NOW + 1 });
+  expect(behind.moved(NOW + DAY)).toBe("believed");
+  rmSync(join(dataDir, "retention-clock.json"));
+  const unknown = started(Date.UTC(2000, 0, 1));
+  expect(unknown.moved(Date.UTC(2000, 0, 1) + 1)).toBe("believed");
+  expect(unknown.moved(NOW + DAY)).toBe("believed");
+});
+
+test("a new folder knows nothing and doubts nothing; an unreadable file counts as none", () => {
+  expect(started(NOW, []).moved(NOW)).toBe("believed");
+  for (const text of ["", "{", '{"happy":"x"}', '{"happy":-1}', '{"happy":1e300}', "[]"]) {
+    writeFileSync(join(dataDir, "retention-clock.json"), text);
+    expect([text, started(NOW + YEAR).moved(NOW + YEAR)]).toEqual([text, "doubted"]);
+  }
+});
+
+test("the sentences say what the clock says, and what to do", () => {
+  const { problem, fix } = doubtInWords({ now: NOW + YEAR, known: NOW });
+  expect(problem).toContain("2027-01-01T00:00:00.000Z, 365 days after");
+  expect(fix).toContain("roost prune --now-is-right");
+});

@@ -1,0 +1,26 @@
+// The parser of Socket.IO with a bound on the arguments of an event: Socket.IO spreads them over a call, and a call with very many of
+// them throws where nobody catches it, which would end the process.
+import * as parser from "socket.io-parser";
+
+/** Real clients send one, and a callback. */
+const MAX_ARGUMENTS = 64;
+
+/** What turns the text of a packet into the packet; private in the typings only. */
+interface TextDecoder {
+  decodeString(text: string): parser.Packet;
+}
+
+class BoundedDecoder extends parser.Decoder {}
+
+const { decodeString } = parser.Decoder.prototype as unknown as TextDecoder;
+Object.assign(BoundedDecoder.prototype, {
+  decodeString(this: TextDecoder, text: string): parser.Packet {
+    const packet = decodeString.call(this, text);
+    // Thrown to Socket.IO, which closes the connection.
+    if (Array.isArray(packet.data) && packet.data.length > MAX_ARGUMENTS)
+      throw new Error("an event with too many arguments");
+    return packet;
+  },
+} satisfies TextDecoder);
+
+export const boundedParser = { ...parser, Decoder: BoundedDecoder };

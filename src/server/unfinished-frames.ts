@@ -1,0 +1,276 @@
+// Bounds what WebSockets have sent of frames that are not whole yet. Bun keeps those bytes, up to its own limit for each socket, and shows
+// them to nobody, so the kernel is asked how many have arrived (Linux).
+//
+// - A socket that is not let in yet may send very little. It is looked at every few milliseconds; what arrived before the first look is in
+//   doubt (its request, earlier requests on the connection, or a first burst), and is acted on only in sum and when memory has grown.
+// - A socket that was let in may send one large frame. Those are looked at when memory has grown: what arrived and was not handed over is
+//   their part of the memory ceiling.
+//
+// Where the kernel cannot be asked, the number of sockets that are not let in is what bounds them (`webSocketLimit`).
+import type { Logger } from "pino";
+import type { Bounds } from "../limits/bounds.ts";
+import type { MemoryPieces } from "../limits/memory-pieces.ts";
+import type { KernelConnections } from "./connections-linux.ts";
+
+/** A WebSocket as this file needs it. */
+export interface Sender {
+  /** Undefined when Bun does not know: then it cannot be looked at. */
+  readonly remote: { readonly address: string; readonly port: number } | undefined;
+  readonly address: string;
+  /** Bytes of whole messages so far, and how many messages and control frames. */
+  readonly arrivedBytes: number;
+  readonly arrivedFrames: number;
+  /** Largest message that its endpoint takes. */
+  readonly maxMessageBytes: number;
+  terminate(): void;
+}
+
+export interface UnfinishedFramesParts {
+  /** Undefined where the kernel cannot be asked. */
+  readonly kernel: KernelConnections | undefined;
+  readonly arriving: MemoryPieces;
+  readonly bounds: Bounds;
+  readonly log: Logger;
+  /** Bun's own limit of one message. */
+  readonly transportBytes: () => number;
+  readonly residentBytes?: () => number;
+}
+
+/** What a socket may send before it is let in, after the first look; its CONNECT packet is far smaller. */
+const STRANGER_BYTES = 100 * 1024;
+/** What all of them together may have sent before their first look, while memory has grown by more than `ALARM_BYTES`. */
+const DOUBTFUL_BYTES = 32 * 1024 * 1024;
+const ALARM_BYTES = 32 * 1024 * 1024;
+/** All sockets that are not let in, where nothing can be counted. */
+const UNSEEN_BYTES = 96 * 1024 * 1024;
+/** An honest handshake is over before. */
+const FIRST_LOOK_MS = 10;
+const STRANGERS_MS = 25;
+const MEMBERS_MS = 100;
+/** The search for descriptors takes at most this part of the time. */
+const SEARCH_SHARE = 10;
+/** A socket that is not found so often is none that the kernel shows. */
+const MAX_SEARCHES = 20;
+/** What a frame costs beside its payload: its head, and a TLS record. */
+const FRAME_BYTES = 64;
+const REQUEST_BYTES = 8 * 1024;
+
+interface Watched {
+  readonly sender: Sender;
+  fd: number | undefined;
+  searches: number;
+  isStranger: boolean;
+  /** Bytes that had arrived, and what had been handed over of them, when it was first looked at in its present role. */
+  base: { readonly received: number; readonly arrived: number } | undefined;
+}
+
+export class UnfinishedFrames {
+  readonly #watched = new Map<Sender, Watched>();
+  readonly #strangers = new Set<Watched>();
+  readonly #byFd = new Map<number, Watched>();
+  readonly #unfound = new Map<string, Watched>();
+  readonly #resident: () => number;
+  #strangersTimer: Timer | undefined;
+  #membersTimer: Timer | undefined;
+  #searchAfter = 0;
+  /** Resident memory when nothing was wrong, as strangers and members see it. */
+  readonly #calm: { strangers: number; members: number };
+  #hasFound = false;
+  #isBlind: boolean;
+
+  constructor(private readonly parts: UnfinishedFramesParts) {
+    this.#isBlind = parts.kernel === undefined;
+    this.#resident = parts.residentBytes ?? (() => process.memoryUsage.rss());
+    this.#calm = { strangers: this.#resident(), members: this.#resident() };
+  }
+
+  /** How many sockets may wait to be let in, because what they have sent cannot be seen; undefined when it can. */
+  webSocketLimit(): number | undefined {
+    return this.#isBlind
+      ? Math.max(1, Math.floor(UNSEEN_BYTES / Math.max(1, this.parts.transportBytes())))
+      : undefined;
+  }
+
+  /** A socket is open. `isStranger`: it is not let in yet. */
+  opened(sender: Sender, isStranger: boolean): void {
+    if (this.#isBlind || sender.remote === undefined) return;
+    const watched: Watched = { sender, fd: undefined, searches: 0, isStranger, base: undefined };
+    this.#watched.set(sender, watched);
+    this.#unfound.set(keyOf(sender.remote), watched);
+    if (isStranger) this.#strangers.add(watched);
+    this.#arm();
+  }
+
+  letIn(sender: Sender): void {
+    const watched = this.#watched.get(sender);
+    if (watched === undefined || !watched.isStranger) return;
+    watched.isStranger = false;
+    this.#strangers.delete(watched);
+    this.#arm();
+  }
+
+  /** It was let in, and is a stranger again. */
+  leftOut(sender: Sender): void {
+    const watched = this.#watched.get(sender);
+    if (watched === undefined || watched.isStranger) return;
+    watched.isStranger = true;
+    watched.base = undefined;
+    this.#strangers.add(watched);
+    this.#arm();
+  }
+
+  closed(sender: Sender): void {
+    const watched = this.#watched.get(sender);
+    if (watched === undefined) return;
+    this.#watched.delete(sender);
+    this.#strangers.delete(watched);
+    this.#forgetUnfound(watched);
+    if (watched.fd !== undefined && this.#byFd.get(watched.fd) === watched) this.#byFd.delete(watched.fd);
+    this.parts.arriving.forget(watched);
+  }
+
+  stop(): void {
+    clearTimeout(this.#strangersTimer);
+    clearTimeout(this.#membersTimer);
+  }
+
+  #arm(): void {
+    if (this.#strangers.size > 0)
+      this.#strangersTimer ??= later(FIRST_LOOK_MS, () => this.#lookAtStrangers());
+    if (this.#watched.size > this.#strangers.size)
+      this.#membersTimer ??= later(MEMBERS_MS, () => this.#lookAtMembers());
+  }
+
+  #lookAtStrangers(): void {
+    this.#strangersTimer = undefined;
+    if (this.#strangers.size === 0) return;
+    this.#search([...this.#strangers].some(({ fd }) => fd === undefined));
+    const doubtful: { watched: Watched; bytes: number }[] = [];
+    let doubt = 0;
+    for (const watched of this.#strangers) {
+      const received = this.#received(watched);
+      if (received === undefined) continue;
+      watched.base ??= { received, arrived: watched.sender.arrivedBytes };
+      if (received - watched.base.received > STRANGER_BYTES) {
+        this.#end(watched, received - watched.base.received);
+        continue;
+      }
+      const bytes = Math.min(
+        watched.base.received - watched.base.arrived - REQUEST_BYTES,
+        this.parts.transportBytes(),
+      );
+      if (bytes <= STRANGER_BYTES) continue;
+      doubtful.push({ watched, bytes });
+      doubt += bytes;
+    }
+    if (doubt < DOUBTFUL_BYTES / 2) this.#calm.strangers = this.#resident();
+    else if (doubt > DOUBTFUL_BYTES && this.#hasGrown("strangers")) {
+      doubtful.sort((a, b) => b.bytes - a.bytes);
+      for (const { watched, bytes } of doubtful) {
+        if (doubt <= DOUBTFUL_BYTES) break;
+        doubt -= bytes;
+        this.#end(watched, bytes);
+      }
+    }
+    if (this.#strangers.size > 0) this.#strangersTimer = later(STRANGERS_MS, () => this.#lookAtStrangers());
+  }
+
+  #end(watched: Watched, bytes: number): void {
+    this.parts.bounds.refused("anonymous-bytes", { address: watched.sender.address, bytes });
+    watched.sender.terminate();
+  }
+
+  #lookAtMembers(): void {
+    this.#membersTimer = undefined;
+    if (this.#watched.size === this.#strangers.size) return;
+    this.#membersTimer = later(MEMBERS_MS, () => this.#lookAtMembers());
+    if (!this.#hasGrown("members")) return;
+    this.#search(this.#unfound.size > this.#strangers.size);
+    for (const watched of this.#watched.values()) {
+      if (watched.isStranger) continue;
+      const bytes = this.#unfinished(watched);
+      if (bytes > watched.sender.maxMessageBytes + STRANGER_BYTES) {
+        // Its endpoint would refuse the message when it is whole.
+        watched.sender.terminate();
+      } else this.parts.arriving.set(watched, bytes, () => watched.sender.terminate());
+    }
+    if (this.parts.arriving.held() < ALARM_BYTES) this.#calm.members = this.#resident();
+  }
+
+  /** At least what has arrived of a frame that is not whole yet, as far as that can be told. */
+  #unfinished(watched: Watched): number {
+    const received = this.#received(watched);
+    if (received === undefined) return 0;
+    const { arrivedBytes, arrivedFrames } = watched.sender;
+    const overhead = REQUEST_BYTES + arrivedFrames * FRAME_BYTES + received / 256;
+    const base = watched.base ?? { received: 0, arrived: 0 };
+    const bytes = received - base.received - (arrivedBytes - base.arrived) - overhead;
+    if (bytes > this.parts.transportBytes() + STRANGER_BYTES) {
+      // More than can be unfinished: the connection carried other requests before it became a WebSocket.
+      watched.base = { received, arrived: arrivedBytes };
+      return 0;
+    }
+    return bytes > STRANGER_BYTES ? Math.floor(bytes) : 0;
+  }
+
+  #hasGrown(who: "strangers" | "members"): boolean {
+    const resident = this.#resident();
+    this.#calm[who] = Math.min(this.#calm[who], resident);
+    return resident - this.#calm[who] > ALARM_BYTES;
+  }
+
+  #received(watched: Watched): number | undefined {
+    const { fd } = watched;
+    return fd === undefined ? undefined : this.parts.kernel?.bytesReceived(fd);
+  }
+
+  /** Finds the descriptors of sockets that have none yet. */
+  #search(isNeeded: boolean): void {
+    const { kernel } = this.parts;
+    const startedAt = performance.now();
+    if (!isNeeded || kernel === undefined || startedAt < this.#searchAfter) return;
+    for (const { fd, remoteAddress, remotePort } of kernel.list((known) => this.#byFd.has(known))) {
+      const watched = this.#unfound.get(keyOf({ address: remoteAddress, port: remotePort }));
+      if (watched === undefined) continue;
+      // Of a connection that has carried a request, some bytes have arrived.
+      if ((kernel.bytesReceived(fd) ?? 0) === 0) this.#goBlind();
+      this.#hasFound = true;
+      watched.fd = fd;
+      this.#byFd.set(fd, watched);
+      this.#forgetUnfound(watched);
+    }
+    for (const watched of [...this.#unfound.values()]) {
+      if (++watched.searches < MAX_SEARCHES) continue;
+      this.#forgetUnfound(watched);
+      if (!this.#hasFound) this.#goBlind();
+    }
+    const endedAt = performance.now();
+    this.#searchAfter = endedAt + (endedAt - startedAt) * SEARCH_SHARE;
+  }
+
+  #forgetUnfound(watched: Watched): void {
+    const { remote } = watched.sender;
+    if (remote === undefined) return;
+    const key = keyOf(remote);
+    if (this.#unfound.get(key) === watched) this.#unfound.delete(key);
+  }
+
+  #goBlind(): void {
+    if (this.#isBlind) return;
+    this.#isBlind = true;
+    const limit = this.webSocketLimit();
+    this.parts.log.warn(
+      { limit },
+      "the kernel does not tell how much has arrived on a socket; few sockets may wait to be let in at one time",
+    );
+  }
+}
+
+function keyOf({ address, port }: { readonly address: string; readonly port: number }): string {
+  const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
+  return `${plain.split("%")[0]}|${port}`;
+}
+
+function later(ms: number, work: () => void): Timer {
+  return setTimeout(work, ms).unref();
+}
