@@ -1,11 +1,14 @@
 // `roost doctor`: what is wrong on this machine, or with a URL as the app will see it. Exit code 1 when something is.
 
 import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/settings.ts";
 import { nearest, UsageError } from "../config/usage.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { fromOutside } from "../doctor/from-outside.ts";
 import { report, summary } from "../doctor/report.ts";
 import { thisMachine } from "../doctor/this-machine.ts";
+import { shortest } from "../retention/rules.ts";
+import { topicsOn } from "../topics/switch.ts";
 import type { Command } from "./command.ts";
 
 const IDLE_SECONDS = 90;
@@ -33,7 +36,7 @@ export const doctor: Command = {
     const findings: Finding[] = [];
     const colored = process.stdout.isTTY === true;
     const looking =
-      url === undefined ? thisMachine((await loadConfig(words)).config) : fromOutside({ url, idleSeconds });
+      url === undefined ? lookHere((await loadConfig(words)).config) : fromOutside({ url, idleSeconds });
     for await (const finding of looking) {
       findings.push(finding);
       if (!json) process.stdout.write(report(finding, colored));
@@ -42,6 +45,17 @@ export const doctor: Command = {
     return findings.some(({ result }) => result === "failure") ? 1 : 0;
   },
 };
+
+async function* lookHere(config: Config): AsyncGenerator<Finding> {
+  yield* thisMachine(config, { happy: shortest(config), topics: await topicsKept(config) });
+}
+
+async function topicsKept(config: Config): Promise<number> {
+  if (!topicsOn(config)) return Number.POSITIVE_INFINITY;
+  const { configuredTopics, retentionOf } = await import("../topics/configured.ts");
+  const { shortestKept } = await import("../topics/store/retention.ts");
+  return shortestKept(retentionOf(config), configuredTopics(config).topics.values());
+}
 
 function urlOf(word: string): URL {
   const url = URL.parse(word);

@@ -23,7 +23,11 @@ import { checkRetention } from "./retention.ts";
 
 const BANNER = "Welcome to Happy Server!";
 
-export async function* thisMachine(config: Config): AsyncGenerator<Finding> {
+/** @param kept the shortest time, in ms, for which each kind of data is kept; infinite without a limit. */
+export async function* thisMachine(
+  config: Config,
+  kept: Readonly<Record<string, number>>,
+): AsyncGenerator<Finding> {
   const folder = checkFolder(config);
   yield folder;
   yield checkPermissions(config);
@@ -32,7 +36,7 @@ export async function* thisMachine(config: Config): AsyncGenerator<Finding> {
   yield await checkPort(config);
   yield* checkDatabases(config);
   yield checkBackups(config);
-  yield checkRetention(config);
+  yield checkRetention(config.dataDir, kept);
   yield checkOwnCertificate(config);
 }
 
