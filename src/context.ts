@@ -205,6 +205,10 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       administration: happy.administration,
       baseUrl: () => baseUrl({ ...config, port: door.port }),
       registration: () => config.registration,
+      limits: () => ({
+        sharedAddresses: limits.addresses.shared(),
+        refused: limits.bounds.counts(),
+      }),
     });
     const channel = openChannel(config.dataDir, (request) => admin.fetch(request));
     undo.unshift(() => channel.close());

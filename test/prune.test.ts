@@ -99,8 +99,9 @@ test(
     writing = false;
     await load;
     expect([done.code, done.stderr]).toEqual([0, ""]);
-    expect(done.stdout).toStartWith(
-      "Deleted: 1 sessions, 300 messages, 0 usage reports, 0 feed entries, 2 files (2.5 kB).\n",
+    // The server's own first look, 5 s after its start, may have been quicker with the orphan.
+    expect(done.stdout).toMatch(
+      /^Deleted: 1 sessions, 300 messages, 0 usage reports, 0 feed entries, (2 files \(2\.5 kB\)|1 files \(2\.0 kB\))\.\n/,
     );
     expect((await ada.call("GET", "/v1/sessions")).body.sessions).toEqual([]);
     expect((await ada.call("GET", `/v3/sessions/${old}/messages`)).status).toBe(404);

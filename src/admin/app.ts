@@ -10,6 +10,11 @@ export interface AdminParts {
   readonly baseUrl: () => string;
   /** Who may make an account, as it stands now. */
   readonly registration: () => Config["registration"];
+  /** What a running server knows of its callers, for the doctor; a command that has the database to itself knows nothing. */
+  readonly limits?: () => {
+    readonly sharedAddresses: readonly string[];
+    readonly refused: Readonly<Record<string, number>>;
+  };
 }
 
 const MAX_USES = 1_000;
@@ -20,9 +25,10 @@ const inviteBody = z.object({
 });
 const revokeBody = z.object({ tokenId: z.string().min(1).max(100).optional() });
 
-export function adminApp({ administration, baseUrl, registration }: AdminParts): Hono {
+export function adminApp({ administration, baseUrl, registration, limits }: AdminParts): Hono {
   const app = new Hono();
   app.get("/accounts", async (context) => context.json(await administration.list()));
+  if (limits !== undefined) app.get("/limits", (context) => context.json(limits()));
   app.post("/keys/:key/approve", async (context) => {
     const account = await administration.approve(context.req.param("key"));
     return account === undefined

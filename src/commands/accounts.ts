@@ -10,7 +10,7 @@ import { splitWords, takeSwitch } from "./words.ts";
 const USAGE = `Usage:
   roost accounts [list]                 shows every account, and the keys that wait
   roost accounts approve KEY            lets a waiting key in
-  roost accounts refuse KEY             a waiting key hears that it is refused
+  roost accounts refuse KEY             a waiting key stays out, with an invite too, until it is approved
   roost accounts disable ACCOUNT        refuses everything of an account until it is enabled
   roost accounts enable ACCOUNT
   roost accounts delete ACCOUNT --yes   deletes an account with everything that it owns

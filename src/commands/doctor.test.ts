@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { serveCommand } from "../../test/faults/server-process.ts";
 import { Folder } from "../../test/support/executable.ts";
+import { newAccount } from "../../test/support/happy-client.ts";
 import { type TestServer, testServer } from "../../test/support/server.ts";
 
 // What serves is what examines: the compiled file where one is named.
@@ -76,3 +77,12 @@ test("a look from outside at a server passes every check, and at nothing fails w
   expect(nothing.code).toBe(1);
   expect(nothing.stdout).toContain("Nothing answers at http://127.0.0.1:1");
 }, 40_000);
+
+test("several accounts behind one private address: the doctor names it, and the setting that tells them apart", async () => {
+  await newAccount(server.url);
+  await newAccount(server.url);
+  const { stdout } = await run("--data-dir", server.dataDir, "--json");
+  const finding = JSON.parse(stdout).find(({ check }: { check: string }) => check === "addresses");
+  expect(finding).toMatchObject({ result: "warning", fix: expect.stringContaining("--trusted-proxies") });
+  expect(finding.says).toContain("127.0.0.1");
+}, 20_000);

@@ -1,10 +1,12 @@
 // `roost doctor`: what is wrong on this machine, or with a URL as the app will see it. Exit code 1 when something is.
 
+import { findChannel } from "../admin/channel.ts";
 import { loadConfig } from "../config/load.ts";
 import { nearest, UsageError } from "../config/usage.ts";
 import type { Finding } from "../doctor/finding.ts";
 import { fromOutside } from "../doctor/from-outside.ts";
 import { report, summary } from "../doctor/report.ts";
+import { type ToldLimits, toldLimits } from "../doctor/running-server.ts";
 import { thisMachine } from "../doctor/this-machine.ts";
 import { ageLimits } from "./age-limits.ts";
 import type { Command } from "./command.ts";
@@ -45,7 +47,13 @@ export const doctor: Command = {
 
 async function lookHere(words: string[]): Promise<AsyncIterable<Finding>> {
   const { config } = await loadConfig(words);
-  return thisMachine(config, ageLimits(config));
+  return thisMachine(config, { ageLimits: ageLimits(config), limits: await askServer(config.dataDir) });
+}
+
+/** Undefined where no server runs, or one that does not answer: the findings about its port say that. */
+async function askServer(dataDir: string): Promise<ToldLimits | undefined> {
+  const answer = await findChannel(dataDir)?.("/limits", { method: "GET" }).catch(() => undefined);
+  return answer?.ok === true ? toldLimits.parse(await answer.json()) : undefined;
 }
 
 function urlOf(word: string): URL {

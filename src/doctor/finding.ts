@@ -11,6 +11,8 @@ export const CHECKS = [
   "messages",
   "backups",
   "retention",
+  "addresses",
+  "bounds",
   "certificate",
   "banner",
   "websocket",

@@ -21,13 +21,20 @@ import { type Finding, failure, ok, problemOf, skipped, warning } from "./findin
 import { ask } from "./http-probe.ts";
 import { checkRefusedMessages } from "./refused-messages.ts";
 import { checkRetention } from "./retention.ts";
+import { checkAddresses, checkBounds, type ToldLimits } from "./running-server.ts";
 
 const BANNER = "Welcome to Happy Server!";
 
-/** `ageLimits`: see checkRetention. */
+export interface AskedBefore {
+  /** See checkRetention. */
+  readonly ageLimits: Readonly<Record<string, number>>;
+  /** What the server that runs on the folder says; undefined where none does. */
+  readonly limits: ToldLimits | undefined;
+}
+
 export async function* thisMachine(
   config: Config,
-  ageLimits: Readonly<Record<string, number>>,
+  { ageLimits, limits }: AskedBefore,
 ): AsyncGenerator<Finding> {
   const folder = checkFolder(config);
   yield folder;
@@ -39,6 +46,8 @@ export async function* thisMachine(
   yield checkRefusedMessages(config);
   yield checkBackups(config);
   yield checkRetention(config.dataDir, ageLimits);
+  yield checkAddresses(limits);
+  yield checkBounds(limits);
   yield checkOwnCertificate(config);
 }
 

@@ -7,6 +7,7 @@ import { bucketSize, type Share } from "./shares.ts";
 export type Verdict = "allowed" | "refused" | "quiet" | "flood";
 
 const TELL_EVERY_MS = 1_000;
+const BYTES_A_MESSAGE = 1_024;
 
 export class Allowance {
   readonly #own: TokenBucket;
@@ -20,9 +21,10 @@ export class Allowance {
     this.#own = new TokenBucket(() => bucketSize(Math.ceil(perSecond() / 2)), now);
   }
 
-  /** One message. */
-  take(): Verdict {
-    if (this.#own.take() && this.share.takeMessage()) return "allowed";
+  /** One message. A long one costs as much as several: what it is read and written for are its bytes. */
+  take(bytes: number): Verdict {
+    const cost = 1 + Math.floor(bytes / BYTES_A_MESSAGE);
+    if (this.#own.take(cost) && this.share.takeMessage(cost)) return "allowed";
     if (!this.share.bearMessage()) return "flood";
     const now = this.now();
     if (now - this.#toldAt < TELL_EVERY_MS) return "quiet";

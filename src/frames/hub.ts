@@ -173,8 +173,9 @@ export class Hub {
   receive(client: Client, frame: string | Uint8Array): void {
     this.metrics.messagesIn.add();
     this.metrics.messages.add();
-    this.metrics.messageSize.observe(typeof frame === "string" ? Buffer.byteLength(frame) : frame.byteLength);
-    const verdict = client.allowance.take();
+    const bytes = typeof frame === "string" ? Buffer.byteLength(frame) : frame.byteLength;
+    this.metrics.messageSize.observe(bytes);
+    const verdict = client.allowance.take(bytes);
     if (verdict !== "allowed") this.#refuse(client, frame, verdict);
     else if (!client.receive(frame))
       this.#router.refuse(client, frame, errorCodes.rateLimited, "too many messages wait");

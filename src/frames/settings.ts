@@ -67,9 +67,13 @@ export function hubSettings(config: Config, masterSecret?: string): HubSettings 
     },
     auth: authSettings(config, masterSecret),
     closeOnExpiry: config.authCloseOnExpiry,
-    origins: config.framesOrigins ?? config.serverAllowedOrigins,
+    origins: (config.framesOrigins ?? config.serverAllowedOrigins)?.map(asBrowsersWrite),
   };
 }
+
+/** An origin as a browser sends it, also when it was copied from an address bar. */
+const asBrowsersWrite = (origin: string): string =>
+  URL.parse(origin)?.origin.replace("null", origin) ?? origin;
 
 function authSettings(config: Config, masterSecret: string | undefined): AuthSettings | undefined {
   if (config.authEnabled === false) return undefined;

@@ -34,37 +34,43 @@ describe("one connection", () => {
   test("has half of its caller's rate, five times as many at once; above it is told once a second, and closed when it goes on", () => {
     const { allowance, clock } = shares();
     const one = allowance();
-    expect(count(250, () => one.take())).toEqual({ allowed: 250 });
-    expect(count(100, () => one.take())).toEqual({ refused: 1, quiet: 99 });
-    expect(one.take()).toBe("flood");
+    expect(count(250, () => one.take(100))).toEqual({ allowed: 250 });
+    expect(count(100, () => one.take(100))).toEqual({ refused: 1, quiet: 99 });
+    expect(one.take(100)).toBe("flood");
     clock.now = 1_000;
-    expect(count(61, () => one.take())).toEqual({ allowed: 50, refused: 1, quiet: 9, flood: 1 });
+    expect(count(61, () => one.take(100))).toEqual({ allowed: 50, refused: 1, quiet: 9, flood: 1 });
+  });
+
+  test("pays for a long message as for several", () => {
+    const { allowance } = shares();
+    const one = allowance();
+    expect(count(60, () => one.take(4_096)).allowed).toBe(50);
   });
 
   test("that pays for what reaches many waits the longer", () => {
     const { allowance, clock } = shares();
     const one = allowance();
-    one.take();
+    one.take(100);
     one.spend(349);
-    expect(one.take()).toBe("refused");
+    expect(one.take(100)).toBe("refused");
     clock.now = 1_000;
-    expect(one.take()).toBe("refused");
+    expect(one.take(100)).toBe("refused");
     clock.now = 3_000;
-    expect(one.take()).toBe("allowed");
+    expect(one.take(100)).toBe("allowed");
   });
 });
 
 test("connections of one address have its rate together; another address has its own", () => {
   const { shares: made, allowance } = shares();
   const crowd = Array.from({ length: 4 }, () => allowance());
-  const allowed = crowd.map((one) => count(400, () => one.take()).allowed ?? 0);
+  const allowed = crowd.map((one) => count(400, () => one.take(100)).allowed ?? 0);
   expect(allowed.reduce((sum, each) => sum + each)).toBe(500);
-  expect(allowance(made.ofAddress("192.0.2.2", false)).take()).toBe("allowed");
+  expect(allowance(made.ofAddress("192.0.2.2", false)).take(100)).toBe("allowed");
 });
 
 test("all addresses together have twice what one has at once, and four times its rate; whoever is proven is not one of them", () => {
   const { shares: made, clock, allowance } = shares();
-  const of = (share = made.ofIdentity("x")) => count(300, () => allowance(share).take()).allowed ?? 0;
+  const of = (share = made.ofIdentity("x")) => count(300, () => allowance(share).take(100)).allowed ?? 0;
   const allowed = Array.from({ length: 10 }, (_, network) => of(made.ofAddress(`192.0.2.${network}`, false)));
   expect(allowed.reduce((sum, each) => sum + each)).toBe(1_000);
   expect(of()).toBe(300);
@@ -79,7 +85,7 @@ test("a flood costs its address the next connections; coming again is not cheape
   const { shares: made, clock, allowance } = shares();
   const share = made.ofAddress("192.0.2.1", false);
   const one = allowance(share);
-  count(351, () => one.take());
+  count(351, () => one.take(100));
   expect(share.connections.take()).toBe(false);
   clock.now = 5_000;
   expect(share.connections.take()).toBe(false);
@@ -90,7 +96,7 @@ test("a flood costs its address the next connections; coming again is not cheape
 test("of a flood by many connections at once, each is closed at its next message", () => {
   const { allowance } = shares();
   const crowd = Array.from({ length: 50 }, () => allowance());
-  const verdicts = count(650, () => crowd[Math.floor(Math.random() * 50)]?.take());
+  const verdicts = count(650, () => crowd[Math.floor(Math.random() * 50)]?.take(100));
   expect(verdicts).toMatchObject({ allowed: 500, flood: 50 });
 });
 
@@ -114,7 +120,7 @@ test("zero is no limit", () => {
   expect(share.hasRoom).toBe(true);
   expect(count(10_000, () => share.connections.take())).toEqual({ true: 10_000 });
   const one = allowance(share);
-  expect(count(10_000, () => one.take())).toEqual({ allowed: 10_000 });
+  expect(count(10_000, () => one.take(100))).toEqual({ allowed: 10_000 });
 });
 
 describe("what is remembered", () => {

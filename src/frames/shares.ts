@@ -64,8 +64,8 @@ export class Share {
     return false;
   }
 
-  takeMessage(): boolean {
-    return this.#messages.take() && (this.strangers === undefined || this.strangers.take());
+  takeMessage(cost = 1): boolean {
+    return this.#messages.take(cost) && (this.strangers === undefined || this.strangers.take(cost));
   }
 
   oweMessages(more: number): void {

@@ -78,4 +78,11 @@ export class Bounds {
   count(name: BoundName): number {
     return this.#counts.get(name)?.value ?? 0;
   }
+
+  /** Refusals so far by name; only what is not zero. */
+  counts(): Record<string, number> {
+    return Object.fromEntries(
+      [...this.#counts].flatMap(([name, { value }]) => (value === 0 ? [] : [[name, value]])),
+    );
+  }
 }

@@ -1,6 +1,6 @@
 // Real connections to a real server: the kernel's view of them is the one that Bun shows, and counts what Bun does not show.
 import { afterEach, expect, test } from "bun:test";
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { kernelConnections } from "./connections-linux.ts";
 
 const onLinux = test.skipIf(process.platform !== "linux");
@@ -88,22 +88,44 @@ onLinux("bytes of a frame that is not whole yet are counted, and shutdown ends t
   socket.on("error", () => {}).resume();
   socket.write(UPGRADE);
   const fd = await until(() => kernel?.list().find(({ remotePort }) => remotePort === port)?.fd);
-  await until(() => (kernel?.bytesReceived(fd) === UPGRADE.length ? true : undefined));
+  await until(() => (kernel?.bytesRead(fd) === UPGRADE.length ? true : undefined));
   // A text frame of 4 MiB, of which all but its last byte comes.
   socket.write(Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0]));
   socket.write(Buffer.alloc(4 * 1024 * 1024 - 1));
-  await until(() =>
-    kernel?.bytesReceived(fd) === UPGRADE.length + 14 + 4 * 1024 * 1024 - 1 ? true : undefined,
-  );
+  await until(() => (kernel?.bytesRead(fd) === UPGRADE.length + 14 + 4 * 1024 * 1024 - 1 ? true : undefined));
   expect(kernel?.shutdown(fd)).toBe(true);
   await ended;
   await until(() => (kernel?.connection(fd)?.remotePort === port ? undefined : true));
+});
+
+onLinux("what has arrived and waits to be read is not counted yet", async () => {
+  const kernel = kernelConnections();
+  const server = createServer({ pauseOnConnect: true });
+  const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const socket = await open((server.address() as AddressInfo).port, "127.0.0.1");
+  const port = socket.localPort;
+  socket.on("error", () => {}).write(Buffer.alloc(50_000));
+  const reader = await accepted;
+  const fd = await until(() => kernel?.list().find(({ remotePort }) => remotePort === port)?.fd);
+  await until(() => ((kernel?.silentMs(fd) ?? 0) >= 20 ? true : undefined));
+  expect(kernel?.bytesRead(fd)).toBeLessThan(50_000);
+  let read = 0;
+  reader.on("data", (chunk) => {
+    read += chunk.length;
+  });
+  reader.resume();
+  await until(() => (read === 50_000 ? true : undefined));
+  expect(kernel?.bytesRead(fd)).toBe(50_000);
+  socket.destroy();
+  reader.destroy();
+  server.close();
 });
 
 onLinux("a descriptor that is no TCP connection is none, and skipped ones are not asked", async () => {
   const kernel = kernelConnections();
   expect(kernel?.connection(0)).toBeUndefined();
   expect(kernel?.connection(1_000_000)).toBeUndefined();
-  expect(kernel?.bytesReceived(1_000_000)).toBeUndefined();
+  expect(kernel?.bytesRead(1_000_000)).toBeUndefined();
   expect(kernel?.list(() => true)).toEqual([]);
 });

@@ -1,5 +1,5 @@
-// What the kernel knows of our TCP connections and Bun does not say: which descriptor belongs to which peer, and how many bytes have
-// arrived, also those of a request or frame that is not whole yet. Linux only (TCP_INFO); elsewhere there is no answer, and callers
+// What the kernel knows of our TCP connections and Bun does not say: which descriptor belongs to which peer, and how many bytes it
+// has sent, also those of a request or frame that is not whole yet. Linux only (TCP_INFO); elsewhere there is no answer, and callers
 // keep a stricter bound. Descriptor numbers are used again: whoever acts on one asks in the same turn of the event loop for its peer.
 import { dlopen, FFIType } from "bun:ffi";
 import { readdirSync } from "node:fs";
@@ -18,8 +18,11 @@ export interface KernelConnections {
   list(skip?: (fd: number) => boolean): KernelConnection[];
   /** The connection behind a descriptor, now; undefined when it is closed or no TCP connection. */
   connection(fd: number): KernelConnection | undefined;
-  /** Bytes of its stream that ever arrived, acknowledged to the sender or already read; undefined when it is closed. */
-  bytesReceived(fd: number): number | undefined;
+  /**
+   * Bytes of its stream that this process ever read; undefined when it is closed. What has arrived and was not read yet is the
+   * kernel's memory, bounded by it, and says nothing of a sender but that it is fast.
+   */
+  bytesRead(fd: number): number | undefined;
   /** Milliseconds since anything came from the other end, or since the connection began; undefined when it is closed. */
   silentMs(fd: number): number | undefined;
   /** Ends both directions: its owner sees the end of the stream and closes the descriptor itself. */
@@ -31,6 +34,8 @@ const AF_INET6 = 10;
 const SOL_TCP = 6;
 const TCP_INFO = 11;
 const SHUT_RDWR = 2;
+/** How much waits to be read. */
+const FIONREAD = 0x541b;
 /** `tcpi_bytes_received` of struct tcp_info; since Linux 4.1. */
 const BYTES_RECEIVED_AT = 128;
 /** `tcpi_last_data_recv`. */
@@ -45,6 +50,7 @@ const SYMBOLS = {
     args: [FFIType.i32, FFIType.i32, FFIType.i32, FFIType.ptr, FFIType.ptr],
     returns: FFIType.i32,
   },
+  ioctl: { args: [FFIType.i32, FFIType.u64, FFIType.ptr], returns: FFIType.i32 },
   shutdown: { args: [FFIType.i32, FFIType.i32], returns: FFIType.i32 },
 } as const;
 
@@ -64,6 +70,7 @@ function open(): KernelConnections | undefined {
   const info = new Uint8Array(INFO_BYTES);
   const infoView = new DataView(info.buffer);
   const length = new Uint32Array(1);
+  const unread = new Int32Array(1);
 
   const name = (ask: typeof c.getpeername, fd: number): { address: string; port: number } | undefined => {
     length[0] = ADDRESS_BYTES;
@@ -86,8 +93,12 @@ function open(): KernelConnections | undefined {
         return found === undefined ? [] : [found];
       }),
     connection,
-    bytesReceived: (fd) =>
-      askInfo(fd, BYTES_RECEIVED_AT, 8) ? Number(infoView.getBigUint64(BYTES_RECEIVED_AT, true)) : undefined,
+    bytesRead: (fd) => {
+      if (!askInfo(fd, BYTES_RECEIVED_AT, 8)) return undefined;
+      const received = Number(infoView.getBigUint64(BYTES_RECEIVED_AT, true));
+      // Asked after: what arrives in between makes it less, never more.
+      return c.ioctl(fd, FIONREAD, unread) === 0 ? received - (unread[0] ?? 0) : undefined;
+    },
     silentMs: (fd) =>
       askInfo(fd, LAST_RECEIVED_AT, 4) ? infoView.getUint32(LAST_RECEIVED_AT, true) : undefined,
     shutdown: (fd) => c.shutdown(fd, SHUT_RDWR) === 0,

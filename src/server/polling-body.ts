@@ -57,7 +57,7 @@ export async function pollingBody(
     // Not awaited: it may stand behind a read that never ends.
     reader.cancel().catch(() => {});
   }
-  const body = Uint8Array.from(Buffer.concat(chunks));
+  const body = joined(chunks, bytes);
   if (packetsOf(body) > maxPackets) throw new PollingBodyRefused(413);
   return body;
 }
@@ -70,4 +70,15 @@ function packetsOf(body: Uint8Array): number {
 
 function cutShort(): never {
   throw new PollingBodyRefused(400);
+}
+
+/** Not `Uint8Array.from`, which copies element by element. */
+function joined(chunks: readonly Uint8Array[], bytes: number): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(bytes);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
 }

@@ -223,7 +223,6 @@ export function socketIo(options: SocketIoOptions): SocketIoRoom {
         if (query.get("transport") === "websocket" && !isWebSocket) return badRequest();
         if (opensConnection(query)) return handshake(request, upgrader, caller);
       }
-      if (Number(request.headers.get("content-length")) > MAX_POLLING_BYTES) return refusedBody(413);
       const connection = sid ? connectionOf(engine, sid) : undefined;
       // What is refused by its address line alone is not read.
       if (connection === undefined || connection.transport.name === "websocket")

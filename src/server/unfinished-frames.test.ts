@@ -33,7 +33,7 @@ function room({ kernel = true, limit = 50 * MIB } = {}) {
         .filter(([fd]) => !skip(fd))
         .map(([fd, remotePort]) => ({ fd, localPort: 1, remoteAddress: "198.51.100.1", remotePort })),
     connection: () => undefined,
-    bytesReceived: (fd: number) => received.get(fd),
+    bytesRead: (fd: number) => received.get(fd),
     shutdown: () => true,
   } as unknown as KernelConnections;
   const frames = new UnfinishedFrames({

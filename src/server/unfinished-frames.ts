@@ -221,7 +221,7 @@ export class UnfinishedFrames {
 
   #received(watched: Watched): number | undefined {
     const { fd } = watched;
-    return fd === undefined ? undefined : this.parts.kernel?.bytesReceived(fd);
+    return fd === undefined ? undefined : this.parts.kernel?.bytesRead(fd);
   }
 
   /** Finds the descriptors of sockets that have none yet. */
@@ -233,7 +233,7 @@ export class UnfinishedFrames {
       const watched = this.#unfound.get(keyOf({ address: remoteAddress, port: remotePort }));
       if (watched === undefined) continue;
       // Of a connection that has carried a request, some bytes have arrived.
-      if ((kernel.bytesReceived(fd) ?? 0) === 0) this.#goBlind();
+      if ((kernel.bytesRead(fd) ?? 0) === 0) this.#goBlind();
       this.#hasFound = true;
       watched.fd = fd;
       this.#byFd.set(fd, watched);

@@ -5,7 +5,7 @@ import type { Cipher } from "./encryption.ts";
 import type { HappyComputer } from "./happy-cli.ts";
 import type { Phone } from "./phone.ts";
 import { type Launched, whileRunning } from "./processes.ts";
-import type { MessageRow, SessionRow } from "./wire.ts";
+import type { MachineRow, MessageRow, SessionRow } from "./wire.ts";
 
 export type Line = {
   readonly seq: number;
@@ -26,6 +26,22 @@ const plain = z.union([
   z
     .object({ role: z.literal("session"), content: z.object({ ev: z.looseObject({ t: z.string() }) }) })
     .transform(({ content }) => ({ from: "event" as const, text: content.ev.t })),
+  // Claude's own lines, as releases before 1.0 pass them on.
+  z
+    .object({
+      role: z.literal("agent"),
+      content: z.object({
+        type: z.literal("output"),
+        data: z.object({
+          type: z.literal("assistant"),
+          message: z.object({ content: z.array(z.object({ type: z.literal("text"), text: z.string() })) }),
+        }),
+      }),
+    })
+    .transform(({ content }) => ({
+      from: "agent" as const,
+      text: content.data.message.content.map(({ text }) => text).join(""),
+    })),
   z
     .object({
       role: z.literal("agent"),
@@ -33,6 +49,8 @@ const plain = z.union([
     })
     .transform(({ content }) => ({ from: "event" as const, text: content.data.type })),
 ]);
+
+const spawned = z.object({ type: z.literal("success"), sessionId: z.string() });
 
 export class Conversation {
   readonly cipher: Cipher;
@@ -79,6 +97,11 @@ export class Conversation {
     return this.cipher.decrypt(this.session.metadata);
   }
 
+  /** The process that speaks for it. */
+  get hostPid(): number {
+    return z.looseObject({ hostPid: z.int() }).parse(this.metadata).hostPid;
+  }
+
   read(row: MessageRow): Line {
     return { seq: row.seq, ...plain.parse(this.cipher.decrypt(row.content.c)) };
   }
@@ -103,6 +126,25 @@ export async function startConversation(
     from,
   );
   return [started, new Conversation(phone, await whileRunning(started, announced))];
+}
+
+/** Has the daemon start Claude in the computer's project, as the app's button does, and waits until the session listens. */
+export async function spawnConversation(
+  phone: Phone,
+  computer: HappyComputer,
+  machine: Pick<MachineRow, "dataEncryptionKey">,
+  boundMs: number,
+): Promise<Conversation> {
+  const from = phone.ephemerals.mark;
+  const request = { directory: computer.project, approvedNewDirectoryCreation: true, agent: "claude" };
+  const answer = await phone.rpc(computer.machineId, "spawn-happy-session", request, phone.cipherOf(machine));
+  const { sessionId } = spawned.parse(answer);
+  await phone.sessionAlive(sessionId, boundMs, from);
+  const row = (await phone.sessions()).find(({ id }) => id === sessionId);
+  if (row === undefined) throw new Error(`There is no session ${sessionId}.`);
+  const talk = new Conversation(phone, row);
+  computer.sessionPids.add(talk.hostPid);
+  return talk;
 }
 
 /**

@@ -1,58 +1,12 @@
-// The released `happy` CLI, unmodified, as people get it from npm: installed once per version into a cache folder, run under Node
-// with a home of its own, so that nothing of the person who runs the tests is read or touched.
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { homedir, networkInterfaces } from "node:os";
-import { join } from "node:path";
+// A computer with a release of the happy CLI on it, run under Node with a home of its own, so that nothing of the person who runs the
+// tests is read or touched. Its Claude Code is the tiny one.
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import { join, resolve } from "node:path";
 import { z } from "zod";
 import { fromBase64 } from "./encryption.ts";
 import { type Launched, launch, launchInTerminal } from "./processes.ts";
 import { until } from "./waiting.ts";
-
-export const happyVersion = "1.2.5";
-
-const manifest = z.object({ version: z.string() });
-
-/** @returns the folder of the installed package. Its native helpers are left out: the tests use none of them. */
-export async function installHappyCli(): Promise<string> {
-  await requireNode();
-  const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "roost", "clients");
-  const target = join(cache, `happy-${happyVersion}`);
-  const inside = (folder: string) => join(folder, "node_modules", "happy");
-  if (!existsSync(target)) {
-    mkdirSync(cache, { recursive: true });
-    // Built aside and renamed: a run that is cut off leaves no half of an installation under the final name.
-    const aside = mkdtempSync(join(cache, ".installing-"));
-    const command = ["npm", "install", `happy@${happyVersion}`, "--prefix", aside];
-    const quiet = ["--no-audit", "--no-fund", "--no-progress", "--loglevel=error"];
-    const npm = Bun.spawn([...command, "--ignore-scripts", "--omit=optional", ...quiet], {
-      cwd: aside,
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    const [code, problem] = await Promise.all([npm.exited, npm.stderr.text()]);
-    if (code !== 0) {
-      rmSync(aside, { recursive: true, force: true });
-      throw new Error(`npm could not install happy@${happyVersion} (code ${code}):\n${problem}`);
-    }
-    try {
-      renameSync(aside, target);
-    } catch (error) {
-      rmSync(aside, { recursive: true, force: true });
-      if (!existsSync(target)) throw error; // else another run was faster
-    }
-  }
-  const { version } = manifest.parse(JSON.parse(readFileSync(join(inside(target), "package.json"), "utf8")));
-  if (version !== happyVersion) throw new Error(`${target} holds happy ${version}; delete that folder.`);
-  return inside(target);
-}
-
-/** Bun can pose as `node` on the PATH; the released CLI is made for the real one. */
-async function requireNode(): Promise<void> {
-  const need = "The happy CLI needs Node.js 20 or newer, with npm, on the PATH.";
-  if (Bun.which("node") === null || Bun.which("npm") === null) throw new Error(need);
-  const probe = Bun.spawn(["node", "-p", "process.versions.bun ?? process.versions.node"]);
-  const version = (await probe.stdout.text()).trim();
-  if (Number.parseInt(version, 10) < 20) throw new Error(`${need} Found ${version}.`);
-}
 
 /** The CLI waits for a network before it reconnects; a server on loopback does not count as one for it. */
 export function requireNetworkAddress(): void {
@@ -70,10 +24,23 @@ const credentials = z.union([
 const cliSettings = z.object({ machineId: z.uuid() });
 const daemonState = z.object({ pid: z.int().positive() });
 
+/** Where Claude Code's own installer puts it. */
+function installTinyClaude(home: string): string {
+  const folder = join(home, ".local", "bin");
+  const path = join(folder, "claude");
+  mkdirSync(folder, { recursive: true });
+  const program = resolve(import.meta.dir, "tiny-claude.ts");
+  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
 /** One computer with the CLI on it. */
 export class HappyComputer {
   /** Where sessions work. */
   readonly project: string;
+  /** Sessions that the daemon started: they outlive it. */
+  readonly sessionPids = new Set<number>();
   readonly #happyHome: string;
   readonly #env: Record<string, string>;
 
@@ -96,6 +63,9 @@ export class HappyComputer {
       HAPPY_HOME_DIR: this.#happyHome,
       HAPPY_SERVER_URL: serverUrl,
       HAPPY_DISABLE_CAFFEINATE: "1",
+      HAPPY_CLAUDE_PATH: installTinyClaude(folder),
+      // Some releases look for a Claude Code that npm installed for everybody, and would take the person's own.
+      NPM_CONFIG_PREFIX: join(folder, "npm"),
     };
   }
 
@@ -108,15 +78,20 @@ export class HappyComputer {
     });
   }
 
+  /** `happy <args>` in a terminal, as a person runs it. */
+  runInTerminal(...args: string[]): ReturnType<typeof launchInTerminal> {
+    return launchInTerminal(`${this.name}: happy ${args[0]}`, this.#command(args), {
+      cwd: this.project,
+      env: this.#env,
+    });
+  }
+
   /**
    * `happy auth login`, choosing the mobile app: shows the address that the app scans.
    * @returns the terminal's public key from that address, and the process, which goes on once a phone approved it.
    */
   async login(): Promise<{ terminalKey: Uint8Array; process: Launched }> {
-    const process = launchInTerminal(`${this.name}: happy auth login`, this.#command(["auth", "login"]), {
-      cwd: this.project,
-      env: this.#env,
-    });
+    const process = this.runInTerminal("auth", "login");
     await until("the question how to authenticate", 30_000, () =>
       process.output().includes("How would you like to authenticate?") ? true : undefined,
     );

@@ -127,6 +127,16 @@ export class Phone {
     );
   }
 
+  /** Waits until this phone is told that the session is active: its process is connected and hears what is sent live. */
+  async sessionAlive(id: string, boundMs: number, from: number): Promise<void> {
+    await this.ephemerals.first(
+      "activity with active: true",
+      boundMs,
+      (event) => (event.type === "activity" && event.id === id && event.active) || undefined,
+      from,
+    );
+  }
+
   /** The key of one session or machine. */
   cipherOf(row: { readonly dataEncryptionKey: string | null }): Cipher {
     if (row.dataEncryptionKey === null) return legacyCipher(this.secret);
@@ -153,6 +163,11 @@ export class Phone {
       hasMore = page.hasMore && page.messages.length > 0;
     }
     return found;
+  }
+
+  /** As the app's button does; the CLI may still run. */
+  async archive(sessionId: string): Promise<void> {
+    await this.call(answers.success, "POST", `/v1/sessions/${sessionId}/archive`);
   }
 
   // Attachments (section 7)

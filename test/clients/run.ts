@@ -5,13 +5,17 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { answeredAndDone, type Conversation, startConversation } from "./conversation.ts";
 import { base64 } from "./encryption.ts";
-import { type HappyComputer, happyVersion, requireNetworkAddress } from "./happy-cli.ts";
+import { type HappyComputer, requireNetworkAddress } from "./happy-cli.ts";
+import { currentRelease } from "./happy-release.ts";
 import { Phone } from "./phone.ts";
 import { type Launched, whileRunning } from "./processes.ts";
-import { boundMs, scene, world } from "./scene.ts";
+import { boundMs, story } from "./scene.ts";
 import { until } from "./waiting.ts";
 import { answers, tokenClaims } from "./wire.ts";
 import { presenceGraceMs } from "./world.ts";
+
+const day = story();
+const { scene } = day;
 
 /** Paired with V2: every session and machine has a key of its own. */
 let phone: Phone;
@@ -31,8 +35,8 @@ afterAll(() => {
 scene(
   "a terminal pairs with the V2 bundle and keeps the account's content key, never its secret",
   async () => {
-    phone = await Phone.signIn(world.server.url);
-    desk = world.addComputer("desk");
+    phone = await Phone.signIn(day.world.server.url);
+    desk = day.world.addComputer("desk");
     const { terminalKey, process } = await desk.login();
     expect(await phone.pairingStatus(terminalKey)).toEqual({ status: "pending", supportsV2: true });
     await phone.approveTerminal(terminalKey, "v2");
@@ -45,15 +49,15 @@ scene(
     expect(kept.encryption.publicKey).toBe(base64(phone.contentKeys.publicKey));
     expect(tokenClaims(kept.token).sub).toBe(phone.accountId);
     const asTerminal = { authorization: `Bearer ${kept.token}` };
-    const profile = await fetch(`${world.server.url}/v1/account/profile`, { headers: asTerminal });
+    const profile = await fetch(`${day.world.server.url}/v1/account/profile`, { headers: asTerminal });
     expect(profile.status).toBe(200);
     expect(answers.profile.parse(await profile.json()).id).toBe(phone.accountId);
   },
 );
 
 scene("a terminal pairs with the V1 bundle and keeps the account's secret", async () => {
-  oldPhone = await Phone.signIn(world.server.url);
-  oldDesk = world.addComputer("old-desk");
+  oldPhone = await Phone.signIn(day.world.server.url);
+  oldDesk = day.world.addComputer("old-desk");
   const { terminalKey, process } = await oldDesk.login();
   await oldPhone.approveTerminal(terminalKey, "v1");
   await until("the login to end", boundMs, () => process.child.exitCode ?? undefined);
@@ -72,7 +76,7 @@ scene("the daemon registers its machine and comes online", async () => {
   );
   const cipher = phone.cipherOf(machine);
   expect(cipher.variant).toBe("dataKey");
-  expect(cipher.decrypt(machine.metadata)).toMatchObject({ happyCliVersion: happyVersion });
+  expect(cipher.decrypt(machine.metadata)).toMatchObject({ happyCliVersion: currentRelease.version });
   await until("the daemon to report that it runs", boundMs, async () => {
     const [row] = await phone.machines();
     const state = cipher.decrypt(row?.daemonState ?? "");
@@ -172,10 +176,10 @@ scene(
   async () => {
     requireNetworkAddress();
     const from = phone.updates.mark;
-    const { code, tookMs } = await world.server.stop();
+    const { code, tookMs } = await day.world.server.stop();
     expect(code).toBe(0);
     expect(tookMs).toBeLessThan(5_000);
-    await world.server.start();
+    await day.world.server.start();
     // Right after the restart, before the CLI is back: it has to find this by itself.
     await talk.say("still here?");
     expect((await phone.sessions()).find(({ id }) => id === talk.session.id)?.active).toBe(true);

@@ -1,38 +1,50 @@
-// One scene is one test of the story in run.ts: it shows the end of every log when it fails, and is not tried once an earlier one
-// failed, because each builds on the ones before. The world around them opens with the first and closes after the last.
+// One scene is one test of a story: it shows the end of every log when it fails, and is not tried once an earlier one failed, because
+// each builds on the ones before. The world around a story opens with its first scene and closes after its last.
 import { afterAll, beforeAll, test } from "bun:test";
+import { currentRelease, type HappyRelease } from "./happy-release.ts";
 import { World } from "./world.ts";
 
 /** Long enough for a Node process to start on a busy two-core machine; what the server itself owes is bounded tighter. */
-export const boundMs = 30_000;
-const sceneMs = 90_000;
+export const boundMs = 60_000;
+const sceneMs = 240_000;
 /** The first run downloads the CLI. */
 const openMs = 600_000;
 
-export let world: World;
-let broken: string | undefined;
+export interface Story {
+  /** Open while scenes run. */
+  readonly world: World;
+  scene(promise: string, body: () => Promise<void>): void;
+}
 
-beforeAll(async () => {
-  world = await World.open();
-}, openMs);
-
-afterAll(async () => {
-  await world?.close();
-}, sceneMs);
-
-export function scene(promise: string, body: () => Promise<void>): void {
-  test(
-    promise,
-    async () => {
-      if (broken !== undefined) throw `Not tried, because "${broken}" failed before.`;
-      try {
-        await body();
-      } catch (error) {
-        broken = promise;
-        console.error(world.report());
-        throw error;
-      }
+/** Call it where its scenes are: at the top of a file, or in a `describe`. */
+export function story(release: HappyRelease = currentRelease): Story {
+  let world: World | undefined;
+  let broken: string | undefined;
+  beforeAll(async () => {
+    world = await World.open(release);
+  }, openMs);
+  afterAll(async () => {
+    await world?.close();
+  }, sceneMs);
+  return {
+    get world() {
+      if (world === undefined) throw new Error("The world is not open yet.");
+      return world;
     },
-    sceneMs,
-  );
+    scene: (promise, body) =>
+      test(
+        promise,
+        async () => {
+          if (broken !== undefined) throw `Not tried, because "${broken}" failed before.`;
+          try {
+            await body();
+          } catch (error) {
+            broken = promise;
+            console.error(world?.report());
+            throw error;
+          }
+        },
+        sceneMs,
+      ),
+  };
 }

@@ -3,7 +3,8 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { HappyComputer, installHappyCli } from "./happy-cli.ts";
+import { HappyComputer } from "./happy-cli.ts";
+import { currentRelease, type HappyRelease, installRelease } from "./happy-release.ts";
 import { allLaunched, killAll, killAllNow } from "./processes.ts";
 import { freePort, RoostServer } from "./roost-server.ts";
 import { until } from "./waiting.ts";
@@ -20,8 +21,8 @@ export class World {
     readonly server: RoostServer,
   ) {}
 
-  static async open(): Promise<World> {
-    const packageFolder = await installHappyCli();
+  static async open(release: HappyRelease = currentRelease): Promise<World> {
+    const packageFolder = await installRelease(release);
     const folder = mkdtempSync(join(tmpdir(), "roost-clients-"));
     const server = new RoostServer(await freePort(), folder, {
       ROOST_PRESENCE_GRACE_MS: `${presenceGraceMs}`,
@@ -70,9 +71,10 @@ export class World {
   /** @throws Error when a process of this world outlives it. */
   async close(): Promise<void> {
     await killAll();
-    this.#killDaemons();
+    this.#killDetached();
     await until("every process of the tests to end", 10_000, () => {
       const left = processesWith(this.folder);
+      for (const pid of left) kill(pid);
       if (left.length > 0) throw new Error(`Still running: ${left.join(", ")}`);
       return true;
     });
@@ -82,14 +84,18 @@ export class World {
   /** The run was interrupted: nothing is waited for, nothing stays. */
   #abandon(): void {
     killAllNow();
-    this.#killDaemons();
+    this.#killDetached();
     rmSync(this.folder, { recursive: true, force: true });
     process.exit(130);
   }
 
-  /** The CLI starts a daemon by itself, detached, when it finds none. */
-  #killDaemons(): void {
-    for (const { daemonPid } of this.#computers) if (daemonPid !== undefined) kill(daemonPid);
+  /** The CLI starts a daemon by itself when it finds none, and a daemon starts sessions, all detached. */
+  #killDetached(): void {
+    for (const { daemonPid, sessionPids } of this.#computers) {
+      if (daemonPid !== undefined) kill(daemonPid);
+      for (const pid of sessionPids) kill(pid);
+    }
+    for (const pid of processesWith(this.folder)) kill(pid);
   }
 }
 

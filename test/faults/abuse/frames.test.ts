@@ -132,7 +132,10 @@ describe("250 sockets that do not read", () => {
     const times = await healthWaits(url, () =>
       Promise.all(["a", "b", "c", "d"].map((name) => flood(url, name, frames, boundMs))),
     );
-    expect(percentile(times, 0.95)).toBeLessThan(500);
+    // The burst that is allowed is over within a second, of an idle machine; this one may be busy with other tests.
+    expect(percentile(times, 0.5)).toBeLessThan(200);
+    expect(percentile(times, 0.95)).toBeLessThan(2_000);
+    expect(await figure(url, "gohub_messages_total")).toBeLessThan(20_000 + boundMs * 2);
     expect(peakBytes(pid)).toBeLessThan(300 * MIB);
     expect(await figure(url, 'roost_bound_refusals_total{bound="frames-messages"}')).toBeGreaterThan(0);
   }, 90_000);
@@ -212,7 +215,7 @@ test("bad tokens en masse are refused at once, and cost the address its rate, no
     }
   });
   expect([...statuses.keys()].toSorted()).toEqual([401, 429]);
-  expect(percentile(times, 0.95)).toBeLessThan(500);
+  expect(percentile(times, 0.95)).toBeLessThan(1_000);
   expect(await upgrade(url, { token })).toBe(101);
   expect(await figure(url, "gohub_connected_clients")).toBeLessThanOrEqual(1);
 }, 60_000);
@@ -229,8 +232,45 @@ test("one address holds so many clients and no more; with a token there is still
   expect(await upgrade(url, { client_id: "again" })).toBe(101);
 });
 
+test("frames that clients without a token begin and never finish are not kept: their senders are closed, a reader stays", async () => {
+  const { url, pid } = await start(OPEN);
+  const reader = await FramesClient.connect(url, { client_id: "reader" });
+  const claimed = 15 * MIB;
+  const head = Buffer.alloc(14);
+  head[0] = 0x82;
+  head[1] = 0x80 | 127;
+  head.writeBigUInt64BE(BigInt(claimed), 2);
+  const chunk = Buffer.alloc(64 * 1024, "x");
+  const until = performance.now() + (FULL ? 15_000 : 4_000);
+  const before = peakBytes(pid);
+  const senders = await Promise.all(
+    Array.from({ length: FULL ? 1_000 : 150 }, (_, index) => peer(url, { client_id: `sender${index}` })),
+  );
+  await Promise.all(
+    senders.map(async (sender) => {
+      sender.write(head);
+      for (let sent = 0; sent < claimed - chunk.byteLength && !sender.destroyed; sent += chunk.byteLength) {
+        if (performance.now() > until) return;
+        if (sender.write(chunk)) continue;
+        const { promise, resolve } = Promise.withResolvers<void>();
+        sender.once("drain", resolve);
+        sender.once("close", resolve);
+        if (!sender.destroyed) await promise;
+      }
+    }),
+  );
+  expect(peakBytes(pid) - before).toBeLessThan(250 * MIB);
+  expect(senders.filter(({ destroyed }) => destroyed).length).toBeGreaterThan(100);
+  expect((await reader.settled()).ending).toBeUndefined();
+}, 60_000);
+
 test("JSON that is nested half a million deep is an error for its sender, before anything walks it", async () => {
-  const { url } = await start({ ...OPEN, GOHUB_SERVER_READ_BUFFER_SIZE: "1000000" });
+  const { url } = await start({
+    ...OPEN,
+    GOHUB_SERVER_READ_BUFFER_SIZE: "1000000",
+    // A message of this size costs as much as a thousand.
+    ROOST_FRAMES_MAX_MESSAGES_PER_SECOND: "0",
+  });
   const [sender, target] = [
     await FramesClient.connect(url, { client_id: "sender" }),
     await FramesClient.connect(url, { client_id: "target" }),

@@ -23,7 +23,9 @@ test.each([
   ["of 16 KiB to the sign-in", "POST /v1/auth", 16_384, ""],
   ["of unknown length", "POST /v1/auth", undefined, ""],
 ])("bodies %s", async (_name, line, promised, token) => {
-  scene = await attacked({ env: { ROOST_MAX_CONNECTIONS_PER_ADDRESS: "0" } });
+  // As much as thousands of promises of 64 KiB are to the default.
+  const env = { ROOST_MAX_BODY_BYTES_IN_FLIGHT: `${16 * MIB}`, ROOST_MAX_CONNECTIONS_PER_ADDRESS: "0" };
+  scene = await attacked({ env });
   const { server } = scene;
   const size = promised === undefined ? "Transfer-Encoding: chunked" : `Content-Length: ${promised}`;
   const sends = `${line} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${token}${size}\r\n\r\n`;

@@ -45,7 +45,7 @@ test.each([
   ["a sign-in", "POST /v1/auth"],
   ["a route with a token", "POST /v1/sessions"],
 ])("of strangers to %s", async (_name, line) => {
-  scene = await attacked({ env: UNBOUNDED });
+  scene = await attacked({ env: { ...UNBOUNDED, ROOST_MAX_BODY_BYTES_IN_FLIGHT: `${16 * MIB}` } });
   await stalled(request(line, "", 16_384), 1_200);
   await goesOn();
 });
