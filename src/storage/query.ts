@@ -1,6 +1,6 @@
 // The drizzle handle of one connection, and statements that are prepared once for each connection that runs them.
 import type { SQLQueryBindings, Database as Sqlite } from "bun:sqlite";
-import { fillPlaceholders, type Query, sql } from "drizzle-orm";
+import { is, Placeholder, type Query, sql } from "drizzle-orm";
 import type { BunSQLiteDatabase } from "drizzle-orm/bun-sqlite";
 
 export type Db = BunSQLiteDatabase<Record<string, never>> & { readonly $client: Sqlite };
@@ -37,10 +37,15 @@ export function plainRows<T = Record<string, unknown>>(
 ): (db: Db, values: Readonly<Record<string, unknown>>) => T[] {
   const statement = prepared((db) => {
     const { sql: text, params } = build(db).toSQL();
-    return { statement: db.$client.prepare<T, SQLQueryBindings[]>(wrap(text)), params };
+    // Looked at once: drizzle's own filling in looks at the kind of each at every call.
+    const given = params.map((param) =>
+      is(param, Placeholder) ? { name: String(param.name) } : { value: param },
+    );
+    return { all: db.$client.prepare<T, SQLQueryBindings[]>(wrap(text)), given };
   });
   return (db, values) => {
-    const { statement: known, params } = statement(db);
-    return known.all(...(fillPlaceholders(params, values) as SQLQueryBindings[]));
+    const { all, given } = statement(db);
+    const bindings = given.map((one) => (one.name === undefined ? one.value : values[one.name]));
+    return all.all(...(bindings as SQLQueryBindings[]));
   };
 }

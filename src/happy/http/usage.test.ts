@@ -133,3 +133,14 @@ test.each([
   const answer = await call(server.url, undefined, "POST", "/v1/usage/query", body);
   expect([answer.status, answer.body]).toEqual([400, { error: "Error", message, statusCode: 400 }]);
 });
+
+test("reports are read in batches, and every one counts once, also those of one millisecond", async () => {
+  const many = await newAccount(server.url);
+  const count = 1_203;
+  database.transaction(() => {
+    for (let n = 0; n < count; n++) report(many, null, `k${n}`, START + Math.floor(n / 700), 1);
+  })();
+  const { body } = await many.call("POST", "/v1/usage/query", { groupBy: "hour" });
+  expect(body.totalReports).toBe(count);
+  expect(body.usage).toMatchObject([{ tokens: { total: count }, reportCount: count }]);
+});

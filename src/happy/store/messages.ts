@@ -177,12 +177,14 @@ const ofSession = eq(messages.sessionPk, sql.placeholder("sessionPk"));
 const forward = weighedList({
   table: messages,
   large: { content: null },
+  omit: ["sessionPk"],
   where: and(ofSession, gt(messages.seq, sql.placeholder("seq"))),
   order: asc(messages.seq),
 });
 const backward = weighedList({
   table: messages,
   large: { content: null },
+  omit: ["sessionPk"],
   where: and(ofSession, lt(messages.seq, sql.placeholder("seq"))),
   order: desc(messages.seq),
 });

@@ -203,7 +203,9 @@ test("the heaviest requests of several accounts at once, under the unit's memory
       ),
     );
     await phase("artifacts", () =>
-      crowd((n) => (n % 2 === 0 ? read(a, "/v1/artifacts") : read(b, `/v1/artifacts/a${b.id}${n}`))),
+      crowd((n) =>
+        n % 2 === 0 ? read(a, "/v1/artifacts") : read(b, `/v1/artifacts/a${b.id}${(n % ENTRIES) + 1}`),
+      ),
     );
     await phase("bodies of 100 MiB", () =>
       Promise.all(heavy.map((account, n) => post(account, sessions[n] ?? first, `round ${round}`))),
