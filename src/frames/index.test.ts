@@ -156,6 +156,20 @@ describe("settings", () => {
     expect(() => yaml(`${flat}  writeTimeout: 6s\n`)).toThrow("was given before");
   });
 
+  test("origins are as browsers write them, and Roost's own list wins", () => {
+    const hubs = {
+      GOHUB_SERVER_ALLOWED_ORIGINS: "https://App.example/, *, https://null.example, tauri://localhost",
+    };
+    expect(hubSettings(configured(hubs)).origins).toEqual([
+      "https://app.example",
+      "*",
+      "https://null.example",
+      "tauri://localhost",
+    ]);
+    const both = { ...hubs, ROOST_FRAMES_ORIGINS: "http://other.example:80" };
+    expect(hubSettings(configured(both)).origins).toEqual(["http://other.example"]);
+  });
+
   test.each([
     [{ GOHUB_SERVER_READ_TIMEOUT: "180" }, "unit"],
     [{ GOHUB_SERVER_ADDR: "nowhere" }, "host:port"],

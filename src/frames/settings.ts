@@ -67,8 +67,14 @@ export function hubSettings(config: Config, masterSecret?: string): HubSettings 
     },
     auth: authSettings(config, masterSecret),
     closeOnExpiry: config.authCloseOnExpiry,
-    origins: config.framesOrigins ?? config.serverAllowedOrigins,
+    origins: (config.framesOrigins ?? config.serverAllowedOrigins)?.map(asBrowsersWrite),
   };
+}
+
+/** An origin as a browser sends it, also when it was copied from an address bar. */
+function asBrowsersWrite(origin: string): string {
+  const written = URL.parse(origin)?.origin ?? "null";
+  return written === "null" ? origin : written;
 }
 
 function authSettings(config: Config, masterSecret: string | undefined): AuthSettings | undefined {
