@@ -72,8 +72,10 @@ export function hubSettings(config: Config, masterSecret?: string): HubSettings 
 }
 
 /** An origin as a browser sends it, also when it was copied from an address bar. */
-const asBrowsersWrite = (origin: string): string =>
-  URL.parse(origin)?.origin.replace("null", origin) ?? origin;
+function asBrowsersWrite(origin: string): string {
+  const written = URL.parse(origin)?.origin ?? "null";
+  return written === "null" ? origin : written;
+}
 
 function authSettings(config: Config, masterSecret: string | undefined): AuthSettings | undefined {
   if (config.authEnabled === false) return undefined;

@@ -100,6 +100,19 @@ test("a clock that begins years behind moves nothing back, and is believed once 
   expect(unknown.moved(NOW + DAY)).toBe("believed");
 });
 
+test("a clock that was ahead before anything was stored is not believed when it comes again", () => {
+  // A dead battery: the first start of all was a year ahead, and so is the third.
+  const first = started(NOW + YEAR, []);
+  expect(first.moved(NOW + YEAR)).toBe("believed");
+  first.rows.push(NOW + YEAR);
+  expect(first.moved(NOW + YEAR + 1)).toBe("believed");
+  const second = started(NOW, [NOW + YEAR, NOW]);
+  expect(second.moved(NOW)).toBe("believed");
+  expect(readMoments(dataDir)).toEqual({ happy: NOW });
+  const third = started(NOW + YEAR, [NOW + YEAR, NOW]);
+  expect(third.moved(NOW + YEAR)).toBe("doubted");
+});
+
 test("a new folder knows nothing and doubts nothing; an unreadable file counts as none", () => {
   expect(started(NOW, []).moved(NOW)).toBe("believed");
   for (const text of ["", "{", '{"happy":"x"}', '{"happy":-1}', '{"happy":1e300}', "[]"]) {

@@ -59,6 +59,12 @@ export class RetentionClock {
   doubt(shortestMs: number): ClockDoubt | undefined {
     const doubt = this.look(shortestMs);
     const now = doubt?.now ?? this.#now();
+    // What was known lies ahead, and what is stored agrees with now: it was a wrong clock that was believed once (nothing had been
+    // stored yet), and that must not be believed at once when it comes again.
+    if (this.#known !== undefined && now < this.#known - DAY_MS && this.#isNearStored(now, shortestMs)) {
+      this.#known = now;
+      this.#write();
+    }
     if (doubt === undefined && now > (this.#known ?? Number.POSITIVE_INFINITY)) {
       this.#known = now;
       this.#save();
@@ -72,11 +78,16 @@ export class RetentionClock {
     const now = this.#now();
     // A person may have said meanwhile, by a command, that it is right.
     const said = readMoments(dataDir)[name];
-    if (said !== undefined) this.#known = Math.max(said, this.#known ?? 0);
+    if (said !== undefined) this.#known = said;
     this.#known ??= newest(now);
     return this.#known !== undefined && now > this.#known + reachOf(shortestMs)
       ? { now, known: this.#known }
       : undefined;
+  }
+
+  #isNearStored(now: number, shortestMs: number): boolean {
+    const newest = this.options.newest(now);
+    return newest !== undefined && now <= newest + reachOf(shortestMs);
   }
 
   #save(): void {

@@ -62,7 +62,8 @@ export function attach(connection: Connection, events: readonly SocketEvent[]): 
           room.bounds.refused("value-size", { account: facts.account, event, field, bytes, limit });
           return failure === undefined ? endTooLarge() : ack(failure);
         }
-        if (error instanceof StorageError && error.code === "quota")
+        // Both say so themselves: the first to the client, the second once in the log.
+        if (error instanceof StorageError && (error.code === "quota" || error.code === "held"))
           room.log.debug({ event, code: error.code }, error.message);
         else room.log.error({ event, err: error }, "a socket event failed");
         if (failure !== undefined) ack(failure);
