@@ -38,12 +38,15 @@ export class RetentionClock {
   /** Undefined while nothing is known: then nothing that is stored can be old either. */
   #known: number | undefined;
   #savedAt = Number.NEGATIVE_INFINITY;
+  /** What the file said when it was last read or written: something else in it is a person's word. */
+  #written: number | undefined;
   readonly #now: () => number;
 
   constructor(private readonly options: RetentionClockOptions) {
     this.#now = options.now ?? Date.now;
     const now = this.#now();
-    this.#known = readMoments(options.dataDir)[options.name] ?? options.newest(now);
+    this.#written = readMoments(options.dataDir)[options.name];
+    this.#known = this.#written ?? options.newest(now);
   }
 
   /** To be called by a server before it stores anything: a wrong clock of this start must not become what is known at the next. */
@@ -78,7 +81,8 @@ export class RetentionClock {
     const now = this.#now();
     // A person may have said meanwhile, by a command, that it is right.
     const said = readMoments(dataDir)[name];
-    if (said !== undefined) this.#known = said;
+    if (said !== undefined && said !== this.#written) this.#known = said;
+    this.#written = said;
     this.#known ??= newest(now);
     return this.#known !== undefined && now > this.#known + reachOf(shortestMs)
       ? { now, known: this.#known }
@@ -98,7 +102,9 @@ export class RetentionClock {
 
   #write(): void {
     const { dataDir, name } = this.options;
-    if (this.#known !== undefined) writeMoments(dataDir, { ...readMoments(dataDir), [name]: this.#known });
+    if (this.#known === undefined) return;
+    writeMoments(dataDir, { ...readMoments(dataDir), [name]: this.#known });
+    this.#written = this.#known;
   }
 }
 

@@ -103,6 +103,8 @@ export class Writer {
    */
   run<T>(work: (db: Db) => T, announce?: (result: T) => void, { holds, sender }: Operation = {}): Promise<T> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    // What a restore of the last backup would throw away is not acknowledged.
+    if (this.parts.condition?.isDamaged === true) return Promise.reject(this.parts.condition.problem);
     if (this.#closed) return Promise.reject(new StorageError("closed", "The server is stopping."));
     if (this.#working) return Promise.reject(new Error("A store operation may not start another one."));
     const { promise, resolve, reject } = Promise.withResolvers<T>();
