@@ -34,8 +34,15 @@ export const identifier = z.string().check(({ value, issues }) => {
     });
 });
 
-/** An identifier that is later a path parameter. zod's own `max` counts code points. */
+export const NO_PATH_SEGMENT = "Invalid string: cannot stand in a path";
+
+/**
+ * An identifier that is later a path parameter. zod's own `max` counts code points. Clients and servers take `.` and `..` out of a
+ * path, escaped too, so that such a one could never be asked for.
+ */
 export const pathIdentifier = identifier.check(({ value, issues }) => {
+  if (value === "." || value === "..")
+    issues.push({ code: "custom", message: NO_PATH_SEGMENT, input: value, continue: false });
   if (value.length > MAX_PATH_LENGTH)
     issues.push({
       code: "too_big",
