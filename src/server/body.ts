@@ -10,6 +10,12 @@ export class BodyCutShort extends Error {}
 /** Read whole at once where there is room for promises; beyond, what arrives is counted piece by piece. */
 const SMALL_BYTES = 64 * 1024;
 
+/**
+ * A body may be silent for so long, seconds. Bun ends a request that brings less than 16 KiB a second unless its handler asks for more
+ * time, and phones in a train do.
+ */
+export const SILENCE_SECONDS = 72;
+
 /** What the headers promise, in bytes; NaN where they do not say. */
 export function promisedBytes(request: Request): number {
   return Number(request.headers.get("content-length") ?? Number.NaN);
@@ -20,12 +26,13 @@ export async function readChunks(
   request: Request,
   limitBytes: number,
   share: BodyShare,
+  arrived?: () => void,
 ): Promise<{ chunks: Uint8Array[]; length: number }> {
   if (promisedBytes(request) > limitBytes) throw new BodyTooLarge();
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
-    for await (const chunk of streamBody(request, limitBytes)) {
+    for await (const chunk of streamBody(request, limitBytes, arrived)) {
       share.take(chunk.byteLength);
       chunks.push(chunk);
       length += chunk.byteLength;
@@ -38,13 +45,14 @@ export async function readChunks(
 }
 
 /**
- * The body as one piece, counted in `share` as it arrives.
+ * The body as one piece, counted in `share` as it arrives; `arrived` hears of every piece of one that is not small.
  * @throws BodyTooLarge as soon as the limit is passed, before reading on; BodyCutShort when it ends early; OverBudget.
  */
 export async function readBody(
   request: Request,
   limitBytes: number,
   share?: BodyShare,
+  arrived?: () => void,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const promised = promisedBytes(request);
   if (promised > limitBytes) throw new BodyTooLarge();
@@ -62,7 +70,7 @@ export async function readBody(
     return new Uint8Array(whole);
   }
   const chunks: Uint8Array[] = [];
-  for await (const chunk of streamBody(request, limitBytes)) {
+  for await (const chunk of streamBody(request, limitBytes, arrived)) {
     share?.take(chunk.byteLength);
     chunks.push(chunk);
   }

@@ -31,8 +31,8 @@ export const REFUSED_ACK = "\u0000refused";
 
 /** Characters of one packet before its client was let in: a token has a few hundred, but a client may claim any id beside it. */
 const MAX_STRANGER_PACKET = 100 * 1024;
-/** An acknowledgement above this is refused: only its own call fails. */
-const MAX_ACK_CHARACTERS = 8 * 1024 * 1024 + 1024;
+/** An acknowledgement of more bytes is refused: only its own call fails. */
+const MAX_ACK_BYTES = 8 * 1024 * 1024 + 1024;
 /** CONNECT packets of one connection until one is accepted. */
 const MAX_CONNECTS = 16;
 const MAX_ATTACHMENTS = 10;
@@ -141,7 +141,7 @@ export class PacketGate {
       bounds.refused("json-depth", { address: this.parts.address });
       return this.#refuse(data, head, 1008, "nested too deeply");
     }
-    if ((head.type === ACK || head.type === BINARY_ACK) && data.length > MAX_ACK_CHARACTERS) {
+    if ((head.type === ACK || head.type === BINARY_ACK) && isLonger(data, MAX_ACK_BYTES)) {
       bounds.refused("value-size", { address: this.parts.address, bytes: data.length });
       return this.#refuse(data, head, 1009, "message too large");
     }
@@ -273,3 +273,7 @@ export class PacketGate {
 function asMain(data: string, { nameAt, nameEnd }: PacketHead): string {
   return nameAt === nameEnd ? data : data.slice(0, nameAt) + data.slice(nameEnd);
 }
+
+/** In UTF-8. A UTF-16 unit is one to three bytes. */
+const isLonger = (text: string, bytes: number): boolean =>
+  text.length * 3 > bytes && (text.length > bytes || Buffer.byteLength(text) > bytes);

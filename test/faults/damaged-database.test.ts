@@ -62,7 +62,9 @@ test("it is not ready, says why, and does not believe what still works", async (
       },
     ]);
     // Nothing is acknowledged that restoring the backup would throw away.
-    expect((await account.call("POST", "/v1/sessions", { tag: `t${round}`, metadata: "m" })).status).toBe(503);
+    expect((await account.call("POST", "/v1/sessions", { tag: `t${round}`, metadata: "m" })).status).toBe(
+      503,
+    );
     await Bun.sleep(300);
   }
   const said = server.logged(50).map(({ msg }) => msg);

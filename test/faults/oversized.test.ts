@@ -103,7 +103,9 @@ test("a machine's state and an artifact above 8 MiB are error acknowledgements t
     result: "error",
     message: "Internal error",
   });
-  const artifact = { artifactId: "a", body: { data: value, expectedVersion: 1 } };
+  // An artifact is counted without its base64.
+  const data = Buffer.alloc(VALUE_LIMIT + 1).toString("base64");
+  const artifact = { artifactId: "a", body: { data, expectedVersion: 1 } };
   expect(await daemon.ask("artifact-update", artifact)).toEqual({
     result: "error",
     message: "Internal error",
@@ -183,6 +185,11 @@ test("an RPC answer above 8 MiB costs its own call and nothing else", async () =
     ok: false,
     error: "RPC answer too large",
   });
+  // Bytes count, not characters.
+  answered = "\u20ac".repeat(VALUE_LIMIT / 2);
+  expect((await phone.ask("rpc-call", { method: "m:big" })).error).toBe("RPC answer too large");
+  const params = "\u20ac".repeat(VALUE_LIMIT / 2);
+  expect((await phone.ask("rpc-call", { method: "m:big", params })).error).toBe("RPC parameters too large");
   answered = "small";
   expect(await phone.ask("rpc-call", { method: "m:big" })).toEqual({ ok: true, result: "small" });
   expect(await phone.ask("rpc-call", { method: "m:big", params: "x".repeat(VALUE_LIMIT + 1) })).toEqual({

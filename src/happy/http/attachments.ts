@@ -1,7 +1,7 @@
 // Encrypted image blobs of sessions (HTTP contract 7). No rows: the storage path is the identity, `ref` on the wire.
 import { z } from "zod";
 import { identifier } from "../../limits/identifier.ts";
-import { BodyTooLarge, streamBody } from "../../server/body.ts";
+import { BodyTooLarge, SILENCE_SECONDS, streamBody } from "../../server/body.ts";
 import { FixedWindow } from "../../server/fixed-window.ts";
 import type { HappyRoom } from "../room.ts";
 import { admitAttachment, countAttachments } from "../store/attachment-sizes.ts";
@@ -13,8 +13,6 @@ import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 const MAX_BYTES = 10 * 1024 * 1024;
 /** Requests to upload, each account (HTTP contract 7.1). */
 export const uploadRequestWindow = () => new FixedWindow(60, 60_000);
-/** An upload may be silent for so long. */
-const SILENCE_SECONDS = 72;
 const TOO_LARGE = "File too large (max 10MB)";
 
 const refOf = (sessionId: string, file: string) => `sessions/${sessionId}/attachments/${file}`;
@@ -90,7 +88,6 @@ const upload = endpoint(
       const roomBytes = length === null ? MAX_BYTES : Number(length);
       admitAttachment(room.database, account, roomBytes);
       const before = await room.blobs.find(ref);
-      // Bun ends a request that brings less than 16 KiB a second, and phones in a train do.
       const arrived = () => facts.extendIdle(SILENCE_SECONDS);
       await room.blobs.put(ref, streamBody(request, MAX_BYTES, arrived), roomBytes);
       const stored = await room.blobs.find(ref);

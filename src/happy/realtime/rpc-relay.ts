@@ -33,9 +33,9 @@ const MAX_METHODS = 1_000;
 const MAX_METHOD_LENGTH = 1_024;
 /** Calls of one socket that wait for their answer. */
 const MAX_CALLS = 1_000;
-/** Characters of the parameters of one call. */
+/** Bytes of the parameters of one call. */
 const MAX_PARAMS_LENGTH = 8 * 1024 * 1024;
-/** Characters of parameters that one account's calls may keep waiting. */
+/** Bytes of parameters that one account's calls may keep waiting. */
 const MAX_WAITING_LENGTH = 64 * 1024 * 1024;
 
 const TOO_MANY: RpcAnswer = { ok: false, error: "Too many calls in flight" };
@@ -212,7 +212,8 @@ export class RpcRelay implements MemoryUser {
 
 /** Clients send encrypted text; whatever else arrives is as long as its JSON. */
 function lengthOf(params: unknown): number {
-  return typeof params === "string" ? params.length : (JSON.stringify(params)?.length ?? 0);
+  const text = typeof params === "string" ? params : JSON.stringify(params);
+  return text === undefined ? 0 : Buffer.byteLength(text);
 }
 
 function keyOf(account: string, method: string): string {

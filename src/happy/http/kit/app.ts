@@ -36,6 +36,9 @@ export function happyApp(
     const undecodable = badUrl(request.url);
     if (undecodable !== undefined) return undecodable;
     const answer = await app.fetch(request, facts);
+    // Of an answer that is written piece by piece; Bun would say that it has no bytes.
+    if (request.method === "HEAD" && answer.status === 200 && !answer.headers.has("content-length"))
+      answer.headers.set("transfer-encoding", "chunked");
     answer.headers.set("access-control-allow-origin", "*");
     return answer;
   };

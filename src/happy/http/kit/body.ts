@@ -70,19 +70,20 @@ export interface LargeBody {
 
 export const isLarge = (raw: RawBody): raw is LargeBody => "chunks" in raw;
 
-/** @throws BodyProblem 400, 408, 413 or 415; OverBudget. */
+/** `arrived` hears of every piece of a body that is not small. @throws BodyProblem 400, 408, 413 or 415; OverBudget. */
 export async function readRaw(
   request: Request,
   limitBytes: number,
   share: BodyShare,
+  arrived?: () => void,
 ): Promise<RawBody | undefined> {
   try {
     const chunked = isChunked(request);
     const kind = chunked ? await chunkedKind(request) : bodyKind(request);
     if (kind === "none") return undefined;
     if (!chunked && promisedBytes(request) <= LARGE_BODY_BYTES)
-      return { kind, bytes: await readBody(request, limitBytes, share) };
-    const { chunks, length } = await readChunks(request, limitBytes, share);
+      return { kind, bytes: await readBody(request, limitBytes, share, arrived) };
+    const { chunks, length } = await readChunks(request, limitBytes, share, arrived);
     if (length > LARGE_BODY_BYTES) return { kind, chunks, length };
     return length === 0 && kind !== "application/json" ? undefined : { kind, bytes: Buffer.concat(chunks) };
   } catch (error) {

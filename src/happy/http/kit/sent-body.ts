@@ -2,7 +2,7 @@
 // token is missing or wrong a small body is still read, because what is wrong with it is told before what is wrong with the token (HTTP
 // contract 1.4); from an address that has cost too much it is not.
 import type { BodyShare } from "../../../limits/body-budget.ts";
-import { promisedBytes } from "../../../server/body.ts";
+import { promisedBytes, SILENCE_SECONDS } from "../../../server/body.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import type { HappyRoom } from "../../room.ts";
 import { BodyProblem, bodyProblem, checkBody, emptyRaw, type RawBody, readRaw } from "./body.ts";
@@ -63,8 +63,9 @@ async function ofStranger(sent: Sent, refused: Unauthorized | undefined): Promis
 }
 
 async function read(sent: Sent, limit: number): Promise<RawBody | undefined> {
-  const { room, endpoint, request, share } = sent;
-  if (endpoint.streams !== true) return readRaw(request, limit, share);
+  const { room, endpoint, request, facts, share } = sent;
+  if (endpoint.streams !== true)
+    return readRaw(request, limit, share, () => facts.extendIdle(SILENCE_SECONDS));
   // Nothing is read here: the handler knows how much it takes.
   await checkBody(request, room.config.maxBodyBytes);
   return undefined;

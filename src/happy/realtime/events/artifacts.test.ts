@@ -10,6 +10,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
+const MIB = 1024 * 1024;
+
 const error = (message: string) => ({ result: "error", message });
 const INTERNAL = error("Internal error");
 const INVALID = error("Invalid parameters");
@@ -41,6 +43,20 @@ async function scene() {
     },
   };
 }
+
+test("a part may be as large as over HTTP: its bytes count, not its base64", async () => {
+  const { me, phone, close } = await scene();
+  const base64 = (bytes: number) => Buffer.alloc(bytes).toString("base64");
+  const artifact = { ...draft(), body: base64(8 * MIB) };
+  expect((await phone.ask("artifact-create", artifact)).result).toBe("success");
+  expect(await phone.ask("artifact-create", { ...draft(), body: base64(8 * MIB + 1) })).toEqual(INTERNAL);
+  const change = { artifactId: artifact.id, body: { data: base64(8 * MIB), expectedVersion: 1 } };
+  expect((await phone.ask("artifact-update", change)).result).toBe("success");
+  const tooMuch = { artifactId: artifact.id, body: { data: base64(8 * MIB + 1), expectedVersion: 2 } };
+  expect(await phone.ask("artifact-update", tooMuch)).toEqual(INTERNAL);
+  expect((await me.call("GET", `/v1/artifacts/${artifact.id}`)).body.bodyVersion).toBe(2);
+  close();
+});
 
 describe("create and read", () => {
   test("any text may be the id; the answer has no key, the announcement has it", async () => {

@@ -45,6 +45,8 @@ export const artifactRead: SocketEvent = {
 export const artifactCreate: SocketEvent = {
   event: "artifact-create",
   failure,
+  // The store counts the bytes behind the base64, as over HTTP.
+  admitsValues: true,
   handle: async ({ room, account }, payload, ack) => {
     const parsed = createSchema.safeParse(payload);
     if (!parsed.success) return refuse(payload, ack);
@@ -65,6 +67,7 @@ export const artifactCreate: SocketEvent = {
 export const artifactUpdate: SocketEvent = {
   event: "artifact-update",
   failure,
+  admitsValues: true,
   handle: async ({ room, account }, payload, ack) => {
     const parsed = changeSchema.safeParse(payload);
     if (!parsed.success) return refuse(payload, ack);

@@ -3,7 +3,7 @@ import { type Context, Hono } from "hono";
 import { type BodyShare, OverBudget } from "../../../limits/body-budget.ts";
 import { isTooDeep, MAX_JSON_DEPTH } from "../../../limits/json-depth.ts";
 import { GivenUp } from "../../../limits/strangers.ts";
-import { BodyCutShort, BodyTooLarge, readBody } from "../../../server/body.ts";
+import { BodyCutShort, BodyTooLarge, readBody, SILENCE_SECONDS } from "../../../server/body.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { badFormat, notFound, Problem } from "../../problem.ts";
 import type { TopicsRoom } from "../../room.ts";
@@ -49,7 +49,7 @@ async function answer(room: TopicsRoom, endpoint: Endpoint, context: Context<Env
     const params = endpoint.params && parsed(endpoint.params, context.req.param());
     const query = endpoint.query && parsed(endpoint.query, context.req.query());
     const read = endpoint.open === true ? anybodysBody : jsonBody;
-    const body = endpoint.body && parsed(endpoint.body, await read(room, request, share, caller.address));
+    const body = endpoint.body && parsed(endpoint.body, await read(room, request, share, context.env));
     return success(await endpoint.handle({ room, claims, body, query, params, facts: context.env }), room);
   } catch (error) {
     const refused = failure(problemOf(error, room.log, { route, request: context.env.id }));
@@ -74,7 +74,7 @@ async function anybodysBody(
   room: TopicsRoom,
   request: Request,
   share: BodyShare,
-  address: string,
+  { caller: { address } }: RequestFacts,
 ): Promise<unknown> {
   const { rateLimits, maxAnonymousBodyBytes } = room.config;
   if (rateLimits && room.strangers.exceeded(address) !== undefined)
@@ -89,8 +89,14 @@ async function anybodysBody(
 }
 
 /** @throws Problem 2002 for anything but JSON of at most 1 MiB. */
-async function jsonBody(room: TopicsRoom, request: Request, share: BodyShare): Promise<unknown> {
-  return jsonOf(room, await textOf(readBody(request, MAX_BODY_BYTES, share), MAX_BODY_BYTES));
+async function jsonBody(
+  room: TopicsRoom,
+  request: Request,
+  share: BodyShare,
+  facts: RequestFacts,
+): Promise<unknown> {
+  const arrived = () => facts.extendIdle(SILENCE_SECONDS);
+  return jsonOf(room, await textOf(readBody(request, MAX_BODY_BYTES, share, arrived), MAX_BODY_BYTES));
 }
 
 async function textOf(reading: Promise<Uint8Array>, limitBytes: number): Promise<string> {
