@@ -1,7 +1,7 @@
 // What can be an identifier, and in which words it is refused.
 import { Database as Sqlite } from "bun:sqlite";
 import { expect, test } from "bun:test";
-import { identifier, isIdentifier, NOT_WELL_FORMED, pathIdentifier } from "./identifier.ts";
+import { identifier, isIdentifier, NO_PATH_STEP, NOT_WELL_FORMED, pathIdentifier } from "./identifier.ts";
 
 const ILL_FORMED = ["\ud800", "\udc00", "a\ud83d", "\ude00b", "\ude00\ud83d", "x\udbffy"];
 const WELL_FORMED = [
@@ -48,4 +48,17 @@ test("lengths are bytes for an index and UTF-16 units for a path", () => {
   );
   expect(told(pathIdentifier, "\u{1f600}".repeat(50))).toBeUndefined();
   expect(told(identifier.min(1), "")).toBe("Too small: expected string to have >=1 characters");
+});
+
+test("what no path can name is no identifier for a path", () => {
+  for (const text of [".", ".."]) {
+    expect(pathIdentifier.safeParse(text).error?.issues.map(({ message }) => message)).toEqual([
+      NO_PATH_STEP,
+    ]);
+    expect(new URL(`http://h/v1/machines/${encodeURIComponent(text)}`).pathname).not.toContain(text);
+    expect(new URL("http://h/v1/machines/%2E%2e").pathname).toBe("/v1/");
+    expect(isIdentifier(text)).toBe(true);
+  }
+  for (const text of ["...", "a/..", ".a", "%2e%2e"])
+    expect(pathIdentifier.safeParse(text).success).toBe(true);
 });

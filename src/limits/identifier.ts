@@ -34,9 +34,14 @@ export const identifier = z.string().check(({ value, issues }) => {
     });
 });
 
+/** What no path can name: clients and servers take it for a step through folders, however it is escaped. */
+const isPathStep = (text: string): boolean => text === "." || text === "..";
+export const NO_PATH_STEP = 'Invalid string: must not be "." or ".."';
+
 /** An identifier that is later a path parameter. zod's own `max` counts code points. */
 export const pathIdentifier = identifier.check(({ value, issues }) => {
-  if (value.length > MAX_PATH_LENGTH)
+  if (isPathStep(value)) issues.push({ code: "custom", message: NO_PATH_STEP, input: value });
+  else if (value.length > MAX_PATH_LENGTH)
     issues.push({
       code: "too_big",
       origin: "string",

@@ -11,7 +11,7 @@ import { Checkpointer } from "./checkpoint.ts";
 import { Condition } from "./condition.ts";
 import { asStorageError, heldError, isBusy, StorageError } from "./errors.ts";
 import { FileGuard, refuseBesideRescue } from "./file-guard.ts";
-import { type Migration, type MigrationReport, migrate } from "./migrations.ts";
+import { currentVersion, type Migration, type MigrationReport, migrate } from "./migrations.ts";
 import { explained, openConnection, settle } from "./open-connection.ts";
 import { type Db, probe } from "./query.ts";
 import { Quota } from "./quota.ts";
@@ -72,6 +72,7 @@ export function openDatabase({
   const connection = openConnection(path);
   let migration: MigrationReport;
   try {
+    if (currentVersion(connection, path) === 0) refuseBesideRescue(path, log, true);
     migration = migrate(connection, migrations, path);
   } catch (error) {
     connection.close();

@@ -114,15 +114,18 @@ export class FileGuard {
   }
 }
 
-/** A database that is gone while what it held was kept must not begin anew as if nothing had been there. @throws StorageError */
-export function refuseBesideRescue(path: string, log: Logger): void {
+/**
+ * A database that is gone while what it held was kept must not begin anew as if nothing had been there. `isEmpty`: it is there, but
+ * nothing is in it, as where another program has opened what was left of it. @throws StorageError
+ */
+export function refuseBesideRescue(path: string, log: Logger, isEmpty = false): void {
   const kept = rescuedFiles(path).sort();
   const newest = kept.at(-1);
   if (newest === undefined) return;
-  if (!existsSync(path))
+  if (isEmpty || !existsSync(path))
     throw new StorageError(
       "replaced",
-      `The database ${path} is gone, but what it held was kept as ${newest}. Rename that to ${basename(path)} to go on with it, or move it away to begin anew.`,
+      `The database ${path} is ${isEmpty ? "empty" : "gone"}, but what it held was kept as ${newest}. Rename that to ${basename(path)} to go on with it, or move it away to begin anew.`,
     );
   log.warn(
     { files: kept },

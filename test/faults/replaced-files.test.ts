@@ -206,6 +206,27 @@ test(
 );
 
 test(
+  "the log is deleted while all was in it, and another program has opened the rest: the next start does not begin anew",
+  async () => {
+    const scene = await Scene.open();
+    await scene.post20("before");
+    rmSync(`${scene.path}-wal`);
+    rmSync(`${scene.path}-shm`);
+    const script = `const db = new (require("bun:sqlite").Database)(process.argv[1]); db.query("SELECT count(*) FROM sqlite_schema").get(); db.close(true);`;
+    expect(Bun.spawnSync([process.execPath, "-e", script, scene.path]).exitCode).toBe(0);
+    expect(await ended(scene.server)).toBe(1);
+    const [kept = ""] = scene.rescued;
+    const refused = await refusedProcess({ dataDir: scene.dataDir });
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      `roost: The database ${scene.path} is empty, but what it held was kept as ${join(scene.dataDir, kept)}. Rename that to happy.db to go on with it, or move it away to begin anew.\n`,
+    ]);
+    expect(inspect(join(scene.dataDir, kept)).sessions[0]?.messages).toBe(scene.acknowledged.length);
+  },
+  BOUND_MS,
+);
+
+test(
   "the same for the database of topics",
   async () => {
     const dataDir = mkdtempSync(join(tmpdir(), "roost-replaced-"));

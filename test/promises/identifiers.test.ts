@@ -146,6 +146,13 @@ describe("what a path could not name is not registered", () => {
     expect((await account.call("DELETE", `/v1/machines/${id}`)).status).toBe(200);
   });
 
+  test.each([".", ".."])("a machine that no path could name is refused: %p", async (id) => {
+    expect(await account.call("POST", "/v1/machines", { id, metadata: "m" })).toMatchObject({
+      status: 400,
+      body: { error: "Error", message: 'body/id Invalid string: must not be "." or ".."' },
+    });
+  });
+
   test.each([
     ["x".repeat(100), 200],
     ["x".repeat(101), 400],
