@@ -6,7 +6,7 @@ import { giveBack } from "../limits/given-back.ts";
 /** Of one reading. A multiple of 3, so that pieces of base64 meet without padding. */
 export const PIECE_BYTES = 3 * 1024 * 1024;
 /** SQLite goes through the whole value for each piece, so that a very large one comes in no more than so many. */
-const MAX_PIECES = 6;
+const MAX_PIECES = 10;
 
 /** The value is gone, or another one by now; what was written of it is worth nothing. */
 export class ValueChanged extends Error {}
