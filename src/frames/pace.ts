@@ -1,7 +1,7 @@
 // The hub's part of one turn of the event loop: when it is used up, further messages wait for the next turn, so that a burst of them
 // keeps nobody else of this server waiting.
 
-const SLICE_MS = 4;
+const SLICE_MS = 10;
 
 export class Pace {
   /** Resolves with the next turn; undefined while this turn had no message yet. */
