@@ -55,6 +55,9 @@ const read = endpoint(
 /** Stored in one operation: a larger batch is stored in several, so that others get their turn in between. */
 const PORTION_BYTES = 4 * 1024 * 1024;
 
+/** A larger content is not pushed to every socket: they are asked to come again, and fetch it one at a time. */
+const LARGEST_ANNOUNCED_BYTES = 16 * 1024 * 1024;
+
 const append = endpoint(
   {
     method: "POST",
@@ -83,7 +86,7 @@ const append = endpoint(
         const audience = interestedInSession(account, sessionId);
         // Empty messages are announced as well (realtime contract 16, safe fix 5): no reader has to find them by chance.
         for (const { row, updateSeq } of created) {
-          if (row.content instanceof RawText && row.content.bytes.length > room.config.maxQueuedBytes)
+          if (row.content instanceof RawText && row.content.bytes.length > LARGEST_ANNOUNCED_BYTES)
             room.publisher.comeAgain(audience);
           else room.publisher.update(audience, updateSeq, newMessage(sessionId, row));
         }
