@@ -6,7 +6,8 @@
 //   Socket.IO only ever sees `/`, so that a broadcast costs what its own listeners cost.
 // - Nothing is parsed that is nested too deeply. Such an event is answered with its own error, or ignored as every event is that no
 //   handler can read: an error that ends the connection would bring the client back with the same event.
-// - Binary attachments that wait for the rest of their packet are few and count as memory.
+// - Binary attachments that wait for the rest of their packet are few and count as memory. An acknowledgement with attachments is held
+//   until it is whole: what is too large of it costs only its own call.
 
 import type { Place } from "../limits/handshakes.ts";
 import { isTooDeep } from "../limits/json-depth.ts";
@@ -39,6 +40,17 @@ const MAX_ATTACHMENTS = 10;
 /** Of all attachments of one packet; no known client sends any. */
 const MAX_ATTACHMENT_BYTES = 1024 * 1024;
 
+/** An acknowledgement whose attachments are on their way. */
+interface HeldAck {
+  readonly text: string;
+  readonly ackId: string;
+  expected: number;
+  bytes: number;
+  /** Empty when it is refused: what comes of it is thrown away. */
+  pieces: EnginePacket[];
+  isRefused: boolean;
+}
+
 export interface PacketGateParts {
   readonly connection: EngineConnection;
   readonly place: Place;
@@ -61,6 +73,7 @@ export class PacketGate {
   #besides = false;
   #connects = 0;
   #attachments = { expected: 0, bytes: 0 };
+  #ack: HeldAck | undefined;
   #timer: Timer | undefined;
   #isEnded = false;
   #peers = new Set<Peer>();
@@ -117,6 +130,7 @@ export class PacketGate {
     const { type, data } = packet;
     if (type !== "message" || data === undefined) this.#onward(packet);
     else if (typeof data !== "string") this.#attachment(packet, data);
+    else if (this.#ack !== undefined) this.#endSilently(1002, "attachments are missing");
     // An event in `/` without an acknowledgement: most of all.
     else if (this.isInside && this.#name === undefined && data.startsWith("2[") && !isTooDeep(data))
       this.#onward(packet);
@@ -145,7 +159,8 @@ export class PacketGate {
       bounds.refused("value-size", { address: this.parts.address, bytes: data.length });
       return this.#refuse(data, head, 1009, "message too large");
     }
-    if (head.attachments > 0) {
+    const isHeld = head.type === BINARY_ACK && head.attachments > 0 && this.isInside && isMain;
+    if (head.attachments > 0 && !isHeld) {
       if (head.attachments > MAX_ATTACHMENTS) return this.#endSilently(1009, "too many attachments");
       this.#attachments = { expected: head.attachments, bytes: 0 };
     }
@@ -153,7 +168,10 @@ export class PacketGate {
     // It never asked for the main namespace under this name.
     if (isMain && head.namespace !== (this.#name ?? "/")) return this.#endSilently(1002, "no such namespace");
     if (head.type === DISCONNECT) this.#leave(isMain);
-    return isMain ? asMain(data, head) : data;
+    const text = isMain ? asMain(data, head) : data;
+    if (!isHeld) return text;
+    this.#holdAck(text, head);
+    return undefined;
   }
 
   #asks(data: string, head: PacketHead, isMain: boolean): string | undefined {
@@ -221,7 +239,35 @@ export class PacketGate {
     return undefined;
   }
 
+  #holdAck(text: string, { ackId, attachments }: PacketHead): void {
+    const isRefused = attachments > MAX_ATTACHMENTS;
+    this.#ack = { text, ackId, expected: attachments, bytes: Buffer.byteLength(text), pieces: [], isRefused };
+  }
+
+  #pieceOfAck(ack: HeldAck, packet: EnginePacket, data: Buffer): void {
+    ack.bytes += data.byteLength;
+    ack.expected--;
+    ack.isRefused ||= ack.bytes > MAX_ACK_BYTES;
+    if (ack.isRefused) ack.pieces = [];
+    else ack.pieces.push(packet);
+    const held = ack.isRefused || ack.expected === 0 ? 0 : ack.bytes;
+    this.parts.limits.arriving.set(this, held, () => this.drop());
+    if (ack.expected > 0 || this.#isEnded) return;
+    this.#ack = undefined;
+    if (ack.isRefused) {
+      this.parts.limits.bounds.refused("value-size", { address: this.parts.address, bytes: ack.bytes });
+      this.#onward({ type: "message", data: `${ACK}${ack.ackId}${JSON.stringify([REFUSED_ACK])}` });
+      return;
+    }
+    this.#onward({ type: "message", data: ack.text });
+    for (const piece of ack.pieces) this.#onward(piece);
+  }
+
   #attachment(packet: EnginePacket, data: Buffer): void {
+    if (this.#ack !== undefined) {
+      this.#pieceOfAck(this.#ack, packet, data);
+      return;
+    }
     const waiting = this.#attachments;
     waiting.bytes += data.byteLength;
     waiting.expected--;

@@ -200,6 +200,30 @@ test("an RPC answer above 8 MiB costs its own call and nothing else", async () =
   daemon.close();
 });
 
+test("a binary RPC answer up to 8 MiB arrives whole; a larger one, or one in many pieces, costs its own call and nothing else", async () => {
+  const daemon = await account.connect({ clientType: "machine-scoped", machineId: "binary" });
+  let answered: unknown;
+  daemon.socket.on("rpc-request", (_request, answer: (result: unknown) => void) => answer(answered));
+  daemon.socket.emit("rpc-register", { method: "binary:big" });
+  await daemon.until(({ event }) => event === "rpc-registered");
+  const ask = () => phone.ask("rpc-call", { method: "binary:big" });
+  for (const bytes of [900_000, 1_200_000, VALUE_LIMIT - 1_000]) {
+    answered = Buffer.alloc(bytes, 7);
+    expect(Buffer.from((await ask()).result)).toEqual(Buffer.alloc(bytes, 7));
+  }
+  for (const tooLarge of [
+    Buffer.alloc(VALUE_LIMIT + 2_000),
+    Array.from({ length: 11 }, () => Buffer.from("x")),
+  ]) {
+    answered = tooLarge;
+    expect(await ask()).toEqual({ ok: false, error: "RPC answer too large" });
+  }
+  answered = { part: Buffer.from("small"), ok: true };
+  expect((await ask()).ok).toBe(true);
+  expect(daemon.socket.connected).toBe(true);
+  daemon.close();
+});
+
 for (const [how, headers] of [
   ["with its length", (length: number) => `Content-Length: ${length}\r\n`],
   ["in chunks", () => "Transfer-Encoding: chunked\r\n"],
