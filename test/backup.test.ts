@@ -318,7 +318,7 @@ test(
     expect(existsSync(target)).toBe(false);
 
     const { drill } = await import("../src/backup/drill.ts");
-    const { noProgress } = await import("../src/backup/progress.ts");
+    const { noProgress } = await import("../src/cli/progress.ts");
     const result = await drill(archive, { "happy.db": { before: {}, after: {} } }, noProgress);
     expect(result).toMatchObject({ ok: false, problems: [expect.stringContaining("is damaged")] });
     expect(readdirSync(home).sort()).toEqual(["a.tar.zst", "data"]);

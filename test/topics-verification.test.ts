@@ -347,7 +347,7 @@ describe("SQL checks", () => {
     rows = openRows(opened);
     started = Date.now();
     const {
-      room: { events },
+      context: { events },
       websites,
       nodes,
     } = opened;

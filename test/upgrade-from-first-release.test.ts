@@ -6,7 +6,7 @@ import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { knownDatabases } from "../src/commands/databases.ts";
-import { serverKeys } from "../src/happy/server-keys.ts";
+import { serverKeys } from "../src/happy/auth/server-keys.ts";
 import { migrate, undoLast } from "../src/storage/migrations.ts";
 import { accountWith } from "./support/happy-client.ts";
 import { TEST_SECRET, type TestServer, testServer } from "./support/server.ts";

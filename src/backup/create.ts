@@ -8,6 +8,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { constants, createZstdCompress } from "node:zlib";
 import { build } from "../build-info.ts";
+import type { Progress } from "../cli/progress.ts";
 import { syncFolder } from "../storage/durable-file.ts";
 import { asStorageError } from "../storage/errors.ts";
 import { fileSink } from "./file-sink.ts";
@@ -21,7 +22,6 @@ import {
   type Manifest,
   SINGLE_FILES,
 } from "./manifest.ts";
-import type { Progress } from "./progress.ts";
 import { scratchFolder } from "./scratch.ts";
 import type { SnapshotAnswer, SnapshotRequest } from "./snapshot-worker.ts";
 import { type TarEntry, writeTar } from "./tar.ts";

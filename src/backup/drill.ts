@@ -2,11 +2,11 @@
 // session compared with what the live database said when the snapshot was made.
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import type { Progress } from "../cli/progress.ts";
 import { checkCopy } from "./databases.ts";
 import { fileSink } from "./file-sink.ts";
 import { type Bounds, compareHighWater, highWater } from "./high-water.ts";
 import { isDatabaseName, momentSchema } from "./manifest.ts";
-import type { Progress } from "./progress.ts";
 import { scratchFolder } from "./scratch.ts";
 import { verifyArchive } from "./verify.ts";
 

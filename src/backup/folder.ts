@@ -3,12 +3,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
+import type { Progress } from "../cli/progress.ts";
 import { syncFolder, writeFileDurably } from "../storage/durable-file.ts";
 import { createArchive } from "./create.ts";
 import { type Drill, drill, drillSchema } from "./drill.ts";
 import { isDated, type Keep, superseded } from "./keep.ts";
 import { momentSchema } from "./manifest.ts";
-import type { Progress } from "./progress.ts";
 import { scratchFolder } from "./scratch.ts";
 
 const ARCHIVE = /^roost-\d{8}-\d{9}Z\.tar\.zst$/;

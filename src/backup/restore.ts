@@ -3,12 +3,12 @@
 // looks like a running server's.
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import type { Progress } from "../cli/progress.ts";
 import { syncFolder } from "../storage/durable-file.ts";
 import { lockFolder } from "../storage/lock.ts";
 import { checkCopy } from "./databases.ts";
 import { fileSink } from "./file-sink.ts";
 import { isDatabaseName, type Manifest } from "./manifest.ts";
-import type { Progress } from "./progress.ts";
 import { isLock, isScratch, scratchFolder } from "./scratch.ts";
 import { type FileSink, verifyArchive } from "./verify.ts";
 

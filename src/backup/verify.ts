@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { createZstdDecompress } from "node:zlib";
+import type { Progress } from "../cli/progress.ts";
 import { asStorageError } from "../storage/errors.ts";
 import {
   type FileFacts,
@@ -13,7 +14,6 @@ import {
   parseManifest,
   SINGLE_FILES,
 } from "./manifest.ts";
-import type { Progress } from "./progress.ts";
 import { readTar, type TarEntry } from "./tar.ts";
 
 /** Where the bytes of one file go. */

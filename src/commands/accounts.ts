@@ -1,11 +1,11 @@
 // `roost accounts ...`: who may come in, who waits, and which tokens are in use. Works beside a running server and without one.
 import { z } from "zod";
 import { type Ask, withAdministration } from "../admin/client.ts";
+import type { Command } from "../cli/command.ts";
+import { columns, size, when } from "../cli/listing.ts";
+import { splitWords, takeSwitch } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
-import type { Command } from "./command.ts";
-import { columns, size, when } from "./listing.ts";
-import { splitWords, takeSwitch } from "./words.ts";
 
 const USAGE = `Usage:
   roost accounts [list]                 shows every account, and the keys that wait

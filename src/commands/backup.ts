@@ -3,12 +3,12 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { createArchive } from "../backup/create.ts";
 import { type Backup, backUpInto, listBackups } from "../backup/folder.ts";
-import { inWords, progressOn } from "../backup/progress.ts";
+import type { Command } from "../cli/command.ts";
+import { inWords, progressOn } from "../cli/progress.ts";
+import { splitWords } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
-import type { Command } from "./command.ts";
-import { splitWords } from "./words.ts";
 
 const USAGE = `Usage:
   roost backup FILE    archives the data folder, such as: roost backup roost.tar.zst

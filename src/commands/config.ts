@@ -1,9 +1,10 @@
 // `roost config`: every setting with the value that would be in effect, where it came from, and what it means.
+
+import type { Command } from "../cli/command.ts";
 import { describeEffective } from "../config/describe.ts";
 import { type LoadedConfig, loadConfig } from "../config/load.ts";
 import type { Setting } from "../config/setting.ts";
 import { type SettingName, settings } from "../config/settings.ts";
-import type { Command } from "./command.ts";
 
 export const config: Command = {
   about: "show every setting: its value, where it came from, what it means",

@@ -1,6 +1,7 @@
 // `roost doctor`: what is wrong on this machine, or with a URL as the app will see it. Exit code 1 when something is.
 
 import { findChannel } from "../admin/channel.ts";
+import type { Command } from "../cli/command.ts";
 import { loadConfig } from "../config/load.ts";
 import { nearest, UsageError } from "../config/usage.ts";
 import type { Finding } from "../doctor/finding.ts";
@@ -9,7 +10,6 @@ import { report, summary } from "../doctor/report.ts";
 import { type ToldLimits, toldLimits } from "../doctor/running-server.ts";
 import { thisMachine } from "../doctor/this-machine.ts";
 import { ageLimits } from "./age-limits.ts";
-import type { Command } from "./command.ts";
 
 const IDLE_SECONDS = 90;
 /** One ping of the server comes within it. */

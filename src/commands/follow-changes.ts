@@ -8,7 +8,7 @@ import { loadConfig } from "../config/load.ts";
 import { watchFiles } from "../config/watch-files.ts";
 import type { RunningServer } from "../context.ts";
 import { changeLevel } from "../observability/log.ts";
-import type { ServiceManager } from "../observability/service-manager.ts";
+import type { ServiceManager } from "../ops/service-manager.ts";
 import type { Certificate } from "../server/certificate.ts";
 
 export interface Followed {

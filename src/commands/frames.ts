@@ -3,13 +3,13 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { SignJWT } from "jose";
+import type { Command } from "../cli/command.ts";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
 import { loadMasterSecret } from "../config/secrets.ts";
 import type { Config } from "../config/settings.ts";
 import { clientId, type Permission, permissions } from "../frames/identity.ts";
 import { tokenSecret } from "../frames/settings.ts";
-import type { Command } from "./command.ts";
 
 const USAGE = `Usage:
   roost frames token NAME [--permissions LIST] [--days N]

@@ -1,8 +1,8 @@
 // What a newcomer reads: every address, and the QR code where a phone can use it.
 import { expect, test } from "bun:test";
 import { encode } from "uqr";
+import { qrCode } from "../cli/qr-code.ts";
 import { greeting } from "./greeting.ts";
-import { qrCode } from "./qr-code.ts";
 
 const URL = "http://192.168.1.20:3005";
 const facts = {

@@ -57,6 +57,6 @@ export async function greeting({ config, firstRun, terminal, local, network }: G
 
 /** Loaded for the one start in a lifetime that shows it. */
 async function drawn(url: string): Promise<string> {
-  const { qrCode } = await import("./qr-code.ts");
+  const { qrCode } = await import("../cli/qr-code.ts");
   return qrCode(url);
 }

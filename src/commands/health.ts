@@ -1,9 +1,10 @@
 // `roost health`: asks the server of the data folder whether it is well; for container health checks and for scripts.
+
+import type { Command } from "../cli/command.ts";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { localUrl, ownAddress } from "../server/own-address.ts";
-import type { Command } from "./command.ts";
 
 const ASK_MS = 4_000;
 const AGAIN_MS = 100;

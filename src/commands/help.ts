@@ -1,8 +1,9 @@
 // `roost help`: commands, and every setting with its flag, variables and default. `roost help <command>`: that command's words.
+
+import type { Command } from "../cli/command.ts";
 import { describeDefault } from "../config/describe.ts";
 import type { Setting } from "../config/setting.ts";
 import { flagName, settings, variableName } from "../config/settings.ts";
-import type { Command } from "./command.ts";
 import { commands } from "./index.ts";
 
 export const help: Command = {

@@ -1,6 +1,7 @@
 // The commands by name, and how they fail: one clear sentence on standard error, exit code 2 for a usage error, 1 for a failure.
+
+import type { Command } from "../cli/command.ts";
 import { nearest, UsageError } from "../config/usage.ts";
-import type { Command } from "./command.ts";
 
 /** Each is loaded when it is asked for: a health check every few seconds must not cost what a server does. */
 export const commands: Readonly<Record<string, () => Promise<Command>>> = {

@@ -1,11 +1,11 @@
 // `roost invite`: an address that lets new people in, for a time and a number of them. Works beside a running server and without one.
 import { z } from "zod";
 import { withAdministration } from "../admin/client.ts";
+import type { Command } from "../cli/command.ts";
+import { when } from "../cli/listing.ts";
 import { parseDuration } from "../config/duration.ts";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
-import type { Command } from "./command.ts";
-import { when } from "./listing.ts";
 
 const USAGE = `Usage:
   roost invite [--uses N] [--for TIME]   prints an address that admits N new accounts (1) for a time such as 30m, 24h or 7d (24h)

@@ -3,15 +3,15 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
+import type { Command } from "../cli/command.ts";
+import { splitWords } from "../cli/words.ts";
 import { loadConfig } from "../config/load.ts";
 import { UsageError } from "../config/usage.ts";
 import { createLog } from "../observability/log.ts";
 import { openDatabase } from "../storage/database.ts";
 import { lockFolder } from "../storage/lock.ts";
 import { currentVersion, undoLast } from "../storage/migrations.ts";
-import type { Command } from "./command.ts";
 import { type KnownDatabase, knownDatabases } from "./databases.ts";
-import { splitWords } from "./words.ts";
 
 const USAGE = `Usage:
   roost migrate [up]           brings the databases up to date; a copy of each older file is kept

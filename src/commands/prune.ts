@@ -2,7 +2,10 @@
 // Works beside a running server: every step is small, and the server comes first.
 import { chmodSync, existsSync } from "node:fs";
 import { join } from "node:path";
-import { inWords } from "../backup/progress.ts";
+import type { Command } from "../cli/command.ts";
+import { lockUnlessServed } from "../cli/lock-unless-served.ts";
+import { inWords } from "../cli/progress.ts";
+import { splitWords, takeSwitch } from "../cli/words.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { UsageError } from "../config/usage.ts";
@@ -16,9 +19,6 @@ import { cutoffs, shortest } from "../retention/rules.ts";
 import { giveBack } from "../retention/space.ts";
 import { type Database, openDatabase } from "../storage/database.ts";
 import { S3Blobs } from "../storage/s3-blobs.ts";
-import type { Command } from "./command.ts";
-import { lockUnlessServed } from "./lock-unless-served.ts";
-import { splitWords, takeSwitch } from "./words.ts";
 
 export const prune: Command = {
   about: "delete what is older than the retention settings keep, now; prune --dry-run says what and whose",

@@ -1,11 +1,12 @@
 // `roost restore FILE`: an archive into an empty data folder, checked before anything is put in its place.
-import { inWords, progressOn } from "../backup/progress.ts";
+
 import { restoreArchive } from "../backup/restore.ts";
+import type { Command } from "../cli/command.ts";
+import { inWords, progressOn } from "../cli/progress.ts";
+import { splitWords } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
-import type { Command } from "./command.ts";
 import { knownDatabases } from "./databases.ts";
-import { splitWords } from "./words.ts";
 
 export const restore: Command = {
   about: "put an archive of `roost backup` into an empty data folder: restore FILE",

@@ -1,13 +1,14 @@
 // `roost serve`: runs the server until SIGINT or SIGTERM.
+
+import type { Command } from "../cli/command.ts";
 import { LiveConfig } from "../config/live.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
 import { unusedVariables } from "../config/unused-variables.ts";
 import { startServer } from "../context.ts";
-import { keepMemorySmall } from "../observability/idle-memory.ts";
 import { changeLevel, createLog, standardOutput } from "../observability/log.ts";
-import { serviceManager } from "../observability/service-manager.ts";
-import type { Command } from "./command.ts";
+import { keepMemorySmall } from "../ops/idle-memory.ts";
+import { serviceManager } from "../ops/service-manager.ts";
 import { followChanges, logCertificate } from "./follow-changes.ts";
 import { addresses, greeting } from "./greeting.ts";
 

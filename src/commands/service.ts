@@ -10,12 +10,12 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import type { Command } from "../cli/command.ts";
 import { parseConfig } from "../config/config.ts";
 import { readFlags } from "../config/env.ts";
 import type { Setting } from "../config/setting.ts";
 import { flagName, type SettingName, settings } from "../config/settings.ts";
 import { UsageError } from "../config/usage.ts";
-import type { Command } from "./command.ts";
 import { CONFIG_TEMPLATE, SERVICE_PATHS, serviceUnit } from "./service-unit.ts";
 
 const USAGE =

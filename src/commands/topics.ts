@@ -1,6 +1,10 @@
 // `roost topics user ...` and `roost topics prune`: who may use the topics API, and its event log. They work beside a running
 // server, which sees every change at once.
 import { mkdirSync } from "node:fs";
+import type { Command } from "../cli/command.ts";
+import { lockUnlessServed } from "../cli/lock-unless-served.ts";
+import { readPassword } from "../cli/password-input.ts";
+import { takeSwitch } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/settings.ts";
@@ -13,10 +17,6 @@ import { openTopicsDatabase, topicsPath } from "../topics/store/database.ts";
 import { migrations } from "../topics/store/migrations.ts";
 import { newestEventAt, pruneEvents, shortestKept } from "../topics/store/retention.ts";
 import { addUser, changeUser, listUsers } from "../topics/store/users.ts";
-import type { Command } from "./command.ts";
-import { lockUnlessServed } from "./lock-unless-served.ts";
-import { readPassword } from "./password-input.ts";
-import { takeSwitch } from "./words.ts";
 
 const USAGE = `Usage:
   roost topics user add NAME [--role ROLE]   the password is asked for, or read from standard input

@@ -1,6 +1,6 @@
 // `roost --version`: which build this is.
 import { build } from "../build-info.ts";
-import type { Command } from "./command.ts";
+import type { Command } from "../cli/command.ts";
 
 export const version: Command = {
   about: "print version, commit, Bun version and build date",

@@ -1,10 +1,11 @@
 // How changes of artifacts are announced, whichever way they came in: socket and HTTP say the same.
-import { deletedArtifact, newArtifact, updatedArtifact } from "./artifact-updates.ts";
-import { userScoped } from "./audience.ts";
-import type { HappyRoom } from "./room.ts";
-import type { ArtifactChangeResult, CreatedArtifact } from "./store/artifacts.ts";
 
-type Voice = Pick<HappyRoom, "publisher">;
+import { userScoped } from "./audience.ts";
+import type { HappyContext } from "./context.ts";
+import type { ArtifactChangeResult, CreatedArtifact } from "./store/artifacts.ts";
+import { deletedArtifact, newArtifact, updatedArtifact } from "./wire/artifacts.ts";
+
+type Voice = Pick<HappyContext, "publisher">;
 
 /** `new-artifact`, unless the artifact was known. */
 export function announceNewArtifact({ publisher }: Voice, account: string) {

@@ -1,8 +1,8 @@
 // What the Happy protocol counts, under the original's names and with its label app="happy-server" (HTTP contract 3.5, realtime
 // contract 17). Every label is one of a bounded set.
 import { count } from "drizzle-orm";
-import { type ClientLabel, clientLabel } from "../observability/client-label.ts";
 import type { CounterSeries, Labels, Metrics } from "../observability/metrics.ts";
+import { type ClientLabel, clientLabel } from "../ops/client-label.ts";
 import type { Database } from "../storage/database.ts";
 import type { PresenceFigures } from "./presence/presence.ts";
 import type { RpcAnswer } from "./realtime/rpc-relay.ts";

@@ -4,6 +4,7 @@ import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
 import { MessagePace } from "../limits/message-pace.ts";
+import { RefusalPace } from "../limits/refusal-pace.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { BlobStore } from "../storage/blobs.ts";
@@ -12,10 +13,11 @@ import { Access } from "./admission/access.ts";
 import { Administration } from "./admission/administration.ts";
 import { Pairings } from "./admission/pairings.ts";
 import { RateLimits } from "./admission/rate-limits.ts";
-import { RefusalPace } from "./admission/refusal-pace.ts";
 import { TokenSightings } from "./admission/token-sightings.ts";
 import { userScoped } from "./audience.ts";
+import { serverKeys } from "./auth/server-keys.ts";
 import { ClientLogs } from "./client-logs.ts";
+import type { HappyContext } from "./context.ts";
 import { HappyFigures } from "./figures.ts";
 import { removeAttachments, uploadRequestWindow } from "./http/attachments.ts";
 import { clientLogEndpoints } from "./http/client-logs.ts";
@@ -31,13 +33,11 @@ import { ReceiptReader } from "./push/receipts.ts";
 import { RPC_TIMING, RpcRelay } from "./realtime/rpc-relay.ts";
 import { HappySockets, happySocketIo } from "./realtime/sockets.ts";
 import { applyRetention, type Removed } from "./retention.ts";
-import type { HappyRoom } from "./room.ts";
-import { serverKeys } from "./server-keys.ts";
 import { settleInvites } from "./store/invites.ts";
 import { continueIds } from "./store/newest-id.ts";
 import type { OldCutoffs } from "./store/retention.ts";
 import { loadRefusals } from "./store/revocations.ts";
-import { deletedSession } from "./updates.ts";
+import { deletedSession } from "./wire/updates.ts";
 
 export { hasAccounts } from "./store/accounts.ts";
 export { migrations } from "./store/migrations.ts";
@@ -109,7 +109,7 @@ export function happyProtocol({
   });
   const webApp = WebApp.open(config, log);
   const clientLogs = config.clientLogs ? clientLogEndpoints(new ClientLogs(config.clientLogsDir, log)) : [];
-  const room: HappyRoom = {
+  const context: HappyContext = {
     ...limits,
     config,
     database,
@@ -131,7 +131,7 @@ export function happyProtocol({
     figures,
     log,
   };
-  sockets.accept(room);
+  sockets.accept(context);
   const administration = new Administration({
     database,
     blobs,
@@ -144,7 +144,7 @@ export function happyProtocol({
     name: "happy",
     prefixes: ["/"],
     fetch: happyApp(
-      room,
+      context,
       [...happyEndpoints, ...clientLogs],
       webApp ? (request, facts) => webApp.answer(request, facts) : notFound,
     ),
@@ -168,7 +168,7 @@ export function happyProtocol({
         announce: ({ id, account }, seq) => {
           presence.suppress(account, id);
           publisher.update(userScoped(account), seq, deletedSession(id));
-          void removeAttachments(room, id);
+          void removeAttachments(context, id);
         },
       }),
     start: () => {

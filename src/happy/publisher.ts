@@ -2,7 +2,7 @@
 // the commit order on every WebSocket.
 import type { Server } from "socket.io";
 import type { Audience } from "./audience.ts";
-import { type Ephemeral, type Update, type UpdateBody, update } from "./updates.ts";
+import { type Ephemeral, type Update, type UpdateBody, update } from "./wire/updates.ts";
 
 export interface Publisher {
   /** Sends one update; `exceptSocket` is the id of a socket that does not hear it. */

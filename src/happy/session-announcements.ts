@@ -1,11 +1,11 @@
 // How changes of sessions and machines are announced, whichever way they came in: socket and HTTP say the same.
 import { interestedInSession, machineAndUser } from "./audience.ts";
-import type { HappyRoom } from "./room.ts";
+import type { HappyContext } from "./context.ts";
 import type { MachineChange, MachineChangeResult } from "./store/machines.ts";
 import type { SessionChange, SessionChangeResult } from "./store/session-state.ts";
-import { machineDaemonState, machineMetadata, sessionAgentState, sessionMetadata } from "./updates.ts";
+import { machineDaemonState, machineMetadata, sessionAgentState, sessionMetadata } from "./wire/updates.ts";
 
-type Voice = Pick<HappyRoom, "publisher" | "presence">;
+type Voice = Pick<HappyContext, "publisher" | "presence">;
 
 /** One `update-session` for each part that was written. */
 export function announceSessionChange(

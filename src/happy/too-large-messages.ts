@@ -1,10 +1,10 @@
 // What is said about messages that were too large to be stored (HTTP contract, decision "Pages").
-import type { HappyRoom } from "./room.ts";
+import type { HappyContext } from "./context.ts";
 import type { Appended } from "./store/messages.ts";
 
 /** The client is told that all is well, because it would repeat the batch for ever; the operator is told the truth. */
 export function warnOfTooLarge(
-  { bounds, database }: Pick<HappyRoom, "bounds" | "database">,
+  { bounds, database }: Pick<HappyContext, "bounds" | "database">,
   account: string,
   session: string,
   { tooLarge }: Pick<Appended, "tooLarge">,

@@ -11,7 +11,7 @@ import { MemoryExchange } from "../bus/memory.ts";
 import type { MessageBus } from "../bus/message-bus.ts";
 import { createLog } from "../observability/log.ts";
 import { openFrontDoor } from "./front-door.ts";
-import { type SocketIoRoom, socketIo } from "./socket-io.ts";
+import { type SocketIoServer, socketIo } from "./socket-io.ts";
 
 const silent = createLog("silent");
 let etcd: Etcd | undefined;
@@ -42,7 +42,7 @@ const engines: Record<string, () => () => MessageBus> = {
   },
 };
 
-interface Node extends SocketIoRoom {
+interface Node extends SocketIoServer {
   readonly url: string;
   readonly lines: string[];
   /** A client that joined room `r`; `heard` is every event with its arguments. */

@@ -56,7 +56,7 @@ export interface SocketIoOptions {
   readonly log: Logger;
 }
 
-export interface SocketIoRoom {
+export interface SocketIoServer {
   readonly io: SocketIo;
   readonly endpoint: SocketEndpoint;
   /** Where a socket comes from. */
@@ -78,7 +78,7 @@ interface Asking {
   place: Place | undefined;
 }
 
-export function socketIo(options: SocketIoOptions): SocketIoRoom {
+export function socketIo(options: SocketIoOptions): SocketIoServer {
   const { path, limits, shared, log } = options;
   const engine = new Engine({
     path,

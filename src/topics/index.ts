@@ -9,12 +9,12 @@ import { doubtInWords, type RetentionClock } from "../retention/clock.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { Database } from "../storage/database.ts";
 import { configuredTopics, retentionOf } from "./configured.ts";
+import type { TopicsContext } from "./context.ts";
 import { topicEndpoints } from "./http/index.ts";
 import { topicsApp } from "./http/kit/app.ts";
 import { failedLogins } from "./http/session.ts";
 import { hashPassword } from "./passwords.ts";
 import { SOCKET_PATH, type TopicSockets, topicSockets } from "./realtime/sockets.ts";
-import type { TopicsRoom } from "./room.ts";
 import { EventLog } from "./store/events.ts";
 import { prepareStore } from "./store/opening.ts";
 import { pruneEvents, shortestKept } from "./store/retention.ts";
@@ -42,7 +42,7 @@ export interface TopicsParts {
 
 export interface Topics {
   readonly protocol: Protocol;
-  readonly room: TopicsRoom;
+  readonly context: TopicsContext;
   /** Undefined while realtime is off. */
   readonly sockets: TopicSockets | undefined;
 }
@@ -54,7 +54,7 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
   await prepareStore(database, topics.values(), log);
   await firstUser(config, database, log);
   let sockets: TopicSockets | undefined;
-  const room: TopicsRoom = {
+  const context: TopicsContext = {
     ...parts.limits,
     config,
     database,
@@ -73,16 +73,16 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
     failedLogins: config.rateLimits ? failedLogins() : undefined,
     log,
   };
-  if (config.realtimeEnabled) sockets = topicSockets(room, parts.cluster);
+  if (config.realtimeEnabled) sockets = topicSockets(context, parts.cluster);
   parts.metrics
     .total("realtime_publish_failures_total", "Events of topics that could not be announced at once")
     .report(() => sockets?.failures() ?? 0);
-  const retention = retentionJob(room, parts.clock);
+  const retention = retentionJob(context, parts.clock);
   const protocol: Protocol = {
     name: "topics",
     // The socket path too, so that nobody else answers there while realtime is off.
     prefixes: ["/api/v1", SOCKET_PATH.slice(0, -1)],
-    fetch: topicsApp(room, topicEndpoints(documents)),
+    fetch: topicsApp(context, topicEndpoints(documents)),
     sockets: sockets === undefined ? [] : [sockets.endpoint],
     start: () => retention.start(),
     stop: async () => {
@@ -90,7 +90,7 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
       await retention.stop();
     },
   };
-  return { protocol, room, sockets };
+  return { protocol, context, sockets };
 }
 
 /** The first user comes from the configuration, once; without one the log says how to make one (topics contract, 3.2). */
@@ -105,7 +105,7 @@ async function firstUser(config: Config, database: Database, log: Logger): Promi
   log.info({ username }, "the first user of the topics API was made");
 }
 
-function retentionJob({ config, database, topics, log }: TopicsRoom, clock: TopicsParts["clock"]) {
+function retentionJob({ config, database, topics, log }: TopicsContext, clock: TopicsParts["clock"]) {
   let timer: Timer | undefined;
   let running: Promise<void> = Promise.resolve();
   let isDoubted = false;

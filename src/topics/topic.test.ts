@@ -67,7 +67,7 @@ test("a second topic is a registration: its own room, its own replay, though the
   const nodes = await admin.connect();
   const start = (await nodes.ask("request:nodes")).lastEventId;
   const publish = (id: number) =>
-    opened.room.events.change(opened.nodes, (_db, announce) => announce("add", id));
+    opened.context.events.change(opened.nodes, (_db, announce) => announce("add", id));
   await publish(1);
   const { id } = (await admin.post("/websites/create", site("between.example.com"))).body.data;
   await publish(2);

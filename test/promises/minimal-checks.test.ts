@@ -1,7 +1,7 @@
 // What somebody who has only the contract would try first: every endpoint of its master table is there (HTTP contract 22), and the
 // short list of black-box checks and vectors (21) holds.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { serverKeys } from "../../src/happy/server-keys.ts";
+import { serverKeys } from "../../src/happy/auth/server-keys.ts";
 import { type Account, type Answer, accountWith, call, newAccount } from "../support/happy-client.ts";
 import { ask } from "../support/raw-http.ts";
 import { type TestServer, testServer } from "../support/server.ts";

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { migrations } from "../../src/happy/index.ts";
 import { Presence, type PresenceTiming } from "../../src/happy/presence/presence.ts";
 import { findPresence, type PresenceKind } from "../../src/happy/store/presence.ts";
-import type { Ephemeral } from "../../src/happy/updates.ts";
+import type { Ephemeral } from "../../src/happy/wire/updates.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { type Database, openDatabase } from "../../src/storage/database.ts";
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { migrations } from "../../src/happy/index.ts";
 import { Presence } from "../../src/happy/presence/presence.ts";
-import type { Ephemeral } from "../../src/happy/updates.ts";
+import type { Ephemeral } from "../../src/happy/wire/updates.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { openDatabase } from "../../src/storage/database.ts";
 import { type Account, newAccount } from "../support/happy-client.ts";

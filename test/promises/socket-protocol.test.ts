@@ -1,6 +1,6 @@
 // The wire of /v1/updates/: paths, handshakes, errors, CORS, and who is refused with which words (realtime contract 1 and 2).
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { serverKeys } from "../../src/happy/server-keys.ts";
+import { serverKeys } from "../../src/happy/auth/server-keys.ts";
 import { frame, RawConnection } from "../faults/raw-connection.ts";
 import { type Account, accountWith, listen, newAccount } from "../support/happy-client.ts";
 import { TEST_SECRET, type TestServer, testServer } from "../support/server.ts";

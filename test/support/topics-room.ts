@@ -55,7 +55,7 @@ export async function openRoom(overrides: Partial<Config> = {}, cluster?: Cluste
     log,
     topics: [nodes],
   });
-  const websites = topics.room.topics.get("websites");
+  const websites = topics.context.topics.get("websites");
   if (websites === undefined) throw new Error("there is no topic of websites");
   const { protocol } = topics;
   const door = openFrontDoor({

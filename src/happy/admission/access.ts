@@ -5,7 +5,7 @@
 // No clock decides, so a token that was issued while the clock was ahead is refused too, and one that is issued after the clock was
 // set back counts at once. Cuts of earlier versions were made by time, for tokens of generation 0; those go on to hold, and what is
 // issued to such an account is dated at the cut or later.
-import type { TokenClaims } from "../../auth/tokens.ts";
+import type { TokenClaims } from "../auth/tokens.ts";
 import { type Cut, issueUnder, type Refusals } from "../store/revocations.ts";
 
 const NO_CUT: Cut = { generation: 0, validFrom: null };

@@ -1,9 +1,9 @@
 // What the person who runs the server can do about accounts, keys, tokens and invites. The same in a running server and on its
 // database alone; a running server's memory and sockets follow each change in the announcement of its commit.
 import type { Logger } from "pino";
-import type { TokenClaims } from "../../auth/tokens.ts";
 import type { BlobStore } from "../../storage/blobs.ts";
 import type { Database } from "../../storage/database.ts";
+import type { TokenClaims } from "../auth/tokens.ts";
 import type { ConnectionFacts } from "../realtime/connection.ts";
 import { deleteAccount, publicFolder } from "../store/account-deletion.ts";
 import {

@@ -1,8 +1,8 @@
 // Notes which token is used by whom and when, cheap enough for every request: in memory, written once a minute and at the end.
 import type { Logger } from "pino";
-import type { TokenClaims } from "../../auth/tokens.ts";
 import type { Bounds } from "../../limits/bounds.ts";
 import type { Database } from "../../storage/database.ts";
+import type { TokenClaims } from "../auth/tokens.ts";
 import { type Sighting, storeSightings } from "../store/seen-tokens.ts";
 
 const STORE_EVERY_MS = 60_000;

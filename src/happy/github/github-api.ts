@@ -1,8 +1,8 @@
 // GitHub, as far as Roost needs it: where a sign-in begins, what a code is worth, who signed in (HTTP contract 13.1, 13.2).
 import { z } from "zod";
 import type { Config } from "../../config/settings.ts";
-import { type GithubProfile, githubProfileSchema } from "../profile.ts";
-import { callService, ServiceError, serviceUrl } from "../service-call.ts";
+import { callService, ServiceError, serviceUrl } from "../../http/service-call.ts";
+import { type GithubProfile, githubProfileSchema } from "../wire/profile.ts";
 
 const SCOPE = "read:user,user:email,read:org,codespace";
 const MAX_AVATAR_BYTES = 10 * 1024 * 1024;

@@ -1,6 +1,6 @@
 // What Roost needs to know of an avatar (HTTP contract 7.5): PNG or JPEG, its own size, and the ThumbHash of it scaled into 100x100.
 // Bun decodes and scales, on every platform and off the main thread.
-import { encode } from "../../auth/base64.ts";
+import { encode } from "../wire/base64.ts";
 import { pngPixels } from "./png-pixels.ts";
 
 export interface Picture {

@@ -1,13 +1,14 @@
 // The end of a GitHub sign-in (HTTP contract 13.2): state, code, user, avatar, link. Whatever happens is told to the browser in the
 // query of the page that it is sent to; the reasons stay in the log.
-import { keyAt, seal } from "../../auth/key-tree.ts";
+
 import { randomAlphanumeric } from "../../storage/ids.ts";
-import { updatedAccount } from "../account-updates.ts";
 import { userScoped } from "../audience.ts";
-import { type Avatar, avatarUrl, type GithubProfile, githubBody } from "../profile.ts";
-import type { HappyRoom } from "../room.ts";
+import { keyAt, seal } from "../auth/key-tree.ts";
+import type { HappyContext } from "../context.ts";
 import { accountPk } from "../store/accounts.ts";
 import { connectedGithub, connectGithub, recordAvatar, storedAvatar } from "../store/github.ts";
+import { updatedAccount } from "../wire/account.ts";
+import { type Avatar, avatarUrl, type GithubProfile, githubBody } from "../wire/profile.ts";
 import { exchangeCode, fetchAvatar, fetchUser } from "./github-api.ts";
 import { examine } from "./picture.ts";
 
@@ -17,29 +18,33 @@ export type SignInOutcome =
   | { readonly github: "connected"; readonly user: string };
 
 /** Never throws. */
-export async function finishSignIn(room: HappyRoom, code: string, state: string): Promise<SignInOutcome> {
+export async function finishSignIn(
+  context: HappyContext,
+  code: string,
+  state: string,
+): Promise<SignInOutcome> {
   try {
-    const claims = await room.keys.githubState().verify(state);
+    const claims = await context.keys.githubState().verify(state);
     if (claims === undefined) return { error: "invalid_state" };
-    const { githubClientId: clientId, githubClientSecret: clientSecret } = room.config;
+    const { githubClientId: clientId, githubClientSecret: clientSecret } = context.config;
     if (clientId === undefined || clientSecret === undefined) return { error: "server_config" };
-    const exchange = await exchangeCode(room.config, { clientId, clientSecret }, code);
+    const exchange = await exchangeCode(context.config, { clientId, clientSecret }, code);
     if ("refusal" in exchange) return { error: exchange.refusal };
-    const user = await fetchUser(room.config, exchange.accessToken);
+    const user = await fetchUser(context.config, exchange.accessToken);
     if (user === undefined) return { error: "github_user_fetch_failed" };
-    await connect(room, claims.account, user, exchange.accessToken);
+    await connect(context, claims.account, user, exchange.accessToken);
     return { github: "connected", user: user.login };
   } catch (error) {
-    room.log.error({ err: error }, "a GitHub sign-in failed");
+    context.log.error({ err: error }, "a GitHub sign-in failed");
     return { error: "server_error" };
   }
 }
 
-async function connect(room: HappyRoom, account: string, user: GithubProfile, accessToken: string) {
+async function connect(context: HappyContext, account: string, user: GithubProfile, accessToken: string) {
   const githubId = String(user.id);
-  if (connectedGithub(room.database, account)?.id === githubId) return;
-  const key = keyAt(await room.keys.treeMaster(), ["user", account, "github", "token"]);
-  const avatar = await avatarFrom(room, account, user.avatar_url);
+  if (connectedGithub(context.database, account)?.id === githubId) return;
+  const key = keyAt(await context.keys.treeMaster(), ["user", account, "github", "token"]);
+  const avatar = await avatarFrom(context, account, user.avatar_url);
   const names = splitName(user.name ?? "");
   const link = {
     githubId,
@@ -49,38 +54,38 @@ async function connect(room: HappyRoom, account: string, user: GithubProfile, ac
     ...names,
     avatar,
   };
-  await connectGithub(room.database, account, link, (linked) => {
+  await connectGithub(context.database, account, link, (linked) => {
     if (linked.kind === "unchanged") return;
     if (linked.displaced !== undefined) {
-      announceDisconnect(room, linked.displaced.account, linked.displaced.updateSeq);
+      announceDisconnect(context, linked.displaced.account, linked.displaced.updateSeq);
     }
     const body = updatedAccount(account, {
       github: githubBody(user),
       username: user.login,
       ...names,
-      avatar: { ...avatar, url: avatarUrl(room.config, avatar.path) },
+      avatar: { ...avatar, url: avatarUrl(context.config, avatar.path) },
     });
-    room.publisher.update(userScoped(account), linked.updateSeq, body);
+    context.publisher.update(userScoped(account), linked.updateSeq, body);
   });
 }
 
 /** Tells an account's clients that its GitHub link is gone. */
-export function announceDisconnect(room: HappyRoom, account: string, updateSeq: number): void {
+export function announceDisconnect(context: HappyContext, account: string, updateSeq: number): void {
   const body = updatedAccount(account, { github: null, username: null });
-  room.publisher.update(userScoped(account), updateSeq, body);
+  context.publisher.update(userScoped(account), updateSeq, body);
 }
 
 /** A picture that was fetched once is used again, also for another account (data contract 2.14). */
-async function avatarFrom(room: HappyRoom, account: string, url: string): Promise<Avatar> {
-  const known = storedAvatar(room.database, url);
+async function avatarFrom(context: HappyContext, account: string, url: string): Promise<Avatar> {
+  const known = storedAvatar(context.database, url);
   if (known !== undefined) return known;
-  accountPk(room.database.reads, account);
+  accountPk(context.database.reads, account);
   const bytes = await fetchAvatar(url);
   const { extension, ...picture } = await examine(bytes);
   const path = `public/users/${account}/avatars/github_${randomAlphanumeric(24)}.${extension}`;
-  await room.blobs.put(path, [bytes], bytes.byteLength);
+  await context.blobs.put(path, [bytes], bytes.byteLength);
   // Before the link, which may still fail: so no stored file is without a row.
-  await recordAvatar(room.database, account, url, { path, ...picture });
+  await recordAvatar(context.database, account, url, { path, ...picture });
   return { path, ...picture };
 }
 

@@ -1,7 +1,7 @@
 // Access keys over HTTP (HTTP contract 10, and the additive list of 17). Nothing here is announced.
 import { z } from "zod";
-import { accessKeyBody } from "../access-key-body.ts";
 import { changeAccessKey, createAccessKey, findAccessKey, listAccessKeys } from "../store/access-keys.ts";
+import { accessKeyBody } from "../wire/access-keys.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { jsonList } from "./kit/large.ts";
 
@@ -16,14 +16,14 @@ const list = endpoint(
     auth: "bearer",
     query: z.object({ sessionId: z.string().optional(), machineId: z.string().optional() }),
   },
-  ({ room, account, query }) =>
-    jsonList(room, "accessKeys", listAccessKeys(room.database, account, query), (key) => key),
+  ({ context, account, query }) =>
+    jsonList(context, "accessKeys", listAccessKeys(context.database, account, query), (key) => key),
 );
 
 const read = endpoint(
   { method: "GET", path, auth: "bearer", params, failure: { error: "Failed to get access key" } },
-  ({ room, account, params: place }) => {
-    const row = findAccessKey(room.database, account, place);
+  ({ context, account, params: place }) => {
+    const row = findAccessKey(context.database, account, place);
     if (row === undefined) return noPlace();
     return json({ accessKey: row === null ? null : accessKeyBody(row) });
   },
@@ -38,8 +38,8 @@ const create = endpoint(
     body: z.object({ data: z.string() }),
     failure: { error: "Failed to create access key" },
   },
-  async ({ room, account, params: place, body: { data } }) => {
-    const created = await createAccessKey(room.database, account, place, data);
+  async ({ context, account, params: place, body: { data } }) => {
+    const created = await createAccessKey(context.database, account, place, data);
     if (created.kind === "missing") return noPlace();
     if (created.kind === "exists") return refusal(409, "Access key already exists");
     return json({ success: true, accessKey: accessKeyBody(created.row) });
@@ -55,8 +55,8 @@ const change = endpoint(
     body: z.object({ data: z.string(), expectedVersion: z.int().min(0) }),
     failure: { success: false, error: "Failed to update access key" },
   },
-  async ({ room, account, params: place, body: { data, expectedVersion } }) => {
-    const result = await changeAccessKey(room.database, account, place, data, expectedVersion);
+  async ({ context, account, params: place, body: { data, expectedVersion } }) => {
+    const result = await changeAccessKey(context.database, account, place, data, expectedVersion);
     if (result.kind === "missing") return refusal(404, "Access key not found");
     if (result.kind === "changed") return json({ success: true, version: result.version });
     return json({

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { accountWith, call, type Listener, newAccount } from "../../../test/support/happy-client.ts";
 import { TEST_SECRET, type TestServer, testServer } from "../../../test/support/server.ts";
-import { serverKeys } from "../server-keys.ts";
+import { serverKeys } from "../auth/server-keys.ts";
 
 let server: TestServer;
 let database: Sqlite;

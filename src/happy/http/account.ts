@@ -1,11 +1,11 @@
 // The caller's own account over HTTP (HTTP contract 5.1 to 5.3, and the additive GET and PUT of 17).
 import { z } from "zod";
-import { updatedAccount } from "../account-updates.ts";
 import { userScoped } from "../audience.ts";
-import { profileBody } from "../profile.ts";
-import type { HappyRoom } from "../room.ts";
+import type { HappyContext } from "../context.ts";
 import { loadProfile } from "../store/account-profile.ts";
 import { type AccountChange, changeAccount, loadSettings } from "../store/account-settings.ts";
+import { updatedAccount } from "../wire/account.ts";
+import { profileBody } from "../wire/profile.ts";
 import { type Endpoint, endpoint, json } from "./kit/endpoint.ts";
 import { jsonLarge } from "./kit/large.ts";
 
@@ -14,13 +14,14 @@ const MAX_NAME = 200;
 
 const profile = endpoint(
   { method: "GET", path: "/v1/account/profile", auth: "bearer" },
-  ({ room, account }) => json(profileBody(room.config, loadProfile(room.database, account), Date.now())),
+  ({ context, account }) =>
+    json(profileBody(context.config, loadProfile(context.database, account), Date.now())),
 );
 
-const whole = endpoint({ method: "GET", path: "/v1/account", auth: "bearer" }, ({ room, account }) => {
-  const parts = loadProfile(room.database, account);
-  const { settings, settingsVersion } = loadSettings(room.database, account);
-  return jsonLarge(room, { ...profileBody(room.config, parts, Date.now()), settings, settingsVersion });
+const whole = endpoint({ method: "GET", path: "/v1/account", auth: "bearer" }, ({ context, account }) => {
+  const parts = loadProfile(context.database, account);
+  const { settings, settingsVersion } = loadSettings(context.database, account);
+  return jsonLarge(context, { ...profileBody(context.config, parts, Date.now()), settings, settingsVersion });
 });
 
 const readSettings = endpoint(
@@ -30,7 +31,7 @@ const readSettings = endpoint(
     auth: "bearer",
     failure: { error: "Failed to get account settings" },
   },
-  ({ room, account }) => jsonLarge(room, loadSettings(room.database, account)),
+  ({ context, account }) => jsonLarge(context, loadSettings(context.database, account)),
 );
 
 const version = z.int().min(0);
@@ -43,8 +44,8 @@ const writeSettings = endpoint(
     body: z.object({ settings: z.string().nullable(), expectedVersion: version }),
     failure: { success: false, error: "Failed to update account settings" },
   },
-  ({ room, account, body: { settings: value, expectedVersion } }) =>
-    change(room, account, { settings: { value, expectedVersion } }),
+  ({ context, account, body: { settings: value, expectedVersion } }) =>
+    change(context, account, { settings: { value, expectedVersion } }),
 );
 
 const name = z.string().max(MAX_NAME).nullable().optional();
@@ -76,29 +77,29 @@ const writeAccount = endpoint(
       }),
     failure: { success: false, error: "Failed to update account settings" },
   },
-  ({ room, account, body: { settings: value, expectedVersion, firstName, lastName } }) => {
+  ({ context, account, body: { settings: value, expectedVersion, firstName, lastName } }) => {
     const settings =
       value === undefined || expectedVersion === undefined ? undefined : { value, expectedVersion };
-    return change(room, account, { settings, firstName, lastName });
+    return change(context, account, { settings, firstName, lastName });
   },
 );
 
 /** Stores, announces with one `update-account`, and answers as 5.3 does. */
-async function change(room: HappyRoom, account: string, wanted: AccountChange): Promise<Response> {
+async function change(context: HappyContext, account: string, wanted: AccountChange): Promise<Response> {
   const { settings, firstName, lastName } = wanted;
   const version = settings && settings.expectedVersion + 1;
-  const result = await changeAccount(room.database, account, wanted, (outcome) => {
+  const result = await changeAccount(context.database, account, wanted, (outcome) => {
     if (outcome.kind !== "changed") return;
     const parts = {
       ...(settings && version !== undefined && { settings: { value: settings.value, version } }),
       ...(firstName !== undefined && { firstName }),
       ...(lastName !== undefined && { lastName }),
     };
-    room.publisher.update(userScoped(account), outcome.updateSeq, updatedAccount(account, parts));
+    context.publisher.update(userScoped(account), outcome.updateSeq, updatedAccount(account, parts));
   });
   if (result.kind === "changed") return json({ success: true, version });
-  const { settings: current, settingsVersion } = loadSettings(room.database, account);
-  return jsonLarge(room, {
+  const { settings: current, settingsVersion } = loadSettings(context.database, account);
+  return jsonLarge(context, {
     success: false,
     error: "version-mismatch",
     currentVersion: settingsVersion,

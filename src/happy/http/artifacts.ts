@@ -5,7 +5,6 @@ import {
   announceArtifactDeletion,
   announceNewArtifact,
 } from "../artifact-announcements.ts";
-import { artifactBody, artifactSummary } from "../artifact-updates.ts";
 import {
   changeArtifact,
   createArtifact,
@@ -13,7 +12,8 @@ import {
   findLightArtifact,
   listArtifacts,
 } from "../store/artifacts.ts";
-import { base64Body } from "../updates.ts";
+import { artifactBody, artifactSummary } from "../wire/artifacts.ts";
+import { base64Body } from "../wire/updates.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { jsonLarge, jsonList } from "./kit/large.ts";
 
@@ -28,8 +28,8 @@ const list = endpoint(
     auth: "bearer",
     failure: { error: "Failed to get artifacts" },
   },
-  ({ room, account }) =>
-    jsonList(room, undefined, listArtifacts(room.database, account, LIST_LIMIT), artifactSummary),
+  ({ context, account }) =>
+    jsonList(context, undefined, listArtifacts(context.database, account, LIST_LIMIT), artifactSummary),
 );
 
 const read = endpoint(
@@ -40,9 +40,9 @@ const read = endpoint(
     params,
     failure: { error: "Failed to get artifact" },
   },
-  ({ room, account, params: { id } }) => {
-    const row = findLightArtifact(room.database, account, id);
-    return row === undefined ? missing() : jsonLarge(room, artifactBody(row));
+  ({ context, account, params: { id } }) => {
+    const row = findLightArtifact(context.database, account, id);
+    return row === undefined ? missing() : jsonLarge(context, artifactBody(row));
   },
 );
 
@@ -61,18 +61,18 @@ const create = endpoint(
     }),
     failure: createFailure,
   },
-  async ({ room, account, body: artifact }) => {
+  async ({ context, account, body: artifact }) => {
     const created = await createArtifact(
-      room.database,
+      context.database,
       account,
       artifact,
-      announceNewArtifact(room, account),
+      announceNewArtifact(context, account),
     );
     if (created.kind === "foreign")
       return refusal(409, "Artifact with this ID already exists for another account");
     if (created.kind === "undecodable") return json(createFailure, 500);
-    const row = findLightArtifact(room.database, account, artifact.id);
-    return row === undefined ? missing() : jsonLarge(room, artifactBody(row));
+    const row = findLightArtifact(context.database, account, artifact.id);
+    return row === undefined ? missing() : jsonLarge(context, artifactBody(row));
   },
 );
 
@@ -95,16 +95,16 @@ const change = (method: "POST" | "PUT") =>
       }),
       failure: changeFailure,
     },
-    async ({ room, account, params: { id }, body: wanted }) => {
+    async ({ context, account, params: { id }, body: wanted }) => {
       const result = await changeArtifact(
-        room.database,
+        context.database,
         account,
         id,
         {
           header: versioned(wanted.header, wanted.expectedHeaderVersion),
           body: versioned(wanted.body, wanted.expectedBodyVersion),
         },
-        announceArtifactChange(room, account, id),
+        announceArtifactChange(context, account, id),
       );
       switch (result.kind) {
         case "missing":
@@ -112,9 +112,9 @@ const change = (method: "POST" | "PUT") =>
         case "undecodable":
           return json(changeFailure, 500);
         case "mismatch": {
-          const row = findLightArtifact(room.database, account, id);
+          const row = findLightArtifact(context.database, account, id);
           if (row === undefined) return missing();
-          return jsonLarge(room, {
+          return jsonLarge(context, {
             success: false,
             error: "version-mismatch",
             ...(result.header && {
@@ -147,12 +147,12 @@ const remove = endpoint(
     params,
     failure: { error: "Failed to delete artifact" },
   },
-  async ({ room, account, params: { id } }) => {
+  async ({ context, account, params: { id } }) => {
     const deleted = await deleteArtifact(
-      room.database,
+      context.database,
       account,
       id,
-      announceArtifactDeletion(room, account, id),
+      announceArtifactDeletion(context, account, id),
     );
     return deleted ? json({ success: true }) : missing();
   },

@@ -1,12 +1,12 @@
 // Encrypted image blobs of sessions (HTTP contract 7). No rows: the storage path is the identity, `ref` on the wire.
 import { z } from "zod";
+import { clientUrl } from "../../http/client-url.ts";
+import { FixedWindow } from "../../limits/fixed-window.ts";
 import { identifier } from "../../limits/identifier.ts";
 import { BodyTooLarge, SILENCE_SECONDS, streamBody } from "../../server/body.ts";
-import { FixedWindow } from "../../server/fixed-window.ts";
-import type { HappyRoom } from "../room.ts";
+import type { HappyContext } from "../context.ts";
 import { admitAttachment, countAttachments } from "../store/attachment-sizes.ts";
 import { findOwnedSession } from "../store/sessions.ts";
-import { clientUrl } from "./client-url.ts";
 import { bodyKind, bodyProblem, parseBody } from "./kit/body.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 
@@ -19,8 +19,8 @@ const refOf = (sessionId: string, file: string) => `sessions/${sessionId}/attach
 const pathOf = (sessionId: string, file: string) =>
   `/v1/sessions/${encodeURIComponent(sessionId)}/attachments/${encodeURIComponent(file)}`;
 
-const owns = (room: HappyRoom, account: string, sessionId: string) =>
-  findOwnedSession(room.database.reads, account, sessionId) !== undefined;
+const owns = (context: HappyContext, account: string, sessionId: string) =>
+  findOwnedSession(context.database.reads, account, sessionId) !== undefined;
 
 /** The contract refuses `..` and `/`; an empty name and a lone dot mean no file either. */
 const isFile = (name: string) => name !== "" && name !== "." && !name.includes("..") && !name.includes("/");
@@ -37,27 +37,27 @@ const requestUpload = endpoint(
     limit: "upload",
     body: z.object({ filename: z.string(), size: z.number() }),
   },
-  ({ room, account, params: { sessionId }, body: { size }, request, mount, facts }) => {
-    const waitMs = room.config.rateLimits ? room.uploadRequests.exceeded(account) : undefined;
+  ({ context, account, params: { sessionId }, body: { size }, request, mount, facts }) => {
+    const waitMs = context.config.rateLimits ? context.uploadRequests.exceeded(account) : undefined;
     if (waitMs !== undefined) {
       const answer = refusal(429, "Too many upload requests. Try again in a minute.");
       answer.headers.set("retry-after", String(Math.ceil(waitMs / 1_000)));
       return answer;
     }
-    if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
+    if (!owns(context, account, sessionId)) return refusal(404, "Session not found");
     if (size > MAX_BYTES) return refusal(413, TOO_LARGE);
     // Said now, before the client sends anything. A bucket has a maximum of its own.
-    if (room.blobs.direct === undefined) {
-      room.database.quota.admit("upload", Math.max(0, size));
-      admitAttachment(room.database, account, Math.max(0, size));
+    if (context.blobs.direct === undefined) {
+      context.database.quota.admit("upload", Math.max(0, size));
+      admitAttachment(context.database, account, Math.max(0, size));
     }
     const file = `${crypto.randomUUID()}.enc`;
     const ref = refOf(sessionId, file);
-    if (room.blobs.direct !== undefined) {
-      const { url, fields } = room.blobs.direct.uploadForm(ref, MAX_BYTES);
+    if (context.blobs.direct !== undefined) {
+      const { url, fields } = context.blobs.direct.uploadForm(ref, MAX_BYTES);
       return json({ ref, uploadUrl: url, method: "POST", formFields: fields });
     }
-    const uploadUrl = `${clientUrl(request, facts, room.config)}${mount}${pathOf(sessionId, file)}`;
+    const uploadUrl = `${clientUrl(request, facts, context.config)}${mount}${pathOf(sessionId, file)}`;
     return json({ ref, uploadUrl, method: "PUT" });
   },
 );
@@ -72,13 +72,13 @@ const upload = endpoint(
     limit: "upload",
     bareErrors: [413],
   },
-  async ({ room, account, params: { sessionId, attachmentFile }, request, facts, share }) => {
-    if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
+  async ({ context, account, params: { sessionId, attachmentFile }, request, facts, share }) => {
+    if (!owns(context, account, sessionId)) return refusal(404, "Session not found");
     if (!isFile(attachmentFile)) return refusal(404, "Invalid attachment file");
-    if (room.blobs.direct !== undefined) return refusal(404, "Direct upload not available in S3 mode");
+    if (context.blobs.direct !== undefined) return refusal(404, "Direct upload not available in S3 mode");
     const kind = bodyKind(request);
     if (kind === "none" || kind === "application/json") {
-      await parseBody(request, room.config.maxBodyBytes, share);
+      await parseBody(request, context.config.maxBodyBytes, share);
       return notBytes();
     }
     const length = request.headers.get("content-length");
@@ -86,23 +86,23 @@ const upload = endpoint(
     const ref = refOf(sessionId, attachmentFile);
     try {
       const roomBytes = length === null ? MAX_BYTES : Number(length);
-      admitAttachment(room.database, account, roomBytes);
-      const before = await room.blobs.find(ref);
+      admitAttachment(context.database, account, roomBytes);
+      const before = await context.blobs.find(ref);
       const arrived = () => facts.extendIdle(SILENCE_SECONDS);
-      await room.blobs.put(ref, streamBody(request, MAX_BYTES, arrived), roomBytes);
-      const stored = await room.blobs.find(ref);
+      await context.blobs.put(ref, streamBody(request, MAX_BYTES, arrived), roomBytes);
+      const stored = await context.blobs.find(ref);
       // What it replaced takes nothing back: two at once could do so twice. The sweep counts anew.
       const grown = Math.max(0, (stored?.size ?? 0) - (before?.size ?? 0));
-      await countAttachments(room.database, account, sessionId, before === undefined ? 1 : 0, grown);
+      await countAttachments(context.database, account, sessionId, before === undefined ? 1 : 0, grown);
     } catch (error) {
       if (error instanceof BodyTooLarge) return refusal(413, TOO_LARGE);
       // Its folder went away with it.
-      if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
+      if (!owns(context, account, sessionId)) return refusal(404, "Session not found");
       throw bodyProblem(error);
     }
-    if (!owns(room, account, sessionId)) {
+    if (!owns(context, account, sessionId)) {
       // Deleted meanwhile: what was just stored belongs to nobody.
-      await removeAttachments(room, sessionId);
+      await removeAttachments(context, sessionId);
       return refusal(404, "Session not found");
     }
     return json({ ok: true });
@@ -124,15 +124,15 @@ const requestDownload = endpoint(
     body: z.object({ ref: identifier }),
     bareErrors: [400],
   },
-  ({ room, account, params: { sessionId }, body: { ref }, request, mount, facts }) => {
-    if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
+  ({ context, account, params: { sessionId }, body: { ref }, request, mount, facts }) => {
+    if (!owns(context, account, sessionId)) return refusal(404, "Session not found");
     const prefix = refOf(sessionId, "");
     if (!ref.startsWith(prefix)) return refusal(400, "Ref does not belong to this session");
     const file = ref.slice(prefix.length);
     if (!isFile(file)) return refusal(400, "Invalid attachment ref");
     const downloadUrl =
-      room.blobs.direct?.downloadUrl(ref) ??
-      `${clientUrl(request, facts, room.config)}${mount}${pathOf(sessionId, file)}`;
+      context.blobs.direct?.downloadUrl(ref) ??
+      `${clientUrl(request, facts, context.config)}${mount}${pathOf(sessionId, file)}`;
     return json({ downloadUrl });
   },
 );
@@ -144,14 +144,17 @@ const download = endpoint(
     auth: "bearer",
     params: fileParams,
   },
-  async ({ room, account, params: { sessionId, attachmentFile } }) => {
-    if (!owns(room, account, sessionId)) return refusal(404, "Session not found");
+  async ({ context, account, params: { sessionId, attachmentFile } }) => {
+    if (!owns(context, account, sessionId)) return refusal(404, "Session not found");
     if (!isFile(attachmentFile)) return refusal(404, "Invalid attachment file");
     const ref = refOf(sessionId, attachmentFile);
-    if (room.blobs.direct !== undefined) {
-      return new Response(null, { status: 302, headers: { location: room.blobs.direct.downloadUrl(ref) } });
+    if (context.blobs.direct !== undefined) {
+      return new Response(null, {
+        status: 302,
+        headers: { location: context.blobs.direct.downloadUrl(ref) },
+      });
     }
-    const blob = await room.blobs.find(ref);
+    const blob = await context.blobs.find(ref);
     if (blob === undefined) return refusal(404, "Attachment not found");
     return new Response(blob.bytes, {
       headers: {
@@ -165,7 +168,7 @@ const download = endpoint(
 );
 
 /** After a session was deleted. A failure leaves blobs that nobody can reach, and is told to the log only. */
-export async function removeAttachments({ blobs, log }: HappyRoom, sessionId: string): Promise<void> {
+export async function removeAttachments({ blobs, log }: HappyContext, sessionId: string): Promise<void> {
   try {
     await blobs.removeFolder(`sessions/${sessionId}`);
   } catch (error) {

@@ -1,12 +1,12 @@
 // Sign-in by signed challenge, and pairing of terminals and further devices (HTTP contract 2.3 to 2.6 and 4).
 import { z } from "zod";
-import { Base64Error, decodeStrict } from "../../auth/base64.ts";
-import { isSignature, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../../auth/ed25519.ts";
 import { networkOf } from "../../limits/network.ts";
-import type { HappyRoom } from "../room.ts";
+import { isSignature, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../auth/ed25519.ts";
+import type { HappyContext } from "../context.ts";
 import type { Admission } from "../store/admission.ts";
 import { signIn } from "../store/challenges.ts";
 import type { PairingKind } from "../store/pairing.ts";
+import { Base64Error, decodeStrict } from "../wire/base64.ts";
 import { type Call, type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
 import { inviteCode } from "./kit/mount.ts";
 
@@ -39,7 +39,7 @@ const login = endpoint(
     limit: "sign-in",
     body: z.object({ publicKey: z.string(), challenge: z.string(), signature: z.string() }),
   },
-  async ({ room, body, request, mount, facts }) => {
+  async ({ context, body, request, mount, facts }) => {
     const publicKey = bytesOf(body.publicKey, PUBLIC_KEY_BYTES);
     const challenge = bytesOf(body.challenge, MAX_CHALLENGE_BYTES);
     const signature = bytesOf(body.signature, SIGNATURE_BYTES);
@@ -49,11 +49,13 @@ const login = endpoint(
     if (signature?.length !== SIGNATURE_BYTES) return refusal(400, "Invalid signature encoding");
     if (!isSignature(challenge, signature, publicKey)) return refusal(401, "Invalid signature");
     // Only whoever holds the key is counted by it: nobody can use up the sign-ins of somebody else.
-    const waitMs = room.config.rateLimits ? room.rateLimits.account("sign-in", keyHex(publicKey)) : undefined;
+    const waitMs = context.config.rateLimits
+      ? context.rateLimits.account("sign-in", keyHex(publicKey))
+      : undefined;
     if (waitMs !== undefined)
       return later(refusal(429, "Too many sign-ins with this key. Try again in a moment."), waitMs);
-    const admission = await signIn(room.database, publicKey, challenge, {
-      registration: room.config.registration,
+    const admission = await signIn(context.database, publicKey, challenge, {
+      registration: context.config.registration,
       invite: inviteCode(mount),
       client: (request.headers.get("x-happy-client") ?? "").slice(0, MAX_CLIENT_LENGTH),
       network: networkOf(facts.clientAddress),
@@ -63,7 +65,7 @@ const login = endpoint(
     const { account } = admission;
     // Its sockets come next, perhaps many at once.
     facts.caller.authenticated(account);
-    const token = await room.tokens.issue({ account, ...room.access.issueFor(account) });
+    const token = await context.tokens.issue({ account, ...context.access.issueFor(account) });
     return json({ success: true, token });
   },
 );
@@ -94,16 +96,16 @@ function boxKey(text: string): string | Response {
 }
 
 async function poll(
-  { room, facts }: Pick<Call<unknown, unknown, unknown, unknown>, "room" | "facts">,
+  { context, facts }: Pick<Call<unknown, unknown, unknown, unknown>, "context" | "facts">,
   kind: PairingKind,
   publicKey: string,
   supportsV2: boolean,
 ): Promise<Response> {
   const key = boxKey(publicKey);
   if (key instanceof Response) return key;
-  const found = await room.pairings.poll(kind, key, supportsV2, facts.clientAddress);
+  const found = await context.pairings.poll(kind, key, supportsV2, facts.clientAddress);
   if (found.state === "requested") return json(found);
-  const token = await room.tokens.issue({
+  const token = await context.tokens.issue({
     account: found.account,
     id: found.tokenId,
     issuedAt: found.tokenIssuedAt,
@@ -114,7 +116,7 @@ async function poll(
 }
 
 async function approve(
-  room: HappyRoom,
+  context: HappyContext,
   kind: PairingKind,
   account: string,
   body: { publicKey: string; response: string },
@@ -122,7 +124,7 @@ async function approve(
   const key = boxKey(body.publicKey);
   if (key instanceof Response) return key;
   if (Buffer.byteLength(body.response) > MAX_RESPONSE_BYTES) return refusal(413, "Response is too large");
-  const found = await room.pairings.approve(kind, key, account, body.response);
+  const found = await context.pairings.approve(kind, key, account, body.response);
   return found ? json({ success: true }) : refusal(404, "Request not found");
 }
 
@@ -150,17 +152,17 @@ const terminalStatus = endpoint(
     limit: "pairing",
     query: z.object({ publicKey: z.string() }),
   },
-  ({ room, query }) => {
+  ({ context, query }) => {
     const bytes = bytesOf(query.publicKey);
     if (bytes === undefined) return refusal(400, "Invalid public key");
     if (bytes.length !== BOX_KEY_BYTES) return json({ status: "not_found", supportsV2: false });
-    return json(room.pairings.status(keyHex(bytes)));
+    return json(context.pairings.status(keyHex(bytes)));
   },
 );
 
 const terminalResponse = endpoint(
   { method: "POST", path: "/v1/auth/response", auth: "bearer", limit: "pairing", body: approval },
-  ({ room, account, body }) => approve(room, "terminal", account, body),
+  ({ context, account, body }) => approve(context, "terminal", account, body),
 );
 
 const accountRequest = endpoint(
@@ -176,7 +178,7 @@ const accountRequest = endpoint(
 
 const accountResponse = endpoint(
   { method: "POST", path: "/v1/auth/account/response", auth: "bearer", limit: "pairing", body: approval },
-  ({ room, account, body }) => approve(room, "account", account, body),
+  ({ context, account, body }) => approve(context, "account", account, body),
 );
 
 export const authEndpoints: readonly Endpoint[] = [

@@ -15,9 +15,9 @@ import {
 import { type Account, accountWith, newAccount } from "../../../test/support/happy-client.ts";
 import { gradient, pngOf } from "../../../test/support/png.ts";
 import { TEST_SECRET, type TestServer, testServer } from "../../../test/support/server.ts";
-import { keyAt, open } from "../../auth/key-tree.ts";
+import { keyAt, open } from "../auth/key-tree.ts";
+import { serverKeys } from "../auth/server-keys.ts";
 import { splitName } from "../github/sign-in.ts";
-import { serverKeys } from "../server-keys.ts";
 
 const REDIRECT = "https://roost.example/v1/connect/github/callback";
 const WEB_APP = "https://app.example";

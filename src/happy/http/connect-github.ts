@@ -14,13 +14,13 @@ const MAX_WEBHOOK_BYTES = 1024 * 1024;
 
 const params = endpoint(
   { method: "GET", path: "/v1/connect/github/params", auth: "bearer", bareErrors: [500] },
-  async ({ room, account }) => {
-    const { githubClientId, githubRedirectUrl } = room.config;
+  async ({ context, account }) => {
+    const { githubClientId, githubRedirectUrl } = context.config;
     if (githubClientId === undefined || githubRedirectUrl === undefined) {
       return refusal(400, "GitHub OAuth not configured");
     }
-    const state = await room.keys.githubState().issue({ account, lifetime: STATE_SECONDS });
-    return json({ url: authorizeUrl(room.config, githubClientId, githubRedirectUrl, state) });
+    const state = await context.keys.githubState().issue({ account, lifetime: STATE_SECONDS });
+    return json({ url: authorizeUrl(context.config, githubClientId, githubRedirectUrl, state) });
   },
 );
 
@@ -31,9 +31,9 @@ const callback = endpoint(
     auth: "none",
     query: z.object({ code: z.string(), state: z.string() }),
   },
-  async ({ room, query: { code, state } }) => {
-    const outcome = await finishSignIn(room, code, state);
-    const { webAppUrl } = room.config;
+  async ({ context, query: { code, state } }) => {
+    const outcome = await finishSignIn(context, code, state);
+    const { webAppUrl } = context.config;
     const query = Object.entries(outcome).map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
     const location = `${webAppUrl}${webAppUrl.includes("?") ? "&" : "?"}${query.join("&")}`;
     return new Response(null, { status: 302, headers: { location } });
@@ -49,10 +49,10 @@ const webhookHeaders = z.object({
 /** Reads its body itself: the signature covers the bytes as they came. */
 const webhook = endpoint(
   { method: "POST", path: "/v1/connect/github/webhook", auth: "none", streams: true },
-  async ({ room, request, facts, share }) => {
-    const secret = webhookSecret(room.config);
-    const limit = secret === undefined ? room.config.maxAnonymousBodyBytes : MAX_WEBHOOK_BYTES;
-    const raw = await room.strangers
+  async ({ context, request, facts, share }) => {
+    const secret = webhookSecret(context.config);
+    const limit = secret === undefined ? context.config.maxAnonymousBodyBytes : MAX_WEBHOOK_BYTES;
+    const raw = await context.strangers
       .patiently(facts.clientAddress, readWhole(request, limit, share))
       .catch((error: unknown) => {
         throw bodyProblem(error);
@@ -66,12 +66,12 @@ const webhook = endpoint(
     if (secret === undefined) return refusal(500, "Webhooks not configured");
     const event = headers["x-github-event"];
     const delivery = headers["x-github-delivery"];
-    room.strangers.charge(facts.clientAddress, { bytes: body.length });
+    context.strangers.charge(facts.clientAddress, { bytes: body.length });
     if (!isSigned(secret, body, headers["x-hub-signature-256"])) {
-      room.log.warn({ event, delivery }, "a GitHub webhook has a bad signature");
+      context.log.warn({ event, delivery }, "a GitHub webhook has a bad signature");
       return refusal(500, "Internal server error");
     }
-    room.log.info({ event, delivery }, "GitHub webhook");
+    context.log.info({ event, delivery }, "GitHub webhook");
     return json({ received: true });
   },
 );
@@ -83,8 +83,8 @@ const disconnect = endpoint(
     auth: "bearer",
     failure: { error: "Failed to disconnect GitHub account" },
   },
-  async ({ room, account }) => {
-    await disconnectGithub(room.database, account, (seq) => announceDisconnect(room, account, seq));
+  async ({ context, account }) => {
+    await disconnectGithub(context.database, account, (seq) => announceDisconnect(context, account, seq));
     return json({ success: true });
   },
 );

@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { accountWith, newAccount } from "../../../test/support/happy-client.ts";
 import { TEST_SECRET, type TestServer, testServer } from "../../../test/support/server.ts";
-import { keyAt, open } from "../../auth/key-tree.ts";
-import { serverKeys } from "../server-keys.ts";
+import { keyAt, open } from "../auth/key-tree.ts";
+import { serverKeys } from "../auth/server-keys.ts";
 
 let server: TestServer;
 let database: Sqlite;

@@ -1,9 +1,8 @@
 // Vendor tokens: registered, read back, deleted, listed (HTTP contract 13.5 to 13.8), and what is connected at all (17). At rest they
 // are sealed under the key tree; one sealed with another master secret counts as none, so that its owner connects again.
 import { z } from "zod";
-import { keyAt, open, seal } from "../../auth/key-tree.ts";
-import { readGithubProfile, VENDORS } from "../profile.ts";
-import type { HappyRoom } from "../room.ts";
+import { keyAt, open, seal } from "../auth/key-tree.ts";
+import type { HappyContext } from "../context.ts";
 import { connectedGithub } from "../store/github.ts";
 import {
   deleteVendorToken,
@@ -11,20 +10,24 @@ import {
   listVendorTokens,
   putVendorToken,
 } from "../store/vendor-tokens.ts";
+import { readGithubProfile, VENDORS } from "../wire/profile.ts";
 import { type Endpoint, endpoint, json } from "./kit/endpoint.ts";
 
 const params = z.object({ vendor: z.enum(VENDORS) });
 
 /** Data contract, section 6. */
-async function keyOf(room: HappyRoom, account: string, vendor: string): Promise<Uint8Array> {
-  return keyAt(await room.keys.treeMaster(), ["user", account, "vendors", vendor, "token"]);
+async function keyOf(context: HappyContext, account: string, vendor: string): Promise<Uint8Array> {
+  return keyAt(await context.keys.treeMaster(), ["user", account, "vendors", vendor, "token"]);
 }
 
-async function unsealed(room: HappyRoom, account: string, vendor: string, sealed: Uint8Array) {
+async function unsealed(context: HappyContext, account: string, vendor: string, sealed: Uint8Array) {
   try {
-    return open(await keyOf(room, account, vendor), sealed);
+    return open(await keyOf(context, account, vendor), sealed);
   } catch (error) {
-    room.log.warn({ account, vendor, err: error }, "a vendor token cannot be opened with this master secret");
+    context.log.warn(
+      { account, vendor, err: error },
+      "a vendor token cannot be opened with this master secret",
+    );
     return null;
   }
 }
@@ -37,46 +40,46 @@ const register = endpoint(
     params,
     body: z.object({ token: z.string() }),
   },
-  async ({ room, account, params: { vendor }, body: { token } }) => {
-    const sealed = seal(await keyOf(room, account, vendor), token);
-    await putVendorToken(room.database, account, vendor, sealed);
+  async ({ context, account, params: { vendor }, body: { token } }) => {
+    const sealed = seal(await keyOf(context, account, vendor), token);
+    await putVendorToken(context.database, account, vendor, sealed);
     return json({ success: true });
   },
 );
 
 const read = endpoint(
   { method: "GET", path: "/v1/connect/:vendor/token", auth: "bearer", params },
-  async ({ room, account, params: { vendor } }) => {
-    const sealed = findVendorToken(room.database, account, vendor);
-    return json({ token: sealed === undefined ? null : await unsealed(room, account, vendor, sealed) });
+  async ({ context, account, params: { vendor } }) => {
+    const sealed = findVendorToken(context.database, account, vendor);
+    return json({ token: sealed === undefined ? null : await unsealed(context, account, vendor, sealed) });
   },
 );
 
 /** Fix 20.3: also where there is none, because the app would try again for ever. */
 const remove = endpoint(
   { method: "DELETE", path: "/v1/connect/:vendor", auth: "bearer", params },
-  async ({ room, account, params: { vendor } }) => {
-    await deleteVendorToken(room.database, account, vendor);
+  async ({ context, account, params: { vendor } }) => {
+    await deleteVendorToken(context.database, account, vendor);
     return json({ success: true });
   },
 );
 
 const list = endpoint(
   { method: "GET", path: "/v1/connect/tokens", auth: "bearer" },
-  async ({ room, account }) => {
+  async ({ context, account }) => {
     const tokens: { vendor: string; token: string }[] = [];
-    for (const { vendor, token: sealed } of listVendorTokens(room.database, account)) {
-      const token = await unsealed(room, account, vendor, sealed);
+    for (const { vendor, token: sealed } of listVendorTokens(context.database, account)) {
+      const token = await unsealed(context, account, vendor, sealed);
       if (token !== null) tokens.push({ vendor, token });
     }
     return json({ tokens });
   },
 );
 
-const overview = endpoint({ method: "GET", path: "/v1/connect", auth: "bearer" }, ({ room, account }) => {
-  const github = connectedGithub(room.database, account);
+const overview = endpoint({ method: "GET", path: "/v1/connect", auth: "bearer" }, ({ context, account }) => {
+  const github = connectedGithub(context.database, account);
   const login = readGithubProfile(github?.profile ?? null)?.login ?? null;
-  const vendors = listVendorTokens(room.database, account).map(({ vendor }) => vendor);
+  const vendors = listVendorTokens(context.database, account).map(({ vendor }) => vendor);
   return json({ github: { connected: github !== undefined, login }, vendors });
 });
 

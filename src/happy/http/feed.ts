@@ -1,7 +1,7 @@
 // The caller's feed, newest first, paged by counter cursors (HTTP contract 14.6).
 import { z } from "zod";
-import { CURSOR, feedBody } from "../social-updates.ts";
 import { pageFeed } from "../store/feed.ts";
+import { CURSOR, feedBody } from "../wire/feed.ts";
 import { type Endpoint, endpoint, refusal } from "./kit/endpoint.ts";
 import { jsonList } from "./kit/large.ts";
 import { limitOf } from "./sessions.ts";
@@ -23,13 +23,13 @@ const read = endpoint(
       limit: limitOf(200, 50),
     }),
   },
-  ({ room, account, query: { before, after, limit } }) => {
+  ({ context, account, query: { before, after, limit } }) => {
     const cursor = before ?? after;
     const counter = cursor === undefined ? undefined : counterOf(cursor);
     if (cursor !== undefined && counter === undefined) return refusal(400, "Invalid cursor format");
     const bound = before === undefined ? { after: counter } : { before: counter };
-    const page = pageFeed(room.database, account, { limit, ...bound });
-    return jsonList(room, "items", page, feedBody, { hasMore: page.hasMore });
+    const page = pageFeed(context.database, account, { limit, ...bound });
+    return jsonList(context, "items", page, feedBody, { hasMore: page.hasMore });
   },
 );
 

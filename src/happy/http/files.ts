@@ -9,14 +9,14 @@ const PREFIX = "/files/";
 
 export const files = endpoint(
   { method: "GET", path: `${PREFIX}*`, auth: "none" },
-  async ({ room, request }) => {
+  async ({ context, request }) => {
     const { path } = mountedPath(request);
-    if (!path.startsWith(PREFIX) || room.blobs.direct !== undefined) return notFound(request);
+    if (!path.startsWith(PREFIX) || context.blobs.direct !== undefined) return notFound(request);
     // Resolved like the original does, below an imaginary root that nothing outside can be confused with.
     const resolved = resolve("/root", decodeURIComponent(path.slice(PREFIX.length)));
     if (!resolved.startsWith("/root/")) return plain("Forbidden", 403);
     const key = resolved.slice("/root/".length);
-    const blob = key.startsWith("public/") ? await room.blobs.find(key) : undefined;
+    const blob = key.startsWith("public/") ? await context.blobs.find(key) : undefined;
     if (blob === undefined) return plain("Not found", 404);
     return new Response(blob.bytes, {
       headers: {

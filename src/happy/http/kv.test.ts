@@ -9,7 +9,7 @@ import {
 } from "../../../test/support/happy-client.ts";
 import { TEST_SECRET, type TestServer, testServer } from "../../../test/support/server.ts";
 import { withoutTable } from "../../../test/support/without-table.ts";
-import { serverKeys } from "../server-keys.ts";
+import { serverKeys } from "../auth/server-keys.ts";
 import { firstAfterPrefix } from "../store/kv.ts";
 
 let server: TestServer;

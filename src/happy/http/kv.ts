@@ -2,9 +2,9 @@
 import { z } from "zod";
 import { identifier, MAX_PATH_LENGTH } from "../../limits/identifier.ts";
 import { userScoped } from "../audience.ts";
-import { kvBatchUpdate, kvBody, kvConflictBody } from "../kv-updates.ts";
-import type { HappyRoom } from "../room.ts";
+import type { HappyContext } from "../context.ts";
 import { deleteKv, findKv, findManyKv, kvConflicts, listKv, mutateKv } from "../store/kv.ts";
+import { kvBatchUpdate, kvBody, kvConflictBody } from "../wire/kv.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { jsonLarge, jsonList } from "./kit/large.ts";
 import { limitOf } from "./sessions.ts";
@@ -21,9 +21,9 @@ const read = endpoint(
     params,
     failure: { error: "Failed to get value" },
   },
-  ({ room, account, params: { key } }) => {
-    const entry = findKv(room.database, account, key);
-    return entry === undefined ? missing() : jsonLarge(room, kvBody(entry));
+  ({ context, account, params: { key } }) => {
+    const entry = findKv(context.database, account, key);
+    return entry === undefined ? missing() : jsonLarge(context, kvBody(entry));
   },
 );
 
@@ -35,8 +35,8 @@ const list = endpoint(
     query: z.object({ prefix: z.string().default(""), limit: limitOf(1000, 100) }),
     failure: { error: "Failed to list items" },
   },
-  ({ room, account, query: { prefix, limit } }) =>
-    jsonList(room, "items", listKv(room.database, account, prefix, limit), kvBody),
+  ({ context, account, query: { prefix, limit } }) =>
+    jsonList(context, "items", listKv(context.database, account, prefix, limit), kvBody),
 );
 
 const readMany = endpoint(
@@ -47,8 +47,8 @@ const readMany = endpoint(
     body: z.object({ keys: z.array(identifier).min(1).max(MAX_BATCH) }),
     failure: { error: "Failed to get values" },
   },
-  ({ room, account, body: { keys } }) =>
-    jsonList(room, "values", findManyKv(room.database, account, keys), kvBody),
+  ({ context, account, body: { keys } }) =>
+    jsonList(context, "values", findManyKv(context.database, account, keys), kvBody),
 );
 
 const mutateFailure = { error: "Failed to mutate values" };
@@ -71,9 +71,9 @@ const mutate = endpoint(
     }),
     failure: mutateFailure,
   },
-  async ({ room, account, body: { mutations } }) => {
-    const result = await mutateKv(room.database, account, mutations, announce(room, account));
-    if (result.kind === "mismatch") return conflict(room, account, result.keys);
+  async ({ context, account, body: { mutations } }) => {
+    const result = await mutateKv(context.database, account, mutations, announce(context, account));
+    if (result.kind === "mismatch") return conflict(context, account, result.keys);
     if (result.kind === "invalid") return json(mutateFailure, 500);
     return json({ success: true, results: result.changes.map(({ key, version }) => ({ key, version })) });
   },
@@ -88,10 +88,10 @@ const write = endpoint(
     body: z.object({ value, version: z.number().optional() }),
     failure: mutateFailure,
   },
-  async ({ room, account, params: { key }, body }) => {
+  async ({ context, account, params: { key }, body }) => {
     const mutation = { key, value: body.value, version: body.version };
-    const result = await mutateKv(room.database, account, [mutation], announce(room, account));
-    if (result.kind === "mismatch") return conflict(room, account, result.keys);
+    const result = await mutateKv(context.database, account, [mutation], announce(context, account));
+    if (result.kind === "mismatch") return conflict(context, account, result.keys);
     if (result.kind === "invalid") return json(mutateFailure, 500);
     return json({ success: true, key, version: result.changes[0]?.version });
   },
@@ -106,17 +106,17 @@ const remove = endpoint(
     query: z.object({ version: z.coerce.number().optional() }),
     failure: mutateFailure,
   },
-  async ({ room, account, params: { key }, query: { version } }) => {
-    const result = await deleteKv(room.database, account, key, version, announce(room, account));
+  async ({ context, account, params: { key }, query: { version } }) => {
+    const result = await deleteKv(context.database, account, key, version, announce(context, account));
     if (result.kind === "missing") return missing();
-    if (result.kind === "mismatch") return conflict(room, account, result.keys);
+    if (result.kind === "mismatch") return conflict(context, account, result.keys);
     if (result.kind === "invalid") return json(mutateFailure, 500);
     return json({ success: true, version: result.changes[0]?.version });
   },
 );
 
 /** One update for the whole batch. */
-function announce({ publisher }: HappyRoom, account: string) {
+function announce({ publisher }: HappyContext, account: string) {
   return (result: Awaited<ReturnType<typeof deleteKv>>): void => {
     if (result.kind === "changed")
       publisher.update(userScoped(account), result.updateSeq, kvBatchUpdate(result.changes));
@@ -124,9 +124,9 @@ function announce({ publisher }: HappyRoom, account: string) {
 }
 
 /** Unlike every other version conflict, this one is a 409. */
-function conflict(room: HappyRoom, account: string, keys: readonly string[]): Response {
-  const listed = kvConflicts(room.database, account, keys);
-  return jsonList(room, "errors", listed, kvConflictBody, { success: false }, 409);
+function conflict(context: HappyContext, account: string, keys: readonly string[]): Response {
+  const listed = kvConflicts(context.database, account, keys);
+  return jsonList(context, "errors", listed, kvConflictBody, { success: false }, 409);
 }
 
 export const kvEndpoints: readonly Endpoint[] = [read, list, readMany, mutate, write, remove];

@@ -1,6 +1,5 @@
 // Machines over HTTP (HTTP contract 9, and the additive PUT of 17).
 import { z } from "zod";
-import { decodeLenient } from "../../auth/base64.ts";
 import { pathIdentifier } from "../../limits/identifier.ts";
 import { machineAndUser, userScoped } from "../audience.ts";
 import { announceMachineChange } from "../session-announcements.ts";
@@ -12,7 +11,8 @@ import {
   listMachines,
   registerMachine,
 } from "../store/machines.ts";
-import { deletedMachine, machineBody, machineMetadata, newMachine } from "../updates.ts";
+import { decodeLenient } from "../wire/base64.ts";
+import { deletedMachine, machineBody, machineMetadata, newMachine } from "../wire/updates.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { jsonLarge, jsonList } from "./kit/large.ts";
 
@@ -31,18 +31,18 @@ const register = endpoint(
       dataEncryptionKey: z.string().nullish(),
     }),
   },
-  async ({ room, account, body }) => {
+  async ({ context, account, body }) => {
     const machine = {
       id: body.id,
       metadata: body.metadata,
       daemonState: body.daemonState,
       dataEncryptionKey: body.dataEncryptionKey ? decodeLenient(body.dataEncryptionKey) : null,
     };
-    const registered = await registerMachine(room.database, account, machine, (result) => {
+    const registered = await registerMachine(context.database, account, machine, (result) => {
       if (result.kind !== "new") return;
       const { row, newMachineSeq, updateMachineSeq } = result;
-      room.publisher.update(userScoped(account), newMachineSeq, newMachine(row));
-      room.publisher.update(
+      context.publisher.update(userScoped(account), newMachineSeq, newMachine(row));
+      context.publisher.update(
         machineAndUser(account, row.id),
         updateMachineSeq,
         machineMetadata(row.id, row.metadata, row.metadataVersion),
@@ -50,29 +50,31 @@ const register = endpoint(
     });
     // The CLI has a helpful text for 409 (HTTP contract 20, fix 2).
     if (registered.kind === "foreign") return refusal(409, "Machine already registered to another account");
-    const row = findLightMachine(room.database, account, body.id) ?? registered.row;
-    return jsonLarge(room, { machine: machineBody(row) });
+    const row = findLightMachine(context.database, account, body.id) ?? registered.row;
+    return jsonLarge(context, { machine: machineBody(row) });
   },
 );
 
-const list = endpoint({ method: "GET", path: "/v1/machines", auth: "bearer" }, ({ room, account }) =>
-  jsonList(room, undefined, listMachines(room.database, account), withSeq),
+const list = endpoint({ method: "GET", path: "/v1/machines", auth: "bearer" }, ({ context, account }) =>
+  jsonList(context, undefined, listMachines(context.database, account), withSeq),
 );
 
 const read = endpoint(
   { method: "GET", path: "/v1/machines/:id", auth: "bearer", params },
-  ({ room, account, params: { id } }) => {
-    const row = findLightMachine(room.database, account, id);
-    return row === undefined ? refusal(404, "Machine not found") : jsonLarge(room, { machine: withSeq(row) });
+  ({ context, account, params: { id } }) => {
+    const row = findLightMachine(context.database, account, id);
+    return row === undefined
+      ? refusal(404, "Machine not found")
+      : jsonLarge(context, { machine: withSeq(row) });
   },
 );
 
 const remove = endpoint(
   { method: "DELETE", path: "/v1/machines/:id", auth: "bearer", params },
-  async ({ room, account, params: { id } }) => {
-    const deleted = await deleteMachine(room.database, account, id, (seq) => {
-      room.presence.forget("machine", account, id);
-      room.publisher.update(userScoped(account), seq, deletedMachine(id));
+  async ({ context, account, params: { id } }) => {
+    const deleted = await deleteMachine(context.database, account, id, (seq) => {
+      context.presence.forget("machine", account, id);
+      context.publisher.update(userScoped(account), seq, deletedMachine(id));
     });
     return deleted ? json({ success: true }) : refusal(404, "Machine not found");
   },
@@ -93,7 +95,7 @@ const change = endpoint(
       expectedDaemonStateVersion: version.optional(),
     }),
   },
-  async ({ room, account, params: { id }, body }) => {
+  async ({ context, account, params: { id }, body }) => {
     const { metadata, expectedMetadataVersion, daemonState, expectedDaemonStateVersion } = body;
     const parts = {
       ...(metadata !== undefined &&
@@ -105,12 +107,12 @@ const change = endpoint(
           daemonState: { value: daemonState, expectedVersion: expectedDaemonStateVersion },
         }),
     };
-    const announce = announceMachineChange(room, account, id, parts);
-    const result = await changeMachine(room.database, account, id, parts, announce);
+    const announce = announceMachineChange(context, account, id, parts);
+    const result = await changeMachine(context.database, account, id, parts, announce);
     if (result.kind === "missing") return refusal(404, "Machine not found");
     if (result.kind === "mismatch") {
-      const row = findLightMachine(room.database, account, id) ?? result.row;
-      return jsonLarge(room, {
+      const row = findLightMachine(context.database, account, id) ?? result.row;
+      return jsonLarge(context, {
         success: false,
         error: "version-mismatch",
         ...(result.metadata && {

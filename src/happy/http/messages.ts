@@ -1,12 +1,12 @@
 // Messages over HTTP: appended exactly once for each localId, read in pages (HTTP contract 6.5, 6.8, 6.9).
 import { z } from "zod";
+import { RawText, textBytes } from "../../http/large-json.ts";
 import { identifier } from "../../limits/identifier.ts";
-import { RawText, textBytes } from "../../server/large-json.ts";
 import { PAGE_BYTES } from "../../storage/weighed-list.ts";
 import { interestedInSession } from "../audience.ts";
 import { appendMessages, type MessageReceipt, type NewMessage, pageMessages } from "../store/messages.ts";
 import { warnOfTooLarge } from "../too-large-messages.ts";
-import { messageBody, newMessage } from "../updates.ts";
+import { messageBody, newMessage } from "../wire/updates.ts";
 import { type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
 import { jsonList } from "./kit/large.ts";
 import { limitOf } from "./sessions.ts";
@@ -17,13 +17,13 @@ const TOO_FAST = "Too many messages at once. Try again in a moment.";
 
 const newestFirst = endpoint(
   { method: "GET", path: "/v1/sessions/:sessionId/messages", auth: "bearer", params },
-  ({ room, account, params: { sessionId } }) => {
+  ({ context, account, params: { sessionId } }) => {
     // Creation order is seq order: both are given in the same operation.
     const cursor = { beforeSeq: Number.MAX_SAFE_INTEGER };
-    const page = pageMessages(room.database, account, sessionId, cursor, { limit: LEGACY_LIMIT });
+    const page = pageMessages(context.database, account, sessionId, cursor, { limit: LEGACY_LIMIT });
     return page === undefined
       ? refusal(404, "Session not found")
-      : jsonList(room, "messages", page, messageBody);
+      : jsonList(context, "messages", page, messageBody);
   },
 );
 
@@ -43,12 +43,12 @@ const read = endpoint(
         message: "after_seq and before_seq are mutually exclusive",
       }),
   },
-  ({ room, account, params: { sessionId }, query: { after_seq, before_seq, limit } }) => {
+  ({ context, account, params: { sessionId }, query: { after_seq, before_seq, limit } }) => {
     const cursor = before_seq === undefined ? { afterSeq: after_seq ?? 0 } : { beforeSeq: before_seq };
     const wanted = { limit, budgetBytes: PAGE_BYTES };
-    const page = pageMessages(room.database, account, sessionId, cursor, wanted);
+    const page = pageMessages(context.database, account, sessionId, cursor, wanted);
     if (page === undefined) return refusal(404, "Session not found");
-    return jsonList(room, "messages", page, messageBody, { hasMore: page.hasMore });
+    return jsonList(context, "messages", page, messageBody, { hasMore: page.hasMore });
   },
 );
 
@@ -77,24 +77,24 @@ const append = endpoint(
         .max(100),
     }),
   },
-  async ({ room, account, params: { sessionId }, body }) => {
-    const waitMs = room.messagePace.exceeded(account, body.messages.length);
+  async ({ context, account, params: { sessionId }, body }) => {
+    const waitMs = context.messagePace.exceeded(account, body.messages.length);
     if (waitMs !== undefined) return later(refusal(429, TOO_FAST), waitMs);
     const stored = new Map<string, MessageReceipt>();
     for (const portion of portions(body.messages)) {
-      const appended = await appendMessages(room.database, account, sessionId, portion, ({ created }) => {
+      const appended = await appendMessages(context.database, account, sessionId, portion, ({ created }) => {
         const audience = interestedInSession(account, sessionId);
         // Empty messages are announced as well (realtime contract 16, safe fix 5): no reader has to find them by chance.
         for (const { row, updateSeq } of created) {
           if (row.content instanceof RawText && row.content.bytes.length > LARGEST_ANNOUNCED_BYTES)
-            room.publisher.comeAgain(audience);
-          else room.publisher.update(audience, updateSeq, newMessage(sessionId, row));
+            context.publisher.comeAgain(audience);
+          else context.publisher.update(audience, updateSeq, newMessage(sessionId, row));
         }
       });
       if (appended === undefined) return refusal(404, "Session not found");
       for (const { id, seq, localId, createdAt, updatedAt } of appended.all)
         stored.set(id, { id, seq, localId, createdAt, updatedAt });
-      warnOfTooLarge(room, account, sessionId, appended);
+      warnOfTooLarge(context, account, sessionId, appended);
     }
     return json({ messages: [...stored.values()].sort((a, b) => a.seq - b.seq) });
   },

@@ -4,7 +4,7 @@ import { interestedInSession } from "../audience.ts";
 import { PUSH_KINDS, type PushDecision } from "../push/pusher.ts";
 import { deletePushToken, findPushTokens, registerPushToken } from "../store/push.ts";
 import { findOwnedSession } from "../store/sessions.ts";
-import { sessionEvent } from "../updates.ts";
+import { sessionEvent } from "../wire/updates.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { ValidationProblem } from "./kit/validate.ts";
 
@@ -33,10 +33,10 @@ const register = (path: string) =>
       body: z.object({ token: pushToken }),
       failure: { error: "Failed to register push token" },
     },
-    async ({ room, account, body: { token } }) => {
-      const limit = room.config.maxAccountPushTokens;
-      const forgotten = await registerPushToken(room.database, account, token, limit);
-      if (forgotten > 0) room.bounds.refused("account-push-tokens", { account, limit });
+    async ({ context, account, body: { token } }) => {
+      const limit = context.config.maxAccountPushTokens;
+      const forgotten = await registerPushToken(context.database, account, token, limit);
+      if (forgotten > 0) context.bounds.refused("account-push-tokens", { account, limit });
       return json({ success: true });
     },
   );
@@ -50,8 +50,8 @@ const remove = endpoint(
     maxParam: MAX_TOKEN,
     failure: FAILED_DELETE,
   },
-  async ({ room, account, params: { token } }) => {
-    await deletePushToken(room.database, account, token);
+  async ({ context, account, params: { token } }) => {
+    await deletePushToken(context.database, account, token);
     return json({ success: true });
   },
 );
@@ -67,11 +67,11 @@ const unregister = endpoint(
     query: optionalToken,
     failure: FAILED_DELETE,
   },
-  async ({ room, account, body, query }) => {
+  async ({ context, account, body, query }) => {
     const token = body?.token ?? query.token;
     if (token === undefined)
       throw new ValidationProblem("body/token Invalid input: expected string, received undefined");
-    await deletePushToken(room.database, account, token);
+    await deletePushToken(context.database, account, token);
     return json({ success: true });
   },
 );
@@ -83,8 +83,8 @@ const list = endpoint(
     auth: "bearer",
     failure: { error: "Failed to get push tokens" },
   },
-  ({ room, account }) => {
-    const rows = findPushTokens(room.database, account);
+  ({ context, account }) => {
+    const rows = findPushTokens(context.database, account);
     return json({
       tokens: rows.map(({ id, token, createdAt, updatedAt }) => ({ id, token, createdAt, updatedAt })),
     });
@@ -104,11 +104,11 @@ const event = endpoint(
       data: z.record(z.string(), z.unknown()).optional(),
     }),
   },
-  async ({ room, account, params: { sessionId }, body: { kind, title, body, data = {} } }) => {
-    if (findOwnedSession(room.database.reads, account, sessionId) === undefined)
+  async ({ context, account, params: { sessionId }, body: { kind, title, body, data = {} } }) => {
+    if (findOwnedSession(context.database.reads, account, sessionId) === undefined)
       return refusal(404, "Session not found");
-    const decision = await room.pusher.push({ account, sessionId, kind, title, body, data }, () =>
-      room.publisher.ephemeral(
+    const decision = await context.pusher.push({ account, sessionId, kind, title, body, data }, () =>
+      context.publisher.ephemeral(
         interestedInSession(account, sessionId),
         sessionEvent(sessionId, kind, title, body, Date.now()),
       ),

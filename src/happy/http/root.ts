@@ -6,18 +6,18 @@ import { endpoint, json, plain } from "./kit/endpoint.ts";
 export const BANNER = "Welcome to Happy Server!";
 
 /** Beside a web app the banner still answers whoever does not ask for a page: fix 20.8. */
-export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, ({ room, request, facts }) => {
+export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, ({ context, request, facts }) => {
   const wantsPage = request.headers.get("accept")?.toLowerCase().includes("text/html") === true;
-  return room.webApp !== undefined && wantsPage ? room.webApp.page(request, facts) : plain(BANNER);
+  return context.webApp !== undefined && wantsPage ? context.webApp.page(request, facts) : plain(BANNER);
 });
 
-export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, ({ room }) => {
+export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, ({ context }) => {
   const facts = { timestamp: new Date().toISOString(), service: "happy-server" };
   try {
-    probe(room.database.reads);
+    probe(context.database.reads);
     return json({ status: "ok", ...facts });
   } catch (error) {
-    room.log.error({ err: error }, "the database does not answer");
+    context.log.error({ err: error }, "the database does not answer");
     return json({ status: "error", ...facts, error: "Database connectivity failed" }, 503);
   }
 });

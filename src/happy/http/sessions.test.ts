@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { audience } from "../../../test/support/happy-audience.ts";
 import { type Account, type Answer, accountWith, newAccount } from "../../../test/support/happy-client.ts";
 import { TEST_SECRET, type TestServer, testServer } from "../../../test/support/server.ts";
-import { serverKeys } from "../server-keys.ts";
+import { serverKeys } from "../auth/server-keys.ts";
 
 let server: TestServer;
 beforeAll(async () => {

@@ -1,6 +1,5 @@
 // Sessions over HTTP (HTTP contract 6.1 to 6.4, 6.6, 6.7, and the additive PUT of 17).
 import { z } from "zod";
-import { decodeLenient } from "../../auth/base64.ts";
 import { identifier } from "../../limits/identifier.ts";
 import { userScoped } from "../audience.ts";
 import { announceSessionChange } from "../session-announcements.ts";
@@ -13,7 +12,8 @@ import {
   openSession,
   pageSessions,
 } from "../store/sessions.ts";
-import { deletedSession, newSession, sessionBody } from "../updates.ts";
+import { decodeLenient } from "../wire/base64.ts";
+import { deletedSession, newSession, sessionBody } from "../wire/updates.ts";
 import { removeAttachments } from "./attachments.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { jsonLarge, jsonList } from "./kit/large.ts";
@@ -25,9 +25,9 @@ const CURSOR = "cursor_v1_";
 export const limitOf = (maximum: number, otherwise: number) =>
   z.coerce.number().int().min(1).max(maximum).default(otherwise);
 
-const list = endpoint({ method: "GET", path: "/v1/sessions", auth: "bearer" }, ({ room, account }) => {
-  const list = listSessions(room.database, account, LIST_LIMIT);
-  return jsonList(room, "sessions", list, (row) => ({ ...sessionBody(row), lastMessage: null }));
+const list = endpoint({ method: "GET", path: "/v1/sessions", auth: "bearer" }, ({ context, account }) => {
+  const list = listSessions(context.database, account, LIST_LIMIT);
+  return jsonList(context, "sessions", list, (row) => ({ ...sessionBody(row), lastMessage: null }));
 });
 
 const listActive = endpoint(
@@ -37,9 +37,9 @@ const listActive = endpoint(
     auth: "bearer",
     query: z.object({ limit: limitOf(500, 150) }),
   },
-  ({ room, account, query }) => {
-    const list = listActiveSessions(room.database, account, Date.now() - ACTIVE_WINDOW_MS, query.limit);
-    return jsonList(room, "sessions", list, sessionBody);
+  ({ context, account, query }) => {
+    const list = listActiveSessions(context.database, account, Date.now() - ACTIVE_WINDOW_MS, query.limit);
+    return jsonList(context, "sessions", list, sessionBody);
   },
 );
 
@@ -54,13 +54,13 @@ const page = endpoint(
       changedSince: z.coerce.number().int().positive().optional(),
     }),
   },
-  ({ room, account, query: { cursor, limit, changedSince } }) => {
+  ({ context, account, query: { cursor, limit, changedSince } }) => {
     if (cursor && !cursor.startsWith(CURSOR)) return refusal(400, "Invalid cursor format");
     // An empty cursor, or the bare prefix, means the start.
     const beforeId = cursor?.slice(CURSOR.length) || undefined;
-    const list = pageSessions(room.database, account, { limit, beforeId, changedSince });
+    const list = pageSessions(context.database, account, { limit, beforeId, changedSince });
     const nextCursor = list.hasMore ? `${CURSOR}${list.lastId}` : null;
-    return jsonList(room, "sessions", list, sessionBody, { nextCursor, hasNext: list.hasMore });
+    return jsonList(context, "sessions", list, sessionBody, { nextCursor, hasNext: list.hasMore });
   },
 );
 
@@ -77,19 +77,19 @@ const open = endpoint(
       dataEncryptionKey: z.string().nullish(),
     }),
   },
-  async ({ room, account, body }) => {
+  async ({ context, account, body }) => {
     const dataEncryptionKey = body.dataEncryptionKey ? decodeLenient(body.dataEncryptionKey) : null;
     const session = { tag: body.tag, metadata: body.metadata, dataEncryptionKey };
-    const { row } = await openSession(room.database, account, session, (opened) => {
+    const { row } = await openSession(context.database, account, session, (opened) => {
       // Here and not after the wait: whoever archives it meanwhile has the last word.
-      if (opened.updateSeq === undefined) room.presence.lift(account, opened.row.id);
+      if (opened.updateSeq === undefined) context.presence.lift(account, opened.row.id);
       else {
-        room.publisher.update(userScoped(account), opened.updateSeq, newSession(opened.row));
-        room.presence.madeActive("session", account, opened.row.id);
+        context.publisher.update(userScoped(account), opened.updateSeq, newSession(opened.row));
+        context.presence.madeActive("session", account, opened.row.id);
       }
     });
-    const stored = findLightSession(room.database, row.pk) ?? row;
-    return jsonLarge(room, { session: { ...sessionBody(stored), lastMessage: null } });
+    const stored = findLightSession(context.database, row.pk) ?? row;
+    return jsonLarge(context, { session: { ...sessionBody(stored), lastMessage: null } });
   },
 );
 
@@ -103,10 +103,10 @@ const archive = endpoint(
     auth: "bearer",
     params: z.object({ sessionId: z.string() }),
   },
-  async ({ room, account, request, params: { sessionId } }) => {
+  async ({ context, account, request, params: { sessionId } }) => {
     const ended = isOwnEnd(request)
-      ? await room.presence.end(account, sessionId, Date.now())
-      : await room.presence.archive(account, sessionId);
+      ? await context.presence.end(account, sessionId, Date.now())
+      : await context.presence.archive(account, sessionId);
     return ended ? json({ success: true }) : refusal(404, "Session not found");
   },
 );
@@ -118,13 +118,13 @@ const remove = endpoint(
     auth: "bearer",
     params: z.object({ sessionId: z.string() }),
   },
-  async ({ room, account, params: { sessionId } }) => {
-    const deleted = await deleteSession(room.database, account, sessionId, (seq) => {
-      room.presence.suppress(account, sessionId);
-      room.publisher.update(userScoped(account), seq, deletedSession(sessionId));
+  async ({ context, account, params: { sessionId } }) => {
+    const deleted = await deleteSession(context.database, account, sessionId, (seq) => {
+      context.presence.suppress(account, sessionId);
+      context.publisher.update(userScoped(account), seq, deletedSession(sessionId));
     });
     if (!deleted) return refusal(404, "Session not found or not owned by user");
-    await removeAttachments(room, sessionId);
+    await removeAttachments(context, sessionId);
     return json({ success: true });
   },
 );
@@ -144,7 +144,7 @@ const change = endpoint(
       expectedAgentStateVersion: version.optional(),
     }),
   },
-  async ({ room, account, params: { sessionId }, body }) => {
+  async ({ context, account, params: { sessionId }, body }) => {
     const { metadata, expectedMetadataVersion, agentState, expectedAgentStateVersion } = body;
     const parts = {
       ...(metadata !== undefined &&
@@ -156,12 +156,12 @@ const change = endpoint(
           agentState: { value: agentState, expectedVersion: expectedAgentStateVersion },
         }),
     };
-    const announce = announceSessionChange(room, account, sessionId, parts);
-    const result = await changeSession(room.database, account, sessionId, parts, announce);
+    const announce = announceSessionChange(context, account, sessionId, parts);
+    const result = await changeSession(context.database, account, sessionId, parts, announce);
     if (result.kind === "missing") return refusal(404, "Session not found");
     if (result.kind === "mismatch") {
-      const row = findLightSession(room.database, result.row.pk) ?? result.row;
-      return jsonLarge(room, {
+      const row = findLightSession(context.database, result.row.pk) ?? result.row;
+      return jsonLarge(context, {
         success: false,
         error: "version-mismatch",
         ...(result.metadata && {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Account, accountWith, call, newAccount } from "../../../test/support/happy-client.ts";
 import { TEST_SECRET, type TestServer, testServer } from "../../../test/support/server.ts";
 import { withoutTable } from "../../../test/support/without-table.ts";
-import { serverKeys } from "../server-keys.ts";
+import { serverKeys } from "../auth/server-keys.ts";
 
 let server: TestServer;
 let database: Sqlite;

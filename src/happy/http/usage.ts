@@ -4,8 +4,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { z } from "zod";
 import { identifier } from "../../limits/identifier.ts";
 import { usageReportBatches } from "../store/usage-read.ts";
-import { usageBuckets } from "../usage-buckets.ts";
-import { UsageSums } from "../usage-sums.ts";
+import { usageBuckets } from "../wire/usage-buckets.ts";
+import { UsageSums } from "../wire/usage-sums.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 
 /** Times beyond this are no dates. */
@@ -26,14 +26,14 @@ const query = endpoint(
     }),
     failure,
   },
-  async ({ room, account, body }) => {
+  async ({ context, account, body }) => {
     const groupBy = body.groupBy ?? "day";
     const filter = {
       sessionId: body.sessionId || undefined,
       from: body.startTime ? body.startTime * 1000 : undefined,
       to: body.endTime ? body.endTime * 1000 : undefined,
     };
-    const batches = usageReportBatches(room.database, account, filter);
+    const batches = usageReportBatches(context.database, account, filter);
     if (batches === undefined) return refusal(404, "Session not found");
     if (Math.max(filter.from ?? 0, filter.to ?? 0) > MAX_DATE_MS) return json(failure, 500);
     const sums = new UsageSums();

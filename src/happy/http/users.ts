@@ -1,24 +1,24 @@
 // Other accounts: one by id or username, and search by username (HTTP contract 14.1, 14.2, and the additive lookup of 17).
 import { z } from "zod";
 import { findUser, searchUsers } from "../store/users.ts";
-import { userBody } from "../user-profile.ts";
+import { userBody } from "../wire/user-profile.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 
 const search = endpoint(
   { method: "GET", path: "/v1/user/search", auth: "bearer", query: z.object({ query: z.string() }) },
-  ({ room, account, query: { query } }) => {
-    const users = searchUsers(room.database, account, query);
-    return json({ users: users.map((parts) => userBody(room.config, parts)) });
+  ({ context, account, query: { query } }) => {
+    const users = searchUsers(context.database, account, query);
+    return json({ users: users.map((parts) => userBody(context.config, parts)) });
   },
 );
 
 const read = endpoint(
   { method: "GET", path: "/v1/user/:id", auth: "bearer", params: z.object({ id: z.string() }) },
-  ({ room, account, params: { id } }) => {
-    const parts = findUser(room.database, account, id);
+  ({ context, account, params: { id } }) => {
+    const parts = findUser(context.database, account, id);
     return parts === undefined
       ? refusal(404, "User not found")
-      : json({ user: userBody(room.config, parts) });
+      : json({ user: userBody(context.config, parts) });
   },
 );
 

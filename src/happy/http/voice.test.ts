@@ -8,7 +8,7 @@ import {
   type VoiceServices,
   voiceServices,
 } from "../../../test/support/voice.ts";
-import { serverKeys } from "../server-keys.ts";
+import { serverKeys } from "../auth/server-keys.ts";
 
 let voice: VoiceServices;
 let server: TestServer;

@@ -1,18 +1,18 @@
 // Voice: credentials for one conversation within the allowance, and the usage so far (HTTP contract 15.2, 15.3, alias of 17).
 import { z } from "zod";
 import { identifier } from "../../limits/identifier.ts";
-import type { HappyRoom } from "../room.ts";
+import type { HappyContext } from "../context.ts";
 import { CONVERSATION_LIMIT, judge, limitSeconds } from "../voice/allowance.ts";
 import { conversationOf, conversationToken, voiceUsage } from "../voice/eleven-labs.ts";
 import { hasEntitlement } from "../voice/revenue-cat.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 
-async function converse(room: HappyRoom, account: string, agentId: string): Promise<Response> {
-  const { elevenLabsUrl, elevenLabsApiKey, revenueCatUrl, revenueCatApiKey } = room.config;
+async function converse(context: HappyContext, account: string, agentId: string): Promise<Response> {
+  const { elevenLabsUrl, elevenLabsApiKey, revenueCatUrl, revenueCatApiKey } = context.config;
   if (elevenLabsApiKey === undefined) return refusal(500, "ELEVENLABS_API_KEY not configured");
   if (revenueCatApiKey === undefined) return refusal(500, "REVENUECAT_API_KEY not configured");
   const elevenLabs = { url: elevenLabsUrl, apiKey: elevenLabsApiKey };
-  const elevenUserId = room.keys.voiceUser(account);
+  const elevenUserId = context.keys.voiceUser(account);
   const now = Date.now();
   const usage = await voiceUsage(elevenLabs, elevenUserId, now);
   const { usedSeconds } = usage;
@@ -24,7 +24,7 @@ async function converse(room: HappyRoom, account: string, agentId: string): Prom
   try {
     token = await conversationToken(elevenLabs, agentId, elevenUserId);
   } catch (error) {
-    room.log.warn({ err: error }, "ElevenLabs gave no conversation token");
+    context.log.warn({ err: error }, "ElevenLabs gave no conversation token");
     return refusal(500, "Failed to get voice credentials");
   }
   const conversationId = conversationOf(token);
@@ -43,7 +43,7 @@ async function converse(room: HappyRoom, account: string, agentId: string): Prom
 const conversation = (path: string) =>
   endpoint(
     { method: "POST", path, auth: "bearer", body: z.object({ agentId: identifier }), bareErrors: [500] },
-    ({ room, account, body }) => converse(room, account, body.agentId),
+    ({ context, account, body }) => converse(context, account, body.agentId),
   );
 
 const usage = endpoint(
@@ -54,10 +54,10 @@ const usage = endpoint(
     failure: { error: "Failed to get voice usage" },
     bareErrors: [500],
   },
-  async ({ room, account }) => {
-    const { elevenLabsUrl: url, elevenLabsApiKey: apiKey } = room.config;
+  async ({ context, account }) => {
+    const { elevenLabsUrl: url, elevenLabsApiKey: apiKey } = context.config;
     if (apiKey === undefined) return refusal(500, "ELEVENLABS_API_KEY not configured");
-    const elevenUserId = room.keys.voiceUser(account);
+    const elevenUserId = context.keys.voiceUser(account);
     const used = await voiceUsage({ url, apiKey }, elevenUserId, Date.now());
     return json({
       ...used,

@@ -7,8 +7,8 @@ import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../../config/settings.ts";
+import { clientUrl } from "../../http/client-url.ts";
 import type { RequestFacts } from "../../server/protocol.ts";
-import { clientUrl } from "./client-url.ts";
 import { mountedPath } from "./kit/app.ts";
 import { refusal } from "./kit/endpoint.ts";
 

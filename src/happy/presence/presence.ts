@@ -16,7 +16,7 @@ import {
   storeLost,
   storeSilence,
 } from "../store/presence.ts";
-import { activity, type Ephemeral, machineActivity } from "../updates.ts";
+import { activity, type Ephemeral, machineActivity } from "../wire/updates.ts";
 import { arrivalTime } from "./arrival.ts";
 import { Suppressions } from "./suppressions.ts";
 import { Thing, thingKey } from "./thing.ts";

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { Socket } from "socket.io";
 import { isIdentifier } from "../../limits/identifier.ts";
 import type { Scope } from "../audience.ts";
-import type { HappyRoom } from "../room.ts";
+import type { HappyContext } from "../context.ts";
 import type { ConnectionFacts } from "./connection.ts";
 
 /** The contract's texts, in the contract's order; first failing rule wins. */
@@ -15,7 +15,7 @@ export class Refused extends Error {}
  */
 export async function authenticate(
   handshake: Socket["handshake"],
-  { tokens, access }: Pick<HappyRoom, "tokens" | "access">,
+  { tokens, access }: Pick<HappyContext, "tokens" | "access">,
 ): Promise<ConnectionFacts> {
   const auth: Record<string, unknown> = handshake.auth;
   const { token, clientType, appState, happyClient } = auth;

@@ -1,11 +1,11 @@
 // One accepted Happy socket: whose it is, what it is scoped to, and how its events are handled. No payload can drop the socket or
 // end the process (realtime contract 6, general rules).
 import type { Socket } from "socket.io";
-import type { TokenClaims } from "../../auth/tokens.ts";
 import { type ValueSizes, ValueTooLarge } from "../../limits/value-sizes.ts";
 import { StorageError } from "../../storage/errors.ts";
 import type { Scope } from "../audience.ts";
-import type { HappyRoom } from "../room.ts";
+import type { TokenClaims } from "../auth/tokens.ts";
+import type { HappyContext } from "../context.ts";
 
 /** What the handshake told; kept in `socket.data`. */
 export interface ConnectionFacts {
@@ -24,7 +24,7 @@ export interface ConnectionFacts {
 export interface Connection {
   readonly account: string;
   readonly facts: ConnectionFacts;
-  readonly room: HappyRoom;
+  readonly context: HappyContext;
   readonly socket: Socket;
   /** Ends the connection as one that sent too much: the only answer to an event without an acknowledgement. */
   readonly endTooLarge: () => void;
@@ -43,8 +43,8 @@ export interface SocketEvent {
 }
 
 export function attach(connection: Connection, events: readonly SocketEvent[]): void {
-  const { socket, room, facts, endTooLarge } = connection;
-  const count = room.figures.eventsOf(facts.client);
+  const { socket, context, facts, endTooLarge } = connection;
+  const count = context.figures.eventsOf(facts.client);
   socket.on("disconnect", () => count("disconnect"));
   for (const { event, failure, admitsValues = false, handle } of events) {
     socket.on(event, async (...args: unknown[]) => {
@@ -54,18 +54,18 @@ export function attach(connection: Connection, events: readonly SocketEvent[]): 
         typeof last === "function" ? (answer) => (answer === undefined ? last() : last(answer)) : () => {};
       const payload = typeof args[0] === "function" ? undefined : args[0];
       try {
-        if (!admitsValues) admitValues(room.database.sizes, payload);
+        if (!admitsValues) admitValues(context.database.sizes, payload);
         await handle(connection, payload, ack);
       } catch (error) {
         if (error instanceof ValueTooLarge) {
           const { field, bytes, limitBytes: limit } = error;
-          room.bounds.refused("value-size", { account: facts.account, event, field, bytes, limit });
+          context.bounds.refused("value-size", { account: facts.account, event, field, bytes, limit });
           return failure === undefined ? endTooLarge() : ack(failure);
         }
         // Both say so themselves: the first to the client, the second once in the log.
         if (error instanceof StorageError && (error.code === "quota" || error.code === "held"))
-          room.log.debug({ event, code: error.code }, error.message);
-        else room.log.error({ event, err: error }, "a socket event failed");
+          context.log.debug({ event, code: error.code }, error.message);
+        else context.log.error({ event, err: error }, "a socket event failed");
         if (failure !== undefined) ack(failure);
       }
     });

@@ -1,15 +1,15 @@
 // The Socket.IO side of the Happy protocol: one engine at /v1/updates/, the namespace `/`, and invite paths that count as `/`.
 import type { Logger } from "pino";
 import type { Socket } from "socket.io";
-import type { TokenClaims } from "../../auth/tokens.ts";
 import type { Cluster } from "../../bus/cluster.ts";
 import type { Config } from "../../config/settings.ts";
 import type { Limits } from "../../limits/limits.ts";
 import { AccountSockets } from "../../server/account-sockets.ts";
-import { type SocketIoRoom, socketIo } from "../../server/socket-io.ts";
+import { type SocketIoServer, socketIo } from "../../server/socket-io.ts";
 import { roomsOf, userScoped } from "../audience.ts";
-import type { HappyRoom } from "../room.ts";
-import { machineActivity } from "../updates.ts";
+import type { TokenClaims } from "../auth/tokens.ts";
+import type { HappyContext } from "../context.ts";
+import { machineActivity } from "../wire/updates.ts";
 import { authenticate, Refused } from "./authenticate.ts";
 import { attach, type ConnectionFacts } from "./connection.ts";
 import { openDoctorNamespace } from "./doctor-namespace.ts";
@@ -29,7 +29,7 @@ export interface HappySocketIoParts {
 }
 
 /** Figures of realtime contract 1.1, and "Inbound size" of its decisions. */
-export function happySocketIo({ config, cluster, limits, log }: HappySocketIoParts): SocketIoRoom {
+export function happySocketIo({ config, cluster, limits, log }: HappySocketIoParts): SocketIoServer {
   return socketIo({
     path: "/v1/updates/",
     limits: { maxMessageBytes: 16 * 1024 * 1024, maxQueuedBytes: config.maxQueuedBytes },
@@ -48,7 +48,7 @@ export function happySocketIo({ config, cluster, limits, log }: HappySocketIoPar
 export class HappySockets {
   #accounts = new AccountSockets(() => 0);
 
-  constructor(private readonly server: SocketIoRoom) {}
+  constructor(private readonly server: SocketIoServer) {}
 
   /** What is connected now, for the figures. */
   *connected(): Iterable<{ type: string; client: string }> {
@@ -56,28 +56,28 @@ export class HappySockets {
   }
 
   /** Begins to accept: middleware and handlers stand before the first packet is read. */
-  accept(room: HappyRoom): void {
-    this.#accounts = new AccountSockets(() => room.config.maxAccountSockets);
+  accept(context: HappyContext): void {
+    this.#accounts = new AccountSockets(() => context.config.maxAccountSockets);
     const { io } = this.server;
     io.use((socket, next) => {
-      authenticate(socket.handshake, room).then(
+      authenticate(socket.handshake, context).then(
         (facts) => {
           socket.data = facts;
           if (this.#accounts.take(facts.account, socket.conn)) return next();
-          const limit = room.config.maxAccountSockets;
-          room.bounds.refused("account-sockets", { account: facts.account, limit });
+          const limit = context.config.maxAccountSockets;
+          context.bounds.refused("account-sockets", { account: facts.account, limit });
           next(new Error(`This account has ${limit} connections open already. Close some of them first.`));
         },
         (error: unknown) => {
           if (error instanceof Refused) return next(error);
           // A passing trouble must not look like a bad token: apps would stop trying (realtime contract 2.4).
-          room.log.error({ err: error }, "a socket could not be authenticated");
+          context.log.error({ err: error }, "a socket could not be authenticated");
           socket.conn.close();
         },
       );
     });
     io.on("connection", (socket) => {
-      this.#welcome(room, socket);
+      this.#welcome(context, socket);
       const { account } = (socket.data as ConnectionFacts).claims;
       if (socket.connected) this.server.callerOf(socket)?.authenticated(account);
     });
@@ -104,29 +104,30 @@ export class HappySockets {
       if (isShutOut((socket.data as ConnectionFacts).claims)) socket.conn.close();
   }
 
-  #welcome(room: HappyRoom, socket: Socket): void {
+  #welcome(context: HappyContext, socket: Socket): void {
     const facts = socket.data as ConnectionFacts;
     // Shut out between the check and now.
-    if (room.access.refuses(facts.claims)) {
+    if (context.access.refuses(facts.claims)) {
       socket.conn.close();
       return;
     }
-    room.sightings.note(facts.claims, facts.client);
+    context.sightings.note(facts.claims, facts.client);
     const { account, scope } = facts;
     this.#accounts.sit(account, socket);
     socket.join(roomsOf(account, scope));
     const endTooLarge = () => this.server.endTooLarge(socket);
-    attach({ account, facts, room, socket, endTooLarge }, socketEvents);
+    attach({ account, facts, context, socket, endTooLarge }, socketEvents);
     if (scope.kind === "machine") {
-      room.presence.socketJoined("machine", account, scope.machineId, socket.id);
-      room.publisher.ephemeral(userScoped(account), machineActivity(scope.machineId, true, Date.now()));
+      context.presence.socketJoined("machine", account, scope.machineId, socket.id);
+      context.publisher.ephemeral(userScoped(account), machineActivity(scope.machineId, true, Date.now()));
     }
-    if (scope.kind === "session") room.presence.socketJoined("session", account, scope.sessionId, socket.id);
+    if (scope.kind === "session")
+      context.presence.socketJoined("session", account, scope.sessionId, socket.id);
     socket.on("disconnect", () => {
       this.#accounts.leave(account, socket.conn);
-      room.sightings.note(facts.claims, facts.client);
-      room.rpc.drop(socket.id);
-      room.presence.socketLeft(socket.id);
+      context.sightings.note(facts.claims, facts.client);
+      context.rpc.drop(socket.id);
+      context.presence.socketLeft(socket.id);
     });
   }
 }

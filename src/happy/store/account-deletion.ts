@@ -3,7 +3,7 @@
 import { and, eq, like, ne, or } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
-import { readAvatar } from "../profile.ts";
+import { readAvatar } from "../wire/profile.ts";
 import { findAccount } from "./accounts.ts";
 import {
   accessKeys,

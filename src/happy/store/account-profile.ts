@@ -2,7 +2,7 @@
 import { asc, eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { prepared } from "../../storage/query.ts";
-import type { ProfileParts } from "../profile.ts";
+import type { ProfileParts } from "../wire/profile.ts";
 import { UnknownAccount } from "./accounts.ts";
 import { accounts, githubUsers, serviceAccountTokens } from "./schema.ts";
 

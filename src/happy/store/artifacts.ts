@@ -1,11 +1,11 @@
 // Artifacts: two encrypted parts, each with a version. Ids are chosen by clients and unique across accounts. Base64 comes in as text,
 // because whether it is readable only matters once nothing else stands against a write.
 import { and, desc, eq, sql } from "drizzle-orm";
-import { Base64Error, decodeStrict } from "../../auth/base64.ts";
 import type { Database } from "../../storage/database.ts";
 import { type Light, lightRow } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
+import { Base64Error, decodeStrict } from "../wire/base64.ts";
 import { admitGrowth, admitRows } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accounts, artifacts } from "./schema.ts";

@@ -4,7 +4,7 @@ import { and, desc, eq, isNotNull, ne } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import type { Db } from "../../storage/query.ts";
-import type { Avatar } from "../profile.ts";
+import type { Avatar } from "../wire/profile.ts";
 import { accountPk, findAccount, takeUpdateSeqs, UnknownAccount } from "./accounts.ts";
 import { accounts, githubUsers, uploadedFiles } from "./schema.ts";
 

@@ -1,7 +1,6 @@
 // Per-account key-value entries, each with a version. A deleted entry stays as a tombstone (null value) whose version keeps growing,
 // so that a version never means two different values. A batch is stored whole or not at all (HTTP contract 12).
 import { and, asc, eq, gte, isNotNull, lt, sql } from "drizzle-orm";
-import { Base64Error, decodeLenient, decodeStrict } from "../../auth/base64.ts";
 import type { Owner } from "../../storage/account-bounds.ts";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
@@ -15,6 +14,7 @@ import {
   NOTHING,
   weighedList,
 } from "../../storage/weighed-list.ts";
+import { Base64Error, decodeLenient, decodeStrict } from "../wire/base64.ts";
 import { admitGrowth, ROW_BYTES } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { kvEntries } from "./schema.ts";

@@ -1,6 +1,6 @@
 // Messages of a session: appended exactly once for each localId with gapless seqs, read forward and backward by seq.
 import { and, asc, desc, eq, gt, lt, sql } from "drizzle-orm";
-import { RawText, textBytes } from "../../server/large-json.ts";
+import { RawText, textBytes } from "../../http/large-json.ts";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import type { Light } from "../../storage/large-rows.ts";

@@ -3,7 +3,7 @@
 import { and, eq } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
-import type { RelationshipStatus, UserParts } from "../user-profile.ts";
+import type { RelationshipStatus, UserParts } from "../wire/user-profile.ts";
 import { findAccountPk } from "./accounts.ts";
 import { type Posted, post } from "./feed.ts";
 import { relationships } from "./schema.ts";

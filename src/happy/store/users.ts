@@ -5,7 +5,7 @@ import type { Database } from "../../storage/database.ts";
 import { weightOf } from "../../storage/large-rows.ts";
 import type { Db } from "../../storage/query.ts";
 import { type Listed, listedByKey, NOTHING } from "../../storage/weighed-list.ts";
-import type { UserParts } from "../user-profile.ts";
+import type { UserParts } from "../wire/user-profile.ts";
 import { findAccountPk } from "./accounts.ts";
 import { accounts, githubUsers, relationships } from "./schema.ts";
 

@@ -1,6 +1,6 @@
 // ElevenLabs, as far as voice needs it: an account's use in the last 30 days, and a token for one conversation (HTTP contract 15.2).
 import { z } from "zod";
-import { callService, ServiceError, serviceUrl } from "../service-call.ts";
+import { callService, ServiceError, serviceUrl } from "../../http/service-call.ts";
 import type { VoiceUsage } from "./allowance.ts";
 
 export interface ElevenLabs {

@@ -1,6 +1,6 @@
 // RevenueCat, as far as voice needs it: whether an account, known there by its account id, has an active entitlement.
 import { z } from "zod";
-import { callService, serviceUrl } from "../service-call.ts";
+import { callService, serviceUrl } from "../../http/service-call.ts";
 
 export interface RevenueCat {
   readonly url: string;

@@ -29,34 +29,34 @@ export function documentEndpoints({ topic, schema }: DocumentTopic): Endpoint[] 
     }
   });
   return [
-    endpoint({ method: "GET", path, query: paging }, ({ room, query: { page, pageSize } }) => ({
-      ...pageDocuments(room.database.reads, topic.name, pageSize, (page - 1) * pageSize),
+    endpoint({ method: "GET", path, query: paging }, ({ context, query: { page, pageSize } }) => ({
+      ...pageDocuments(context.database.reads, topic.name, pageSize, (page - 1) * pageSize),
       page,
       pageSize,
     })),
-    endpoint({ method: "GET", path: `${path}/:id`, params: idParam }, ({ room, params: { id } }) => {
-      const item = documentItem(room.database.reads, topic.name, id);
+    endpoint({ method: "GET", path: `${path}/:id`, params: idParam }, ({ context, params: { id } }) => {
+      const item = documentItem(context.database.reads, topic.name, id);
       if (item === undefined) throw notFound(topic.name);
       return { item };
     }),
     endpoint(
       { method: "POST", path: `${path}/create`, body: z.object({ document }) },
-      async ({ room, body }) => {
-        const item = await createDocument(room.events, topic, JSON.stringify(body.document));
+      async ({ context, body }) => {
+        const item = await createDocument(context.events, topic, JSON.stringify(body.document));
         return { id: item.id, item };
       },
     ),
     endpoint(
       { method: "POST", path: `${path}/update`, body: z.object({ id: z.int().positive(), document }) },
-      async ({ room, body }) => ({
+      async ({ context, body }) => ({
         success: true,
         id: body.id,
-        item: await updateDocument(room.events, topic, body.id, JSON.stringify(body.document)),
+        item: await updateDocument(context.events, topic, body.id, JSON.stringify(body.document)),
       }),
     ),
-    endpoint({ method: "POST", path: `${path}/delete`, body: idList }, async ({ room, body }) => ({
+    endpoint({ method: "POST", path: `${path}/delete`, body: idList }, async ({ context, body }) => ({
       success: true,
-      ...(await removeItems(room.events, topic, body.ids, (db, id) => removeDocument(db, topic.name, id))),
+      ...(await removeItems(context.events, topic, body.ids, (db, id) => removeDocument(db, topic.name, id))),
     })),
   ];
 }

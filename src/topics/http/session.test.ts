@@ -120,7 +120,7 @@ test("a whole IPv6 /64 is one address to the limit, and another network is not",
   expect(guesses.filter((status) => status === 401)).toHaveLength(20);
   expect(await from("2001:db8:1:2:ffff::1", "admin123")).toBe(429);
   expect(await from("2001:db8:1:3::1", "admin123")).toBe(200);
-  expect(guarded.room.bounds.count("anonymous-work")).toBe(21);
+  expect(guarded.context.bounds.count("anonymous-work")).toBe(21);
   await guarded.close();
 });
 
@@ -128,7 +128,7 @@ test("an address that many share has more room for the mistakes of all of them",
   const guarded = await openRoom();
   const attempt = (password: string) =>
     call(guarded.url, "POST", "/auth/login", { username: "admin", password });
-  for (const account of ["a", "b"]) guarded.room.addresses.authenticated("127.0.0.1", account);
+  for (const account of ["a", "b"]) guarded.context.addresses.authenticated("127.0.0.1", account);
   const guesses = await Promise.all(Array.from({ length: 60 }, () => attempt("guess")));
   expect(new Set(guesses.map(({ status }) => status))).toEqual(new Set([401]));
   expect((await attempt("admin123")).status).toBe(200);

@@ -1,9 +1,9 @@
 // Login, and who am I (topics contract, section 3).
 import { z } from "zod";
 import type { Standing } from "../../limits/addresses.ts";
+import { FixedWindow } from "../../limits/fixed-window.ts";
 import { identifier } from "../../limits/identifier.ts";
 import { networkOf } from "../../limits/network.ts";
-import { FixedWindow } from "../../server/fixed-window.ts";
 import { passwordMatches } from "../passwords.ts";
 import { Problem } from "../problem.ts";
 import { findUser } from "../store/users.ts";
@@ -22,26 +22,26 @@ const login = endpoint(
     open: true,
     body: z.object({ username: identifier.min(1), password: identifier.min(1) }),
   },
-  async ({ room, facts: { caller }, body: { username, password } }) => {
+  async ({ context, facts: { caller }, body: { username, password } }) => {
     const network = networkOf(caller.address);
-    const limit = FAILED_LOGINS[room.addresses.standing(caller.address)];
+    const limit = FAILED_LOGINS[context.addresses.standing(caller.address)];
     // Counted before the slow check and given back on success, so that guesses sent all at once count as well.
-    if (room.failedLogins?.exceeded(network, limit) !== undefined) {
-      room.bounds.refused("anonymous-work", { network, limit });
+    if (context.failedLogins?.exceeded(network, limit) !== undefined) {
+      context.bounds.refused("anonymous-work", { network, limit });
       throw tooMany();
     }
-    const user = findUser(room.database.reads, username);
+    const user = findUser(context.database.reads, username);
     // The password first: whoever does not know it learns nothing about the account, not even by the time it takes.
     const matches = await passwordMatches(password, user?.passwordHash).catch((busy: unknown) => {
-      room.failedLogins?.giveBack(network);
+      context.failedLogins?.giveBack(network);
       throw busy;
     });
     if (user === undefined || !matches) throw new Problem(1002, "invalid credentials");
-    room.failedLogins?.giveBack(network);
+    context.failedLogins?.giveBack(network);
     if (user.status !== "active") throw new Problem(1004, "user inactive");
     const { id, role } = user;
     caller.authenticated(accountOf({ uid: id }));
-    const { token, expiresAt } = await room.tokens.issue({ uid: id, username, role });
+    const { token, expiresAt } = await context.tokens.issue({ uid: id, username, role });
     return { token, expireAt: expiresAt.toISOString(), user: { id, username, role } };
   },
 );

@@ -1,7 +1,7 @@
 // The websites resource (topics contract, section 5).
 import { z } from "zod";
+import type { TopicsContext } from "../context.ts";
 import { notFound, Problem } from "../problem.ts";
-import type { TopicsRoom } from "../room.ts";
 import { removeItems } from "../store/removal.ts";
 import { pageWebsites, websiteItem } from "../store/website-items.ts";
 import {
@@ -33,8 +33,8 @@ const list = endpoint(
         .optional(),
     }),
   },
-  ({ room, query: { page, pageSize, domain, status } }) => ({
-    ...pageWebsites(room.database.reads, { domain, status }, page, pageSize),
+  ({ context, query: { page, pageSize, domain, status } }) => ({
+    ...pageWebsites(context.database.reads, { domain, status }, page, pageSize),
     page,
     pageSize,
   }),
@@ -42,8 +42,8 @@ const list = endpoint(
 
 const get = endpoint(
   { method: "GET", path: "/websites/:id", params: idParam },
-  ({ room, params: { id } }) => {
-    const item = websiteItem(room.database.reads, id);
+  ({ context, params: { id } }) => {
+    const item = websiteItem(context.database.reads, id);
     if (item === undefined) throw notFound("website");
     return { item };
   },
@@ -51,8 +51,8 @@ const get = endpoint(
 
 const getHttps = endpoint(
   { method: "GET", path: "/websites/:id/https", params: idParam },
-  ({ room, params: { id } }) => {
-    const row = websiteHttpsRow(room.database.reads, id);
+  ({ context, params: { id } }) => {
+    const row = websiteHttpsRow(context.database.reads, id);
     return {
       item: {
         id: row?.id ?? null,
@@ -82,13 +82,13 @@ interface CreatedLine {
 
 const create = endpoint(
   { method: "POST", path: "/websites/create", body: createBody },
-  async ({ room, body }) => {
+  async ({ context, body }) => {
     const website = newWebsite(body);
     if (body.domains === undefined && body.domains_text !== undefined) {
-      return createLines(room, website, requestedLines(body.domains_text));
+      return createLines(context, website, requestedLines(body.domains_text));
     }
     const domains = normalDomains(body.domains ?? []);
-    const item = await createWebsite(room.events, { ...website, domains });
+    const item = await createWebsite(context.events, { ...website, domains });
     const items: CreatedLine[] = [
       { line: 1, created: true, website_id: item.website_id, domains, error: null },
     ];
@@ -101,17 +101,17 @@ const LINES_AT_ONCE = 50;
 
 /** Each line is an operation of its own; one that fails leaves the others alone. */
 async function createLines(
-  room: TopicsRoom,
+  context: TopicsContext,
   website: Omit<NewWebsite, "domains">,
   lines: readonly DomainLine[],
 ): Promise<{ id?: unknown; item?: Item; items: CreatedLine[] }> {
-  requireLineGroup(room.database.reads, website.lineGroupId);
+  requireLineGroup(context.database.reads, website.lineGroupId);
   const items: CreatedLine[] = [];
   let first: Item | undefined;
   for (let start = 0; start < lines.length; start += LINES_AT_ONCE) {
     const chunk = lines.slice(start, start + LINES_AT_ONCE);
     for (const { item, ...line } of await Promise.all(
-      chunk.map((entry) => createLine(room, website, entry)),
+      chunk.map((entry) => createLine(context, website, entry)),
     )) {
       first ??= item;
       items.push(line);
@@ -121,13 +121,13 @@ async function createLines(
 }
 
 async function createLine(
-  room: TopicsRoom,
+  context: TopicsContext,
   website: Omit<NewWebsite, "domains">,
   { line, domains: given }: DomainLine,
 ): Promise<CreatedLine & { item?: Item }> {
   try {
     const domains = normalDomains(given);
-    const item = await createWebsite(room.events, { ...website, domains });
+    const item = await createWebsite(context.events, { ...website, domains });
     return { line, created: true, website_id: item.website_id, domains, error: null, item };
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
@@ -137,18 +137,18 @@ async function createLine(
 
 const update = endpoint(
   { method: "POST", path: "/websites/update", body: updateBody },
-  async ({ room, body }) => ({
+  async ({ context, body }) => ({
     success: true,
     id: body.id,
-    item: await updateWebsite(room.events, body.id, websiteChange(body)),
+    item: await updateWebsite(context.events, body.id, websiteChange(body)),
   }),
 );
 
 const remove = endpoint(
   { method: "POST", path: "/websites/delete", body: idList },
-  async ({ room, body }) => ({
+  async ({ context, body }) => ({
     success: true,
-    ...(await removeItems(room.events, websitesTopic, body.ids, removeWebsite)),
+    ...(await removeItems(context.events, websitesTopic, body.ids, removeWebsite)),
   }),
 );
 

@@ -76,7 +76,7 @@ test("a topic that does not allow somebody says 1004, has no room for them, and 
   expect(viewer.all("error")).toEqual([{ topic: "nodes", code: 1004, message: "no permission" }]);
   const allowed = await admin.connect();
   await allowed.ask("request:nodes");
-  await opened.room.events.change(opened.nodes, (_db, publish) => publish("add", 1));
+  await opened.context.events.change(opened.nodes, (_db, publish) => publish("add", 1));
   await allowed.until("nodes:update");
   await viewer.settled();
   expect(viewer.all("nodes:update")).toEqual([]);

@@ -1,8 +1,8 @@
 // One accepted socket: what it may ask, how often, and until when. No payload can drop the socket or end the process.
 import type { Socket } from "socket.io";
+import type { TopicsContext } from "../context.ts";
 import { problemOf } from "../http/kit/envelope.ts";
 import { Problem } from "../problem.ts";
-import type { TopicsRoom } from "../room.ts";
 import type { Claims } from "../tokens.ts";
 import type { Topic } from "../topic.ts";
 import type { Feed } from "./feed.ts";
@@ -20,7 +20,7 @@ const WINDOW_MS = 10_000;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export function welcome(
-  room: TopicsRoom,
+  context: TopicsContext,
   subscriptions: readonly Subscription[],
   socket: Socket,
   claims: Claims,
@@ -44,14 +44,14 @@ export function welcome(
     answer(subscription, socket, claims, recent, args).then(
       (body) => ack?.(body),
       (error: unknown) => {
-        const { code, message } = problemOf(error, room.log, { event: event.slice(0, 80) });
+        const { code, message } = problemOf(error, context.log, { event: event.slice(0, 80) });
         // Nobody is told about a topic that is not there but who asked to be told.
         if (subscription !== undefined) socket.emit("error", { topic: name, code, message });
         ack?.({ ok: false, code, message });
       },
     );
   });
-  if (room.config.realtimeDisconnectOnExpiry) disconnectAt(socket, claims.exp * 1000);
+  if (context.config.realtimeDisconnectOnExpiry) disconnectAt(socket, claims.exp * 1000);
 }
 
 async function answer(

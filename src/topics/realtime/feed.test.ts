@@ -4,7 +4,7 @@ import { createLog } from "../../observability/log.ts";
 import type { TopicEvent } from "../store/events.ts";
 import type { Answer } from "../store/replay.ts";
 import { topic } from "../topic.ts";
-import type { UpdateBody } from "../updates.ts";
+import type { UpdateBody } from "../wire/updates.ts";
 import { Feed, type Subscriber } from "./feed.ts";
 
 const nodes = topic({

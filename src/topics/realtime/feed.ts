@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { TopicEvent } from "../store/events.ts";
 import { type Answer, lastEventIdOf } from "../store/replay.ts";
 import type { Topic } from "../topic.ts";
-import { type AnswerAck, answerAck, initialBody, updateBody } from "../updates.ts";
+import { type AnswerAck, answerAck, initialBody, updateBody } from "../wire/updates.ts";
 
 /** A subscriber's socket, as far as a feed touches it. */
 export interface Subscriber {

@@ -6,8 +6,8 @@ import type { Cluster } from "../../bus/cluster.ts";
 import { AccountSockets } from "../../server/account-sockets.ts";
 import type { SocketEndpoint } from "../../server/socket-endpoint.ts";
 import { socketIo } from "../../server/socket-io.ts";
+import type { TopicsContext } from "../context.ts";
 import { problemOf } from "../http/kit/envelope.ts";
-import type { TopicsRoom } from "../room.ts";
 import { eventsAfter, type TopicEvent, topicState } from "../store/events.ts";
 import { readAnswer } from "../store/replay.ts";
 import { accountOf, type Claims } from "../tokens.ts";
@@ -41,8 +41,8 @@ const crossing = z.object({
 });
 
 /** With a cluster the sockets of every node hear the events of every node; each node stores and replays its own. */
-export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): TopicSockets {
-  const { config, database, log } = room;
+export function topicSockets(context: TopicsContext, cluster: Cluster | undefined): TopicSockets {
+  const { config, database, log } = context;
   const origins = config.realtimeAllowedOrigins;
   const { io, endpoint, callerOf } = socketIo({
     path: SOCKET_PATH,
@@ -54,10 +54,10 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
     cors: { origin: origins.includes("*") ? "*" : [...origins], methods: ["GET", "POST", "OPTIONS"] },
     failureOf: (event) => (event.startsWith("request:") ? UNREADABLE : undefined),
     cluster,
-    shared: room,
+    shared: context,
     log,
   });
-  const subscriptions = [...room.topics.values()].map((topic): Subscription => {
+  const subscriptions = [...context.topics.values()].map((topic): Subscription => {
     const feed = new Feed({
       topic,
       broadcast: (event, body, except) =>
@@ -76,10 +76,10 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
   const feeds = new Map(subscriptions.map(({ topic, feed }) => [topic.name, feed]));
   const accounts = new AccountSockets(() => config.maxAccountSockets);
   io.use((socket, next) => {
-    connecting(room, socket.handshake).then(
+    connecting(context, socket.handshake).then(
       (claims) => {
         if (!accounts.take(accountOf(claims), socket.conn)) {
-          room.bounds.refused("account-sockets", {
+          context.bounds.refused("account-sockets", {
             account: accountOf(claims),
             limit: config.maxAccountSockets,
           });
@@ -101,7 +101,7 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
     const { claims, release } = socket.data as Accepted;
     callerOf(socket)?.authenticated(accountOf(claims));
     socket.once("disconnect", () => accounts.leave(accountOf(claims), socket.conn));
-    welcome(room, subscriptions, socket, claims);
+    welcome(context, subscriptions, socket, claims);
     release();
   });
   if (cluster !== undefined) {
@@ -115,7 +115,7 @@ export function topicSockets(room: TopicsRoom, cluster: Cluster | undefined): To
     endpoint: {
       ...endpoint,
       handle: async (request, upgrader, facts) =>
-        (await refusedRequest(room, request)) ?? endpoint.handle(request, upgrader, facts),
+        (await refusedRequest(context, request)) ?? endpoint.handle(request, upgrader, facts),
     },
     announce: (topic, events) => {
       feeds.get(topic.name)?.announce(events);

@@ -7,7 +7,7 @@ import { ValueTooLarge } from "../../../limits/value-sizes.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { AccountFull } from "../../../storage/account-bounds.ts";
 import { asStorageError, StorageError } from "../../../storage/errors.ts";
-import type { HappyRoom } from "../../room.ts";
+import type { HappyContext } from "../../context.ts";
 import { BodyProblem, isLarge, type LargeBody, parseLarge, parseRaw, type RawBody, TooDeep } from "./body.ts";
 import { type Endpoint, json, later, refusal } from "./endpoint.ts";
 import { type Mounted, splitMount } from "./mount.ts";
@@ -20,7 +20,7 @@ type Env = { Bindings: RequestFacts };
 /** Longest decoded path parameter; a longer one does not match its route. */
 const MAX_PARAM = 100;
 export function happyApp(
-  room: HappyRoom,
+  context: HappyContext,
   endpoints: readonly Endpoint[],
   notFound: (request: Request, facts: RequestFacts) => Response | Promise<Response>,
 ) {
@@ -28,9 +28,9 @@ export function happyApp(
     strict: true,
     getPath: (request) => splitMount(collapseSlashes(getPath(request))).path,
   });
-  for (const endpoint of [...endpoints].sort(staticFirst)) mount(app, room, endpoint, notFound);
-  app.notFound((context) => notFound(context.req.raw, context.env));
-  app.onError((error, context) => unexpected(room, error, undefined, context.env.id));
+  for (const endpoint of [...endpoints].sort(staticFirst)) mount(app, context, endpoint, notFound);
+  app.notFound((c) => notFound(c.req.raw, c.env));
+  app.onError((error, c) => unexpected(context, error, undefined, c.env.id));
   return async (request: Request, facts: RequestFacts): Promise<Response> => {
     if (request.method === "OPTIONS") return preflight(request);
     const undecodable = badUrl(request.url);
@@ -46,18 +46,17 @@ export function happyApp(
 
 function mount(
   app: Hono<Env>,
-  room: HappyRoom,
+  context: HappyContext,
   endpoint: Endpoint,
   notFound: (request: Request, facts: RequestFacts) => Response | Promise<Response>,
 ) {
-  const handler = async (context: Context<Env>) => {
-    const params = context.req.param() as Record<string, string>;
-    context.env.route = endpoint.path;
+  const handler = async (c: Context<Env>) => {
+    const params = c.req.param() as Record<string, string>;
+    c.env.route = endpoint.path;
     for (const name of endpoint.path.match(/:(\w+)/g) ?? []) params[name.slice(1)] ??= "";
     const longest = endpoint.maxParam ?? MAX_PARAM;
-    if (Object.values(params).some((value) => value.length > longest))
-      return notFound(context.req.raw, context.env);
-    return answer(room, endpoint, context.req.raw, params, context.env);
+    if (Object.values(params).some((value) => value.length > longest)) return notFound(c.req.raw, c.env);
+    return answer(context, endpoint, c.req.raw, params, c.env);
   };
   app.on(endpoint.method, endpoint.path, handler);
   // An empty last parameter still matches (HTTP contract 1.2).
@@ -66,50 +65,50 @@ function mount(
 }
 
 async function answer(
-  room: HappyRoom,
+  context: HappyContext,
   endpoint: Endpoint,
   request: Request,
   rawParams: Record<string, string>,
   facts: RequestFacts,
 ): Promise<Response> {
-  const share = room.bodies.share(facts);
+  const share = context.bodies.share(facts);
   let large: LargeBody | undefined;
   let endTurn = () => {};
   try {
-    const identified = identify(room, endpoint, request);
+    const identified = identify(context, endpoint, request);
     const sender = identified instanceof Promise ? await identified : identified;
     // Whoever has proved an account is not counted by address: others may share it.
-    const waitMs = sender.kind === "account" ? undefined : limitedAddress(room, endpoint, facts);
+    const waitMs = sender.kind === "account" ? undefined : limitedAddress(context, endpoint, facts);
     if (waitMs !== undefined) return tooMany(waitMs);
-    const sent = sentBy(sender, { room, endpoint, request, facts, share });
+    const sent = sentBy(sender, { context, endpoint, request, facts, share });
     const raw = sent instanceof Promise ? await sent : sent;
     if (raw !== undefined && isLarge(raw)) {
       large = raw;
-      endTurn = await room.largeBodies.turn(ownerOf(sender, facts), raw.length);
+      endTurn = await context.largeBodies.turn(ownerOf(sender, facts), raw.length);
     }
-    const parsed = parse(room, endpoint, request, rawParams, raw, sender, facts);
+    const parsed = parse(context, endpoint, request, rawParams, raw, sender, facts);
     const input = parsed instanceof Promise ? await parsed : parsed;
     // Asked again: a body may have taken long, and its token may have been revoked meanwhile.
-    const refused = refusalOf(room, sender);
+    const refused = refusalOf(context, sender);
     if (refused !== undefined) throw refused;
     const account = sender.kind === "account" ? sender.claims.account : "";
-    const accountWaitMs = account === "" ? undefined : limitedAccount(room, endpoint, account);
+    const accountWaitMs = account === "" ? undefined : limitedAccount(context, endpoint, account);
     if (accountWaitMs !== undefined) return tooMany(accountWaitMs);
     const { mount } = mountedPath(request);
-    return await endpoint.handle({ room, account, ...input, request, mount, facts, share });
+    return await endpoint.handle({ context, account, ...input, request, mount, facts, share });
   } catch (error) {
     if (error instanceof AccountFull) {
       // Clients repeat it for ever, as they do with who is shut out.
       share.release();
-      await room.refusalPace.turn(error.account, request.signal);
+      await context.refusalPace.turn(error.account, request.signal);
     }
     if (error instanceof TooMuch) return tooMany(error.waitMs);
-    if (error instanceof TooDeep) room.bounds.refused("json-depth", { address: facts.clientAddress });
-    if (!(error instanceof Unauthorized)) return failure(room, endpoint, error, facts.id);
+    if (error instanceof TooDeep) context.bounds.refused("json-depth", { address: facts.clientAddress });
+    if (!(error instanceof Unauthorized)) return failure(context, endpoint, error, facts.id);
     if (error.shutOut !== undefined) {
       // Its body is not kept while the answer waits.
       share.release();
-      await room.refusalPace.turn(error.shutOut, request.signal);
+      await context.refusalPace.turn(error.shutOut, request.signal);
     }
     return refusal(401, error.message);
   } finally {
@@ -124,7 +123,7 @@ const ownerOf = (sender: Sender, { caller }: RequestFacts) =>
 
 /** The parts of a request in the contract's order; what this costs is charged to strangers. Without a wait where the body is small. */
 function parse(
-  room: HappyRoom,
+  context: HappyContext,
   endpoint: Endpoint,
   request: Request,
   rawParams: Record<string, string>,
@@ -145,20 +144,22 @@ function parse(
   } finally {
     if (sender.kind !== "account" && raw !== undefined) {
       const workMs = performance.now() - startedAt;
-      room.strangers.charge(caller.address, { bytes: raw.bytes.byteLength, workMs });
+      context.strangers.charge(caller.address, { bytes: raw.bytes.byteLength, workMs });
     }
   }
 }
 
 /** Milliseconds to wait, undefined when the call may go on. */
-function limitedAddress(room: HappyRoom, { limit }: Endpoint, facts: RequestFacts): number | undefined {
-  if (limit === undefined || !room.config.rateLimits) return undefined;
+function limitedAddress(context: HappyContext, { limit }: Endpoint, facts: RequestFacts): number | undefined {
+  if (limit === undefined || !context.config.rateLimits) return undefined;
   const { address } = facts.caller;
-  return room.rateLimits.address(limit, address, room.addresses.widened(1, address));
+  return context.rateLimits.address(limit, address, context.addresses.widened(1, address));
 }
 
-function limitedAccount(room: HappyRoom, { limit }: Endpoint, account: string): number | undefined {
-  return limit === undefined || !room.config.rateLimits ? undefined : room.rateLimits.account(limit, account);
+function limitedAccount(context: HappyContext, { limit }: Endpoint, account: string): number | undefined {
+  return limit === undefined || !context.config.rateLimits
+    ? undefined
+    : context.rateLimits.account(limit, account);
 }
 
 function tooMany(waitMs: number): Response {
@@ -171,7 +172,7 @@ export function mountedPath(request: Request): Mounted {
   return splitMount(collapseSlashes(targetOf(request.url).split("?")[0] ?? ""));
 }
 
-function failure(room: HappyRoom, endpoint: Endpoint, error: unknown, request: string): Response {
+function failure(context: HappyContext, endpoint: Endpoint, error: unknown, request: string): Response {
   const generic = (status: number, body: { error: string; message: string; statusCode: number }) =>
     json(endpoint.bareErrors?.includes(status) ? { error: body.error } : body, status);
   if (error instanceof ValidationProblem) {
@@ -179,7 +180,7 @@ function failure(room: HappyRoom, endpoint: Endpoint, error: unknown, request: s
   }
   if (error instanceof ValueTooLarge) {
     const { field, bytes, limitBytes } = error;
-    room.bounds.refused("value-size", { value: field, bytes, limitBytes });
+    context.bounds.refused("value-size", { value: field, bytes, limitBytes });
     return generic(413, { error: "Payload Too Large", message: error.message, statusCode: 413 });
   }
   if (error instanceof OverBudget) {
@@ -198,11 +199,11 @@ function failure(room: HappyRoom, endpoint: Endpoint, error: unknown, request: s
     if (error.status !== 415) answer.headers.set("connection", "close");
     return answer;
   }
-  return unexpected(room, error, endpoint, request);
+  return unexpected(context, error, endpoint, request);
 }
 
 function unexpected(
-  room: HappyRoom,
+  context: HappyContext,
   thrown: unknown,
   endpoint: Endpoint | undefined,
   request: string,
@@ -211,14 +212,14 @@ function unexpected(
   const error = asStorageError(thrown);
   const route = endpoint && `${endpoint.method} ${endpoint.path}`;
   if (error instanceof StorageError && error.code === "quota") {
-    room.log.debug({ request, route, code: error.code }, error.message);
+    context.log.debug({ request, route, code: error.code }, error.message);
     return json({ error: "Insufficient Storage", message: error.message, statusCode: 507 }, 507);
   }
   if (error instanceof StorageError) {
-    room.log.error({ request, route, code: error.code }, error.message);
+    context.log.error({ request, route, code: error.code }, error.message);
     return json({ error: "Service Unavailable", message: error.message, statusCode: 503 }, 503);
   }
-  room.log.error({ request, route, err: error }, "a request ended in an unexpected error");
+  context.log.error({ request, route, err: error }, "a request ended in an unexpected error");
   if (endpoint?.failure !== undefined) return json(endpoint.failure, 500);
   const body = { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 };
   return json(endpoint?.bareErrors?.includes(500) ? { error: body.error } : body, 500);

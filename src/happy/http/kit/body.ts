@@ -1,4 +1,6 @@
 // Request bodies as the contract reads them (HTTP contract 1.3): which content types, what an empty body means, how bad ones fail.
+
+import { NotUtf8, parseLargeJson, TooDeeplyNested, TooMuchStructure } from "../../../http/large-json.ts";
 import type { BodyShare } from "../../../limits/body-budget.ts";
 import { isTooDeep, MAX_JSON_DEPTH } from "../../../limits/json-depth.ts";
 import { LARGE_BODY_BYTES } from "../../../limits/large-bodies.ts";
@@ -11,7 +13,6 @@ import {
   readBody,
   readChunks,
 } from "../../../server/body.ts";
-import { NotUtf8, parseLargeJson, TooDeeplyNested, TooMuchStructure } from "../../../server/large-json.ts";
 
 /** A body that is refused before validation; `error` and `message` are the contract's. */
 export class BodyProblem extends Error {

@@ -4,7 +4,7 @@ import type { z } from "zod";
 import type { BodyShare } from "../../../limits/body-budget.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import type { LimitedKind } from "../../admission/rate-limits.ts";
-import type { HappyRoom } from "../../room.ts";
+import type { HappyContext } from "../../context.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
@@ -37,7 +37,7 @@ export interface EndpointSpec<
 }
 
 export interface Call<P, B, Q, H> {
-  readonly room: HappyRoom;
+  readonly context: HappyContext;
   /** Account id of the caller; empty where `auth` is none. */
   readonly account: string;
   readonly params: P;

@@ -1,16 +1,16 @@
 // Answers that may be large: lists row by row, and single values piece by piece, as fast as the client takes them. Small ones are
 // written at once, with their length.
-import { listPieces } from "../../../server/json-list.ts";
+import { listPieces } from "../../../http/json-list.ts";
 import { jsonPieces, jsonWithGaps, ValueChanged } from "../../../storage/stored-value.ts";
 import type { Listed } from "../../../storage/weighed-list.ts";
-import type { HappyRoom } from "../../room.ts";
+import type { HappyContext } from "../../context.ts";
 import { json, jsonText } from "./endpoint.ts";
 
 const HEADERS = { "content-type": "application/json; charset=utf-8" };
 
 /** `{"<name>": [rows], ...rest}`, or only the rows without a name. */
 export function jsonList<T>(
-  room: Pick<HappyRoom, "answers" | "log">,
+  context: Pick<HappyContext, "answers" | "log">,
   name: string | undefined,
   { rows, isHeavy }: Pick<Listed<T>, "rows" | "isHeavy">,
   body: (row: T) => unknown,
@@ -24,19 +24,23 @@ export function jsonList<T>(
   const before = name === undefined ? "" : `{${JSON.stringify(name)}:`;
   const more = JSON.stringify(rest).slice(1);
   const after = name === undefined ? "" : more === "}" ? more : `,${more}`;
-  return streamed(room, listPieces(before, rows, body, after), status);
+  return streamed(context, listPieces(before, rows, body, after), status);
 }
 
 /** A body that may carry stored values. */
-export function jsonLarge(room: Pick<HappyRoom, "answers" | "log">, body: unknown, status = 200): Response {
+export function jsonLarge(
+  context: Pick<HappyContext, "answers" | "log">,
+  body: unknown,
+  status = 200,
+): Response {
   const gapped = jsonWithGaps(body);
   return gapped.values.length === 0
     ? jsonText(gapped.texts.join(""), status)
-    : streamed(room, jsonPieces(gapped), status);
+    : streamed(context, jsonPieces(gapped), status);
 }
 
 function streamed(
-  { answers, log }: Pick<HappyRoom, "answers" | "log">,
+  { answers, log }: Pick<HappyContext, "answers" | "log">,
   pieces: Iterator<string | Uint8Array>,
   status: number,
 ): Response {

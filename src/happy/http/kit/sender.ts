@@ -1,6 +1,7 @@
 // Whose request it is, as its token says (HTTP contract 1.7 and 2).
-import { bearerToken, type TokenClaims } from "../../../auth/tokens.ts";
-import type { HappyRoom } from "../../room.ts";
+import { bearerToken } from "../../../auth/bearer.ts";
+import type { TokenClaims } from "../../auth/tokens.ts";
+import type { HappyContext } from "../../context.ts";
 import type { Endpoint } from "./endpoint.ts";
 
 /** Of an account, of anybody where no token is needed, or of a stranger where one is. */
@@ -22,7 +23,7 @@ export class Unauthorized extends Error {
 
 /** Without waiting where the token was verified lately. */
 export function identify(
-  { tokens }: Pick<HappyRoom, "tokens">,
+  { tokens }: Pick<HappyContext, "tokens">,
   { auth }: Pick<Endpoint, "auth">,
   request: Request,
 ): Sender | Promise<Sender> {
@@ -39,7 +40,10 @@ const senderOf = (claims: TokenClaims | undefined): Sender =>
   claims === undefined ? { kind: "refused", text: "Invalid token" } : { kind: "account", claims };
 
 /** Why the sender may not go on; undefined when it may. Of a valid token the answer may change from one moment to the next. */
-export function refusalOf({ access }: Pick<HappyRoom, "access">, sender: Sender): Unauthorized | undefined {
+export function refusalOf(
+  { access }: Pick<HappyContext, "access">,
+  sender: Sender,
+): Unauthorized | undefined {
   if (sender.kind === "refused") return new Unauthorized(sender.text);
   if (sender.kind === "account" && access.refuses(sender.claims))
     return new Unauthorized("Invalid token", sender.claims.account);

@@ -4,7 +4,7 @@
 import type { BodyShare } from "../../../limits/body-budget.ts";
 import { promisedBytes, SILENCE_SECONDS } from "../../../server/body.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
-import type { HappyRoom } from "../../room.ts";
+import type { HappyContext } from "../../context.ts";
 import { BodyProblem, bodyProblem, checkBody, emptyRaw, type RawBody, readRaw } from "./body.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { refusalOf, type Sender, type Unauthorized } from "./sender.ts";
@@ -20,7 +20,7 @@ export class TooMuch extends Error {
 }
 
 export interface Sent {
-  readonly room: HappyRoom;
+  readonly context: HappyContext;
   readonly endpoint: Endpoint;
   readonly request: Request;
   readonly facts: RequestFacts;
@@ -32,27 +32,27 @@ export interface Sent {
  * @throws Unauthorized where nothing has to be told before; TooMuch; BodyProblem; OverBudget.
  */
 export function sentBy(sender: Sender, sent: Sent): RawBody | undefined | Promise<RawBody | undefined> {
-  const { room, request, facts, share } = sent;
-  const refused = refusalOf(room, sender);
+  const { context, request, facts, share } = sent;
+  const refused = refusalOf(context, sender);
   const isAccount = sender.kind === "account" && refused === undefined;
   if (isAccount) {
     facts.caller.authenticated(sender.claims.account);
-    room.sightings.note(sender.claims, request.headers.get("x-happy-client"));
+    context.sightings.note(sender.claims, request.headers.get("x-happy-client"));
     share.authenticated();
-  } else if (refused !== undefined) room.strangers.charge(facts.caller.address, { workMs: TOKEN_WORK_MS });
+  } else if (refused !== undefined) context.strangers.charge(facts.caller.address, { workMs: TOKEN_WORK_MS });
   if (request.body === null) return emptyRaw(request);
-  return isAccount ? read(sent, room.config.maxBodyBytes) : ofStranger(sent, refused);
+  return isAccount ? read(sent, context.config.maxBodyBytes) : ofStranger(sent, refused);
 }
 
 async function ofStranger(sent: Sent, refused: Unauthorized | undefined): Promise<RawBody | undefined> {
-  const { room, endpoint, request, facts } = sent;
+  const { context, endpoint, request, facts } = sent;
   const { address } = facts.caller;
-  const limit = room.config.maxAnonymousBodyBytes;
+  const limit = context.config.maxAnonymousBodyBytes;
   if (refused !== undefined && !endpoint.streams && promisedBytes(request) > limit) throw refused;
-  const waitMs = room.config.rateLimits ? room.strangers.exceeded(address) : undefined;
+  const waitMs = context.config.rateLimits ? context.strangers.exceeded(address) : undefined;
   if (waitMs !== undefined) throw refused ?? new TooMuch(waitMs);
   try {
-    return await room.strangers.patiently(address, read(sent, limit));
+    return await context.strangers.patiently(address, read(sent, limit));
   } catch (error) {
     const problem = bodyProblem(error);
     // More than a stranger may send, or late: what the token lacks is the better answer.
@@ -63,10 +63,10 @@ async function ofStranger(sent: Sent, refused: Unauthorized | undefined): Promis
 }
 
 async function read(sent: Sent, limit: number): Promise<RawBody | undefined> {
-  const { room, endpoint, request, facts, share } = sent;
+  const { context, endpoint, request, facts, share } = sent;
   if (endpoint.streams !== true)
     return readRaw(request, limit, share, () => facts.extendIdle(SILENCE_SECONDS));
   // Nothing is read here: the handler knows how much it takes.
-  await checkBody(request, room.config.maxBodyBytes);
+  await checkBody(request, context.config.maxBodyBytes);
   return undefined;
 }

@@ -1,8 +1,8 @@
 // `access-key-get`: the one thing about access keys that a socket may do (realtime contract 6.14).
 import { z } from "zod";
 import { identifier } from "../../../limits/identifier.ts";
-import { accessKeyBody } from "../../access-key-body.ts";
 import { findAccessKey } from "../../store/access-keys.ts";
+import { accessKeyBody } from "../../wire/access-keys.ts";
 import type { SocketEvent } from "../connection.ts";
 
 const schema = z.object({ sessionId: identifier.min(1), machineId: identifier.min(1) });
@@ -13,11 +13,11 @@ const failure = error("Internal error");
 export const accessKeyGet: SocketEvent = {
   event: "access-key-get",
   failure,
-  handle: ({ room, account }, payload, ack) => {
+  handle: ({ context, account }, payload, ack) => {
     if (payload === null || payload === undefined) return ack(failure);
     const parsed = schema.safeParse(payload);
     if (!parsed.success) return ack(error("Invalid parameters: sessionId and machineId are required"));
-    const row = findAccessKey(room.database, account, parsed.data);
+    const row = findAccessKey(context.database, account, parsed.data);
     if (row === undefined) return ack(error("Session or machine not found"));
     ack({ ok: true, accessKey: row === null ? null : accessKeyBody(row) });
   },

@@ -15,27 +15,27 @@ const machineSchema = z.object({ machineId: identifier.min(1), time });
 
 export const sessionAlive: SocketEvent = {
   event: "session-alive",
-  handle: ({ room, account, socket }, payload) => {
+  handle: ({ context, account, socket }, payload) => {
     const parsed = sessionSchema.safeParse(payload);
     if (!parsed.success) return;
     const { sid, time, thinking } = parsed.data;
-    room.presence.heard("session", account, sid, time, Boolean(thinking), socket.id);
+    context.presence.heard("session", account, sid, time, Boolean(thinking), socket.id);
   },
 };
 
 export const machineAlive: SocketEvent = {
   event: "machine-alive",
-  handle: ({ room, account, socket }, payload) => {
+  handle: ({ context, account, socket }, payload) => {
     const parsed = machineSchema.safeParse(payload);
     if (parsed.success)
-      room.presence.heard("machine", account, parsed.data.machineId, parsed.data.time, false, socket.id);
+      context.presence.heard("machine", account, parsed.data.machineId, parsed.data.time, false, socket.id);
   },
 };
 
 export const sessionEnd: SocketEvent = {
   event: "session-end",
-  handle: async ({ room, account }, payload) => {
+  handle: async ({ context, account }, payload) => {
     const parsed = sessionSchema.safeParse(payload);
-    if (parsed.success) await room.presence.end(account, parsed.data.sid, parsed.data.time);
+    if (parsed.success) await context.presence.end(account, parsed.data.sid, parsed.data.time);
   },
 };

@@ -1,15 +1,15 @@
 // `artifact-read`, `-create`, `-update`, `-delete`: artifacts over a socket (realtime contract 6.10 to 6.13), stored and announced
 // exactly as over HTTP. Ids need not be UUIDs here.
 import { z } from "zod";
-import { encode } from "../../../auth/base64.ts";
 import { identifier, pathIdentifier } from "../../../limits/identifier.ts";
 import {
   announceArtifactChange,
   announceArtifactDeletion,
   announceNewArtifact,
 } from "../../artifact-announcements.ts";
-import { artifactAnswer } from "../../artifact-updates.ts";
 import { changeArtifact, createArtifact, deleteArtifact, findArtifact } from "../../store/artifacts.ts";
+import { artifactAnswer } from "../../wire/artifacts.ts";
+import { encode } from "../../wire/base64.ts";
 import type { Ack, SocketEvent } from "../connection.ts";
 
 const named = z.object({ artifactId: identifier.min(1) });
@@ -33,10 +33,10 @@ function refuse(payload: unknown, ack: Ack): void {
 export const artifactRead: SocketEvent = {
   event: "artifact-read",
   failure,
-  handle: ({ room, account }, payload, ack) => {
+  handle: ({ context, account }, payload, ack) => {
     const parsed = named.safeParse(payload);
     if (!parsed.success) return refuse(payload, ack);
-    const row = findArtifact(room.database.reads, account, parsed.data.artifactId);
+    const row = findArtifact(context.database.reads, account, parsed.data.artifactId);
     if (row === undefined) return ack(error("Artifact not found"));
     ack({ result: "success", artifact: artifactAnswer(row) });
   },
@@ -47,19 +47,19 @@ export const artifactCreate: SocketEvent = {
   failure,
   // The store counts the bytes behind the base64, as over HTTP.
   admitsValues: true,
-  handle: async ({ room, account }, payload, ack) => {
+  handle: async ({ context, account }, payload, ack) => {
     const parsed = createSchema.safeParse(payload);
     if (!parsed.success) return refuse(payload, ack);
     const created = await createArtifact(
-      room.database,
+      context.database,
       account,
       parsed.data,
-      announceNewArtifact(room, account),
+      announceNewArtifact(context, account),
     );
     if (created.kind === "foreign")
       return ack(error("Artifact with this ID already exists for another account"));
     if (created.kind === "undecodable") return ack(failure);
-    const row = findArtifact(room.database.reads, account, parsed.data.id);
+    const row = findArtifact(context.database.reads, account, parsed.data.id);
     ack(row === undefined ? failure : { result: "success", artifact: artifactAnswer(row) });
   },
 };
@@ -68,7 +68,7 @@ export const artifactUpdate: SocketEvent = {
   event: "artifact-update",
   failure,
   admitsValues: true,
-  handle: async ({ room, account }, payload, ack) => {
+  handle: async ({ context, account }, payload, ack) => {
     const parsed = changeSchema.safeParse(payload);
     if (!parsed.success) return refuse(payload, ack);
     const { artifactId, header, body } = parsed.data;
@@ -78,11 +78,11 @@ export const artifactUpdate: SocketEvent = {
     const bodyPart = body ? partSchema.safeParse(body) : undefined;
     if (bodyPart?.success === false) return ack(error("Invalid body parameters"));
     const result = await changeArtifact(
-      room.database,
+      context.database,
       account,
       artifactId,
       { header: versioned(headerPart?.data), body: versioned(bodyPart?.data) },
-      announceArtifactChange(room, account, artifactId),
+      announceArtifactChange(context, account, artifactId),
     );
     switch (result.kind) {
       case "missing":
@@ -90,7 +90,7 @@ export const artifactUpdate: SocketEvent = {
       case "undecodable":
         return ack(failure);
       case "mismatch": {
-        const row = findArtifact(room.database.reads, account, artifactId);
+        const row = findArtifact(context.database.reads, account, artifactId);
         if (row === undefined) return ack(error("Artifact not found"));
         return ack({
           result: "version-mismatch",
@@ -118,12 +118,12 @@ function versioned(part: z.output<typeof partSchema> | undefined) {
 export const artifactDelete: SocketEvent = {
   event: "artifact-delete",
   failure,
-  handle: async ({ room, account }, payload, ack) => {
+  handle: async ({ context, account }, payload, ack) => {
     const parsed = named.safeParse(payload);
     if (!parsed.success) return refuse(payload, ack);
     const { artifactId } = parsed.data;
-    const announce = announceArtifactDeletion(room, account, artifactId);
-    const deleted = await deleteArtifact(room.database, account, artifactId, announce);
+    const announce = announceArtifactDeletion(context, account, artifactId);
+    const deleted = await deleteArtifact(context.database, account, artifactId, announce);
     ack(deleted ? { result: "success" } : error("Artifact not found"));
   },
 };

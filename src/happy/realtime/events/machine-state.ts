@@ -27,17 +27,17 @@ function refuse(payload: unknown, ack: Ack): void {
 export const machineUpdateMetadata: SocketEvent = {
   event: "machine-update-metadata",
   failure,
-  handle: async ({ room, account }, payload, ack) => {
+  handle: async ({ context, account }, payload, ack) => {
     const parsed = metadataSchema.safeParse(payload);
     if (!parsed.success) return refuse(payload, ack);
     const { machineId, metadata: value, expectedVersion } = parsed.data;
     const change = { metadata: { value, expectedVersion } };
     const result = await changeMachine(
-      room.database,
+      context.database,
       account,
       machineId,
       change,
-      announceMachineChange(room, account, machineId, change),
+      announceMachineChange(context, account, machineId, change),
     );
     if (result.kind === "missing") return ack({ result: "error", message: "Machine not found" });
     if (result.kind === "mismatch") {
@@ -54,17 +54,17 @@ export const machineUpdateMetadata: SocketEvent = {
 export const machineUpdateState: SocketEvent = {
   event: "machine-update-state",
   failure,
-  handle: async ({ room, account }, payload, ack) => {
+  handle: async ({ context, account }, payload, ack) => {
     const parsed = stateSchema.safeParse(payload);
     if (!parsed.success) return refuse(payload, ack);
     const { machineId, daemonState: value, expectedVersion } = parsed.data;
     const change = { daemonState: { value, expectedVersion } };
     const result = await changeMachine(
-      room.database,
+      context.database,
       account,
       machineId,
       change,
-      announceMachineChange(room, account, machineId, change),
+      announceMachineChange(context, account, machineId, change),
     );
     if (result.kind === "missing") return ack({ result: "error", message: "Machine not found" });
     if (result.kind === "mismatch") {

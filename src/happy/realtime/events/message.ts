@@ -8,7 +8,7 @@ import { TooFast } from "../../../limits/message-pace.ts";
 import { interestedInSession } from "../../audience.ts";
 import { type Appended, appendMessages } from "../../store/messages.ts";
 import { warnOfTooLarge } from "../../too-large-messages.ts";
-import { newMessage } from "../../updates.ts";
+import { newMessage } from "../../wire/updates.ts";
 import type { SocketEvent } from "../connection.ts";
 
 const schema = z.object({
@@ -23,26 +23,31 @@ const unsettled = new WeakMap<Socket, Promise<void>>();
 
 export const message: SocketEvent = {
   event: "message",
-  handle: async ({ room, account, facts, socket }, payload) => {
+  handle: async ({ context, account, facts, socket }, payload) => {
     const parsed = schema.safeParse(payload);
     if (!parsed.success) return;
     const { sid, message: content, localId } = parsed.data;
     const batch = [{ content, localId: typeof localId === "string" ? localId : null }];
     const announce = ({ created }: Appended) => {
       for (const { row, updateSeq } of created) {
-        room.publisher.update(interestedInSession(account, sid), updateSeq, newMessage(sid, row), socket.id);
+        context.publisher.update(
+          interestedInSession(account, sid),
+          updateSeq,
+          newMessage(sid, row),
+          socket.id,
+        );
       }
     };
     const store = async () => {
       // Shut out while it waited.
-      if (room.access.refuses(facts.claims)) return;
-      const appended = await appendMessages(room.database, account, sid, batch, announce, socket);
+      if (context.access.refuses(facts.claims)) return;
+      const appended = await appendMessages(context.database, account, sid, batch, announce, socket);
       if (appended === undefined || appended.tooLarge.length === 0) return;
-      warnOfTooLarge(room, account, sid, appended);
+      warnOfTooLarge(context, account, sid, appended);
       // Nothing else tells the client.
       socket.conn.close();
     };
-    const stored = room.messagePace.turn(account, content.length, store);
+    const stored = context.messagePace.turn(account, content.length, store);
     unsettled.set(socket, stored);
     try {
       await stored;

@@ -4,9 +4,9 @@ import { messagesSettled } from "./message.ts";
 
 export const ping: SocketEvent = {
   event: "ping",
-  handle: async ({ room, socket }, _payload, ack) => {
+  handle: async ({ context, socket }, _payload, ack) => {
     await messagesSettled(socket);
-    await room.database.writer.barrier(socket);
+    await context.database.writer.barrier(socket);
     ack({});
   },
 };

@@ -11,9 +11,9 @@ const call = z.object({ method: identifier.min(1), params: z.unknown().optional(
 
 export const rpcRegister: SocketEvent = {
   event: "rpc-register",
-  handle: ({ room, account, socket }, payload) => {
+  handle: ({ context, account, socket }, payload) => {
     const parsed = named.safeParse(payload);
-    if (!parsed.success || !room.rpc.register(account, parsed.data.method, target(socket))) {
+    if (!parsed.success || !context.rpc.register(account, parsed.data.method, target(socket))) {
       socket.emit("rpc-error", { type: "register", error: "Invalid method name" });
       return;
     }
@@ -23,13 +23,13 @@ export const rpcRegister: SocketEvent = {
 
 export const rpcUnregister: SocketEvent = {
   event: "rpc-unregister",
-  handle: ({ room, account, socket }, payload) => {
+  handle: ({ context, account, socket }, payload) => {
     const parsed = named.safeParse(payload);
     if (!parsed.success) {
       socket.emit("rpc-error", { type: "unregister", error: "Invalid method name" });
       return;
     }
-    room.rpc.unregister(account, parsed.data.method, socket.id);
+    context.rpc.unregister(account, parsed.data.method, socket.id);
     socket.emit("rpc-unregistered", { method: parsed.data.method });
   },
 };
@@ -38,13 +38,13 @@ export const rpcCall: SocketEvent = {
   event: "rpc-call",
   failure: { ok: false, error: "Internal error" },
   admitsValues: true,
-  handle: async ({ room, account, socket }, payload, ack) => {
+  handle: async ({ context, account, socket }, payload, ack) => {
     const parsed = call.safeParse(payload);
     if (!parsed.success) return ack({ ok: false, error: "Invalid parameters: method is required" });
     const { method, params } = parsed.data;
     const startedAt = performance.now();
-    const answer = await room.rpc.call(account, socket.id, method, params);
-    room.figures.called(method, answer, performance.now() - startedAt);
+    const answer = await context.rpc.call(account, socket.id, method, params);
+    context.figures.called(method, answer, performance.now() - startedAt);
     ack(answer);
   },
 };

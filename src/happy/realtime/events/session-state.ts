@@ -21,18 +21,18 @@ const failure = { result: "error" };
 export const updateMetadata: SocketEvent = {
   event: "update-metadata",
   failure,
-  handle: async ({ room, account, socket }, payload, ack) => {
+  handle: async ({ context, account, socket }, payload, ack) => {
     const parsed = metadataSchema.safeParse(payload);
     if (!parsed.success) return ack(failure);
     const { sid, metadata: value, expectedVersion } = parsed.data;
-    const joinedSeq = room.presence.joinedSeq(account, sid, socket.id);
+    const joinedSeq = context.presence.joinedSeq(account, sid, socket.id);
     const change = { metadata: { value, expectedVersion }, joinedSeq };
     const result = await changeSession(
-      room.database,
+      context.database,
       account,
       sid,
       change,
-      announceSessionChange(room, account, sid, change),
+      announceSessionChange(context, account, sid, change),
     );
     if (result.kind === "missing") return ack(failure);
     if (result.kind === "mismatch") {
@@ -49,17 +49,17 @@ export const updateMetadata: SocketEvent = {
 export const updateState: SocketEvent = {
   event: "update-state",
   failure,
-  handle: async ({ room, account }, payload, ack) => {
+  handle: async ({ context, account }, payload, ack) => {
     const parsed = stateSchema.safeParse(payload);
     if (!parsed.success) return ack(failure);
     const { sid, agentState: value, expectedVersion } = parsed.data;
     const change = { agentState: { value, expectedVersion } };
     const result = await changeSession(
-      room.database,
+      context.database,
       account,
       sid,
       change,
-      announceSessionChange(room, account, sid, change),
+      announceSessionChange(context, account, sid, change),
     );
     if (result.kind === "missing") return ack(failure);
     if (result.kind === "mismatch") {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Account, accountWith, newAccount } from "../../../../test/support/happy-client.ts";
 import { TEST_SECRET, type TestServer, testServer } from "../../../../test/support/server.ts";
 import { withoutTable } from "../../../../test/support/without-table.ts";
-import { serverKeys } from "../../server-keys.ts";
+import { serverKeys } from "../../auth/server-keys.ts";
 
 let server: TestServer;
 beforeAll(async () => {

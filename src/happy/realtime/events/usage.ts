@@ -4,8 +4,8 @@ import { z } from "zod";
 import { identifier, isIdentifier } from "../../../limits/identifier.ts";
 import { userScoped } from "../../audience.ts";
 import { saveUsageReport } from "../../store/usage.ts";
-import type { Ephemeral } from "../../updates.ts";
-import { isAmount } from "../../usage-buckets.ts";
+import type { Ephemeral } from "../../wire/updates.ts";
+import { isAmount } from "../../wire/usage-buckets.ts";
 import type { SocketEvent } from "../connection.ts";
 
 const fields = z.object({
@@ -25,7 +25,7 @@ const error = (text: string) => ({ success: false, error: text });
 export const usageReport: SocketEvent = {
   event: "usage-report",
   failure: error("Failed to save usage report"),
-  handle: async ({ room, account }, payload, ack) => {
+  handle: async ({ context, account }, payload, ack) => {
     if (payload === null || payload === undefined) return ack(error("Internal error"));
     const given = fields.safeParse(payload).data;
     const key = keySchema.safeParse(given?.key).data;
@@ -39,10 +39,10 @@ export const usageReport: SocketEvent = {
     if (sessionId !== undefined && !(typeof sessionId === "string" && isIdentifier(sessionId)))
       return ack(error("Invalid sessionId"));
     const report = { key, sessionId, tokens, cost };
-    const saved = await saveUsageReport(room.database, account, report, (outcome) => {
+    const saved = await saveUsageReport(context.database, account, report, (outcome) => {
       if (outcome === undefined || sessionId === undefined) return;
       const usage = { type: "usage", id: sessionId, key, tokens, cost, timestamp: outcome.updatedAt };
-      room.publisher.ephemeral(userScoped(account), usage satisfies Ephemeral);
+      context.publisher.ephemeral(userScoped(account), usage satisfies Ephemeral);
     });
     if (saved === undefined) return ack(error("Session not found"));
     const { id: reportId, createdAt, updatedAt } = saved;

@@ -1,8 +1,8 @@
 // One endpoint as a value: where it is, what it takes, what it answers. The kit does the rest: token, body, schema, envelope.
 import { z } from "zod";
 import type { RequestFacts } from "../../../server/protocol.ts";
+import type { TopicsContext } from "../../context.ts";
 import { badFormat } from "../../problem.ts";
-import type { TopicsRoom } from "../../room.ts";
 import type { Claims } from "../../tokens.ts";
 
 export interface EndpointSpec<B extends z.ZodType, Q extends z.ZodType, P extends z.ZodType> {
@@ -17,7 +17,7 @@ export interface EndpointSpec<B extends z.ZodType, Q extends z.ZodType, P extend
 }
 
 export interface Call<B, Q, P> {
-  readonly room: TopicsRoom;
+  readonly context: TopicsContext;
   /** Whose token it is; of nobody where the endpoint is open. */
   readonly claims: Claims;
   readonly body: B;

@@ -1,14 +1,14 @@
 // The one shape of every answer: {code, message, data} (topics contract, section 2). Unexpected errors are logged, never told.
 import type { Logger } from "pino";
-import { listPieces } from "../../../server/json-list.ts";
+import { listPieces } from "../../../http/json-list.ts";
 import { StorageError } from "../../../storage/errors.ts";
+import type { TopicsContext } from "../../context.ts";
 import { Problem } from "../../problem.ts";
-import type { TopicsRoom } from "../../room.ts";
 import { LazyItems } from "../../topic.ts";
 
 const HEADERS = { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" };
 
-export function success(data: unknown, { answers, log }: Pick<TopicsRoom, "answers" | "log">): Response {
+export function success(data: unknown, { answers, log }: Pick<TopicsContext, "answers" | "log">): Response {
   if (!isLazy(data))
     return new Response(JSON.stringify({ code: 0, message: "success", data }), { headers: HEADERS });
   const { items, ...rest } = data;

@@ -1,6 +1,6 @@
 // What the process itself costs: memory, processor time, and how long the event loop keeps others waiting.
 import { build } from "../build-info.ts";
-import type { Metrics } from "./metrics.ts";
+import type { Metrics } from "../observability/metrics.ts";
 
 /** How often the event loop is asked; how late it answers is the delay. */
 const EVERY_MS = 500;

@@ -3,8 +3,8 @@
 import { statSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { Metrics } from "../observability/metrics.ts";
 import type { Database } from "../storage/database.ts";
-import type { Metrics } from "./metrics.ts";
 
 export function reportDatabase(metrics: Metrics, name: string, { path, writer }: Database): void {
   const labels = { database: name };

@@ -1,7 +1,7 @@
 // Usage reports -> sums by hour or day, pure. Hours and days are those of the process's time zone (TZ), like the original's
 // (HTTP contract 5.4 and 20.18).
 import { z } from "zod";
-import type { StoredReport } from "./store/usage.ts";
+import type { StoredReport } from "../store/usage.ts";
 
 export type Grouping = "hour" | "day";
 

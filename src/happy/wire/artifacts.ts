@@ -1,6 +1,7 @@
 // Artifacts on the wire, pure (HTTP contract 11, realtime contract 6.10 and 7.9 to 7.11). Bytes are padded base64, empty ones "".
-import { encode } from "../auth/base64.ts";
-import type { ArtifactRow, ArtifactSummary, LightArtifact, WrittenPart } from "./store/artifacts.ts";
+
+import type { ArtifactRow, ArtifactSummary, LightArtifact, WrittenPart } from "../store/artifacts.ts";
+import { encode } from "./base64.ts";
 import { base64Body, type UpdateBody } from "./updates.ts";
 
 /** As lists give it: without the body. */

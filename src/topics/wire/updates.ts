@@ -1,7 +1,7 @@
 // What goes over the wire, pure (topics contract, section 7).
-import type { EventType, TopicEvent } from "./store/events.ts";
-import type { Answer } from "./store/replay.ts";
-import type { Item } from "./topic.ts";
+import type { EventType, TopicEvent } from "../store/events.ts";
+import type { Answer } from "../store/replay.ts";
+import type { Item } from "../topic.ts";
 
 export interface UpdateBody {
   readonly eventId: number;

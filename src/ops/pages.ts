@@ -2,12 +2,12 @@
 // of their own (HTTP contract 3.5). Whatever goes wrong here is an answer here; the API never notices.
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Logger } from "pino";
-import { bearerToken } from "../auth/tokens.ts";
+import { bearerToken } from "../auth/bearer.ts";
+import type { Metrics } from "../observability/metrics.ts";
 import { pathOf } from "../server/front-door.ts";
 import { sayWhatIsOwed } from "../server/owed.ts";
 import type { Protocol } from "../server/protocol.ts";
 import { StorageError } from "../storage/errors.ts";
-import type { Metrics } from "./metrics.ts";
 
 export interface Check {
   readonly name: string;

@@ -1,9 +1,15 @@
 // What is kept about each finished HTTP request: its figures under the contract's names (HTTP contract 3.5) and one log line. Only
 // templates and bounded words get in: never a path, a query, a header or a body.
 import type { Logger } from "pino";
+import type {
+  Counter,
+  CounterSeries,
+  Histogram,
+  HistogramSeries,
+  Metrics,
+} from "../observability/metrics.ts";
 import type { RequestFacts } from "../server/protocol.ts";
 import { type ClientLabel, clientLabel, OTHER_CLIENT } from "./client-label.ts";
-import type { Counter, CounterSeries, Histogram, HistogramSeries, Metrics } from "./metrics.ts";
 
 const METHODS = new Set(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]);
 /** Sets of labels; what comes later is counted without its client. */

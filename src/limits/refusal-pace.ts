@@ -1,6 +1,6 @@
 // Clients repeat a refused call for ever, an app about twice a second (HTTP contract 16.2), and nothing that they could be answered
 // makes them stop. So who is shut out hears the first refusals at once and every later one after a while: the loop turns slowly.
-import { TokenBuckets } from "../../limits/token-buckets.ts";
+import { TokenBuckets } from "./token-buckets.ts";
 
 /** Refusals at once, for each account: enough for a person who looks what is wrong. */
 const AT_ONCE = { burst: 20, perSecond: 0.1 };

@@ -1,26 +1,26 @@
 // What every endpoint and socket event of the Happy protocol may use. Built once by index.ts.
 import type { Logger } from "pino";
-import type { Tokens } from "../auth/tokens.ts";
 import type { Config } from "../config/settings.ts";
+import type { FixedWindow } from "../limits/fixed-window.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { MessagePace } from "../limits/message-pace.ts";
-import type { FixedWindow } from "../server/fixed-window.ts";
+import type { RefusalPace } from "../limits/refusal-pace.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import type { Access } from "./admission/access.ts";
 import type { Pairings } from "./admission/pairings.ts";
 import type { RateLimits } from "./admission/rate-limits.ts";
-import type { RefusalPace } from "./admission/refusal-pace.ts";
 import type { TokenSightings } from "./admission/token-sightings.ts";
+import type { ServerKeys } from "./auth/server-keys.ts";
+import type { Tokens } from "./auth/tokens.ts";
 import type { HappyFigures } from "./figures.ts";
 import type { WebApp } from "./http/web-app.ts";
 import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Pusher } from "./push/pusher.ts";
 import type { RpcRelay } from "./realtime/rpc-relay.ts";
-import type { ServerKeys } from "./server-keys.ts";
 
-export interface HappyRoom extends Limits {
+export interface HappyContext extends Limits {
   readonly config: Config;
   readonly database: Database;
   /** Attachments, and public files such as avatars. */

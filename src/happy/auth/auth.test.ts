@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { keyAt, open, seal } from "./key-tree.ts";
 import { type SigningKeys, serviceKeys, signingKeys, stretch } from "./keys.ts";
-import { bearerToken, Tokens } from "./tokens.ts";
+import { Tokens } from "./tokens.ts";
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString("hex");
 const BEARER_SALT = "handy Persistent Token";
@@ -212,10 +212,4 @@ describe("what is not a token of this server is refused", () => {
       await new Tokens(Promise.resolve(probe), "handy").verify(await sign({ alg: "EdDSA" }, good, other)),
     ).toBeUndefined();
   });
-});
-
-test("the bearer header is read as the contract says", () => {
-  expect(bearerToken("Bearer abc")).toBe("abc");
-  for (const header of [null, "", "Bearer", "Bearer ", "bearer abc", "Basic abc"])
-    expect(bearerToken(header)).toBeUndefined();
 });

@@ -1,7 +1,8 @@
 // Connections and file descriptors of the process, read when somebody asks.
+
+import type { Metrics } from "../observability/metrics.ts";
 import { descriptorLimit, openDescriptors } from "../server/descriptors.ts";
 import type { FrontDoor } from "../server/front-door.ts";
-import type { Metrics } from "./metrics.ts";
 
 /** Figures that this system does not tell have no line. */
 export function reportConnections(metrics: Metrics, door: Pick<FrontDoor, "connections">): void {

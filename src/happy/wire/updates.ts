@@ -1,11 +1,12 @@
 // Rows -> bodies on the wire, pure (realtime contract 5, 7 and 8). Absent parts are omitted, never null.
-import { encode } from "../auth/base64.ts";
-import type { RawText } from "../server/large-json.ts";
-import { randomAlphanumeric } from "../storage/ids.ts";
-import { StoredValue } from "../storage/stored-value.ts";
-import type { LightMachine, MachineRow } from "./store/machines.ts";
-import type { CreatedMessage, MessageReceipt } from "./store/messages.ts";
-import type { LightSession, SessionRow } from "./store/sessions.ts";
+
+import type { RawText } from "../../http/large-json.ts";
+import { randomAlphanumeric } from "../../storage/ids.ts";
+import { StoredValue } from "../../storage/stored-value.ts";
+import type { LightMachine, MachineRow } from "../store/machines.ts";
+import type { CreatedMessage, MessageReceipt } from "../store/messages.ts";
+import type { LightSession, SessionRow } from "../store/sessions.ts";
+import { encode } from "./base64.ts";
 
 /** The container of event `update`. */
 export interface Update {

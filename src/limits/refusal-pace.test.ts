@@ -1,8 +1,8 @@
 // Whoever is shut out hears it at once some times, and then slowly: a client's endless retry turns into a slow one, and nothing that
 // is held outlives its client or keeps the server from stopping.
 import { expect, test } from "bun:test";
-import { newAccount } from "../../../test/support/happy-client.ts";
-import { testServer } from "../../../test/support/server.ts";
+import { newAccount } from "../../test/support/happy-client.ts";
+import { testServer } from "../../test/support/server.ts";
 import { RefusalPace } from "./refusal-pace.ts";
 
 const AT_ONCE = 20;

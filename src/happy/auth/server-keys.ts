@@ -1,8 +1,8 @@
 // The Happy protocol's keys, each derived from the master secret when first needed (data contract 6 and 7).
 import { createHmac } from "node:crypto";
-import { encodeUrl } from "../auth/base64.ts";
-import { serviceKeys, stretch } from "../auth/keys.ts";
-import { Tokens } from "../auth/tokens.ts";
+import { encodeUrl } from "../wire/base64.ts";
+import { serviceKeys, stretch } from "./keys.ts";
+import { Tokens } from "./tokens.ts";
 
 export interface ServerKeys {
   readonly bearer: Tokens;

@@ -1,7 +1,8 @@
 // How one account shows itself to another: the user profile of HTTP contract 14.0, pure. Names are never null where the app
 // insists on text (16.4).
+
+import type { RELATIONSHIP_STATUSES } from "../store/schema.ts";
 import { avatarBody, type PublicAddress, readAvatar, readGithubProfile } from "./profile.ts";
-import type { RELATIONSHIP_STATUSES } from "./store/schema.ts";
 
 export type RelationshipStatus = (typeof RELATIONSHIP_STATUSES)[number];
 

@@ -131,9 +131,3 @@ export class Tokens {
     this.#verified.set(token, { claims, exp, at: performance.now() });
   }
 }
-
-/** The token of `Authorization: Bearer <token>`, else undefined. Case-sensitive, one space, not empty (HTTP contract 1.7). */
-export function bearerToken(header: string | null): string | undefined {
-  if (header === null || !header.startsWith("Bearer ")) return undefined;
-  return header.slice(7) || undefined;
-}

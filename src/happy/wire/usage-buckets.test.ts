@@ -1,6 +1,6 @@
 // Hours and days are those of the process's time zone, and every numeric amount is summed under its name.
 import { afterEach, expect, test } from "bun:test";
-import type { StoredReport } from "./store/usage.ts";
+import type { StoredReport } from "../store/usage.ts";
 import { usageBuckets } from "./usage-buckets.ts";
 
 const zone = process.env.TZ;

@@ -1,6 +1,6 @@
 // Key-value entries on the wire, pure (HTTP contract 12, realtime contract 7.13).
 
-import type { KvChange, KvConflict, KvEntry } from "./store/kv.ts";
+import type { KvChange, KvConflict, KvEntry } from "../store/kv.ts";
 import type { UpdateBody } from "./updates.ts";
 import { base64Body } from "./updates.ts";
 
