@@ -16,14 +16,14 @@ import { openLimits } from "./limits/limits.ts";
 import { ValueSizes } from "./limits/value-sizes.ts";
 import { reportLog } from "./observability/log.ts";
 import { Metrics } from "./observability/metrics.ts";
-import { reportConnections } from "./ops/connection-figures.ts";
+import { reportConnections } from "./ops/connection-metrics.ts";
 import { type Check, openPagesPort, type PagesPort, pages } from "./ops/pages.ts";
-import { reportProcess } from "./ops/process-figures.ts";
+import { reportProcess } from "./ops/process-metrics.ts";
 import { Requests } from "./ops/requests.ts";
-import { reportDatabase, reportFolder } from "./ops/storage-figures.ts";
+import { reportDatabase, reportFolder } from "./ops/storage-metrics.ts";
 import type { FilesFound } from "./retention/blob-sweep.ts";
 import { RetentionClock } from "./retention/clock.ts";
-import { Keeping } from "./retention/keeping.ts";
+import { Maintenance } from "./retention/maintenance.ts";
 import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
@@ -97,7 +97,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       state: config.maxStateBytes,
       content: config.maxContentBytes,
     }));
-    const keeping = new Keeping({ config, quota, log: storageLog });
+    const maintenance = new Maintenance({ config, quota, log: storageLog });
     const database = openDatabase({ path, migrations: happyMigrations, log: storageLog, quota, sizes });
     undo.unshift(() => database.close());
     chmodSync(path, 0o600);
@@ -117,7 +117,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         "the database was brought up to date; the old file is kept",
       );
     }
-    const blobs = keeping.metered(openBlobs(config, storageLog));
+    const blobs = maintenance.metered(openBlobs(config, storageLog));
     undo.unshift(() => blobs.stop());
     if (config.s3Host === undefined) reportFolder(metrics, join(config.dataDir, "files"));
     const cluster = await openCluster(config, metrics, log.child({ area: "bus" }));
@@ -216,7 +216,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     const { forgetOld } = happy;
     const ownerOf = sessionOwners(database.reads, undefined);
     const counted = (session: string, found: FilesFound) => recountAttachments(database, session, found);
-    undo.unshift(keeping.start({ databases, clock, forgetOld, ownerOf, counted }));
+    undo.unshift(maintenance.start({ databases, clock, forgetOld, ownerOf, counted }));
     for (const protocol of protocols) {
       protocol.start();
       // Runs after the door is closed, before the database is.

@@ -11,7 +11,7 @@ import {
   type Payload,
 } from "./envelope.ts";
 import type { BusMessage, MessageBus, Subscription } from "./message-bus.ts";
-import { Seen } from "./seen.ts";
+import { RecentIds } from "./recent-ids.ts";
 
 export interface Outgoing {
   readonly kind: EnvelopeKind;
@@ -35,7 +35,7 @@ const WARN_EVERY_MS = 1_000;
 
 export class BusNode {
   readonly id = nextNodeId();
-  readonly #seen = new Seen();
+  readonly #seen = new RecentIds();
   readonly #subscriptions = new Set<Subscription>();
   #sequence = 0;
   #warnedAt = Number.NEGATIVE_INFINITY;

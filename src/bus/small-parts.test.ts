@@ -4,7 +4,7 @@ import { Metrics } from "../observability/metrics.ts";
 import { busCounters } from "./counters.ts";
 import { backoff, backoffMs } from "./etcd/backoff.ts";
 import { rangeEnd } from "./etcd/gateway.ts";
-import { REMEMBER_MS, Seen } from "./seen.ts";
+import { REMEMBER_MS, RecentIds } from "./recent-ids.ts";
 import { keyOfTopic, topicOfKey } from "./topics.ts";
 
 describe("keys", () => {
@@ -49,7 +49,7 @@ describe("waiting before the next attempt", () => {
 describe("what was seen", () => {
   test("a key counts once within 30 seconds, and again after them", () => {
     let now = 0;
-    const seen = new Seen(() => now);
+    const seen = new RecentIds(() => now);
     expect([seen.first("a"), seen.first("a"), seen.first("b")]).toEqual([true, false, true]);
     now = REMEMBER_MS - 1;
     expect(seen.first("a")).toBe(false);
@@ -59,7 +59,7 @@ describe("what was seen", () => {
   });
 
   test("the number of keys has a bound; the oldest is forgotten first", () => {
-    const seen = new Seen(() => 0, 3);
+    const seen = new RecentIds(() => 0, 3);
     for (const key of ["a", "b", "c", "d"]) seen.first(key);
     expect(seen.size).toBe(3);
     expect(["b", "c", "d"].map((key) => seen.first(key))).toEqual([false, false, false]);
@@ -69,7 +69,7 @@ describe("what was seen", () => {
 
   test("an idle node forgets by the sweep", () => {
     let now = 0;
-    const seen = new Seen(() => now);
+    const seen = new RecentIds(() => now);
     seen.first("a");
     now = REMEMBER_MS / 2;
     seen.first("b");

@@ -15,8 +15,8 @@ import { countOld, newestMoment, sessionOwners } from "../happy/store/retention.
 import { createLog } from "../observability/log.ts";
 import { sweepFiles, unwantedFiles } from "../retention/blob-sweep.ts";
 import { believeClock, doubtInWords, RetentionClock } from "../retention/clock.ts";
+import { releaseFreePages } from "../retention/free-pages.ts";
 import { cutoffs, shortest } from "../retention/rules.ts";
-import { giveBack } from "../retention/space.ts";
 import { type Database, openDatabase } from "../storage/database.ts";
 import { S3Blobs } from "../storage/s3-blobs.ts";
 
@@ -142,7 +142,7 @@ async function remove(config: Config, database: Database, isShared: boolean): Pr
     });
   }
   let began = performance.now();
-  const given = await giveBack(database, async () => {
+  const given = await releaseFreePages(database, async () => {
     if (isShared) await rest(performance.now() - began);
     began = performance.now();
     return true;

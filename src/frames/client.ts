@@ -1,6 +1,7 @@
 // One connected client: its outgoing queue, its messages one after another, its deadlines, and a shutdown that happens exactly once
 // whatever ends it first (frames contract, section 7).
 import type { Allowance } from "./allowance.ts";
+import type { EndOfTurn } from "./end-of-turn.ts";
 import { ClientClosedError, SendBufferFullError } from "./errors.ts";
 import type { Frame } from "./frame.ts";
 import { Heartbeat } from "./heartbeat.ts";
@@ -10,7 +11,6 @@ import { type Offer, Outbox, type Sink } from "./outbox.ts";
 import type { Pace } from "./pace.ts";
 import type { QueueBudget } from "./queue-budget.ts";
 import { QueuedFrame } from "./queued-frame.ts";
-import type { Turn } from "./turn.ts";
 
 /** The socket as a client uses it; the door's Peer is one. */
 export interface Connection extends Sink {
@@ -43,7 +43,7 @@ export interface ClientParts {
   readonly connection: Connection;
   /** What it may send. */
   readonly allowance: Allowance;
-  readonly turn: Turn;
+  readonly turn: EndOfTurn;
   readonly budget: QueueBudget;
   readonly pace: Pace;
   readonly capacity: number;

@@ -6,7 +6,7 @@ import type { Client } from "./client.ts";
 import type { Hub } from "./hub.ts";
 
 /** From the upgrade to the last event of one socket. */
-class Seat {
+class ConnectionSlot {
   client: Client | undefined;
   constructor(readonly admitted: Admitted) {}
 }
@@ -22,7 +22,7 @@ export function hubEndpoint(
   { path, maxQueuedBytes }: EndpointOptions,
 ): SocketEndpoint {
   const clientOf = (peer: Peer): Client | undefined =>
-    peer.data instanceof Seat ? peer.data.client : undefined;
+    peer.data instanceof ConnectionSlot ? peer.data.client : undefined;
   return {
     path,
     limits: {
@@ -40,7 +40,7 @@ export function hubEndpoint(
       const { identity, share } = admitted;
       // Counted before the socket opens, so that handshakes of one moment do not all find the same room.
       share.clients++;
-      if (!upgrader.upgrade(request, { data: new Seat(admitted) })) {
+      if (!upgrader.upgrade(request, { data: new ConnectionSlot(admitted) })) {
         share.clients--;
         return plain(400, "this is not a WebSocket handshake");
       }
@@ -49,7 +49,7 @@ export function hubEndpoint(
     },
     open: (peer) => {
       const seat = peer.data;
-      if (!(seat instanceof Seat)) return;
+      if (!(seat instanceof ConnectionSlot)) return;
       const { identity, share } = seat.admitted;
       // Between admission and now another client may have come for the same id.
       if (admission.isTaken(identity)) peer.close(1008, "this client id is in use");
@@ -74,7 +74,7 @@ export function hubEndpoint(
     drain: (peer) => clientOf(peer)?.drained(),
     alive: (peer) => clientOf(peer)?.alive(),
     close: (peer, code, reason) => {
-      if (peer.data instanceof Seat) peer.data.admitted.share.clients--;
+      if (peer.data instanceof ConnectionSlot) peer.data.admitted.share.clients--;
       clientOf(peer)?.ended(code, reason);
     },
     shutdown: async () => hub.close(),

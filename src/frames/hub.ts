@@ -10,9 +10,10 @@ import { BROADCAST, roomTopic, unicastTopic } from "../bus/topics.ts";
 import type { Bounds } from "../limits/bounds.ts";
 import type { MemoryCeiling } from "../limits/memory-ceiling.ts";
 import { Allowance, type Verdict } from "./allowance.ts";
+import { BusQueue } from "./bus-queue.ts";
 import { Client, type CloseReason, type Connection, closeReasons } from "./client.ts";
-import { Departures } from "./departures.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { EndOfTurn } from "./end-of-turn.ts";
 import {
   ClientClosedError,
   ClientNotFoundError,
@@ -32,7 +33,6 @@ import { QueuedFrame } from "./queued-frame.ts";
 import { Rooms } from "./rooms.ts";
 import type { HubSettings } from "./settings.ts";
 import { type Share, Shares } from "./shares.ts";
-import { Turn } from "./turn.ts";
 
 export interface HubParts {
   readonly settings: HubSettings;
@@ -63,11 +63,11 @@ export class Hub {
   readonly #clients = new Map<string, Client>();
   /** What a client hears from other nodes. */
   readonly #unicast = new Map<Client, { end(): void }>();
-  readonly #turn = new Turn();
+  readonly #turn = new EndOfTurn();
   readonly #pace = new Pace();
   readonly #router: MessageRouter;
   readonly #node: BusNode | undefined;
-  readonly #departures: Departures | undefined;
+  readonly #departures: BusQueue | undefined;
   readonly #endReports: readonly (() => void)[];
   #closed = false;
 
@@ -98,7 +98,7 @@ export class Hub {
     ];
     if (cluster === undefined) return;
     this.#node = new BusNode({ ...cluster, log });
-    this.#departures = new Departures(this.#node, this.#budget, () => {
+    this.#departures = new BusQueue(this.#node, this.#budget, () => {
       metrics.errors.add();
       limits.bounds.refused("frames-queues", { waitFor: "bus" });
     });

@@ -36,7 +36,7 @@ export class Inbox<T extends string | Uint8Array> {
 
   /** What waits is not handled any more. */
   close(): void {
-    for (const item of this.#waiting.splice(0)) this.parts.budget.giveBack(memoryOf(item));
+    for (const item of this.#waiting.splice(0)) this.parts.budget.unreserve(memoryOf(item));
   }
 
   async #work(first: Promise<void> | undefined): Promise<void> {
@@ -52,7 +52,7 @@ export class Inbox<T extends string | Uint8Array> {
       this.#state = "handling";
       const next = this.#waiting.shift();
       if (next === undefined) break;
-      budget.giveBack(memoryOf(next));
+      budget.unreserve(memoryOf(next));
       await handle(next);
     }
     this.#state = "idle";

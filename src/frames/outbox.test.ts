@@ -1,10 +1,10 @@
 // The writer of a client: order, what leaves together, what waits, and when acknowledgements are due.
 import { describe, expect, test } from "bun:test";
 import type { SendResult } from "../server/peer.ts";
+import { EndOfTurn } from "./end-of-turn.ts";
 import { Outbox, type Sink } from "./outbox.ts";
 import { QueueBudget } from "./queue-budget.ts";
 import { QueuedFrame } from "./queued-frame.ts";
-import { Turn } from "./turn.ts";
 
 const turnOver = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
 
@@ -44,7 +44,7 @@ function outbox({ capacity = 256, writeTimeoutMs = 60_000, budgetBytes = 2 ** 26
   const ends: string[] = [];
   const box: Outbox = new Outbox({
     sink,
-    turn: new Turn(),
+    turn: new EndOfTurn(),
     budget,
     capacity,
     writeTimeoutMs,

@@ -2,11 +2,11 @@
 // that has not taken its frames within the write timeout is a slow client; every acknowledgement is answered exactly once. What the
 // system does not take at once is counted in the hub's budget of memory until it is taken, or given up.
 import type { SendResult } from "../server/peer.ts";
+import type { EndOfTurn } from "./end-of-turn.ts";
 import { ClientClosedError } from "./errors.ts";
 import type { Frame } from "./frame.ts";
 import type { BlockedQueue, QueueBudget } from "./queue-budget.ts";
 import type { QueuedFrame } from "./queued-frame.ts";
-import type { Turn } from "./turn.ts";
 
 /** The socket as a writer uses it; the door's Peer is one. */
 export interface Sink {
@@ -20,7 +20,7 @@ export interface Sink {
 
 export interface OutboxParts {
   readonly sink: Sink;
-  readonly turn: Turn;
+  readonly turn: EndOfTurn;
   readonly budget: QueueBudget;
   /** Frames that may wait behind those in flight. */
   readonly capacity: number;

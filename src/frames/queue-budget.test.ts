@@ -57,7 +57,7 @@ describe("what counts", () => {
     expect(made.reserve(1)).toBe(false);
     made.keep();
     expect(closed).toEqual([]);
-    made.giveBack(25 * KIB);
+    made.unreserve(25 * KIB);
     expect(made.reserve(1)).toBe(true);
   });
 });

@@ -62,7 +62,7 @@ export class QueueBudget {
     return true;
   }
 
-  giveBack(bytes: number): void {
+  unreserve(bytes: number): void {
     this.#reserved -= bytes;
   }
 

@@ -7,14 +7,14 @@ import type { MessagePace } from "../limits/message-pace.ts";
 import type { RefusalPace } from "../limits/refusal-pace.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
-import type { Access } from "./admission/access.ts";
 import type { Pairings } from "./admission/pairings.ts";
 import type { RateLimits } from "./admission/rate-limits.ts";
-import type { TokenSightings } from "./admission/token-sightings.ts";
+import type { Revocations } from "./admission/revocations.ts";
+import type { TokenUsage } from "./admission/token-usage.ts";
 import type { ServerKeys } from "./auth/server-keys.ts";
 import type { Tokens } from "./auth/tokens.ts";
-import type { HappyFigures } from "./figures.ts";
 import type { WebApp } from "./http/web-app.ts";
+import type { HappyMetrics } from "./metrics.ts";
 import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Pusher } from "./push/pusher.ts";
@@ -29,10 +29,10 @@ export interface HappyContext extends Limits {
   /** Bearer tokens. */
   readonly tokens: Tokens;
   /** Which valid tokens are shut out all the same. */
-  readonly access: Access;
+  readonly revocations: Revocations;
   /** When they hear so. */
   readonly refusalPace: RefusalPace;
-  readonly sightings: TokenSightings;
+  readonly tokenUsage: TokenUsage;
   readonly pairings: Pairings;
   readonly rateLimits: RateLimits;
   /** How fast each account sends messages. */
@@ -46,6 +46,6 @@ export interface HappyContext extends Limits {
   readonly uploadRequests: FixedWindow;
   /** The web app beside the API, when there is one to serve. */
   readonly webApp: WebApp | undefined;
-  readonly figures: HappyFigures;
+  readonly metrics: HappyMetrics;
   readonly log: Logger;
 }

@@ -9,22 +9,22 @@ import type { Metrics } from "../observability/metrics.ts";
 import type { Protocol } from "../server/protocol.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
-import { Access } from "./admission/access.ts";
 import { Administration } from "./admission/administration.ts";
 import { Pairings } from "./admission/pairings.ts";
 import { RateLimits } from "./admission/rate-limits.ts";
-import { TokenSightings } from "./admission/token-sightings.ts";
+import { Revocations } from "./admission/revocations.ts";
+import { TokenUsage } from "./admission/token-usage.ts";
 import { userScoped } from "./audience.ts";
 import { serverKeys } from "./auth/server-keys.ts";
 import { ClientLogs } from "./client-logs.ts";
 import type { HappyContext } from "./context.ts";
-import { HappyFigures } from "./figures.ts";
 import { removeAttachments, uploadRequestWindow } from "./http/attachments.ts";
 import { clientLogEndpoints } from "./http/client-logs.ts";
 import { happyEndpoints } from "./http/index.ts";
 import { happyApp } from "./http/kit/app.ts";
 import { notFound } from "./http/not-found.ts";
 import { WebApp } from "./http/web-app.ts";
+import { HappyMetrics } from "./metrics.ts";
 import { Presence, TIMING } from "./presence/presence.ts";
 import { socketPublisher } from "./publisher.ts";
 import { Expo } from "./push/expo.ts";
@@ -74,28 +74,28 @@ export function happyProtocol({
   continueIds(database);
   const socketServer = happySocketIo({ config, cluster, limits, log });
   const sockets = new HappySockets(socketServer);
-  const figures = new HappyFigures(metrics);
-  figures.reportRecords(database);
-  figures.reportSockets(() => sockets.connected());
+  const happyMetrics = new HappyMetrics(metrics);
+  happyMetrics.reportRecords(database);
+  happyMetrics.reportSockets(() => sockets.connected());
   const publisher = socketPublisher(socketServer.io);
   const timing = { ...TIMING, graceMs: config.presenceGraceMs };
-  const presence = new Presence(database, publisher, log, timing, figures);
+  const presence = new Presence(database, publisher, log, timing, happyMetrics);
   const expo = new Expo(config.expoUrl);
   const pusher = new Pusher({
     database,
     expo,
     isLooking: (account) => sockets.isLooking(account),
     log,
-    decided: (outcome) => figures.pushed(outcome),
+    decided: (outcome) => happyMetrics.pushed(outcome),
     atMost: () => config.maxAccountPushes,
     refused: (account) =>
       limits.bounds.refused("account-pushes", { account, limit: config.maxAccountPushes }),
   });
   const receipts = new ReceiptReader(database, expo, log);
   const keys = serverKeys(masterSecret);
-  const access = new Access(loadRefusals(database));
+  const revocations = new Revocations(loadRefusals(database));
   const refusalPace = new RefusalPace();
-  const sightings = new TokenSightings({
+  const tokenUsage = new TokenUsage({
     database,
     limit: () => config.maxAccountTokens,
     bounds: limits.bounds,
@@ -116,9 +116,9 @@ export function happyProtocol({
     blobs,
     keys,
     tokens: keys.bearer,
-    access,
+    revocations,
     refusalPace,
-    sightings,
+    tokenUsage,
     pairings,
     rateLimits: new RateLimits(),
     messagePace,
@@ -128,15 +128,15 @@ export function happyProtocol({
     pusher,
     uploadRequests: uploadRequestWindow(),
     webApp,
-    figures,
+    metrics: happyMetrics,
     log,
   };
   sockets.accept(context);
   const administration = new Administration({
     database,
     blobs,
-    access,
-    sightings,
+    revocations,
+    tokenUsage,
     sockets,
     log,
   });
@@ -173,7 +173,7 @@ export function happyProtocol({
       }),
     start: () => {
       presence.start();
-      sightings.start();
+      tokenUsage.start();
       pairings.start();
       settleInvites(database).catch((error: unknown) => {
         log.warn({ err: error }, "invites could not be looked through");
@@ -184,7 +184,7 @@ export function happyProtocol({
       messagePace.drain();
       await Promise.all([pusher.stop(), receipts.stop()]);
       await Promise.all([presence.stop(), pairings.stop()]);
-      await sightings.stop();
+      await tokenUsage.stop();
     },
   };
 }

@@ -2,8 +2,8 @@
 // left, and what is left is bounded, so that no text of a hundred megabytes becomes millions of small objects.
 import { isUtf8 } from "node:buffer";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { giveBack } from "../limits/given-back.ts";
 import { isTooDeepBytes } from "../limits/json-depth.ts";
+import { releaseMemory } from "../limits/release-memory.ts";
 
 /** A longer string is cut out. */
 const LONG_BYTES = 8 * 1024;
@@ -185,7 +185,7 @@ function joined({ parts, bytes }: Cut): Buffer {
   for (const part of parts) {
     whole.set(part, at);
     at += part.byteLength;
-    if (part.byteLength === part.buffer.byteLength) giveBack(part);
+    if (part.byteLength === part.buffer.byteLength) releaseMemory(part);
   }
   return whole;
 }

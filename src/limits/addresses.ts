@@ -16,7 +16,7 @@ const FORGET_MS = 24 * 3_600_000;
 /** Within this time an account of an address is not noted again: every request asks. */
 const NOTED_MS = 60_000;
 
-interface Seen {
+interface KnownNetwork {
   readonly accounts: Set<string>;
   readonly isPrivate: boolean;
   at: number;
@@ -24,7 +24,7 @@ interface Seen {
 
 export class Addresses {
   /** Least lately seen first. */
-  readonly #networks = new Map<string, Seen>();
+  readonly #networks = new Map<string, KnownNetwork>();
 
   constructor(private readonly now: () => number = () => performance.now()) {}
 
@@ -65,5 +65,5 @@ export class Addresses {
   }
 }
 
-const hasNoted = ({ accounts }: Seen, account: string) =>
+const hasNoted = ({ accounts }: KnownNetwork, account: string) =>
   accounts.size >= MAX_ACCOUNTS || accounts.has(account);

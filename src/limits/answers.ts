@@ -1,8 +1,8 @@
 // Answers that are written piece by piece, as fast as their readers take them: each holds one piece at a time, all together stay
 // within a limit, and an answer whose reader stopped gives way to those that wait.
 import { setImmediate as later } from "node:timers";
-import { giveBack } from "./given-back.ts";
 import type { MemoryUser } from "./memory-ceiling.ts";
+import { releaseMemory } from "./release-memory.ts";
 
 /** Handed over at one time. Bun holds what the system has not taken. */
 const CHUNK_BYTES = 128 * 1024;
@@ -83,7 +83,7 @@ export class Answers implements MemoryUser {
           answer.idleSince = undefined;
           try {
             if (rest.length === 0) {
-              for (const piece of spent) giveBack(piece);
+              for (const piece of spent) releaseMemory(piece);
               spent = [];
               this.#hold(answer, 0);
               rest = await this.#inTurn(

@@ -80,7 +80,7 @@ export class BodyBudget {
     if (stranger !== undefined) this.addStranger(stranger, bytes);
   }
 
-  giveBack(bytes: number, stranger: string | undefined): void {
+  release(bytes: number, stranger: string | undefined): void {
     this.#held -= bytes;
     if (stranger !== undefined) this.addStranger(stranger, -bytes);
   }
@@ -139,7 +139,7 @@ class Share implements BodyShare {
   }
 
   release(): void {
-    if (this.#taken > 0) this.budget.giveBack(this.#taken, this.#stranger);
+    if (this.#taken > 0) this.budget.release(this.#taken, this.#stranger);
     this.#taken = 0;
     this.#isReleased = true;
   }

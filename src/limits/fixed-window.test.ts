@@ -39,10 +39,10 @@ test("of too many keys at once those that began first are forgotten, and a key m
 test("a call that is given back does not count, and one that never came cannot be", () => {
   let now = 0;
   const window = new FixedWindow(2, 60, () => now);
-  window.giveBack("a");
+  window.refund("a");
   for (let call = 0; call < 5; call++) {
     expect(window.exceeded("a")).toBeUndefined();
-    window.giveBack("a");
+    window.refund("a");
   }
   expect([window.exceeded("a"), window.exceeded("a"), window.exceeded("a")]).toEqual([
     undefined,

@@ -30,7 +30,7 @@ export class FixedWindow {
   }
 
   /** Takes one counted call back: it turned out not to be of the kind that is limited. */
-  giveBack(key: string): void {
+  refund(key: string): void {
     const window = this.#windows.get(key);
     if (window !== undefined && window.calls > 0) window.calls--;
   }

@@ -6,8 +6,8 @@ import type { Config } from "../config/settings.ts";
 import type { Database } from "../storage/database.ts";
 import { type FilesFound, type SessionOwner, sweepFiles } from "./blob-sweep.ts";
 import { doubtInWords, type RetentionClock } from "./clock.ts";
+import { releaseFreePages } from "./free-pages.ts";
 import { type Cutoffs, cutoffs, hasRules, type RetentionConfig, shortest } from "./rules.ts";
-import { giveBack } from "./space.ts";
 
 const FIRST_ROUND_MS = 5_000;
 const ROUND_MS = 3_600_000;
@@ -85,7 +85,7 @@ export class RetentionJob {
     }
     await this.#sweep(now, limits.attachments, goOn);
     for (const database of databases) {
-      const bytes = await giveBack(database, async () => {
+      const bytes = await releaseFreePages(database, async () => {
         await Bun.sleep(PAUSE_MS);
         return goOn();
       });

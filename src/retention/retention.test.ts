@@ -8,10 +8,10 @@ import { createLog } from "../observability/log.ts";
 import { openDatabase } from "../storage/database.ts";
 import { Quota } from "../storage/quota.ts";
 import { type SessionOwner, sweepFiles, type Unwanted, unwantedFiles } from "./blob-sweep.ts";
+import { releaseFreePages } from "./free-pages.ts";
 import { StorageGauge } from "./gauge.ts";
 import { RetentionJob } from "./job.ts";
 import { cutoffs, hasRules } from "./rules.ts";
-import { giveBack } from "./space.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -131,9 +131,9 @@ test("the room of deleted rows goes back to the file system in slices, and can b
   await fill(1000);
   await opened.writer.run((db) => db.run("DELETE FROM notes"));
   let pauses = 0;
-  await giveBack(opened, async () => ++pauses < 3);
+  await releaseFreePages(opened, async () => ++pauses < 3);
   expect(pauses).toBe(3);
-  const bytes = await giveBack(opened, async () => true);
+  const bytes = await releaseFreePages(opened, async () => true);
   expect(bytes).toBeGreaterThan(2_000_000);
   using outside = new Sqlite(path, { readwrite: true });
   outside.run("PRAGMA wal_checkpoint(TRUNCATE)");

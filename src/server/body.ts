@@ -1,7 +1,7 @@
 // Reads a request body, whole or piece by piece, never past its limit. What is left of it when an answer is ready stays readable:
 // the door decides what becomes of the rest.
 import type { BodyShare } from "../limits/body-budget.ts";
-import { giveBack } from "../limits/given-back.ts";
+import { releaseMemory } from "../limits/release-memory.ts";
 
 export class BodyTooLarge extends Error {}
 /** The client went away, or promised more bytes than it sent. */
@@ -39,7 +39,7 @@ export async function readChunks(
     }
     return { chunks, length };
   } catch (error) {
-    for (const chunk of chunks) giveBack(chunk);
+    for (const chunk of chunks) releaseMemory(chunk);
     throw error;
   }
 }
@@ -140,7 +140,7 @@ export async function discardBody(
       if (next === undefined) return { rest: "silent", bytes };
       if (next.done) return { rest: "whole", bytes };
       bytes += next.value.byteLength;
-      giveBack(next.value);
+      releaseMemory(next.value);
       if (bytes > limitBytes) return { rest: "more", bytes };
     }
     return { rest: "more", bytes };

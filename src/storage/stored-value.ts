@@ -1,7 +1,7 @@
 // A large value of an answer that stays in the database until its turn to be written: read in pieces, so that memory holds one piece
 // of it and never the whole. Bodies carry it where they carry the text otherwise.
 
-import { giveBack } from "../limits/given-back.ts";
+import { releaseMemory } from "../limits/release-memory.ts";
 
 /** Of one reading. A multiple of 3, so that pieces of base64 meet without padding. */
 export const PIECE_BYTES = 3 * 1024 * 1024;
@@ -29,7 +29,7 @@ export class StoredValue {
       if (piece === null || piece === undefined) throw new ValueChanged("a value changed while it was read");
       const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
       const text = this.as === "base64" ? base64Of(bytes) : escaped(bytes);
-      if (text !== bytes) giveBack(bytes);
+      if (text !== bytes) releaseMemory(bytes);
       yield text;
     }
   }

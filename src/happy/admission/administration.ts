@@ -17,17 +17,17 @@ import {
 import { approveKey } from "../store/admission.ts";
 import { createInvite, type Invite } from "../store/invites.ts";
 import { revokeAllTokens, revokeToken, setDisabled } from "../store/revocations.ts";
-import { listSeenTokens, type SeenToken } from "../store/seen-tokens.ts";
+import { listSeenTokens, type SeenToken } from "../store/token-uses.ts";
 import { listWaiting, refuseKey, type WaitingKey } from "../store/waiting-keys.ts";
-import type { Access } from "./access.ts";
 import { fingerprintOf, readFingerprint } from "./fingerprint.ts";
-import type { TokenSightings } from "./token-sightings.ts";
+import type { Revocations } from "./revocations.ts";
+import type { TokenUsage } from "./token-usage.ts";
 
 export interface AdministrationParts {
   readonly database: Database;
   readonly blobs: BlobStore;
-  readonly access: Access;
-  readonly sightings: TokenSightings;
+  readonly revocations: Revocations;
+  readonly tokenUsage: TokenUsage;
   readonly sockets: {
     facts(): Iterable<ConnectionFacts>;
     shutOut(isShutOut: (claims: TokenClaims) => boolean): void;
@@ -83,22 +83,22 @@ export class Administration {
 
   /** Its tokens are refused and its sockets closed until it is enabled. */
   disable(account: string): Promise<boolean> {
-    const { database, access, sockets } = this.parts;
+    const { database, revocations, sockets } = this.parts;
     return setDisabled(database, account, true, () => {
-      access.disable(account);
+      revocations.disable(account);
       sockets.shutOut((claims) => claims.account === account);
     });
   }
 
   enable(account: string): Promise<boolean> {
-    return setDisabled(this.parts.database, account, false, () => this.parts.access.enable(account));
+    return setDisabled(this.parts.database, account, false, () => this.parts.revocations.enable(account));
   }
 
   /** Deletes the account with everything that it owns. False when there is none. */
   async remove(account: string): Promise<boolean> {
-    const { database, access, sockets, blobs, log } = this.parts;
+    const { database, revocations, sockets, blobs, log } = this.parts;
     const deleted = await deleteAccount(database, account, () => {
-      access.remove(account);
+      revocations.remove(account);
       sockets.shutOut((claims) => claims.account === account);
     });
     for (const folder of deleted?.blobFolders ?? []) {
@@ -117,24 +117,24 @@ export class Administration {
   async tokens(account?: string): Promise<SeenToken[]> {
     await this.#noteConnected();
     return listSeenTokens(this.parts.database, account).filter(
-      (token) => !this.parts.access.refuses({ ...token, id: token.tokenId }),
+      (token) => !this.parts.revocations.refuses({ ...token, id: token.tokenId }),
     );
   }
 
   revokeToken(account: string, tokenId: string): Promise<boolean> {
-    const { database, access, sockets } = this.parts;
+    const { database, revocations, sockets } = this.parts;
     return revokeToken(database, account, tokenId, () => {
-      access.revokeToken(tokenId);
+      revocations.revokeToken(tokenId);
       sockets.shutOut(({ id }) => id === tokenId);
     });
   }
 
   /** Whoever holds the account's key signs in again; everything else must be paired again. */
   async revokeAllTokens(account: string): Promise<boolean> {
-    const { database, access, sockets } = this.parts;
+    const { database, revocations, sockets } = this.parts;
     const revoked = await revokeAllTokens(database, account, (cut) => {
-      access.revokeBefore(account, cut);
-      sockets.shutOut((claims) => access.refuses(claims));
+      revocations.revokeBefore(account, cut);
+      sockets.shutOut((claims) => revocations.refuses(claims));
     });
     return revoked !== undefined;
   }
@@ -158,7 +158,7 @@ export class Administration {
   }
 
   async #noteConnected(): Promise<void> {
-    for (const { claims, client } of this.parts.sockets.facts()) this.parts.sightings.note(claims, client);
-    await this.parts.sightings.store();
+    for (const { claims, client } of this.parts.sockets.facts()) this.parts.tokenUsage.note(claims, client);
+    await this.parts.tokenUsage.store();
   }
 }

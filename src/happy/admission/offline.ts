@@ -8,9 +8,9 @@ import { settleInvites } from "../store/invites.ts";
 import { migrations } from "../store/migrations.ts";
 import { continueIds } from "../store/newest-id.ts";
 import { loadRefusals } from "../store/revocations.ts";
-import { Access } from "./access.ts";
 import { Administration } from "./administration.ts";
-import { TokenSightings } from "./token-sightings.ts";
+import { Revocations } from "./revocations.ts";
+import { TokenUsage } from "./token-usage.ts";
 
 export function openAdministration(config: Config, log: Logger) {
   const database = openDatabase({ path: join(config.dataDir, "happy.db"), migrations, log });
@@ -22,9 +22,9 @@ export function openAdministration(config: Config, log: Logger) {
   const administration = new Administration({
     database,
     blobs,
-    access: new Access(loadRefusals(database)),
+    revocations: new Revocations(loadRefusals(database)),
     // No server runs: nothing is sighted.
-    sightings: new TokenSightings({ database, limit: () => 0, bounds: { refused: () => {} }, log }),
+    tokenUsage: new TokenUsage({ database, limit: () => 0, bounds: { refused: () => {} }, log }),
     sockets: { facts: () => [], shutOut: () => {} },
     log,
   });

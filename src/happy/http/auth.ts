@@ -65,7 +65,7 @@ const login = endpoint(
     const { account } = admission;
     // Its sockets come next, perhaps many at once.
     facts.caller.authenticated(account);
-    const token = await context.tokens.issue({ account, ...context.access.issueFor(account) });
+    const token = await context.tokens.issue({ account, ...context.revocations.issueFor(account) });
     return json({ success: true, token });
   },
 );

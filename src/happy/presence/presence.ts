@@ -1,4 +1,4 @@
-// Presence tells the truth (realtime contract 4 and 10, decisions). A thing, that is a session or machine, is kept active by who
+// Presence tells the truth (realtime contract 4 and 10, decisions). A entry, that is a session or machine, is kept active by who
 // speaks for it. When the last speaker is lost it turns inactive one grace later, in the database and on every phone together, unless
 // one came back. A restart changes nothing by itself: what has no speaker one grace after the start turns inactive then.
 import type { Logger } from "pino";
@@ -18,8 +18,8 @@ import {
 } from "../store/presence.ts";
 import { activity, type Ephemeral, machineActivity } from "../wire/updates.ts";
 import { arrivalTime } from "./arrival.ts";
+import { entryKey, PresenceEntry } from "./entry.ts";
 import { Suppressions } from "./suppressions.ts";
-import { Thing, thingKey } from "./thing.ts";
 
 export interface PresenceTiming {
   /** From the loss of the last speaker to inactive. */
@@ -37,7 +37,7 @@ export interface PresenceTiming {
 }
 
 /** What presence counts. */
-export interface PresenceFigures {
+export interface PresenceMetrics {
   /** A heartbeat was not worth a write. */
   heartbeatSkipped(kind: PresenceKind): void;
   /** `remembered`: without a look into the database. */
@@ -53,8 +53,8 @@ export const TIMING: Omit<PresenceTiming, "graceMs"> = {
 };
 
 export class Presence {
-  readonly #things = new Map<string, Thing>();
-  readonly #bySocket = new Map<string, Set<Thing>>();
+  readonly #entries = new Map<string, PresenceEntry>();
+  readonly #bySocket = new Map<string, Set<PresenceEntry>>();
   readonly #suppressed: Suppressions;
   /** Active rows that the last sweep found without a speaker, and since when, by the monotonic clock. */
   #unspoken = new Map<string, number>();
@@ -68,7 +68,7 @@ export class Presence {
     private readonly publisher: Publisher,
     private readonly log: Logger,
     private readonly timing: PresenceTiming,
-    private readonly figures?: PresenceFigures,
+    private readonly metrics?: PresenceMetrics,
   ) {
     this.#suppressed = new Suppressions(timing.suppressMs);
     this.#seq = newestArchive(database);
@@ -85,27 +85,27 @@ export class Presence {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    for (const thing of this.#things.values()) thing.cancelGrace();
+    for (const entry of this.#entries.values()) entry.cancelGrace();
     await this.flush();
   }
 
-  /** A socket that is scoped to one thing has come. */
+  /** A socket that is scoped to one entry has come. */
   socketJoined(kind: PresenceKind, account: string, id: string, socket: string): void {
-    const thing = this.#thing(kind, account, id);
-    thing.join(socket, ++this.#seq);
-    this.#link(socket, thing);
+    const entry = this.#entry(kind, account, id);
+    entry.join(socket, ++this.#seq);
+    this.#link(socket, entry);
   }
 
   /** A socket is gone: what it alone spoke for has one grace to come back. */
   socketLeft(socket: string): void {
-    for (const thing of this.#bySocket.get(socket) ?? []) if (thing.leave(socket)) this.#beginGrace(thing);
+    for (const entry of this.#bySocket.get(socket) ?? []) if (entry.leave(socket)) this.#beginGrace(entry);
     this.#bySocket.delete(socket);
   }
 
   /** Something other than a heartbeat made it active: it has one grace to be spoken for. */
   madeActive(kind: PresenceKind, account: string, id: string): void {
-    const thing = this.#thing(kind, account, id);
-    if (!thing.hasSpeaker) this.#beginGrace(thing);
+    const entry = this.#entry(kind, account, id);
+    if (!entry.hasSpeaker) this.#beginGrace(entry);
   }
 
   /**
@@ -120,55 +120,55 @@ export class Presence {
     thinking: boolean,
     socket: string,
   ): void {
-    const key = thingKey(kind, account, id);
+    const key = entryKey(kind, account, id);
     if (this.#suppressed.holds(key)) return;
-    const thing = this.#things.get(key) ?? new Thing(kind, account, id);
+    const entry = this.#entries.get(key) ?? new PresenceEntry(kind, account, id);
     let remembered = true;
-    const hearing = thing.hearing(() => {
+    const hearing = entry.hearing(() => {
       remembered = false;
       return findPresence(this.database.reads, kind, account, id);
     });
-    this.figures?.ownershipAsked(kind, remembered);
+    this.metrics?.ownershipAsked(kind, remembered);
     if (hearing === "foreign") return;
     // Only what exists is remembered: ids that a client makes up cost nothing.
-    this.#things.set(key, thing);
+    this.#entries.set(key, entry);
     if (hearing === "archived") return;
     const at = arrivalTime(time, Date.now());
-    thing.heard(socket, at, this.timing.storeEveryMs);
-    if (thing.pending !== at) this.figures?.heartbeatSkipped(kind);
-    this.#link(socket, thing);
-    this.publisher.ephemeral(userScoped(account), this.#ephemeral(thing, true, at, thinking));
+    entry.heard(socket, at, this.timing.storeEveryMs);
+    if (entry.pending !== at) this.metrics?.heartbeatSkipped(kind);
+    this.#link(socket, entry);
+    this.publisher.ephemeral(userScoped(account), this.#ephemeral(entry, true, at, thinking));
   }
 
   /** The session was ended on purpose: pending heartbeats are dropped and late ones ignored for a while. */
   suppress(account: string, session: string): void {
-    const key = thingKey("session", account, session);
+    const key = entryKey("session", account, session);
     this.#suppressed.begin(key, ++this.#seq);
-    this.#things.get(key)?.forget();
+    this.#entries.get(key)?.forget();
   }
 
   /** The machine was deleted: what was heard of it is not stored, and its id may be another account's next. */
   forget(kind: PresenceKind, account: string, id: string): void {
-    this.#things.get(thingKey(kind, account, id))?.forget();
+    this.#entries.get(entryKey(kind, account, id))?.forget();
   }
 
   /** The session was opened again: its heartbeats count from now on. */
   lift(account: string, session: string): void {
-    const key = thingKey("session", account, session);
+    const key = entryKey("session", account, session);
     this.#suppressed.lift(key);
-    this.#things.get(key)?.askAgain();
+    this.#entries.get(key)?.askAgain();
   }
 
   /** Place of a socket that is scoped to that session among all connections and archives, else undefined. */
   joinedSeq(account: string, session: string, socket: string): number | undefined {
-    return this.#things.get(thingKey("session", account, session))?.joinedSeq(socket);
+    return this.#entries.get(entryKey("session", account, session))?.joinedSeq(socket);
   }
 
   /** A process that connected at `joinedSeq` works in the session: what ended before it came is over. */
   resumed(account: string, session: string, joinedSeq: number): void {
-    const key = thingKey("session", account, session);
+    const key = entryKey("session", account, session);
     this.#suppressed.liftBefore(key, joinedSeq);
-    this.#things.get(key)?.askAgain();
+    this.#entries.get(key)?.askAgain();
   }
 
   /** The session's process, or who stops it, ends it as of `time` by that client's clock. False when the account has no such session. */
@@ -183,13 +183,13 @@ export class Presence {
 
   /** Writes heartbeats that wait for it. */
   async flush(): Promise<void> {
-    const pending = [...this.#things.values()].filter((thing) => thing.pending !== undefined);
+    const pending = [...this.#entries.values()].filter((entry) => entry.pending !== undefined);
     if (pending.length === 0) return;
-    const heard = pending.flatMap((thing) => thing.takePending());
+    const heard = pending.flatMap((entry) => entry.takePending());
     try {
       await storeHeartbeats(this.database, heard);
     } catch (error) {
-      for (const thing of pending) thing.markInactive();
+      for (const entry of pending) entry.markInactive();
       throw error;
     }
   }
@@ -212,27 +212,27 @@ export class Presence {
     }
   }
 
-  #beginGrace(thing: Thing, lostAt: number = Date.now()): void {
+  #beginGrace(entry: PresenceEntry, lostAt: number = Date.now()): void {
     if (this.#stopped) return;
-    thing.beginGrace(this.timing.graceMs, () => this.#quietly(this.#turnInactive(thing, lostAt)));
+    entry.beginGrace(this.timing.graceMs, () => this.#quietly(this.#turnInactive(entry, lostAt)));
   }
 
-  async #turnInactive(thing: Thing, lostAt: number): Promise<void> {
-    thing.forget();
-    const { kind, account, id } = thing;
+  async #turnInactive(entry: PresenceEntry, lostAt: number): Promise<void> {
+    entry.forget();
+    const { kind, account, id } = entry;
     try {
       await storeLost(this.database, kind, account, id, lostAt, (at, turned) => {
         // What was heard since the grace ended is stored with its next heartbeat.
-        thing.markInactive();
+        entry.markInactive();
         // A machine's socket was announced when it came, whether or not a row stands behind it.
         if (!turned && kind === "session") return;
-        this.publisher.ephemeral(userScoped(account), this.#ephemeral(thing, false, at, false));
+        this.publisher.ephemeral(userScoped(account), this.#ephemeral(entry, false, at, false));
       });
     } catch (error) {
-      if (!thing.hasSpeaker) this.#beginGrace(thing, lostAt);
+      if (!entry.hasSpeaker) this.#beginGrace(entry, lostAt);
       throw error;
     }
-    if (thing.isIdle) this.#things.delete(thing.key);
+    if (entry.isIdle) this.#entries.delete(entry.key);
   }
 
   /** One grace after the start: active rows without a speaker, whatever time they carry. */
@@ -248,12 +248,12 @@ export class Presence {
 
   async #sweep(): Promise<void> {
     this.#suppressed.forgetOld();
-    for (const thing of this.#things.values()) if (thing.isIdle) this.#things.delete(thing.key);
+    for (const entry of this.#entries.values()) if (entry.isIdle) this.#entries.delete(entry.key);
     const now = performance.now();
     const before = this.#unspoken;
     this.#unspoken = new Map();
     const silent = this.#listUnspoken().filter(({ kind, account, id }) => {
-      const key = thingKey(kind, account, id);
+      const key = entryKey(kind, account, id);
       const since = before.get(key) ?? now;
       this.#unspoken.set(key, since);
       return now - since >= this.timing.silenceMs;
@@ -263,8 +263,8 @@ export class Presence {
 
   #listUnspoken(): PresenceRow[] {
     return listActive(this.database).filter(({ kind, account, id }) => {
-      const thing = this.#things.get(thingKey(kind, account, id));
-      return thing === undefined || !(thing.hasSpeaker || thing.inGrace);
+      const entry = this.#entries.get(entryKey(kind, account, id));
+      return entry === undefined || !(entry.hasSpeaker || entry.inGrace);
     });
   }
 
@@ -272,30 +272,30 @@ export class Presence {
     if (rows.length === 0) return;
     await storeSilence(this.database, rows, (turned) => {
       for (const { kind, account, id, lastActiveAt } of turned) {
-        const thing = this.#things.get(thingKey(kind, account, id)) ?? new Thing(kind, account, id);
-        thing.markInactive();
-        this.publisher.ephemeral(userScoped(account), this.#ephemeral(thing, false, lastActiveAt, false));
+        const entry = this.#entries.get(entryKey(kind, account, id)) ?? new PresenceEntry(kind, account, id);
+        entry.markInactive();
+        this.publisher.ephemeral(userScoped(account), this.#ephemeral(entry, false, lastActiveAt, false));
       }
     });
   }
 
-  #thing(kind: PresenceKind, account: string, id: string): Thing {
-    const key = thingKey(kind, account, id);
-    let thing = this.#things.get(key);
-    if (thing === undefined) {
-      thing = new Thing(kind, account, id);
-      this.#things.set(key, thing);
+  #entry(kind: PresenceKind, account: string, id: string): PresenceEntry {
+    const key = entryKey(kind, account, id);
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = new PresenceEntry(kind, account, id);
+      this.#entries.set(key, entry);
     }
-    return thing;
+    return entry;
   }
 
-  #link(socket: string, thing: Thing): void {
-    const things = this.#bySocket.get(socket);
-    if (things === undefined) this.#bySocket.set(socket, new Set([thing]));
-    else things.add(thing);
+  #link(socket: string, entry: PresenceEntry): void {
+    const entries = this.#bySocket.get(socket);
+    if (entries === undefined) this.#bySocket.set(socket, new Set([entry]));
+    else entries.add(entry);
   }
 
-  #ephemeral({ kind, id }: Thing, active: boolean, at: number, thinking: boolean): Ephemeral {
+  #ephemeral({ kind, id }: PresenceEntry, active: boolean, at: number, thinking: boolean): Ephemeral {
     return kind === "session" ? activity(id, active, at, thinking) : machineActivity(id, active, at);
   }
 

@@ -15,7 +15,7 @@ export class Refused extends Error {}
  */
 export async function authenticate(
   handshake: Socket["handshake"],
-  { tokens, access }: Pick<HappyContext, "tokens" | "access">,
+  { tokens, revocations }: Pick<HappyContext, "tokens" | "revocations">,
 ): Promise<ConnectionFacts> {
   const auth: Record<string, unknown> = handshake.auth;
   const { token, clientType, appState, happyClient } = auth;
@@ -23,7 +23,7 @@ export async function authenticate(
   const scope = scopeOf(auth);
   const claims = typeof token === "string" ? await tokens.verify(token) : undefined;
   // An app does not try again after this text, which is right for a token that is shut out; a CLI does every 3 s (contract 2.4).
-  if (claims === undefined || access.refuses(claims)) throw new Refused("Invalid authentication token");
+  if (claims === undefined || revocations.refuses(claims)) throw new Refused("Invalid authentication token");
   const header = handshake.headers["x-happy-client"];
   const client = typeof happyClient === "string" && happyClient !== "" ? happyClient : header;
   return {

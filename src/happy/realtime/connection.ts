@@ -44,7 +44,7 @@ export interface SocketEvent {
 
 export function attach(connection: Connection, events: readonly SocketEvent[]): void {
   const { socket, context, facts, endTooLarge } = connection;
-  const count = context.figures.eventsOf(facts.client);
+  const count = context.metrics.eventsOf(facts.client);
   socket.on("disconnect", () => count("disconnect"));
   for (const { event, failure, admitsValues = false, handle } of events) {
     socket.on(event, async (...args: unknown[]) => {

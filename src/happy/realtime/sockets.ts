@@ -107,11 +107,11 @@ export class HappySockets {
   #welcome(context: HappyContext, socket: Socket): void {
     const facts = socket.data as ConnectionFacts;
     // Shut out between the check and now.
-    if (context.access.refuses(facts.claims)) {
+    if (context.revocations.refuses(facts.claims)) {
       socket.conn.close();
       return;
     }
-    context.sightings.note(facts.claims, facts.client);
+    context.tokenUsage.note(facts.claims, facts.client);
     const { account, scope } = facts;
     this.#accounts.sit(account, socket);
     socket.join(roomsOf(account, scope));
@@ -125,7 +125,7 @@ export class HappySockets {
       context.presence.socketJoined("session", account, scope.sessionId, socket.id);
     socket.on("disconnect", () => {
       this.#accounts.leave(account, socket.conn);
-      context.sightings.note(facts.claims, facts.client);
+      context.tokenUsage.note(facts.claims, facts.client);
       context.rpc.drop(socket.id);
       context.presence.socketLeft(socket.id);
     });

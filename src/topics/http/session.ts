@@ -33,11 +33,11 @@ const login = endpoint(
     const user = findUser(context.database.reads, username);
     // The password first: whoever does not know it learns nothing about the account, not even by the time it takes.
     const matches = await passwordMatches(password, user?.passwordHash).catch((busy: unknown) => {
-      context.failedLogins?.giveBack(network);
+      context.failedLogins?.refund(network);
       throw busy;
     });
     if (user === undefined || !matches) throw new Problem(1002, "invalid credentials");
-    context.failedLogins?.giveBack(network);
+    context.failedLogins?.refund(network);
     if (user.status !== "active") throw new Problem(1004, "user inactive");
     const { id, role } = user;
     caller.authenticated(accountOf({ uid: id }));

@@ -2,7 +2,7 @@
 import { type Context, Hono } from "hono";
 import { getPath } from "hono/utils/url";
 import { OverBudget } from "../../../limits/body-budget.ts";
-import { giveBack } from "../../../limits/given-back.ts";
+import { releaseMemory } from "../../../limits/release-memory.ts";
 import { ValueTooLarge } from "../../../limits/value-sizes.ts";
 import type { RequestFacts } from "../../../server/protocol.ts";
 import { AccountFull } from "../../../storage/account-bounds.ts";
@@ -112,7 +112,7 @@ async function answer(
     }
     return refusal(401, error.message);
   } finally {
-    for (const chunk of large?.chunks ?? []) giveBack(chunk);
+    for (const chunk of large?.chunks ?? []) releaseMemory(chunk);
     endTurn();
     share.release();
   }

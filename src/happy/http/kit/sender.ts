@@ -41,11 +41,11 @@ const senderOf = (claims: TokenClaims | undefined): Sender =>
 
 /** Why the sender may not go on; undefined when it may. Of a valid token the answer may change from one moment to the next. */
 export function refusalOf(
-  { access }: Pick<HappyContext, "access">,
+  { revocations }: Pick<HappyContext, "revocations">,
   sender: Sender,
 ): Unauthorized | undefined {
   if (sender.kind === "refused") return new Unauthorized(sender.text);
-  if (sender.kind === "account" && access.refuses(sender.claims))
+  if (sender.kind === "account" && revocations.refuses(sender.claims))
     return new Unauthorized("Invalid token", sender.claims.account);
   return undefined;
 }

@@ -37,7 +37,7 @@ export function sentBy(sender: Sender, sent: Sent): RawBody | undefined | Promis
   const isAccount = sender.kind === "account" && refused === undefined;
   if (isAccount) {
     facts.caller.authenticated(sender.claims.account);
-    context.sightings.note(sender.claims, request.headers.get("x-happy-client"));
+    context.tokenUsage.note(sender.claims, request.headers.get("x-happy-client"));
     share.authenticated();
   } else if (refused !== undefined) context.strangers.charge(facts.caller.address, { workMs: TOKEN_WORK_MS });
   if (request.body === null) return emptyRaw(request);

@@ -40,7 +40,7 @@ export const message: SocketEvent = {
     };
     const store = async () => {
       // Shut out while it waited.
-      if (context.access.refuses(facts.claims)) return;
+      if (context.revocations.refuses(facts.claims)) return;
       const appended = await appendMessages(context.database, account, sid, batch, announce, socket);
       if (appended === undefined || appended.tooLarge.length === 0) return;
       warnOfTooLarge(context, account, sid, appended);

@@ -44,7 +44,7 @@ export const rpcCall: SocketEvent = {
     const { method, params } = parsed.data;
     const startedAt = performance.now();
     const answer = await context.rpc.call(account, socket.id, method, params);
-    context.figures.called(method, answer, performance.now() - startedAt);
+    context.metrics.called(method, answer, performance.now() - startedAt);
     ack(answer);
   },
 };

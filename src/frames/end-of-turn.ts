@@ -8,7 +8,7 @@ export interface Flushable {
 /** More than this is not held back: it is written at once, within the turn. */
 const MAX_HELD_BACK = 16 * 1024 * 1024;
 
-export class Turn {
+export class EndOfTurn {
   #waiting: Flushable[] = [];
   #bytes = 0;
 

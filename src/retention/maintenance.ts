@@ -28,7 +28,7 @@ export interface Kept {
   readonly counted: (sessionId: string, found: FilesFound) => Promise<void>;
 }
 
-export class Keeping {
+export class Maintenance {
   #gauge: StorageGauge | undefined;
 
   constructor(private readonly parts: KeepingParts) {}

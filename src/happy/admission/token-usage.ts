@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Bounds } from "../../limits/bounds.ts";
 import type { Database } from "../../storage/database.ts";
 import type { TokenClaims } from "../auth/tokens.ts";
-import { type Sighting, storeSightings } from "../store/seen-tokens.ts";
+import { storeTokenUses, type TokenUse } from "../store/token-uses.ts";
 
 const STORE_EVERY_MS = 60_000;
 /** Tokens that wait to be written; beyond, further ones wait for their next use. */
@@ -19,8 +19,8 @@ export interface SightingsParts {
   readonly log: Logger;
 }
 
-export class TokenSightings {
-  #pending = new Map<string, Sighting>();
+export class TokenUsage {
+  #pending = new Map<string, TokenUse>();
   #timer: Timer | undefined;
 
   constructor(private readonly parts: SightingsParts) {}
@@ -51,10 +51,10 @@ export class TokenSightings {
   /** Writes what was noted. */
   async store(): Promise<void> {
     if (this.#pending.size === 0) return;
-    const sightings = [...this.#pending.values()];
+    const uses = [...this.#pending.values()];
     this.#pending = new Map();
     const limit = this.parts.limit();
-    const over = await storeSightings(this.parts.database, sightings, limit);
+    const over = await storeTokenUses(this.parts.database, uses, limit);
     for (const account of over) this.parts.bounds.refused("account-tokens", { account, limit });
   }
 

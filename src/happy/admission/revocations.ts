@@ -10,7 +10,7 @@ import { type Cut, issueUnder, type Refusals } from "../store/revocations.ts";
 
 const NO_CUT: Cut = { generation: 0, validFrom: null };
 
-export class Access {
+export class Revocations {
   readonly #disabled: Set<string>;
   readonly #removed: Set<string>;
   readonly #cuts: Map<string, Cut>;

@@ -2,16 +2,16 @@
 // are measured by the monotonic clock; only what is stored and told is wall-clock time.
 import type { Heard, PresenceKind, PresenceRow } from "../store/presence.ts";
 
-export const thingKey = (kind: PresenceKind, account: string, id: string): string =>
+export const entryKey = (kind: PresenceKind, account: string, id: string): string =>
   `${kind}:${account}:${id}`;
 
 /** How long an answer to "does this account own it" holds (realtime contract 10.1). */
 const OWNED_MS = 30_000;
 
-/** Whether heartbeats of a thing count: not of a thing of another account, and not while a person's archive holds. */
+/** Whether heartbeats of an entry count: not of an entry of another account, and not while a person's archive holds. */
 export type Hearing = "heard" | "archived" | "foreign";
 
-export class Thing {
+export class PresenceEntry {
   readonly key: string;
   /** Sockets that are scoped to it, with their place among all connections. */
   readonly #scoped = new Map<string, number>();
@@ -34,7 +34,7 @@ export class Thing {
     readonly account: string,
     readonly id: string,
   ) {
-    this.key = thingKey(kind, account, id);
+    this.key = entryKey(kind, account, id);
   }
 
   get hasSpeaker(): boolean {
@@ -83,7 +83,7 @@ export class Thing {
 
   heard(socket: string, at: number, storeEveryMs: number): void {
     this.#speak(socket);
-    // Also when stored as inactive: a thing that came back within the 30 s must not stay dark (contract 10.1, known quirk).
+    // Also when stored as inactive: an entry that came back within the 30 s must not stay dark (contract 10.1, known quirk).
     if (!this.#storedActive || Math.abs(at - this.#storedAt) > storeEveryMs) this.pending = at;
   }
 

@@ -8,7 +8,7 @@ const PAGES = 64;
 const KEPT_FREE = 256;
 
 /** Resolves with the bytes by which the file will shrink. `pause` runs between two slices; false ends it early. */
-export async function giveBack(database: Database, pause: () => Promise<boolean>): Promise<number> {
+export async function releaseFreePages(database: Database, pause: () => Promise<boolean>): Promise<number> {
   const pragma = (name: string) =>
     Number(database.reads.values<[number]>(sql.raw(`PRAGMA ${name}`))[0]?.[0] ?? 0);
   const pageSize = pragma("page_size");

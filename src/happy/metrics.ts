@@ -4,7 +4,7 @@ import { count } from "drizzle-orm";
 import type { CounterSeries, Labels, Metrics } from "../observability/metrics.ts";
 import { type ClientLabel, clientLabel } from "../ops/client-label.ts";
 import type { Database } from "../storage/database.ts";
-import type { PresenceFigures } from "./presence/presence.ts";
+import type { PresenceMetrics } from "./presence/presence.ts";
 import type { RpcAnswer } from "./realtime/rpc-relay.ts";
 import { accounts, machines, messages, sessions } from "./store/schema.ts";
 
@@ -27,7 +27,7 @@ const COUNT_EVERY_MS = 60_000;
 /** Methods that had a target once; every other one is "other". */
 const MAX_METHODS = 64;
 
-export class HappyFigures implements PresenceFigures {
+export class HappyMetrics implements PresenceMetrics {
   /** client -> event */
   readonly #events = new Map<ClientLabel, Map<string, CounterSeries>>();
   readonly #eventsTotal;

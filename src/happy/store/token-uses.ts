@@ -5,7 +5,7 @@ import type { Database } from "../../storage/database.ts";
 import { findAccountPk } from "./accounts.ts";
 import { accounts, seenTokens } from "./schema.ts";
 
-export interface Sighting {
+export interface TokenUse {
   readonly account: string;
   readonly tokenId: string;
   /** What the client calls itself. */
@@ -20,14 +20,14 @@ export interface Sighting {
  * Tokens of accounts that do not exist are left out. Of an account with more than `limit` those seen least lately are forgotten; 0 keeps
  * all. @returns account ids of which some were forgotten.
  */
-export function storeSightings(
+export function storeTokenUses(
   { writer }: Database,
-  sightings: readonly Sighting[],
+  uses: readonly TokenUse[],
   limit: number,
 ): Promise<string[]> {
   return writer.run((db) => {
     const touched = new Map<number, string>();
-    for (const { account, tokenId, label, issuedAt, generation, seenAt } of sightings) {
+    for (const { account, tokenId, label, issuedAt, generation, seenAt } of uses) {
       const accountPk = findAccountPk(db, account);
       if (accountPk === undefined) continue;
       touched.set(accountPk, account);

@@ -5,7 +5,7 @@ export const REMEMBER_MS = 30_000;
 export const MAX_REMEMBERED = 100_000;
 const SWEEP_MS = 10_000;
 
-export class Seen {
+export class RecentIds {
   /** Oldest first: entries are never refreshed. */
   readonly #until = new Map<string, number>();
   readonly #sweeper: Timer;

@@ -5,6 +5,6 @@
 const WORTH_BYTES = 32 * 1024;
 
 /** Nothing may use the bytes afterwards, nor others of the same buffer: they are gone. */
-export function giveBack({ buffer }: Uint8Array): void {
+export function releaseMemory({ buffer }: Uint8Array): void {
   if (buffer instanceof ArrayBuffer && buffer.byteLength >= WORTH_BYTES) buffer.transfer(0);
 }

@@ -6,7 +6,7 @@ import type { QueueBudget } from "./queue-budget.ts";
 /** Of a message that waits for the bus, beside its payload: its envelope, its timer, what waits for its end. */
 const OVERHEAD = 1_024;
 
-export class Departures {
+export class BusQueue {
   /** Resolves when everything before has been handed to the bus; undefined when nothing waits. */
   #tail: Promise<void> | undefined;
 
@@ -38,7 +38,7 @@ export class Departures {
     try {
       return await work();
     } finally {
-      this.budget.giveBack(bytes);
+      this.budget.unreserve(bytes);
     }
   }
 
