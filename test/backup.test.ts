@@ -319,7 +319,7 @@ test(
 
     const { drill } = await import("../src/backup/drill.ts");
     const { noProgress } = await import("../src/cli/progress.ts");
-    const result = await drill(archive, { "happy.db": { before: {}, after: {} } }, noProgress);
+    const result = await drill(archive, { "happy.db": { before: {}, after: {} } }, [], noProgress);
     expect(result).toMatchObject({ ok: false, problems: [expect.stringContaining("is damaged")] });
     expect(readdirSync(home).sort()).toEqual(["a.tar.zst", "data"]);
   },

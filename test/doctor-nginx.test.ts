@@ -4,7 +4,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CheckName, Finding, Result } from "../src/doctor/finding.ts";
-import { fromOutside } from "../src/doctor/from-outside.ts";
+import { fromOutside } from "../src/doctor/outside.ts";
+import { outsideLook } from "../src/happy/doctor/from-outside.ts";
 import { type Nginx, nginxPath, startNginx } from "./support/nginx.ts";
 import { type TestServer, testServer } from "./support/server.ts";
 
@@ -36,7 +37,7 @@ afterAll(() => server?.stop());
 
 async function lookAt(url: string, idleSeconds = 1): Promise<Map<CheckName, Finding>> {
   const findings = new Map<CheckName, Finding>();
-  for await (const finding of fromOutside({ url: new URL(url), idleSeconds }))
+  for await (const finding of fromOutside({ url: new URL(url), idleSeconds }, [outsideLook]))
     findings.set(finding.check, finding);
   return findings;
 }

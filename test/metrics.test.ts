@@ -1,7 +1,7 @@
 // What a scraper and an orchestrator see: who may read the figures, their names, that no client can grow the page without bound, and
 // that readiness tells the truth.
 import { afterEach, expect, test } from "bun:test";
-import type { Config } from "../src/config/settings.ts";
+import type { Config } from "./support/config.ts";
 import { type Account, newAccount } from "./support/happy-client.ts";
 import { type TestServer, testServer } from "./support/server.ts";
 import { withoutTable } from "./support/without-table.ts";

@@ -3,11 +3,11 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseConfig } from "../src/config/config.ts";
-import type { Config } from "../src/config/settings.ts";
 import { startServer } from "../src/context.ts";
 import { createLog } from "../src/observability/log.ts";
 import { topicsOn } from "../src/topics/switch.ts";
+import type { Config } from "./support/config.ts";
+import { parseConfig } from "./support/config.ts";
 
 let dataDir: string;
 beforeEach(() => {

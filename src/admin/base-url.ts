@@ -1,9 +1,9 @@
 // The address that other devices reach this server at: the public one, else that of this machine in its network.
 import { networkInterfaces } from "node:os";
-import type { Config } from "../config/settings.ts";
+import type { HouseConfig } from "../protocol/house-settings.ts";
 import { localUrl } from "../server/own-address.ts";
 
-export function baseUrl(config: Pick<Config, "publicUrl" | "host" | "port" | "tlsCert">): string {
+export function baseUrl(config: Pick<HouseConfig, "publicUrl" | "host" | "port" | "tlsCert">): string {
   const { publicUrl, host, port, tlsCert } = config;
   if (publicUrl !== undefined) return publicUrl;
   const everywhere = host === "0.0.0.0" || host === "::";

@@ -13,6 +13,7 @@ import { syncFolder } from "../storage/durable-file.ts";
 import { asStorageError } from "../storage/errors.ts";
 import { fileSink } from "./file-sink.ts";
 import type { Bounds } from "./high-water.ts";
+import { type KnownDatabase, knownAs } from "./known-database.ts";
 import {
   BLOB_FOLDER,
   type FileFacts,
@@ -37,6 +38,8 @@ export interface ArchiveOptions {
   readonly file: string;
   /** Sentences about what the archive cannot hold, for its manifest. */
   readonly notes: readonly string[];
+  /** Databases that this executable knows. */
+  readonly known: readonly KnownDatabase[];
   readonly progress: Progress;
 }
 
@@ -48,7 +51,13 @@ export interface Archive {
 }
 
 /** @throws Error with a sentence for the person; then there is no file. */
-export async function createArchive({ dataDir, file, notes, progress }: ArchiveOptions): Promise<Archive> {
+export async function createArchive({
+  dataDir,
+  file,
+  notes,
+  known,
+  progress,
+}: ArchiveOptions): Promise<Archive> {
   const databases = existsSync(dataDir) ? readdirSync(dataDir).filter(isDatabaseName).sort() : [];
   if (databases.length === 0)
     throw new Error(`There is nothing to back up in ${dataDir}: it holds no database.`);
@@ -65,7 +74,14 @@ export async function createArchive({ dataDir, file, notes, progress }: ArchiveO
     const bounds: Record<string, Bounds> = {};
     const schemaVersions: Record<string, number> = {};
     for (const name of databases) {
-      const answer = await snapshot(join(dataDir, name), join(scratch.path, name), progress);
+      const answer = await snapshot(
+        {
+          path: join(dataDir, name),
+          target: join(scratch.path, name),
+          questions: knownAs(known, name).highWater,
+        },
+        progress,
+      );
       bounds[name] = answer.bounds;
       schemaVersions[name] = answer.schemaVersion;
     }
@@ -105,10 +121,10 @@ export async function createArchive({ dataDir, file, notes, progress }: ArchiveO
 
 /** In a thread of its own: the call takes as long as the database is large, and the progress bar goes on meanwhile. */
 async function snapshot(
-  path: string,
-  target: string,
+  request: SnapshotRequest,
   progress: Progress,
 ): Promise<Extract<SnapshotAnswer, { bounds: Bounds }>> {
+  const { path, target } = request;
   writeFileSync(target, "", { mode: FILE_MODE, flag: "wx" });
   const worker = new Worker(new URL("./snapshot-worker.ts", import.meta.url).href);
   const { promise, resolve, reject } = Promise.withResolvers<SnapshotAnswer>();
@@ -122,7 +138,6 @@ async function snapshot(
   try {
     worker.onmessage = (event: MessageEvent<SnapshotAnswer>) => resolve(event.data);
     worker.onerror = (event) => reject(new Error(event.message));
-    const request: SnapshotRequest = { path, target };
     worker.postMessage(request);
     const answer = await promise;
     if ("error" in answer)

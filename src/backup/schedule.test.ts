@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { parseConfig } from "../config/config.ts";
+import { parseConfig } from "../../test/support/config.ts";
 import { BackupSchedule, dueAt } from "./schedule.ts";
 
 const HOUR = 3_600_000;

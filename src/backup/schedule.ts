@@ -5,11 +5,13 @@ import { rm } from "node:fs/promises";
 import { setPriority } from "node:os";
 import { resolve } from "node:path";
 import type { Logger } from "pino";
-import type { Config } from "../config/settings.ts";
-import { flagName } from "../config/settings.ts";
+import { flagName } from "../config/setting.ts";
+import type { PlaceConfig } from "../config/settings.ts";
+import type { StorageConfig } from "../storage/settings.ts";
 import { listBackups, newestGood } from "./folder.ts";
 import { isDated } from "./keep.ts";
 import { abandonedScratch } from "./scratch.ts";
+import type { BackupConfig as Settings } from "./settings.ts";
 
 const LOOK_EVERY_MS = 30_000;
 const FIRST_LOOK_MS = 5_000;
@@ -20,7 +22,7 @@ const DAY_MS = 86_400_000;
 
 /** What the child is told; secrets it does not need, and an unknown file it would not find. */
 type BackupConfig = Pick<
-  Config,
+  Settings & PlaceConfig & StorageConfig,
   | "backupDir"
   | "backupEvery"
   | "backupAt"

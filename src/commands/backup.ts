@@ -7,8 +7,9 @@ import type { Command } from "../cli/command.ts";
 import { inWords, progressOn } from "../cli/progress.ts";
 import { splitWords } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
-import { loadConfig } from "../config/load.ts";
-import type { Config } from "../config/settings.ts";
+import type { HouseConfig } from "../protocol/house-settings.ts";
+import type { Program } from "../protocol/program.ts";
+import { knownDatabases } from "./databases.ts";
 
 const USAGE = `Usage:
   roost backup FILE    archives the data folder, such as: roost backup roost.tar.zst
@@ -16,31 +17,32 @@ const USAGE = `Usage:
   roost backup list    shows what can be restored from there
 Settings such as --data-dir may follow.`;
 
-export const backup: Command = {
+export const backup: Command<Program> = {
   about: "archive the data folder of a running or stopped server: backup FILE; backup list",
-  run: async (argv) => {
+  run: async (argv, program) => {
     const { words, flags } = splitWords(argv);
     const [word, ...more] = words;
     if (more.length > 0) throw new UsageError(USAGE);
-    const { config } = await loadConfig(flags);
+    const { config } = await program.load(flags);
     process.umask(0o077);
     if (word === "list") return list(folderOf(config));
-    if (word !== undefined) return toFile(config, word);
-    return toFolder(config, folderOf(config));
+    if (word !== undefined) return toFile(program, config, word);
+    return toFolder(program, config, folderOf(config));
   },
 };
 
-function folderOf({ backupDir }: Config): string {
+function folderOf({ backupDir }: HouseConfig): string {
   if (backupDir === undefined)
     throw new UsageError(`No folder of backups is set: name it with --backup-dir, or name a file.\n${USAGE}`);
   return backupDir;
 }
 
-async function toFile(config: Config, file: string): Promise<number> {
+async function toFile(program: Program, config: HouseConfig, file: string): Promise<number> {
   const { manifest, bytes } = await createArchive({
     dataDir: config.dataDir,
     file,
     notes: notesOf(config),
+    known: await knownDatabases(program),
     progress: progressOn(),
   });
   const files = Object.keys(manifest.files).length;
@@ -51,12 +53,13 @@ async function toFile(config: Config, file: string): Promise<number> {
   return 0;
 }
 
-async function toFolder(config: Config, backupDir: string): Promise<number> {
+async function toFolder(program: Program, config: HouseConfig, backupDir: string): Promise<number> {
   const { made, removed } = await backUpInto({
     dataDir: config.dataDir,
     backupDir,
     keep: { daily: config.backupKeepDaily, weekly: config.backupKeepWeekly },
     notes: notesOf(config),
+    known: await knownDatabases(program),
     progress: progressOn(),
   });
   const path = join(backupDir, made.file);
@@ -69,7 +72,7 @@ async function toFolder(config: Config, backupDir: string): Promise<number> {
 }
 
 /** What an operator must keep elsewhere to have everything. */
-function notesOf({ masterSecret, s3Host, dataDir }: Config): string[] {
+function notesOf({ masterSecret, s3Host, dataDir }: HouseConfig): string[] {
   const hasFile = statSync(join(dataDir, "master-secret"), { throwIfNoEntry: false }) !== undefined;
   return [
     ...(hasFile && masterSecret === undefined

@@ -2,18 +2,18 @@
 
 import type { Command } from "../cli/command.ts";
 import { UsageError } from "../config/env.ts";
-import { loadConfig } from "../config/load.ts";
-import type { Config } from "../config/settings.ts";
+import type { HouseConfig } from "../protocol/house-settings.ts";
+import type { Program } from "../protocol/program.ts";
 import { localUrl, ownAddress } from "../server/own-address.ts";
 
 const ASK_MS = 4_000;
 const AGAIN_MS = 100;
 
-export const health: Command = {
+export const health: Command<Program> = {
   about: "ask the running server whether it is well (exit code 0 or 1); --wait SECONDS waits until it is",
-  run: async (argv) => {
+  run: async (argv, program) => {
     const { waitMs, rest } = takeWait(argv);
-    const { config } = await loadConfig(rest);
+    const { config } = await program.load(rest);
     const until = performance.now() + waitMs;
     for (;;) {
       // Read each time: the server may be about to say where it is.
@@ -36,7 +36,7 @@ function takeWait(argv: readonly string[]): { waitMs: number; rest: string[] } {
   return { waitMs: Number(seconds) * 1000, rest: argv.toSpliced(at, inline === undefined ? 2 : 1) };
 }
 
-function configuredUrl({ host, port, tlsCert }: Config): string {
+function configuredUrl({ host, port, tlsCert }: HouseConfig): string {
   return localUrl(host, port, tlsCert !== undefined);
 }
 

@@ -11,21 +11,19 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "../cli/command.ts";
-import { parseConfig } from "../config/config.ts";
-import { readFlags } from "../config/env.ts";
-import type { Setting } from "../config/setting.ts";
-import { flagName, type SettingName, settings } from "../config/settings.ts";
+import { flagName } from "../config/setting.ts";
 import { UsageError } from "../config/usage.ts";
+import type { Program } from "../protocol/program.ts";
 import { CONFIG_TEMPLATE, SERVICE_PATHS, serviceUnit } from "./service-unit.ts";
 
 const USAGE =
   'Say what to do: "roost service install", "roost service print" or "roost service uninstall". Settings such as --port may follow.';
 
-export const service: Command = {
+export const service: Command<Program> = {
   about: "run as a systemd service: service install|print|uninstall; settings such as --port may follow",
-  run: async ([action, ...words]) => {
-    if (action === "print") process.stdout.write(unitFor(words));
-    else if (action === "install") await install(words);
+  run: async ([action, ...words], program) => {
+    if (action === "print") process.stdout.write(unitFor(program, words));
+    else if (action === "install") await install(program, words);
     else if (action === "uninstall") await uninstall(words);
     else throw new UsageError(USAGE);
     return 0;
@@ -33,12 +31,11 @@ export const service: Command = {
 };
 
 /** @throws UsageError for flags that are no settings, not usable, or not for a file that everybody can read. */
-function unitFor(flags: readonly string[]): string {
-  const raw = readFlags(flags);
-  const config = parseConfig(raw);
-  for (const name of Object.keys(raw) as SettingName[]) {
-    const setting: Setting = settings[name];
-    if (setting.secret)
+function unitFor(program: Program, flags: readonly string[]): string {
+  const raw = program.readFlags(flags);
+  const { config } = program.parse(raw);
+  for (const name of Object.keys(raw)) {
+    if (program.catalogue.settings[name]?.secret)
       throw new UsageError(
         `${flagName(name)} is a secret: put it into ${SERVICE_PATHS.secrets}, not on a command line.`,
       );
@@ -50,9 +47,9 @@ function unitFor(flags: readonly string[]): string {
   return serviceUnit({ flags, privilegedPort: config.port > 0 && config.port < 1024 });
 }
 
-async function install(words: readonly string[]): Promise<void> {
+async function install(program: Program, words: readonly string[]): Promise<void> {
   const { at, root, flags } = target(words);
-  const unit = unitFor(flags);
+  const unit = unitFor(program, flags);
   if (!Bun.isStandaloneExecutable)
     throw new Error(
       'Only the compiled file can be installed: build it with "bun run build.ts" and run that.',

@@ -4,9 +4,9 @@ import { z } from "zod";
 import { networkOf } from "../limits/network.ts";
 import type { RequestFacts } from "../server/protocol.ts";
 import type { Hub } from "./hub.ts";
+import type { AuthSettings } from "./hub-settings.ts";
 import { clientId, type Identity, isSame } from "./identity.ts";
 import { isOwnOrigin, type OwnNames } from "./origin.ts";
-import type { AuthSettings } from "./settings.ts";
 import type { Share } from "./shares.ts";
 import { subjectOf, verify } from "./token.ts";
 

@@ -23,6 +23,7 @@ import {
 } from "./errors.ts";
 import { HubEvents } from "./events.ts";
 import type { BroadcastResult, Frame } from "./frame.ts";
+import type { HubSettings } from "./hub-settings.ts";
 import type { Identity } from "./identity.ts";
 import { MessageRouter } from "./message-router.ts";
 import { DROPPED_CLOSED, DROPPED_FULL, type HubMetrics } from "./metrics.ts";
@@ -31,7 +32,6 @@ import { Pace } from "./pace.ts";
 import { QueueBudget } from "./queue-budget.ts";
 import { QueuedFrame } from "./queued-frame.ts";
 import { Rooms } from "./rooms.ts";
-import type { HubSettings } from "./settings.ts";
 import { type Share, Shares } from "./shares.ts";
 
 export interface HubParts {

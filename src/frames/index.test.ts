@@ -1,19 +1,23 @@
 // The hub as one room of the house: its paths, its settings, what changes while it runs, and that it costs nothing when it is off.
 import { afterEach, describe, expect, test } from "bun:test";
+import {
+  parseConfig,
+  parseConfigFile,
+  readEnvironment,
+  settings,
+  UsageError,
+} from "../../test/support/config.ts";
 import { FramesClient, rawPeer } from "../../test/support/frames-client.ts";
 import { hubNode } from "../../test/support/hub-node.ts";
 import { testLimits } from "../../test/support/limits.ts";
 import { testServer } from "../../test/support/server.ts";
 import { MemoryExchange } from "../bus/memory.ts";
-import { parseConfig } from "../config/config.ts";
-import { parseConfigFile } from "../config/config-file.ts";
-import { readEnvironment, UsageError } from "../config/env.ts";
 import { LiveConfig } from "../config/live.ts";
 import { createLog } from "../observability/log.ts";
 import { Metrics } from "../observability/metrics.ts";
 import { openFrontDoor } from "../server/front-door.ts";
+import { hubSettings } from "./hub-settings.ts";
 import { framesProtocol } from "./index.ts";
-import { hubSettings } from "./settings.ts";
 
 const log = createLog("silent");
 const cleanup: (() => Promise<void> | void)[] = [];
@@ -27,7 +31,7 @@ const configured = (environment: Record<string, string> = {}) =>
 
 /** The room behind a real door. */
 function room(environment: Record<string, string> = {}, bus = false) {
-  const live = new LiveConfig(configured(environment));
+  const live = new LiveConfig(settings, configured(environment));
   const metrics = new Metrics();
   const limits = testLimits();
   const counters = { publishError() {}, gap() {}, duplicate() {}, reconnect() {} };

@@ -2,7 +2,6 @@
 import type { Logger } from "pino";
 import { build } from "../build-info.ts";
 import type { Cluster } from "../bus/cluster.ts";
-import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { pathOf } from "../server/front-door.ts";
@@ -11,12 +10,13 @@ import { Admission } from "./admission.ts";
 import { hubEndpoint } from "./endpoint.ts";
 import { defaultDispatcher } from "./handlers/index.ts";
 import { Hub } from "./hub.ts";
+import { type HubSettings, hubSettings } from "./hub-settings.ts";
 import { hubMetrics } from "./metrics.ts";
 import { HubSdk } from "./sdk.ts";
-import { type HubSettings, hubSettings } from "./settings.ts";
+import type { FramesConfig } from "./settings.ts";
 
 export interface FramesParts {
-  readonly config: Config;
+  readonly config: FramesConfig;
   /** Tokens are signed with a secret that derives from it, where no other is given. */
   readonly masterSecret?: string | undefined;
   readonly metrics: Metrics;

@@ -1,6 +1,5 @@
 // What every endpoint and socket event of the Happy protocol may use. Built once by index.ts.
 import type { Logger } from "pino";
-import type { Config } from "../config/settings.ts";
 import type { FixedWindow } from "../limits/fixed-window.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { MessagePace } from "../limits/message-pace.ts";
@@ -19,9 +18,10 @@ import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Pusher } from "./push/pusher.ts";
 import type { RpcRelay } from "./realtime/rpc-relay.ts";
+import type { HappyConfig } from "./settings.ts";
 
 export interface HappyContext extends Limits {
-  readonly config: Config;
+  readonly config: HappyConfig;
   readonly database: Database;
   /** Attachments, and public files such as avatars. */
   readonly blobs: BlobStore;

@@ -1,19 +1,14 @@
 // The Happy protocol as one value: zero-knowledge sync over REST and Socket.IO. The server stores blobs that it cannot read.
-import type { Logger } from "pino";
-import type { Cluster } from "../bus/cluster.ts";
-import type { Config } from "../config/settings.ts";
-import type { Limits } from "../limits/limits.ts";
 import { MessagePace } from "../limits/message-pace.ts";
 import { RefusalPace } from "../limits/refusal-pace.ts";
-import type { Metrics } from "../observability/metrics.ts";
-import type { Protocol } from "../server/protocol.ts";
-import type { BlobStore } from "../storage/blobs.ts";
-import type { Database } from "../storage/database.ts";
+import type { House, OpenProtocol } from "../protocol/house.ts";
+import { adminRoutes } from "./admin.ts";
 import { Administration } from "./admission/administration.ts";
 import { Pairings } from "./admission/pairings.ts";
 import { RateLimits } from "./admission/rate-limits.ts";
 import { Revocations } from "./admission/revocations.ts";
 import { TokenUsage } from "./admission/token-usage.ts";
+import { attachmentOwners } from "./attachment-owners.ts";
 import { userScoped } from "./audience.ts";
 import { serverKeys } from "./auth/server-keys.ts";
 import { ClientLogs } from "./client-logs.ts";
@@ -32,45 +27,25 @@ import { Pusher } from "./push/pusher.ts";
 import { ReceiptReader } from "./push/receipts.ts";
 import { RPC_TIMING, RpcRelay } from "./realtime/rpc-relay.ts";
 import { HappySockets, happySocketIo } from "./realtime/sockets.ts";
-import { applyRetention, type Removed } from "./retention.ts";
+import { happyRetention } from "./retention.ts";
+import type { HappyConfig } from "./settings.ts";
 import { settleInvites } from "./store/invites.ts";
 import { continueIds } from "./store/newest-id.ts";
-import type { OldCutoffs } from "./store/retention.ts";
 import { loadRefusals } from "./store/revocations.ts";
 import { deletedSession } from "./wire/updates.ts";
 
-export { hasAccounts } from "./store/accounts.ts";
-export { migrations } from "./store/migrations.ts";
-
-export interface HappyProtocol extends Protocol {
-  /** For commands of the person who runs the server. */
-  readonly administration: Administration;
-  /** Deletes what is older than the operator keeps, and tells the clients of whom it was. `goOn` false ends it early. */
-  forgetOld(cutoffs: OldCutoffs, goOn: () => boolean): Promise<Removed>;
-}
-
-export interface HappyParts {
-  readonly config: Config;
-  readonly masterSecret: string;
-  readonly database: Database;
-  readonly blobs: BlobStore;
-  readonly metrics: Metrics;
-  readonly limits: Limits;
-  /** Undefined: this node is alone. */
-  readonly cluster?: Cluster | undefined;
-  readonly log: Logger;
-}
-
-export function happyProtocol({
+export function openHappy({
   config,
   masterSecret,
-  database,
+  database: databaseOf,
   blobs,
   metrics,
   limits,
   cluster,
+  baseUrl,
   log,
-}: HappyParts): HappyProtocol {
+}: House<HappyConfig>): OpenProtocol {
+  const database = databaseOf("happy");
   continueIds(database);
   const socketServer = happySocketIo({ config, cluster, limits, log });
   const sockets = new HappySockets(socketServer);
@@ -158,19 +133,17 @@ export function happyProtocol({
         },
       },
     ],
-    administration,
-    forgetOld: (cutoffs, goOn) =>
-      applyRetention({
-        database,
-        cutoffs,
-        goOn,
-        isShared: true,
-        announce: ({ id, account }, seq) => {
-          presence.suppress(account, id);
-          publisher.update(userScoped(account), seq, deletedSession(id));
-          void removeAttachments(context, id);
-        },
-      }),
+    admin: adminRoutes({ administration, baseUrl, registration: () => config.registration }),
+    retention: happyRetention({
+      config,
+      database,
+      announce: ({ id, account }, seq) => {
+        presence.suppress(account, id);
+        publisher.update(userScoped(account), seq, deletedSession(id));
+        void removeAttachments(context, id);
+      },
+    }),
+    blobOwners: attachmentOwners({ config, database, counts: true }),
     start: () => {
       presence.start();
       tokenUsage.start();

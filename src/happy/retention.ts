@@ -1,26 +1,27 @@
 // Applies the operator's age limits to what the Happy protocol keeps, a little at a time. The same rules for the server, which tells
 // the clients, and for the command, which works beside a running one.
-import { setTimeout as wait } from "node:timers/promises";
+import { rest } from "../retention/rest.ts";
+import type { Retention } from "../retention/retention.ts";
 import type { Database } from "../storage/database.ts";
+import { cutoffs, hasRules, shortest } from "./retention-rules.ts";
+import type { HappyConfig } from "./settings.ts";
 import {
+  countOld,
   deleteInactiveSession,
   deleteSomeFeed,
   deleteSomeMessages,
   deleteSomeUsage,
+  newestMoment,
   nextInactiveSession,
   type OldCutoffs,
   type OldSession,
 } from "./store/retention.ts";
 
-/** Share of the time in which the disk is somebody else's. */
-const REST = 4;
-const LONGEST_REST_MS = 250;
-
 export interface RetentionOptions {
   readonly database: Database;
   readonly cutoffs: OldCutoffs;
   /** After the commit that deleted a session, with the number of its announcement. */
-  readonly announce: (session: OldSession, updateSeq: number) => void;
+  readonly announce: (session: OldSession, updateSeq: number) => unknown;
   /** False ends the work at the next pause. */
   readonly goOn: () => boolean;
   /** Others use the database or the thread: rests between the steps. */
@@ -86,7 +87,36 @@ export async function applyRetention({
   return removed;
 }
 
-/** Long enough that whoever waits for the database gets it in between. */
-export async function rest(workedMs: number): Promise<void> {
-  await wait(Math.min(LONGEST_REST_MS, Math.max(1, workedMs * REST)));
+export interface HappyRetentionParts {
+  /** Read at each use: limits may change while the server runs. */
+  readonly config: HappyConfig;
+  readonly database: Database;
+  /** See RetentionOptions. */
+  readonly announce: RetentionOptions["announce"];
 }
+
+const KINDS = ["sessions", "messages", "usage reports", "feed entries"] as const;
+
+export function happyRetention({ config, database, announce }: HappyRetentionParts): Retention {
+  return {
+    kinds: [...KINDS.slice(0, 2), "attachments", ...KINDS.slice(2)],
+    shortestMs: () => shortest(config),
+    newest: async (now) => newestMoment(database.reads, now),
+    plan: async (now) => countOld(database.reads, cutoffs(config, now)),
+    run: async ({ now, goOn, isShared }) => {
+      const limits = cutoffs(config, now ?? Number.NEGATIVE_INFINITY);
+      const { sessions, messages, usageReports, feedEntries } =
+        now === undefined || !hasRules(limits)
+          ? NOTHING
+          : await applyRetention({ database, cutoffs: limits, announce, goOn, isShared });
+      return {
+        sessions,
+        messages,
+        "usage reports": usageReports,
+        "feed entries": feedEntries,
+      } satisfies Record<(typeof KINDS)[number], number>;
+    },
+  };
+}
+
+const NOTHING: Removed = { sessions: 0, messages: 0, usageReports: 0, feedEntries: 0 };

@@ -2,8 +2,9 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { boundSettings } from "../config/bound-settings.ts";
+import { framesSettings } from "../frames/settings.ts";
 import { BOUNDS } from "./bounds.ts";
+import { limitsSettings } from "./settings.ts";
 
 const page = readFileSync(join(import.meta.dir, "../../docs/limits.md"), "utf8");
 const rows = page.split("\n").filter((line) => line.startsWith("|"));
@@ -12,7 +13,12 @@ const named = (column: number, pattern: RegExp) =>
 
 test("every setting of a bound is on the page, and every setting on the page is one", () => {
   const settings = named(2, /(?<=`)(max|frames)\w+(?=`)/g);
-  expect([...settings].sort()).toEqual(Object.keys(boundSettings).sort());
+  expect([...settings].sort()).toEqual(
+    [
+      ...Object.keys(limitsSettings).filter((name) => name !== "rateLimits"),
+      ...Object.keys(framesSettings).filter((name) => name.startsWith("framesMax")),
+    ].sort(),
+  );
 });
 
 test("every name of a bound is on the page, and every name on the page is one", () => {

@@ -1,7 +1,6 @@
 // The limits that all protocols share, one of each in a server: the catalogue of bounds, who is known by address, one memory ceiling
 // and the budget of request bodies under it.
 import type { Logger } from "pino";
-import type { Config } from "../config/settings.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { Addresses } from "./addresses.ts";
 import { Answers } from "./answers.ts";
@@ -11,6 +10,7 @@ import { Handshakes } from "./handshakes.ts";
 import { LargeBodies } from "./large-bodies.ts";
 import { MemoryCeiling } from "./memory-ceiling.ts";
 import { MemoryPieces } from "./memory-pieces.ts";
+import type { LimitsConfig } from "./settings.ts";
 import { Strangers } from "./strangers.ts";
 
 export interface Limits {
@@ -35,7 +35,7 @@ export interface Limits {
 export interface LimitsParts {
   /** Asked each time: limits may change while the server runs. */
   readonly config: Pick<
-    Config,
+    LimitsConfig,
     | "maxMemoryBytesInFlight"
     | "maxBodyBytesInFlight"
     | "maxAnonymousBytesPerSecond"

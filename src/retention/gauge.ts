@@ -1,9 +1,8 @@
 // Measures in the background how much the data folder holds: databases often, because that is two pragmas; blobs seldom, because it is
 // a walk over every file. Free pages inside a database do not count: deleting makes room at once, long before the file shrinks.
 import { stat } from "node:fs/promises";
-import { sql } from "drizzle-orm";
 import type { Logger } from "pino";
-import type { Db } from "../storage/query.ts";
+import type { Database } from "../storage/database.ts";
 import type { Quota } from "../storage/quota.ts";
 import { blobFiles } from "./blob-files.ts";
 
@@ -16,7 +15,7 @@ const SOON_MS = 1_000;
 
 export interface GaugeOptions {
   readonly quota: Quota;
-  readonly databases: readonly { readonly reads: Db }[];
+  readonly databases: readonly Pick<Database, "usedBytes">[];
   /** Folder of the blobs; undefined when they are elsewhere. */
   readonly blobFolder: string | undefined;
   readonly log: Logger;
@@ -50,7 +49,7 @@ export class StorageGauge {
   /** Databases now; blobs when it is time. */
   async measure(): Promise<void> {
     const { quota, databases } = this.options;
-    quota.databaseBytes = databases.reduce((sum, { reads }) => sum + databaseBytes(reads), 0);
+    quota.databaseBytes = databases.reduce((sum, database) => sum + database.usedBytes(), 0);
     if (performance.now() >= this.#walkAt) {
       this.#walking ??= this.#walk().finally(() => {
         this.#walking = undefined;
@@ -104,9 +103,4 @@ export class StorageGauge {
     if (refused === "") log.info(facts, "there is room again below the storage maximum");
     else log.warn(facts, "the storage maximum is near: some requests are refused");
   }
-}
-
-function databaseBytes(reads: Db): number {
-  const pragma = (name: string) => Number(reads.values<[number]>(sql.raw(`PRAGMA ${name}`))[0]?.[0] ?? 0);
-  return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
 }

@@ -2,7 +2,6 @@
 // bytes of theirs never pass through this server. Addresses are path-style, which every S3-compatible store understands.
 import { createHmac } from "node:crypto";
 import { S3Client } from "bun";
-import type { Config } from "../config/settings.ts";
 import {
   type BlobContent,
   type BlobStore,
@@ -12,9 +11,10 @@ import {
   type StoredBlob,
 } from "./blobs.ts";
 import { StorageError } from "./errors.ts";
+import type { StorageConfig } from "./settings.ts";
 
-export type S3Address = Pick<Config, "s3Host" | "s3Port" | "s3UseSsl" | "s3Bucket" | "s3PublicUrl">;
-export type S3Config = S3Address & Pick<Config, "s3Region" | "s3AccessKey" | "s3SecretKey">;
+export type S3Address = Pick<StorageConfig, "s3Host" | "s3Port" | "s3UseSsl" | "s3Bucket" | "s3PublicUrl">;
+export type S3Config = S3Address & Pick<StorageConfig, "s3Region" | "s3AccessKey" | "s3SecretKey">;
 
 /** How long a signed address admits. */
 const ADMITS_SECONDS = 15 * 60;

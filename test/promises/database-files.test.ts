@@ -32,7 +32,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/commands/follow-changes.ts": "the terminal",
   "src/commands/service.ts": "the executable and the unit",
   "src/config/config-file.ts": "the configuration",
-  "src/config/secrets.ts": "the master secret",
+  "../../src/storage/master-secret.ts": "the master secret",
   "src/doctor/this-machine.ts": "a file of its own that it makes and removes",
   "src/happy/client-logs.ts": "logs in a folder of their own",
   "src/happy/http/web-app.ts":

@@ -4,8 +4,8 @@ import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { migrations } from "../../src/happy/index.ts";
 import { Presence, type PresenceTiming } from "../../src/happy/presence/presence.ts";
+import { migrations } from "../../src/happy/store/migrations.ts";
 import { findPresence, type PresenceKind } from "../../src/happy/store/presence.ts";
 import type { Ephemeral } from "../../src/happy/wire/updates.ts";
 import { createLog } from "../../src/observability/log.ts";

@@ -3,8 +3,8 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { migrations } from "../../src/happy/index.ts";
 import { Presence } from "../../src/happy/presence/presence.ts";
+import { migrations } from "../../src/happy/store/migrations.ts";
 import type { Ephemeral } from "../../src/happy/wire/updates.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { openDatabase } from "../../src/storage/database.ts";

@@ -6,9 +6,9 @@ import { existsSync } from "node:fs";
 import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
 import type { Logger } from "pino";
-import type { Config } from "../../config/settings.ts";
 import { clientUrl } from "../../http/client-url.ts";
 import type { RequestFacts } from "../../server/protocol.ts";
+import type { HappyConfig } from "../settings.ts";
 import { mountedPath } from "./kit/app.ts";
 import { refusal } from "./kit/endpoint.ts";
 
@@ -28,7 +28,7 @@ interface Page extends Pick<File, "bytes" | "modifiedMs"> {
   readonly parts: readonly [string, string] | readonly [string];
 }
 
-type Settings = Pick<Config, "staticDir" | "injectHtmlConfig" | "publicUrl" | "port">;
+type Settings = Pick<HappyConfig, "staticDir" | "injectHtmlConfig" | "publicUrl" | "port">;
 type ProxyFacts = Pick<RequestFacts, "trustedProxy">;
 
 export class WebApp {

@@ -2,13 +2,13 @@
 import type { Logger } from "pino";
 import type { Socket } from "socket.io";
 import type { Cluster } from "../../bus/cluster.ts";
-import type { Config } from "../../config/settings.ts";
 import type { Limits } from "../../limits/limits.ts";
 import { AccountSockets } from "../../server/account-sockets.ts";
 import { type SocketIoServer, socketIo } from "../../server/socket-io.ts";
 import { roomsOf, userScoped } from "../audience.ts";
 import type { TokenClaims } from "../auth/tokens.ts";
 import type { HappyContext } from "../context.ts";
+import type { HappyConfig } from "../settings.ts";
 import { machineActivity } from "../wire/updates.ts";
 import { authenticate, Refused } from "./authenticate.ts";
 import { attach, type ConnectionFacts } from "./connection.ts";
@@ -22,7 +22,7 @@ const failures = new Map(socketEvents.map(({ event, failure }) => [event, failur
 
 export interface HappySocketIoParts {
   /** Asked each time where it may change. */
-  readonly config: Pick<Config, "maxQueuedBytes" | "maxAnonymousBodyBytes">;
+  readonly config: Pick<HappyConfig, "maxQueuedBytes" | "maxAnonymousBodyBytes">;
   readonly cluster: Cluster | undefined;
   readonly limits: Limits;
   readonly log: Logger;

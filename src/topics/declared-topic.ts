@@ -1,6 +1,6 @@
 // The setting `topics`: what an operator says of one topic of JSON documents.
 import { z } from "zod";
-import { text } from "./values.ts";
+import { text } from "../config/values.ts";
 
 /** One topic of JSON documents that the operator declares. */
 export const declaredTopic = z.strictObject({

@@ -1,45 +1,30 @@
-// Looks at a server from outside and does what the app will do: each check asks one thing, and says what to change where it fails.
-import { isIP } from "node:net";
-import { checkCertificate } from "./certificate.ts";
-import { type Finding, failure, ok, problemOf, skipped, warning } from "./finding.ts";
-import { type Answer, ask, askRaw, describe, isOwnRefusal } from "./http-probe.ts";
-import { HTTPS, LARGE_BODY, LONG_LIVED, OWN_CORS, TO_ROOST, UPGRADE, WHOLE_PATH } from "./proxy-lines.ts";
+// Looks at a server from outside and does what the Happy app will do: each check asks one thing, and says what to change where it fails.
+import { type Finding, failure, ok, problemOf, skipped, warning } from "../../doctor/finding.ts";
+import { type Answer, ask, askRaw, describe, isOwnRefusal } from "../../doctor/http-probe.ts";
+import type { OutsideLook } from "../../doctor/outside.ts";
+import { LARGE_BODY, LONG_LIVED, OWN_CORS, TO_ROOST, UPGRADE, WHOLE_PATH } from "../../doctor/proxy-lines.ts";
 import { openSocket, type SocketProbe } from "./socket-probe.ts";
 
 const BANNER = "Welcome to Happy Server!";
 const UPLOAD_BYTES = 10 * 1024 * 1024;
 const UPLOAD_MS = 120_000;
 
-export interface Visit {
-  /** With http or https; a path in it is kept, as clients keep it. */
-  readonly url: URL;
-  /** How long the silent connection must hold. */
-  readonly idleSeconds: number;
-}
-
-/** Every finding, in order; the long wait goes on beside the others. */
-export async function* fromOutside({ url, idleSeconds }: Visit): AsyncGenerator<Finding> {
-  const base = url.href.replace(/[?#].*$/, "").replace(/\/+$/, "");
-  const banner = await checkBanner(base);
-  yield banner;
-  // Behind a closed door there is nothing to see but the door.
-  if (banner.result === "failure") {
-    yield await checkCertificate(url);
-    yield checkPlainHttp(url);
-    return;
-  }
-  const { socket, finding } = await checkWebSocket(url.origin);
-  const held = socket === undefined ? undefined : hold(socket, idleSeconds);
-  yield finding;
-  yield await checkSlashes(base);
-  yield await checkUpload(base);
-  yield await checkCors(base);
-  yield await checkCertificate(url);
-  yield checkPlainHttp(url);
-  yield held === undefined
-    ? skipped("idle", "Without a WebSocket there is no connection to hold.")
-    : await held;
-}
+/** The long wait goes on beside the others. */
+export const outsideLook: OutsideLook = {
+  answers: ({ base }) => checkBanner(base),
+  checks: async function* ({ url, base, idleSeconds }, late) {
+    const { socket, finding } = await checkWebSocket(url.origin);
+    late(
+      socket === undefined
+        ? Promise.resolve(skipped("idle", "Without a WebSocket there is no connection to hold."))
+        : hold(socket, idleSeconds),
+    );
+    yield finding;
+    yield await checkSlashes(base);
+    yield await checkUpload(base);
+    yield await checkCors(base);
+  },
+};
 
 /** HTTP contract 3.1: the app refuses to save a server whose page does not contain the banner. */
 export async function checkBanner(base: string): Promise<Finding> {
@@ -233,38 +218,4 @@ export async function checkCors(base: string): Promise<Finding> {
   } catch (error) {
     return failure("cors", `A browser's preflight gets no answer: ${problemOf(error)}.`, { proxy: OWN_CORS });
   }
-}
-
-/** App Transport Security and Android's cleartext rule decide before a single byte is sent, so nothing can be seen from here. */
-export function checkPlainHttp(url: URL): Finding {
-  if (url.protocol === "https:") return ok("plain-http", "The address is https: every phone may use it.");
-  const fix = "Or give Roost a certificate itself: --tls-cert FILE --tls-key FILE.";
-  const place = placeOf(url.hostname);
-  if (place === "machine")
-    return warning("plain-http", "The address is this machine only: no phone reaches it.", { fix });
-  if (place === "lan")
-    return warning(
-      "plain-http",
-      "Plain http on a LAN address: Android phones (9 and later) refuse it in the store's app (cleartext is not permitted); iPhones allow it for local addresses only, after the permission for the local network.",
-      { fix, proxy: HTTPS },
-    );
-  return failure(
-    "plain-http",
-    `Plain http at ${url.hostname}: iPhones (App Transport Security) and Android phones (cleartext is not permitted) both refuse it, and tokens can be read on the way.`,
-    { fix, proxy: HTTPS },
-  );
-}
-
-export function placeOf(hostname: string): "machine" | "lan" | "internet" {
-  const host = hostname.replace(/^\[|\]$/g, "").toLowerCase();
-  if (host === "localhost" || host.endsWith(".localhost") || host === "::1" || host.startsWith("127."))
-    return "machine";
-  if (isIP(host) === 4) {
-    const [a = 0, b = 0] = host.split(".").map(Number);
-    const isPrivate =
-      a === 10 || (a === 172 && b >= 16 && b < 32) || (a === 192 && b === 168) || (a === 169 && b === 254);
-    return isPrivate ? "lan" : "internet";
-  }
-  if (isIP(host) === 6) return /^f[cd]|^fe[89ab]/.test(host) ? "lan" : "internet";
-  return host.endsWith(".local") || !host.includes(".") ? "lan" : "internet";
 }

@@ -3,8 +3,8 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import type { Config } from "../config/settings.ts";
-import { type Finding, ok, problemOf, skipped, warning } from "./finding.ts";
+import { type Finding, ok, problemOf, skipped, warning } from "../../doctor/finding.ts";
+import type { HouseConfig } from "../../protocol/house-settings.ts";
 
 const DAYS = 30;
 
@@ -14,7 +14,7 @@ interface Refused {
   readonly largestBytes: number;
 }
 
-export function checkRefusedMessages({ dataDir, maxContentBytes }: Config, now = Date.now()): Finding {
+export function checkRefusedMessages({ dataDir, maxContentBytes }: HouseConfig, now = Date.now()): Finding {
   const path = join(dataDir, "happy.db");
   if (statSync(path, { throwIfNoEntry: false }) === undefined)
     return skipped("messages", "There is no database yet.");

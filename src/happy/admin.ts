@@ -1,20 +1,17 @@
-// What the admin channel answers: the same app runs in a server, behind its channel, and in a command that has the database to itself.
+// The routes of the admin channel about accounts, keys, tokens and invites: the same in a server, behind its channel, and in a command
+// that has the database to itself.
 import { type Context, Hono } from "hono";
 import { z } from "zod";
-import type { Config } from "../config/settings.ts";
-import type { Administration } from "../happy/admission/administration.ts";
+import { refusal } from "../admin/mount.ts";
+import type { Administration } from "./admission/administration.ts";
+import type { HappyConfig } from "./settings.ts";
 
 export interface AdminParts {
   readonly administration: Administration;
   /** The address that an invite is built on. */
   readonly baseUrl: () => string;
   /** Who may make an account, as it stands now. */
-  readonly registration: () => Config["registration"];
-  /** What a running server knows of its callers, for the doctor; a command that has the database to itself knows nothing. */
-  readonly limits?: () => {
-    readonly sharedAddresses: readonly string[];
-    readonly refused: Readonly<Record<string, number>>;
-  };
+  readonly registration: () => HappyConfig["registration"];
 }
 
 const MAX_USES = 1_000;
@@ -25,20 +22,19 @@ const inviteBody = z.object({
 });
 const revokeBody = z.object({ tokenId: z.string().min(1).max(100).optional() });
 
-export function adminApp({ administration, baseUrl, registration, limits }: AdminParts): Hono {
+export function adminRoutes({ administration, baseUrl, registration }: AdminParts): Hono {
   const app = new Hono();
   app.get("/accounts", async (context) => context.json(await administration.list()));
-  if (limits !== undefined) app.get("/limits", (context) => context.json(limits()));
   app.post("/keys/:key/approve", async (context) => {
     const account = await administration.approve(context.req.param("key"));
     return account === undefined
-      ? unknown(context, "No key waits under this name.")
+      ? refusal(context, "No key waits under this name.")
       : context.json({ account });
   });
   app.post("/keys/:key/refuse", async (context) =>
     (await administration.refuse(context.req.param("key")))
       ? context.json({})
-      : unknown(context, "No key waits under this name."),
+      : refusal(context, "No key waits under this name."),
   );
   for (const action of ["disable", "enable", "remove"] as const)
     app.post(`/accounts/:name/${action}`, (context) =>
@@ -68,12 +64,6 @@ export function adminApp({ administration, baseUrl, registration, limits }: Admi
       registration: registration(),
     });
   });
-  app.notFound((context) =>
-    unknown(context, "The running server does not know this command: it may be of another version."),
-  );
-  app.onError((error, context) =>
-    context.json({ error: error.message }, error instanceof z.ZodError ? 400 : 500),
-  );
   return app;
 }
 
@@ -87,5 +77,4 @@ async function onAccount(
   return context.json({ account });
 }
 
-const unknown = (context: Context, error: string) => context.json({ error }, 404);
-const noAccount = (context: Context) => unknown(context, "There is no such account.");
+const noAccount = (context: Context) => refusal(context, "There is no such account.");

@@ -5,11 +5,11 @@ import { join } from "node:path";
 import { SignJWT } from "jose";
 import type { Command } from "../cli/command.ts";
 import { UsageError } from "../config/env.ts";
-import { loadConfig } from "../config/load.ts";
-import { loadMasterSecret } from "../config/secrets.ts";
-import type { Config } from "../config/settings.ts";
-import { clientId, type Permission, permissions } from "../frames/identity.ts";
-import { tokenSecret } from "../frames/settings.ts";
+import type { Program } from "../protocol/program.ts";
+import { loadMasterSecret } from "../storage/master-secret.ts";
+import { tokenSecret } from "./hub-settings.ts";
+import { clientId, type Permission, permissions } from "./identity.ts";
+import type { FramesConfig } from "./settings.ts";
 
 const USAGE = `Usage:
   roost frames token NAME [--permissions LIST] [--days N]
@@ -22,10 +22,10 @@ const TALK: readonly Permission[] = ["read:message", "send:message", "join:room"
 const DAY = 86_400;
 const MAX_DAYS = 36_500;
 
-export const frames: Command = {
+export const framesCommand: Command<Program<FramesConfig>> = {
   about: "make a token for a client of the frames hub: frames token NAME",
   usage: USAGE,
-  run: async ([action, name, ...words]) => {
+  run: async ([action, name, ...words], program) => {
     if (action !== "token" || name === undefined || name.startsWith("--")) throw new UsageError(USAGE);
     if (!clientId.safeParse(name).success)
       throw new UsageError("A client's name has 1 to 128 characters, and no control characters.");
@@ -35,7 +35,7 @@ export const frames: Command = {
     const days = Number(lasting.value ?? 30);
     if (!Number.isInteger(days) || days < 1 || days > MAX_DAYS)
       throw new UsageError(`--days needs a whole number from 1 to ${MAX_DAYS}.`);
-    const { config } = await loadConfig(lasting.rest);
+    const { config } = await program.load(lasting.rest);
     if (config.authEnabled === false)
       throw new UsageError("The frames hub is configured to ask for no tokens (auth-enabled).");
     process.stdout.write(`${await sign(config, name, granted, days)}\n`);
@@ -43,7 +43,12 @@ export const frames: Command = {
   },
 };
 
-async function sign(config: Config, name: string, granted: readonly string[], days: number): Promise<string> {
+async function sign(
+  config: FramesConfig,
+  name: string,
+  granted: readonly string[],
+  days: number,
+): Promise<string> {
   const now = Math.floor(Date.now() / 1_000);
   return await new SignJWT({ user_id: name, permissions: granted })
     .setProtectedHeader({ alg: "HS256", typ: "JWT" })
@@ -55,13 +60,13 @@ async function sign(config: Config, name: string, granted: readonly string[], da
 }
 
 /** Never makes one: the running server would not know it. */
-function masterSecretOf(config: Config): string | undefined {
+function masterSecretOf(config: FramesConfig): string | undefined {
   if (config.authSecretKey !== undefined) return undefined;
   if (config.masterSecret === undefined && !existsSync(join(config.dataDir, "master-secret")))
     throw new Error(
       `The data folder ${config.dataDir} has no secret yet. Start the server once, or name its folder with --data-dir.`,
     );
-  return loadMasterSecret(config, { hasAccounts: false }).value;
+  return loadMasterSecret(config).value;
 }
 
 function permissionsOf(list: string | undefined): readonly string[] {

@@ -1,12 +1,12 @@
-// Settings of everything that one stranger, one address or one account may take from the others, on one page. What each bound
-// counts, its metric and its sentence in the log stand in src/limits/bounds.ts.
-import { type Setting, setting } from "./setting.ts";
-import { whole } from "./values.ts";
+// Settings of everything that one stranger, one address or one account may take from the others, of all protocols together. What each
+// bound counts, its metric and its sentence in the log stand in bounds.ts; bounds of one protocol stand with its settings.
+import { type Setting, setting, type Values } from "../config/setting.ts";
+import { flag, whole } from "../config/values.ts";
 
 const MIB = 1024 * 1024;
 const live = { live: true } as const;
 
-export const boundSettings = {
+export const limitsSettings = {
   maxBodyBytes: setting(
     whole(1, 2 ** 30).default(100 * MIB),
     "largest HTTP request body of an authenticated request, in bytes",
@@ -86,14 +86,17 @@ export const boundSettings = {
     "sockets that one account may hold (0 for no limit)",
     live,
   ),
-  maxAccountMachines: setting(
-    whole(0, 1_000_000).default(1_000),
-    "machines that one account may register (0 for no limit)",
-    live,
-  ),
   maxAccountTokens: setting(
     whole(0, 1_000_000).default(10_000),
     "tokens of one account that the server remembers as in use (0 for no limit)",
+    live,
+  ),
+  rateLimits: setting(flag().default(true), "limit how often one address may sign in, pair and upload", {
+    live: true,
+  }),
+  maxAccountMachines: setting(
+    whole(0, 1_000_000).default(1_000),
+    "machines that one account may register (0 for no limit)",
     live,
   ),
   maxAccountAccessKeys: setting(
@@ -111,24 +114,6 @@ export const boundSettings = {
     "push notifications of one account that may be under way at one time (0 for no limit)",
     live,
   ),
-  framesMaxQueuedBytes: setting(
-    whole(MIB, 2 ** 36).default(64 * MIB),
-    "bytes that may wait in the frames hub for all its clients together; above it the slowest readers are closed first",
-    live,
-  ),
-  framesMaxClientsPerAddress: setting(
-    whole(0, 1_000_000).default(2_000),
-    "clients of the frames hub without a token from one address (IPv6: one /64), or with tokens of one identity (0 for no limit)",
-    live,
-  ),
-  framesMaxConnectionsPerSecond: setting(
-    whole(0, 1_000_000).default(200),
-    "connections to the frames hub that one address or identity may begin in a second, five times as many at once (0 for no limit)",
-    live,
-  ),
-  framesMaxMessagesPerSecond: setting(
-    whole(0, 1_000_000).default(2_000),
-    "messages to the frames hub from one address or identity in a second, five times as many at once, half of it from one connection (0 for no limit)",
-    live,
-  ),
 } as const satisfies Record<string, Setting>;
+
+export type LimitsConfig = Values<typeof limitsSettings>;

@@ -1,10 +1,10 @@
 // The operator's age limits as moments: what is older than each goes. A limit of 0 days is none.
-import type { Config } from "../config/settings.ts";
+import type { HappyConfig } from "./settings.ts";
 
 const DAY_MS = 86_400_000;
 
 export type RetentionConfig = Pick<
-  Config,
+  HappyConfig,
   | "retentionSessionsDays"
   | "retentionMessagesDays"
   | "retentionAttachmentsDays"

@@ -2,10 +2,11 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { CHECKS, type Finding } from "./finding.ts";
-import { checkPlainHttp, placeOf } from "./from-outside.ts";
-import { isOwnRefusal } from "./http-probe.ts";
-import { report, summary } from "./report.ts";
+import { CHECKS, type Finding } from "../../doctor/finding.ts";
+import { isOwnRefusal } from "../../doctor/http-probe.ts";
+import { checkPlainHttp, placeOf } from "../../doctor/outside.ts";
+import { report, summary } from "../../doctor/report.ts";
+import { happy } from "../protocol.ts";
 
 test.each([
   ["localhost", "machine"],
@@ -67,6 +68,6 @@ test("a failure is shown with the line for each proxy; the last line counts", ()
 });
 
 test("every check has its place in docs/what-can-go-wrong.md", () => {
-  const docs = readFileSync(join(import.meta.dir, "../../docs/what-can-go-wrong.md"), "utf8");
-  for (const check of CHECKS) expect(docs).toContain(`\n### ${check}\n`);
+  const docs = readFileSync(join(import.meta.dir, "../../../docs/what-can-go-wrong.md"), "utf8");
+  for (const check of [...CHECKS, ...(happy.doctor?.names ?? [])]) expect(docs).toContain(`\n### ${check}\n`);
 });

@@ -1,11 +1,13 @@
 // `roost accounts ...`: who may come in, who waits, and which tokens are in use. Works beside a running server and without one.
 import { z } from "zod";
-import { type Ask, withAdministration } from "../admin/client.ts";
-import type { Command } from "../cli/command.ts";
-import { columns, size, when } from "../cli/listing.ts";
-import { splitWords, takeSwitch } from "../cli/words.ts";
-import { UsageError } from "../config/env.ts";
-import { loadConfig } from "../config/load.ts";
+import { type Ask, withAdministration } from "../../admin/client.ts";
+import type { Command } from "../../cli/command.ts";
+import { columns, size, when } from "../../cli/listing.ts";
+import { splitWords, takeSwitch } from "../../cli/words.ts";
+import { UsageError } from "../../config/env.ts";
+import type { Program } from "../../protocol/program.ts";
+import { happy } from "../protocol.ts";
+import type { HappyConfig } from "../settings.ts";
 
 const USAGE = `Usage:
   roost accounts [list]                 shows every account, and the keys that wait
@@ -19,10 +21,10 @@ const USAGE = `Usage:
   roost accounts revoke ACCOUNT --all   shuts out every token; whoever holds the account's key signs in again
 KEY is what the list shows under KEY; ACCOUNT is an id or a KEY. Settings such as --data-dir may follow.`;
 
-export const accounts: Command = {
+export const accounts: Command<Program<HappyConfig>> = {
   about: "say who may come in: accounts list|approve|refuse|disable|enable|delete|tokens|revoke",
   usage: USAGE,
-  run: async (argv) => {
+  run: async (argv, program) => {
     const split = splitWords(argv);
     const yes = takeSwitch(split.flags, "--yes");
     const all = takeSwitch(yes.flags, "--all");
@@ -38,9 +40,11 @@ export const accounts: Command = {
       throw new UsageError(
         `This deletes the account ${name} with all its sessions, messages and files, for ever. Add --yes if you mean it.`,
       );
-    const { config } = await loadConfig(all.flags);
+    const { config } = await program.load(all.flags);
     process.umask(0o077);
-    const text = await withAdministration(config, (ask) => actions[wanted.run](ask, name ?? "", token));
+    const text = await withAdministration(happy, config, (ask) =>
+      actions[wanted.run](ask, name ?? "", token),
+    );
     process.stdout.write(text);
     return 0;
   },

@@ -6,17 +6,17 @@ import { lockUnlessServed } from "../cli/lock-unless-served.ts";
 import { readPassword } from "../cli/password-input.ts";
 import { takeSwitch } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
-import { loadConfig } from "../config/load.ts";
-import type { Config } from "../config/settings.ts";
 import { createLog } from "../observability/log.ts";
+import type { Program } from "../protocol/program.ts";
 import { believeClock, doubtInWords, RetentionClock } from "../retention/clock.ts";
 import type { Database } from "../storage/database.ts";
-import { configuredTopics, retentionOf } from "../topics/configured.ts";
-import { hashPassword } from "../topics/passwords.ts";
-import { openTopicsDatabase, topicsPath } from "../topics/store/database.ts";
-import { migrations } from "../topics/store/migrations.ts";
-import { newestEventAt, pruneEvents, shortestKept } from "../topics/store/retention.ts";
-import { addUser, changeUser, listUsers } from "../topics/store/users.ts";
+import { configuredTopics, retentionOf } from "./configured.ts";
+import { hashPassword } from "./passwords.ts";
+import type { TopicsConfig } from "./settings.ts";
+import { openTopicsDatabase, topicsPath } from "./store/database.ts";
+import { migrations } from "./store/migrations.ts";
+import { newestEventAt, pruneEvents, shortestKept } from "./store/retention.ts";
+import { addUser, changeUser, listUsers } from "./store/users.ts";
 
 const USAGE = `Usage:
   roost topics user add NAME [--role ROLE]   the password is asked for, or read from standard input
@@ -28,14 +28,14 @@ const USAGE = `Usage:
 Settings such as --data-dir may follow.
 `;
 
-export const topics: Command = {
+export const topicsCommand: Command<Program<TopicsConfig>> = {
   about: "manage the users of the topics API: topics user add|passwd|disable|enable|list; topics prune",
-  run: async (argv) => {
+  run: async (argv, program) => {
     const { words, role, flags: given } = split(argv);
     const [kind, action, name, ...more] = words;
     const { on: isRight, flags } =
       kind === "prune" ? takeSwitch(given, "--now-is-right") : { on: false, flags: given };
-    const { config } = await loadConfig(flags);
+    const { config } = await program.load(flags);
     process.umask(0o077);
     if (kind === "prune" && action === undefined) return prune(config, isRight);
     if (kind !== "user" || action === undefined || more.length > 0) throw new UsageError(USAGE.trimEnd());
@@ -51,7 +51,7 @@ export const topics: Command = {
 
 /** Each gives the sentence for the person, or throws it. */
 const changes = {
-  add: async (config: Config, name: string, role: string) => {
+  add: async (config: TopicsConfig, name: string, role: string) => {
     const passwordHash = await askedHash(name);
     const added = await withDatabase(config, (database) =>
       addUser(database, { username: name, passwordHash, role }),
@@ -59,22 +59,22 @@ const changes = {
     if (!added) throw new Error(`There is already a user "${name}".`);
     return `User "${name}" was added with the role "${role}".`;
   },
-  passwd: async (config: Config, name: string) => {
+  passwd: async (config: TopicsConfig, name: string) => {
     await change(config, name, { passwordHash: await askedHash(name) });
     return `The password of "${name}" was changed.`;
   },
-  disable: async (config: Config, name: string) => {
+  disable: async (config: TopicsConfig, name: string) => {
     await change(config, name, { status: "inactive" });
     return `User "${name}" can no longer log in or connect. What was issued before still works until it expires.`;
   },
-  enable: async (config: Config, name: string) => {
+  enable: async (config: TopicsConfig, name: string) => {
     await change(config, name, { status: "active" });
     return `User "${name}" can log in.`;
   },
 };
 
 async function change(
-  config: Config,
+  config: TopicsConfig,
   name: string,
   what: { passwordHash: string } | { status: "active" | "inactive" },
 ): Promise<void> {
@@ -111,14 +111,14 @@ async function list(database: Database): Promise<number> {
   return 0;
 }
 
-async function prune(config: Config, isRight: boolean): Promise<number> {
+async function prune(config: TopicsConfig, isRight: boolean): Promise<number> {
   const { topics } = configuredTopics(config);
   const rule = retentionOf(config);
-  const deleted = await withDatabase(config, (database) => {
-    const newest = (now: number) => newestEventAt(database.reads, now);
+  const deleted = await withDatabase(config, async (database) => {
+    const newest = async (now: number) => newestEventAt(database.reads, now);
     if (isRight) believeClock(config.dataDir, ["happy", "topics"], Date.now());
     const clock = new RetentionClock({ dataDir: config.dataDir, name: "topics", newest });
-    const doubt = clock.look(shortestKept(rule, topics.values()));
+    const doubt = await clock.look(shortestKept(rule, topics.values()));
     if (doubt !== undefined) throw new Error(Object.values(doubtInWords(doubt)).join(" "));
     return pruneEvents(database, rule, topics.values(), Date.now());
   });
@@ -139,9 +139,11 @@ function split(argv: readonly string[]): { words: string[]; role: string | undef
   return { words, role, flags: flags.toSpliced(at, inline ? 1 : 2) };
 }
 
-async function withDatabase<T>(config: Config, work: (database: Database) => Promise<T>): Promise<T> {
+async function withDatabase<T>(config: TopicsConfig, work: (database: Database) => Promise<T>): Promise<T> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  const lock = lockUnlessServed(config.dataDir, topicsPath(config.dataDir), migrations.length);
+  const lock = lockUnlessServed(config.dataDir, [
+    { path: topicsPath(config.dataDir), version: migrations.length },
+  ]);
   try {
     const database = openTopicsDatabase(config.dataDir, createLog(config.logLevel));
     try {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newAccount } from "../../test/support/happy-client.ts";
 import { testServer } from "../../test/support/server.ts";
-import { loadMasterSecret } from "./secrets.ts";
+import { loadMasterSecret } from "./master-secret.ts";
 
 let dataDir: string;
 beforeEach(() => {
@@ -14,7 +14,10 @@ beforeEach(() => {
 afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
 const load = (masterSecret?: string, hasAccounts = false) =>
-  loadMasterSecret({ dataDir, masterSecret }, { hasAccounts });
+  loadMasterSecret(
+    { dataDir, masterSecret },
+    hasAccounts ? { what: "accounts", variable: "HANDY_MASTER_SECRET" } : undefined,
+  );
 
 test("the first run makes one, the next ones read it", () => {
   const { value, origin } = load();
