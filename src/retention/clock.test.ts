@@ -117,7 +117,7 @@ test("a new folder knows nothing and doubts nothing; an unreadable file counts a
   expect(await (await started(NOW, [])).moved(NOW)).toBe("believed");
   for (const text of ["", "{", '{"happy":"x"}', '{"happy":-1}', '{"happy":1e300}', "[]"]) {
     writeFileSync(join(dataDir, "retention-clock.json"), text);
-    expect([text, (await started(NOW + YEAR)).moved(NOW + YEAR)]).toEqual([text, "doubted"]);
+    expect([text, await (await started(NOW + YEAR)).moved(NOW + YEAR)]).toEqual([text, "doubted"]);
   }
 });
 

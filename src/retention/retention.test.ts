@@ -4,7 +4,6 @@ import { afterEach, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { cutoffs, hasRules } from "../happy/retention-rules.ts";
 import { createLog } from "../observability/log.ts";
 import { openDatabase } from "../storage/database.ts";
 import { Quota } from "../storage/quota.ts";
@@ -55,30 +54,6 @@ const attachments = (before?: number, counted?: BlobOwners["counted"]): BlobOwne
     ...(counted && { counted }),
   },
 ];
-
-test("days become moments, and 0 keeps everything", () => {
-  const limits = cutoffs(
-    {
-      retentionSessionsDays: 2,
-      retentionMessagesDays: 0,
-      retentionAttachmentsDays: 1,
-      retentionUsageDays: 0,
-      retentionFeedDays: 0,
-    },
-    10 * DAY_MS,
-  );
-  expect(limits).toEqual({
-    sessions: 8 * DAY_MS,
-    messages: undefined,
-    attachments: 9 * DAY_MS,
-    usage: undefined,
-    feed: undefined,
-  });
-  expect([hasRules(limits), hasRules({ ...limits, sessions: undefined, attachments: undefined })]).toEqual([
-    true,
-    false,
-  ]);
-});
 
 function blobs() {
   const folder = freshFolder();

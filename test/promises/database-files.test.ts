@@ -32,7 +32,6 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/commands/follow-changes.ts": "the terminal",
   "src/commands/service.ts": "the executable and the unit",
   "src/config/config-file.ts": "the configuration",
-  "../../src/storage/master-secret.ts": "the master secret",
   "src/doctor/this-machine.ts": "a file of its own that it makes and removes",
   "src/happy/client-logs.ts": "logs in a folder of their own",
   "src/happy/http/web-app.ts":
@@ -45,6 +44,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/storage/durable-file.ts": "small files that it makes itself, and folders",
   "src/storage/local-blobs.ts": "blobs by their checked keys",
   "src/storage/lock.ts": "the number of the process; the lock itself is opened by SQLite only",
+  "src/storage/master-secret.ts": "the master secret",
   "src/storage/snapshot.ts": "a copy that SQLite has made and closed",
 };
 

@@ -10,13 +10,13 @@ const SRC = resolve(import.meta.dir, "../../src");
 const STOREYS = [
   ["main"],
   ["commands"],
+  ["program"],
   ["context"],
-  // It administers what protocols keep; no protocol knows of it.
-  ["admin"],
+  ["protocols"],
   ["happy", "hapi", "topics", "frames", "rpc"],
 ] as const satisfies readonly (readonly string[])[];
 const GROUND = STOREYS.length;
-const PROTOCOLS: readonly string[] = STOREYS[4];
+const PROTOCOLS: readonly string[] = STOREYS[5];
 
 interface Import {
   readonly file: string;
@@ -58,7 +58,7 @@ const shown = (list: readonly Import[]) => list.map(({ file, target }) => `${fil
 test("the imports of the whole source were found", () => {
   expect(files.length).toBeGreaterThan(50);
   expect(shown(across)).toContain("commands/serve.ts imports context.ts");
-  expect(shown(across)).toContain("happy/index.ts imports server/protocol.ts");
+  expect(shown(across)).toContain("happy/protocol.ts imports protocol/manifest.ts");
 });
 
 test("protocol rooms never import each other", () => {

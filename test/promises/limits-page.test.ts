@@ -2,9 +2,9 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { framesSettings } from "../frames/settings.ts";
-import { BOUNDS } from "./bounds.ts";
-import { limitsSettings } from "./settings.ts";
+import { framesSettings } from "../../src/frames/settings.ts";
+import { BOUNDS } from "../../src/limits/bounds.ts";
+import { limitsSettings } from "../../src/limits/settings.ts";
 
 const page = readFileSync(join(import.meta.dir, "../../docs/limits.md"), "utf8");
 const rows = page.split("\n").filter((line) => line.startsWith("|"));
