@@ -77,7 +77,7 @@ export function openDatabase({
 }: DatabaseOptions): Database {
   const name = basename(path);
   refuseBesideRescue(path, log);
-  const connection = openConnection(path, identity);
+  const connection = openConnection(path, identity, migrations.length);
   let migration: MigrationReport;
   try {
     if (currentVersion(connection, path, identity) === 0) refuseBesideRescue(path, log, true);

@@ -67,7 +67,22 @@ export function currentVersion(sqlite: Database, path: string, identity: Databas
   return version;
 }
 
-/** Whether any database of any kind known here may have this header; for a look that knows no more than the file. */
-export const isOurs = (sqlite: Database): boolean =>
-  sqlite.query<{ application_id: number }, []>("PRAGMA application_id").get()?.application_id ===
-  APPLICATION_ID;
+/**
+ * The same, of a file that this executable can open.
+ * @param newest the newest version that it knows.
+ * @throws StorageError "newer" or "foreign".
+ */
+export function knownVersion(
+  sqlite: Database,
+  path: string,
+  identity: DatabaseIdentity,
+  newest: number,
+): number {
+  const version = currentVersion(sqlite, path, identity);
+  if (version <= newest) return version;
+  const writer = identity.kind === "own" ? "Roost" : identity.format;
+  throw new StorageError(
+    "newer",
+    `The database ${path} was written by a newer ${writer} (version ${version}, this one knows ${newest}). Use the newer executable; nothing was changed.`,
+  );
+}

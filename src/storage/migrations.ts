@@ -2,8 +2,8 @@
 // file; a newer one, or a file of another kind (identity.ts), is refused and not touched. The last step can be undone, again after a
 // snapshot; in a foreign format nothing is undone, because its versions are not ours.
 import type { Database } from "bun:sqlite";
-import { isBusy, StorageError } from "./errors.ts";
-import { APPLICATION_ID, currentVersion, type DatabaseIdentity, OWN } from "./identity.ts";
+import { isBusy } from "./errors.ts";
+import { APPLICATION_ID, currentVersion, type DatabaseIdentity, knownVersion, OWN } from "./identity.ts";
 import { changeWithSnapshot, forgetOldSnapshots } from "./snapshot.ts";
 
 export interface Migration {
@@ -28,15 +28,8 @@ export function migrate(
   path: string,
   identity: DatabaseIdentity = OWN,
 ): MigrationReport {
-  const from = currentVersion(sqlite, path, identity);
   const to = migrations.length;
-  if (from > to) {
-    const writer = identity.kind === "own" ? "Roost" : identity.format;
-    throw new StorageError(
-      "newer",
-      `The database ${path} was written by a newer ${writer} (version ${from}, this one knows ${to}). Use the newer executable; nothing was changed.`,
-    );
-  }
+  const from = knownVersion(sqlite, path, identity, to);
   if (from === to) {
     // An earlier start may have ended before it did.
     forgetOldSnapshots(path);
