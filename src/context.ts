@@ -81,7 +81,12 @@ export async function startServer<C extends HouseConfig>(
     const metrics = new Metrics();
     stack.defer(reportProcess(metrics));
     reportLog(metrics, log);
-    const limits = openLimits({ config, metrics, log: log.child({ area: "limits" }) });
+    const limits = openLimits({
+      config,
+      bounds: Object.assign({}, ...on.map(({ bounds }) => bounds)),
+      metrics,
+      log: log.child({ area: "limits" }),
+    });
     const storageLog = log.child({ area: "storage" });
     const checks: Check[] = [];
     const failed = Promise.withResolvers<Error>();
@@ -103,10 +108,9 @@ export async function startServer<C extends HouseConfig>(
     }));
     const maintenance = new Maintenance({ config, quota, log: storageLog });
     const databases = new Map<string, Database>();
-    for (const { name, databases: specs } of on)
+    for (const { databases: specs } of on)
       for (const spec of specs) {
-        const areaLog = databases.size === 0 ? storageLog : log.child({ area: name });
-        const database = await openOne(spec, { dataDir, log: areaLog, quota, sizes });
+        const database = await openOne(spec, { dataDir, log: storageLog, quota, sizes });
         stack.defer(() => database.close());
         databases.set(spec.name, database);
         reportDatabase(metrics, spec.name, database);

@@ -17,6 +17,10 @@ export const happy: ProtocolManifest<HappyConfig> = {
     PGLITE_DIR: SQLITE,
     REDIS_URL: `${SQLITE} and needs no Redis`,
   },
+  bounds: {
+    "pairings-per-address":
+      "an address has too many pairings that wait; those that were asked for least lately were given up",
+  },
   isOn: () => true,
   refuse: ({ dataDir, staticDir }) => refusePublicData(dataDir, { folder: staticDir, flag: "--static-dir" }),
   databases: [

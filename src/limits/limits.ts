@@ -5,7 +5,7 @@ import type { Metrics } from "../observability/metrics.ts";
 import { Addresses } from "./addresses.ts";
 import { Answers } from "./answers.ts";
 import { BodyBudget } from "./body-budget.ts";
-import { Bounds } from "./bounds.ts";
+import { BOUNDS, type BoundCatalogue, Bounds } from "./bounds.ts";
 import { Handshakes } from "./handshakes.ts";
 import { LargeBodies } from "./large-bodies.ts";
 import { MemoryCeiling } from "./memory-ceiling.ts";
@@ -43,6 +43,8 @@ export interface LimitsParts {
     | "maxHandshakes"
     | "maxHandshakesPerAddress"
   >;
+  /** What protocols bound beside what all have in common. */
+  readonly bounds?: BoundCatalogue;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -50,8 +52,8 @@ export interface LimitsParts {
 /** Of all memory that clients may hold. */
 const ANSWERS_SHARE = 0.25;
 
-export function openLimits({ config, metrics, log }: LimitsParts): Limits {
-  const bounds = new Bounds(metrics, log);
+export function openLimits({ config, bounds: more = {}, metrics, log }: LimitsParts): Limits {
+  const bounds = new Bounds(metrics, log, () => performance.now(), { ...BOUNDS, ...more });
   const addresses = new Addresses();
   const memory = new MemoryCeiling(
     () => config.maxMemoryBytesInFlight,

@@ -7,6 +7,7 @@ import type { OriginalFile, Settle } from "../config/catalogue.ts";
 import type { Settings } from "../config/setting.ts";
 import type { Finding } from "../doctor/finding.ts";
 import type { OutsideLook } from "../doctor/outside.ts";
+import type { BoundCatalogue } from "../limits/bounds.ts";
 import type { BlobOwners } from "../retention/blob-owners.ts";
 import type { Retention } from "../retention/retention.ts";
 import type { BlobStore } from "../storage/blobs.ts";
@@ -28,6 +29,8 @@ export interface ProtocolManifest<C extends HouseConfig = HouseConfig> {
   /** Of an original whose configuration file may be used as it is. */
   readonly originalFile?: OriginalFile;
   readonly settle?: Settle;
+  /** What it bounds beside what all protocols have in common. */
+  readonly bounds?: BoundCatalogue;
   isOn(config: C): boolean;
   /** Asked before anything is opened. @throws Error with a sentence for a configuration that would do harm. */
   refuse?(config: C): void;

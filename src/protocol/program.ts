@@ -4,6 +4,7 @@ import { type Catalogue, catalogueOf } from "../config/catalogue.ts";
 import { type ParsedConfig, parseSettings } from "../config/config.ts";
 import { type RawSettings, readEnvironment, readFlags } from "../config/env.ts";
 import { type Loaded, loadSettings } from "../config/load.ts";
+import { LOG_AREAS, refuseUnknownAreas } from "../observability/settings.ts";
 import { refuseHalfTls } from "../server/settings.ts";
 import { type HouseConfig, houseSettings } from "./house-settings.ts";
 import type { ProtocolManifest } from "./manifest.ts";
@@ -32,7 +33,11 @@ export class Program<C extends HouseConfig = HouseConfig> {
     }
     this.catalogue = catalogueOf({
       settings: Object.assign({}, houseSettings, ...protocols.map(({ settings }) => settings)),
-      settle: [refuseHalfTls, ...protocols.flatMap(({ settle }) => settle ?? [])],
+      settle: [
+        refuseHalfTls,
+        refuseUnknownAreas([...LOG_AREAS, ...protocols.map(({ name }) => name)]),
+        ...protocols.flatMap(({ settle }) => settle ?? []),
+      ],
       variables: protocols.map(({ variables }) => variables ?? {}),
       unused: Object.assign({}, ...protocols.map(({ unusedVariables }) => unusedVariables)),
       originals: protocols.flatMap(({ originalFile }) => originalFile ?? []),

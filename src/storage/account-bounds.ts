@@ -1,6 +1,5 @@
 // What one account may keep, so that none fills the disk for the others. Asked before something of an account grows; deleting never
 // asks. How much an account keeps is in the database; the answer is remembered as room that is left, so that it is read now and then.
-import type { BoundName } from "../limits/bounds.ts";
 import { StorageError } from "./errors.ts";
 
 /** 0 is no limit. */
@@ -13,7 +12,7 @@ export interface AccountLimits {
 export interface AccountBoundsParts {
   /** Asked each time: limits may change while the server runs. */
   readonly limits: () => AccountLimits;
-  readonly refused: (name: BoundName, facts: Readonly<Record<string, string | number>>) => void;
+  readonly refused: (name: string, facts: Readonly<Record<string, string | number>>) => void;
 }
 
 /** What the account keeps is its limit. Code "quota", with a sentence for the person at the client. */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { framesSettings } from "../../src/frames/settings.ts";
 import { BOUNDS } from "../../src/limits/bounds.ts";
 import { limitsSettings } from "../../src/limits/settings.ts";
+import { protocols } from "../../src/protocols.ts";
 
 const page = readFileSync(join(import.meta.dir, "../../docs/limits.md"), "utf8");
 const rows = page.split("\n").filter((line) => line.startsWith("|"));
@@ -22,5 +23,7 @@ test("every setting of a bound is on the page, and every setting on the page is 
 });
 
 test("every name of a bound is on the page, and every name on the page is one", () => {
-  expect([...named(5, /(?<=`)[a-z-]+(?=`)/g)].sort()).toEqual(Object.keys(BOUNDS).sort());
+  expect([...named(5, /(?<=`)[a-z-]+(?=`)/g)].sort()).toEqual(
+    [...Object.keys(BOUNDS), ...protocols.flatMap(({ bounds = {} }) => Object.keys(bounds))].sort(),
+  );
 });

@@ -3,6 +3,7 @@
 import type { Cluster } from "../../src/bus/cluster.ts";
 import type { BusCounters, MessageBus } from "../../src/bus/message-bus.ts";
 import { Admission } from "../../src/frames/admission.ts";
+import { FRAMES_BOUNDS } from "../../src/frames/bounds.ts";
 import { hubEndpoint } from "../../src/frames/endpoint.ts";
 import { createDispatcher } from "../../src/frames/handlers/index.ts";
 import { Hub } from "../../src/frames/hub.ts";
@@ -73,7 +74,7 @@ export async function hubNode({
   const log = createLog("debug", { write: (line: string) => lines.push(line) });
   const metrics = new Metrics();
   const limits = testLimits();
-  const bounds = new Bounds(metrics, log);
+  const bounds = new Bounds(metrics, log, undefined, FRAMES_BOUNDS);
   const cluster: Cluster | undefined =
     bus === undefined ? undefined : { bus, counters: NO_COUNTERS, timeoutMs: busTimeoutMs };
   const hub = new Hub({

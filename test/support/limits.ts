@@ -3,12 +3,14 @@
 import { type Limits, openLimits } from "../../src/limits/limits.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
+import { protocols } from "../../src/protocols.ts";
 import type { Config } from "./config.ts";
 import { parseConfig } from "./config.ts";
 
 export const testLimits = (overrides: Partial<Config> = {}): Limits =>
   openLimits({
     config: { ...parseConfig({}), ...overrides },
+    bounds: Object.assign({}, ...protocols.map(({ bounds }) => bounds)),
     metrics: new Metrics(),
     log: createLog("silent"),
   });
