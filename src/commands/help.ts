@@ -5,7 +5,7 @@ import { describeDefault } from "../config/describe.ts";
 import { flagName, variableName } from "../config/setting.ts";
 import type { Program } from "../protocol/program.ts";
 
-type Commands = Readonly<Record<string, () => Promise<Command<Program>>>>;
+type Commands = Readonly<Record<string, () => Promise<Command<Program> | Command>>>;
 
 export const helpOn = (commands: Commands): Command<Program> => ({
   about: "show the commands and every setting",

@@ -5,7 +5,7 @@ import type { Command } from "../cli/command.ts";
 import { nearest, UsageError } from "../config/usage.ts";
 import type { Program } from "../protocol/program.ts";
 
-type Load = () => Promise<Command<Program>>;
+type Load = () => Promise<Command<Program> | Command>;
 
 /** Each is loaded when it is asked for: a health check every few seconds must not cost what a server does. */
 const OF_THE_HOUSE: Readonly<Record<string, Load>> = {

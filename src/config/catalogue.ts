@@ -1,6 +1,6 @@
 // All settings of one executable, with every name under which each may be given. The machinery of this folder works on a catalogue
 // and lists nothing itself.
-import type { RawSettings } from "./env.ts";
+import type { RawSettings } from "./raw.ts";
 import type { Settings } from "./setting.ts";
 
 /** What follows from the settings that were given together, beyond their single values. */

@@ -12,7 +12,8 @@ import {
   type YAMLParseError,
 } from "yaml";
 import type { Catalogue } from "./catalogue.ts";
-import { nearest, type RawSettings, type RawValue, UsageError } from "./env.ts";
+import { nearest, UsageError } from "./env.ts";
+import type { RawSettings, RawValue } from "./raw.ts";
 
 /** @throws UsageError when it cannot be read, is no YAML, or has a key that is no setting. */
 export function readConfigFile(catalogue: Catalogue, path: string): RawSettings {

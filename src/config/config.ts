@@ -2,7 +2,8 @@
 // from.
 import { z } from "zod";
 import type { Catalogue } from "./catalogue.ts";
-import { type RawSettings, UsageError } from "./env.ts";
+import { UsageError } from "./env.ts";
+import type { RawSettings } from "./raw.ts";
 import { flagName } from "./setting.ts";
 
 /** By the name of the setting; who reads it knows the types of its own list (`Values`). */

@@ -1,19 +1,10 @@
 // Step one of three: raw strings as people gave them, with where each came from. No parsing, no defaults.
 import type { Catalogue } from "./catalogue.ts";
+import type { RawSettings, RawValue } from "./raw.ts";
 import { flagName, variableName } from "./setting.ts";
 import { nearest, UsageError } from "./usage.ts";
 
 export { nearest, UsageError };
-
-export interface RawValue {
-  /** Text, but what YAML wrote as a switch, a list or a structure is given as such. */
-  readonly value: unknown;
-  /** The flag, the variable, or the key and place in the file, as the person wrote it. */
-  readonly source: string;
-}
-
-/** By the name of the setting. */
-export type RawSettings = Readonly<Partial<Record<string, RawValue>>>;
 
 /** Variables that steer this project's own tests, not a server. */
 const FOR_TESTS = /^ROOST_(TEST_\w*|EXECUTABLE)$/;

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Catalogue } from "./catalogue.ts";
 import { merge, type ParsedConfig, parseSettings } from "./config.ts";
-import { type RawSettings, readEnvironment, readFlags, UsageError } from "./env.ts";
+import { readEnvironment, readFlags, UsageError } from "./env.ts";
+import type { RawSettings } from "./raw.ts";
 import { placeSettings } from "./settings.ts";
 
 export interface Loaded extends ParsedConfig {

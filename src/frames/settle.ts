@@ -1,7 +1,7 @@
 // Whether the frames hub is on, and what it asks of its clients, from what people gave and under which names (frames contract,
 // decisions "On or off" and "Tokens"). In Roost's words it asks for tokens; in the hub's own words it keeps the hub's defaults.
 import type { Settle } from "../config/catalogue.ts";
-import type { RawSettings } from "../config/env.ts";
+import type { RawSettings } from "../config/raw.ts";
 import { type FramesConfig, framesSettings } from "./settings.ts";
 
 type Name = keyof typeof framesSettings;

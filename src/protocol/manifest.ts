@@ -15,7 +15,6 @@ import type { Database } from "../storage/database.ts";
 import type { DatabaseSpec } from "./database-spec.ts";
 import type { House, OpenProtocol } from "./house.ts";
 import type { HouseConfig } from "./house-settings.ts";
-import type { Program } from "./program.ts";
 
 /** `C`: the configuration as the protocol knows it. */
 export interface ProtocolManifest<C extends HouseConfig = HouseConfig> {
@@ -36,7 +35,7 @@ export interface ProtocolManifest<C extends HouseConfig = HouseConfig> {
   refuse?(config: C): void;
   readonly databases: readonly DatabaseSpec[];
   /** By the word after `roost`; each is loaded when it is asked for. */
-  readonly commands?: Readonly<Record<string, () => Promise<Command<Program>>>>;
+  readonly commands?: Readonly<Record<string, () => Promise<Command>>>;
   readonly doctor?: DoctorPart<C>;
   /** What a newcomer reads after the start, as paragraphs; asked only while the protocol is on. */
   greeting?(facts: GreetingFacts<C>): Promise<readonly string[]>;

@@ -2,8 +2,9 @@
 // can build an executable with one protocol more.
 import { type Catalogue, catalogueOf } from "../config/catalogue.ts";
 import { type ParsedConfig, parseSettings } from "../config/config.ts";
-import { type RawSettings, readEnvironment, readFlags } from "../config/env.ts";
+import { readEnvironment, readFlags } from "../config/env.ts";
 import { type Loaded, loadSettings } from "../config/load.ts";
+import type { RawSettings } from "../config/raw.ts";
 import { LOG_AREAS, refuseUnknownAreas } from "../observability/settings.ts";
 import { refuseHalfTls } from "../server/settings.ts";
 import { type HouseConfig, houseSettings } from "./house-settings.ts";
@@ -68,6 +69,13 @@ export class Program<C extends HouseConfig = HouseConfig> {
   ): Promise<LoadedConfig<C>> {
     const loaded = await loadSettings(this.catalogue, argv, environment);
     return { ...loaded, config: loaded.config as C };
+  }
+
+  /** @throws Error for a name that no protocol has. */
+  named(name: string): ProtocolManifest<C> {
+    const found = this.protocols.find((protocol) => protocol.name === name);
+    if (found === undefined) throw new Error(`There is no protocol ${name}.`);
+    return found;
   }
 
   /** Those that the configuration switches on, in their order. */

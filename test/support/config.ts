@@ -1,6 +1,6 @@
 // The settings of the whole executable for tests, as functions of their own.
 import { parseConfigFile as parseFile } from "../../src/config/config-file.ts";
-import type { RawSettings } from "../../src/config/env.ts";
+import type { RawSettings } from "../../src/config/raw.ts";
 import type { Setting } from "../../src/config/setting.ts";
 import { type Config, program } from "../../src/program.ts";
 

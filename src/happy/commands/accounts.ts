@@ -6,7 +6,6 @@ import { columns, size, when } from "../../cli/listing.ts";
 import { splitWords, takeSwitch } from "../../cli/words.ts";
 import { UsageError } from "../../config/env.ts";
 import type { Program } from "../../protocol/program.ts";
-import { happy } from "../protocol.ts";
 import type { HappyConfig } from "../settings.ts";
 
 const USAGE = `Usage:
@@ -42,7 +41,7 @@ export const accounts: Command<Program<HappyConfig>> = {
       );
     const { config } = await program.load(all.flags);
     process.umask(0o077);
-    const text = await withAdministration(happy, config, (ask) =>
+    const text = await withAdministration(program.named("happy"), config, (ask) =>
       actions[wanted.run](ask, name ?? "", token),
     );
     process.stdout.write(text);

@@ -6,7 +6,6 @@ import { when } from "../../cli/listing.ts";
 import { parseDuration } from "../../config/duration.ts";
 import { UsageError } from "../../config/env.ts";
 import type { Program } from "../../protocol/program.ts";
-import { happy } from "../protocol.ts";
 import type { HappyConfig } from "../settings.ts";
 
 const USAGE = `Usage:
@@ -30,7 +29,7 @@ export const invite: Command<Program<HappyConfig>> = {
     const forMs = milliseconds(time.value ?? "24h");
     const { config } = await program.load(time.rest);
     process.umask(0o077);
-    const answer = await withAdministration(happy, config, (ask) =>
+    const answer = await withAdministration(program.named("happy"), config, (ask) =>
       ask("POST", "/invites", { uses: count, forMs }),
     );
     const { url, expiresAt, registration } = made.parse(answer);
