@@ -2,15 +2,16 @@
 // after the databases, so whatever a stored message names is in the archive. The archive appears whole under its name, or not at all.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { type FileHandle, open, opendir } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { constants, createZstdCompress } from "node:zlib";
 import { build } from "../build-info.ts";
 import type { Progress } from "../cli/progress.ts";
+import { blobFiles, filesBelow } from "../storage/blob-files.ts";
 import { syncFolder } from "../storage/durable-file.ts";
-import { asStorageError } from "../storage/errors.ts";
+import { asStorageError, codeOf, isAbsent } from "../storage/errors.ts";
 import { fileSink } from "./file-sink.ts";
 import type { Bounds } from "./high-water.ts";
 import { type KnownDatabase, knownAs } from "./known-database.ts";
@@ -70,7 +71,10 @@ export async function createArchive({
     const createdAt = Date.now();
     const blobs = join(dataDir, BLOB_FOLDER);
     const databaseBytes = databases.reduce((sum, name) => sum + statSync(join(dataDir, name)).size, 0);
-    progress.begin("backing up", 2 * databaseBytes + (progress.isWatched ? await bytesBelow(blobs) : 0));
+    progress.begin(
+      "backing up",
+      2 * databaseBytes + (progress.isWatched ? (await filesBelow(blobs)).bytes : 0),
+    );
     const bounds: Record<string, Bounds> = {};
     const schemaVersions: Record<string, number> = {};
     for (const name of databases) {
@@ -172,8 +176,8 @@ async function* contents({
   };
   for (const name of databases) yield* fileEntry(name, join(snapshots, name), enter, progress);
   for (const name of SINGLE_FILES) yield* fileEntry(name, join(dataDir, name), enter, progress);
-  for await (const name of blobsBelow(join(dataDir, BLOB_FOLDER), BLOB_FOLDER))
-    yield* fileEntry(name, join(dataDir, name), enter, progress);
+  for await (const { name, path } of archivedBlobs(join(dataDir, BLOB_FOLDER)))
+    yield* fileEntry(name, path, enter, progress);
   const text = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
   yield {
     name: MANIFEST_NAME,
@@ -195,7 +199,7 @@ async function* fileEntry(
   try {
     file = await open(path, "r");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+    if (isAbsent(error)) return;
     throw error;
   }
   try {
@@ -229,25 +233,16 @@ async function* hashed(
   }
 }
 
-/** Names of the blobs in the folder, as the archive calls them; without what is being uploaded. */
-async function* blobsBelow(folder: string, name: string): AsyncGenerator<string> {
-  if (!existsSync(folder)) return;
-  for await (const entry of await opendir(folder)) {
-    const below = `${name}/${entry.name}`;
-    if (entry.isDirectory()) yield* blobsBelow(join(folder, entry.name), below);
-    else if (entry.isFile() && !entry.name.startsWith(".") && isArchivedName(below)) yield below;
+/** The blobs as the archive calls them; without what is being uploaded. */
+async function* archivedBlobs(folder: string): AsyncGenerator<{ name: string; path: string }> {
+  for await (const { path, parts } of blobFiles(folder)) {
+    const name = [BLOB_FOLDER, ...parts].join("/");
+    if (!parts.at(-1)?.startsWith(".") && isArchivedName(name)) yield { name, path };
   }
 }
 
-async function bytesBelow(folder: string): Promise<number> {
-  let bytes = 0;
-  for await (const name of blobsBelow(folder, BLOB_FOLDER))
-    bytes += statSync(join(dirname(folder), name), { throwIfNoEntry: false })?.size ?? 0;
-  return bytes;
-}
-
 function explained(error: unknown, folder: string): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error);
   if (code === "EACCES" || code === "EPERM" || code === "EROFS")
     return new Error(`The backup could not be made: this user may not read the data or write to ${folder}.`);
   if (["SQLITE_FULL", "ENOSPC", "EDQUOT"].includes(code))

@@ -1,9 +1,5 @@
 // Whose blobs are whose. A protocol keeps its blobs in folders below one of its own: `sessions/<id>/...`.
-
-export interface FilesFound {
-  readonly files: number;
-  readonly bytes: number;
-}
+import type { FilesFound } from "../storage/blob-files.ts";
 
 export interface BlobOwner {
   /** Account id. */

@@ -2,7 +2,7 @@
 // Names are compared as they are on disk; an id is an ordinary name and stays as it is there.
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { blobFiles, entriesOf } from "./blob-files.ts";
+import { blobFiles, entriesOf, factsOf } from "../storage/blob-files.ts";
 import type { BlobOwners } from "./blob-owners.ts";
 
 /** Of uploads that were cut off; local-blobs.ts names them so. */
@@ -37,9 +37,10 @@ export async function* unwantedFiles({
 }: SweepOptions): AsyncGenerator<Unwanted> {
   // Files of one folder come together.
   let tally: Tally | undefined;
-  for await (const { path, parts } of blobFiles(folder)) {
-    const found = await stat(path).catch(() => undefined);
+  for await (const file of blobFiles(folder)) {
+    const found = await factsOf(file);
     if (found === undefined) continue;
+    const { path, parts } = file;
     const { size: bytes, mtimeMs } = found;
     const isSettled = mtimeMs < now - SETTLED_MS;
     if (LEFTOVER.test(parts.at(-1) ?? "")) {
@@ -94,8 +95,9 @@ async function sweepFolders(owners: BlobOwners, { folder, now }: SweepOptions, g
     if (!goOn()) return;
     const path = join(top, entry.name);
     if (!entry.isDirectory() || (await owners.ownerOf(entry.name, undefined)) !== undefined) continue;
-    const { mtimeMs } = await stat(path);
-    if (mtimeMs < now - SETTLED_MS && !(await holdsFiles(path)))
+    const found = await stat(path).catch(() => undefined);
+    if (found === undefined) continue;
+    if (found.mtimeMs < now - SETTLED_MS && !(await holdsFiles(path)))
       await rm(path, { recursive: true, force: true });
   }
 }

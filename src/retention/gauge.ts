@@ -1,10 +1,9 @@
 // Measures in the background how much the data folder holds: databases often, because that is two pragmas; blobs seldom, because it is
 // a walk over every file. Free pages inside a database do not count: deleting makes room at once, long before the file shrinks.
-import { stat } from "node:fs/promises";
 import type { Logger } from "pino";
+import { filesBelow } from "../storage/blob-files.ts";
 import type { Database } from "../storage/database.ts";
 import type { Quota } from "../storage/quota.ts";
-import { blobFiles } from "./blob-files.ts";
 
 const MEASURE_EVERY_MS = 2_000;
 /** A walk takes at most this share of the time. */
@@ -78,15 +77,9 @@ export class StorageGauge {
     const before = quota.blobBytes;
     // Set first: what is removed while the walk goes by asks for another one.
     this.#walkAt = began + WALK_EVERY_MS;
-    let bytes = 0;
-    if (blobFolder !== undefined)
-      for await (const { path } of blobFiles(blobFolder)) {
-        if (this.#stopped) return;
-        bytes += await stat(path).then(
-          ({ size }) => size,
-          () => 0,
-        );
-      }
+    const { bytes } =
+      blobFolder === undefined ? { bytes: 0 } : await filesBelow(blobFolder, () => !this.#stopped);
+    if (this.#stopped) return;
     // Uploads that ended meanwhile may be in the sum or not: better twice than not at all.
     quota.blobBytes = bytes + Math.max(0, quota.blobBytes - before);
     const took = performance.now() - began;
