@@ -1,7 +1,7 @@
 // What a newcomer reads after the start: where the server is, and what each protocol's clients need of that.
-import { networkInterfaces } from "node:os";
 import type { HouseConfig } from "../protocol/house-settings.ts";
 import type { GreetingFacts, ProtocolManifest } from "../protocol/manifest.ts";
+import { localhostUrl, networkUrls } from "../server/machine-addresses.ts";
 
 /** The URLs under which a server that listens on `host` can be reached. */
 export function addresses(
@@ -9,15 +9,7 @@ export function addresses(
   port: number,
   secure: boolean,
 ): Pick<GreetingFacts<unknown>, "local" | "network"> {
-  const everywhere = host === "0.0.0.0" || host === "::";
-  const scheme = secure ? "https" : "http";
-  const url = (address: string) => `${scheme}://${address.includes(":") ? `[${address}]` : address}:${port}`;
-  if (!everywhere) return { local: url(host), network: [] };
-  const network = Object.values(networkInterfaces())
-    .flatMap((list) => list ?? [])
-    .filter(({ internal, family }) => !internal && family === "IPv4")
-    .map(({ address }) => url(address));
-  return { local: url("localhost"), network };
+  return { local: localhostUrl(host, port, secure), network: networkUrls(host, port, secure) };
 }
 
 export async function greeting<C extends Pick<HouseConfig, "dataDir">>(

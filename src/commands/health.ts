@@ -4,7 +4,8 @@ import type { Command } from "../cli/command.ts";
 import { UsageError } from "../config/env.ts";
 import type { HouseConfig } from "../protocol/house-settings.ts";
 import type { Program } from "../protocol/program.ts";
-import { localUrl, ownAddress } from "../server/own-address.ts";
+import { localUrl } from "../server/machine-addresses.ts";
+import { ownAddress } from "../server/own-address.ts";
 
 const ASK_MS = 4_000;
 const AGAIN_MS = 100;

@@ -18,6 +18,7 @@ import { isDated } from "../backup/keep.ts";
 import type { BackupConfig } from "../backup/settings.ts";
 import type { PlaceConfig } from "../config/settings.ts";
 import { readCertificate } from "../server/certificate.ts";
+import { localUrl } from "../server/machine-addresses.ts";
 import type { ServerConfig } from "../server/settings.ts";
 import type { StorageConfig } from "../storage/settings.ts";
 import { untilWhen } from "./certificate.ts";
@@ -191,8 +192,7 @@ export async function checkPort({ host, port, tlsCert }: Looked): Promise<Findin
         fix: "Check --host.",
       });
   }
-  const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
-  const url = `${tlsCert === undefined ? "http" : "https"}://${name}:${port}/ready`;
+  const url = `${localUrl(host, port, tlsCert !== undefined)}/ready`;
   const answer = await ask(url).catch(() => undefined);
   if (answer !== undefined && isReadiness(answer.text)) return ok("port", `Roost runs on port ${port}.`);
   return failure("port", `Another program holds port ${port}.`, {
