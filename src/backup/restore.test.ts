@@ -16,7 +16,7 @@ test("an archive of the release that wrote tar by hand is restored", async () =>
     const { files } = await restoreArchive({
       file: FIXTURE,
       dataDir,
-      knownVersions: {},
+      known: [],
       progress: noProgress,
     });
     const long = `files/sessions/s1/attachments/${"é".repeat(60)}.enc`;

@@ -5,6 +5,7 @@ import { createArchive } from "../backup/create.ts";
 import { type Backup, backUpInto, listBackups } from "../backup/folder.ts";
 import type { Command } from "../cli/command.ts";
 import { inWords, progressOn } from "../cli/progress.ts";
+import { table } from "../cli/table.ts";
 import { splitWords } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
 import type { HouseConfig } from "../protocol/house-settings.ts";
@@ -90,15 +91,7 @@ function list(backupDir: string): number {
     process.stdout.write(`There is no finished backup in ${backupDir}.\n`);
     return 0;
   }
-  const rows = [["AS OF", "SIZE", "DRILL", "FILE"], ...backups.map(row)];
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  for (const cells of rows)
-    process.stdout.write(
-      `${cells
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd()}\n`,
-    );
+  process.stdout.write(table(["AS OF", "SIZE", "DRILL", "FILE"], backups.map(row)));
   return 0;
 }
 

@@ -2,6 +2,7 @@
 // 2 for a usage error, 1 for a failure.
 
 import type { Command } from "../cli/command.ts";
+import { plainLines } from "../cli/table.ts";
 import { nearest, UsageError } from "../config/usage.ts";
 import type { Program } from "../protocol/program.ts";
 
@@ -33,7 +34,8 @@ export async function run(argv: readonly string[], program: Program): Promise<nu
       );
     return await (await load()).run(rest, program);
   } catch (error) {
-    process.stderr.write(`roost: ${error instanceof Error ? error.message : String(error)}\n`);
+    const problem = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`roost: ${plainLines(problem)}\n`);
     return error instanceof UsageError ? 2 : 1;
   }
 }

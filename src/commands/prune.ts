@@ -3,9 +3,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "../cli/command.ts";
-import { columns } from "../cli/listing.ts";
 import { lockUnlessServed } from "../cli/lock-unless-served.ts";
 import { inWords } from "../cli/progress.ts";
+import { table } from "../cli/table.ts";
 import { splitWords, takeSwitch } from "../cli/words.ts";
 import { UsageError } from "../config/usage.ts";
 import { createLog } from "../observability/log.ts";
@@ -117,7 +117,7 @@ async function tell(pruned: Pruned): Promise<number> {
   if (sums.size === 0) process.stdout.write("Nothing would go.\n");
   else
     process.stdout.write(
-      columns(
+      table(
         ["WHAT", "WHOSE", "COUNT", "SIZE"],
         sorted([...sums.values()], order).map(({ kind, account, count, bytes }) => [
           kind,

@@ -3,6 +3,7 @@
 import { restoreArchive } from "../backup/restore.ts";
 import type { Command } from "../cli/command.ts";
 import { inWords, progressOn } from "../cli/progress.ts";
+import { plain } from "../cli/table.ts";
 import { splitWords } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
 import type { Program } from "../protocol/program.ts";
@@ -27,7 +28,7 @@ export const restore: Command<Program> = {
     process.stdout.write(
       `${config.dataDir} is as it was at ${new Date(createdAt).toISOString()} (${inWords(bytes)}). Every file was checked.\n`,
     );
-    for (const note of notes) process.stdout.write(`Note: ${note}\n`);
+    for (const note of notes) process.stdout.write(`Note: ${plain(note)}\n`);
     return 0;
   },
 };

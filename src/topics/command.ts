@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs";
 import type { Command } from "../cli/command.ts";
 import { lockUnlessServed } from "../cli/lock-unless-served.ts";
 import { readPassword } from "../cli/password-input.ts";
+import { table } from "../cli/table.ts";
 import { takeSwitch } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
 import { createLog } from "../observability/log.ts";
@@ -89,25 +90,14 @@ async function askedHash(name: string): Promise<string> {
 
 async function list(database: Database): Promise<number> {
   const users = listUsers(database.reads);
-  const rows = [
-    ["ID", "NAME", "ROLE", "STATUS", "SINCE"],
-    ...users.map(({ id, username, role, status, createdAt }) => [
-      String(id),
-      username,
-      role,
-      status,
-      new Date(createdAt).toISOString(),
-    ]),
-  ];
-  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  for (const row of rows) {
-    process.stdout.write(
-      `${row
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd()}\n`,
-    );
-  }
+  const rows = users.map(({ id, username, role, status, createdAt }) => [
+    String(id),
+    username,
+    role,
+    status,
+    new Date(createdAt).toISOString(),
+  ]);
+  process.stdout.write(table(["ID", "NAME", "ROLE", "STATUS", "SINCE"], rows));
   return 0;
 }
 

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { type Ask, withAdministration } from "../../admin/client.ts";
 import type { Command } from "../../cli/command.ts";
-import { columns, size, when } from "../../cli/listing.ts";
+import { size, table, when } from "../../cli/table.ts";
 import { splitWords, takeSwitch } from "../../cli/words.ts";
 import { UsageError } from "../../config/env.ts";
 import type { Program } from "../../protocol/program.ts";
@@ -105,7 +105,7 @@ const path = (...parts: string[]) => `/${parts.map(encodeURIComponent).join("/")
 const actions = {
   list: async (ask: Ask) => {
     const { accounts, waiting } = listed.parse(await ask("GET", "/accounts"));
-    const known = columns(
+    const known = table(
       ["ACCOUNT", "KEY", "NAME", "STATE", "DEVICES", "SESSIONS", "SIZE", "LAST SEEN"],
       accounts.map((account) => [
         account.id,
@@ -118,7 +118,7 @@ const actions = {
         account.connections > 0 ? "connected" : when(account.lastSeenAt),
       ]),
     );
-    const keys = columns(
+    const keys = table(
       ["KEY", "STATE", "CLIENT", "FIRST SEEN", "LAST SEEN"],
       waiting.map((key) => [
         key.fingerprint,
@@ -158,7 +158,7 @@ const actions = {
       await ask("GET", name === "" ? "/tokens" : path("accounts", name, "tokens")),
     );
     if (tokens.length === 0) return "No token is known to be in use.\n";
-    return columns(
+    return table(
       ["TOKEN", "ACCOUNT", "CLIENT", "ISSUED", "LAST SEEN"],
       tokens.map(({ tokenId, account, label, issuedAt, lastSeenAt }) => [
         tokenId,

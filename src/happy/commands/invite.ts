@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { withAdministration } from "../../admin/client.ts";
 import type { Command } from "../../cli/command.ts";
-import { when } from "../../cli/listing.ts";
+import { when } from "../../cli/table.ts";
 import { parseDuration } from "../../config/duration.ts";
 import { UsageError } from "../../config/env.ts";
 import type { Program } from "../../protocol/program.ts";
