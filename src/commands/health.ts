@@ -1,6 +1,7 @@
 // `roost health`: asks the server of the data folder whether it is well; for container health checks and for scripts.
 
 import type { Command } from "../cli/command.ts";
+import { takeOption } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
 import type { HouseConfig } from "../protocol/house-settings.ts";
 import type { Program } from "../protocol/program.ts";
@@ -27,14 +28,11 @@ export const health: Command<Program> = {
   },
 };
 
-function takeWait(argv: readonly string[]): { waitMs: number; rest: string[] } {
-  const at = argv.findIndex((word) => word === "--wait" || word.startsWith("--wait="));
-  if (at < 0) return { waitMs: 0, rest: [...argv] };
-  const [, inline] = (argv[at] ?? "").split("=");
-  const seconds = inline ?? argv[at + 1] ?? "";
+function takeWait(argv: readonly string[]): { waitMs: number; rest: readonly string[] } {
+  const { value: seconds = "0", rest } = takeOption(argv, "--wait");
   if (!/^\d{1,5}$/.test(seconds))
     throw new UsageError('--wait needs a number of seconds, for example "--wait 30".');
-  return { waitMs: Number(seconds) * 1000, rest: argv.toSpliced(at, inline === undefined ? 2 : 1) };
+  return { waitMs: Number(seconds) * 1000, rest };
 }
 
 function configuredUrl({ host, port, tlsCert }: HouseConfig): string {

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "../cli/command.ts";
+import { takeOption } from "../cli/words.ts";
 import { flagName } from "../config/setting.ts";
 import { UsageError } from "../config/usage.ts";
 import type { Program } from "../protocol/program.ts";
@@ -96,13 +97,12 @@ async function uninstall(words: readonly string[]): Promise<void> {
 
 /** `--root DIR` prepares another file system, such as an image that is being made, and starts nothing. */
 function target(words: readonly string[]) {
-  const index = words.indexOf("--root");
-  const root = index < 0 ? undefined : words[index + 1];
-  if (index >= 0 && (root === undefined || !existsSync(root)))
+  const { value: root, rest: flags } = takeOption(words, "--root");
+  if (root !== undefined && !existsSync(root))
     throw new UsageError("--root needs the folder of a file system that is there.");
   return {
     root: root === undefined ? undefined : realpathSync(root),
-    flags: index < 0 ? words : words.toSpliced(index, 2),
+    flags,
     at: (path: string) => (root === undefined ? path : join(realpathSync(root), path)),
   };
 }

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { SignJWT } from "jose";
 import type { Command } from "../cli/command.ts";
+import { takeOption } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
 import type { Program } from "../protocol/program.ts";
 import { loadMasterSecret } from "../storage/master-secret.ts";
@@ -29,8 +30,10 @@ export const framesCommand: Command<Program<FramesConfig>> = {
     if (action !== "token" || name === undefined || name.startsWith("--")) throw new UsageError(USAGE);
     if (!clientId.safeParse(name).success)
       throw new UsageError("A client's name has 1 to 128 characters, and no control characters.");
-    const given = take(words, "--permissions");
-    const lasting = take(given.rest, "--days");
+    const given = takeOption(words, "--permissions");
+    const lasting = takeOption(given.rest, "--days");
+    for (const [name, { value }] of Object.entries({ "--permissions": given, "--days": lasting }))
+      if (value === "") throw new UsageError(`${name} needs a value.`);
     const granted = permissionsOf(given.value);
     const days = Number(lasting.value ?? 30);
     if (!Number.isInteger(days) || days < 1 || days > MAX_DAYS)
@@ -76,14 +79,4 @@ function permissionsOf(list: string | undefined): readonly string[] {
   if (unknown !== undefined)
     throw new UsageError(`There is no permission "${unknown}". There are: ${permissions.join(", ")}.`);
   return names;
-}
-
-/** The value of one option, and the words without it. */
-function take(words: readonly string[], option: string): { value: string | undefined; rest: string[] } {
-  const at = words.findIndex((word) => word === option || word.startsWith(`${option}=`));
-  if (at < 0) return { value: undefined, rest: [...words] };
-  const inline = words[at]?.startsWith(`${option}=`) === true;
-  const value = inline ? words[at]?.slice(option.length + 1) : words[at + 1];
-  if (!value) throw new UsageError(`${option} needs a value.`);
-  return { value, rest: words.toSpliced(at, inline ? 1 : 2) };
 }

@@ -5,7 +5,7 @@ import type { Command } from "../cli/command.ts";
 import { lockUnlessServed } from "../cli/lock-unless-served.ts";
 import { readPassword } from "../cli/password-input.ts";
 import { table } from "../cli/table.ts";
-import { takeSwitch } from "../cli/words.ts";
+import { splitWords, takeOption, takeSwitch } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
 import { createLog } from "../observability/log.ts";
 import type { Program } from "../protocol/program.ts";
@@ -32,8 +32,11 @@ Settings such as --data-dir may follow.
 export const topicsCommand: Command<Program<TopicsConfig>> = {
   about: "manage the users of the topics API: topics user add|passwd|disable|enable|list; topics prune",
   run: async (argv, program) => {
-    const { words, role, flags: given } = split(argv);
-    const [kind, action, name, ...more] = words;
+    const split = splitWords(argv);
+    const { value: role, rest: given } = takeOption(split.flags, "--role");
+    if (role === "" || (role?.length ?? 0) > 32)
+      throw new UsageError("--role needs a name of at most 32 characters.");
+    const [kind, action, name, ...more] = split.words;
     const { on: isRight, flags } =
       kind === "prune" ? takeSwitch(given, "--now-is-right") : { on: false, flags: given };
     const { config } = await program.load(flags);
@@ -114,19 +117,6 @@ async function prune(config: TopicsConfig, isRight: boolean): Promise<number> {
   });
   process.stdout.write(`${deleted} old events were deleted.\n`);
   return 0;
-}
-
-/** Words, the role, and what is left for the settings. */
-function split(argv: readonly string[]): { words: string[]; role: string | undefined; flags: string[] } {
-  const firstFlag = argv.findIndex((word) => word.startsWith("--"));
-  const words = argv.slice(0, firstFlag < 0 ? argv.length : firstFlag);
-  const flags = argv.slice(words.length);
-  const at = flags.findIndex((flag) => flag === "--role" || flag.startsWith("--role="));
-  if (at < 0) return { words, role: undefined, flags };
-  const inline = flags[at]?.startsWith("--role=") === true;
-  const role = inline ? flags[at]?.slice("--role=".length) : flags[at + 1];
-  if (!role || role.length > 32) throw new UsageError("--role needs a name of at most 32 characters.");
-  return { words, role, flags: flags.toSpliced(at, inline ? 1 : 2) };
 }
 
 async function withDatabase<T>(config: TopicsConfig, work: (database: Database) => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { withAdministration } from "../../admin/client.ts";
 import type { Command } from "../../cli/command.ts";
 import { when } from "../../cli/table.ts";
+import { takeOption } from "../../cli/words.ts";
 import { parseDuration } from "../../config/duration.ts";
 import { UsageError } from "../../config/env.ts";
 import type { Program } from "../../protocol/program.ts";
@@ -20,8 +21,8 @@ export const invite: Command<Program<HappyConfig>> = {
   about: "print an address that admits a new account: invite [--uses N] [--for 24h]",
   usage: USAGE,
   run: async (argv, program) => {
-    const uses = take(argv, "--uses");
-    const time = take(uses.rest, "--for");
+    const uses = takeOption(argv, "--uses");
+    const time = takeOption(uses.rest, "--for");
     if (time.rest[0] !== undefined && !time.rest[0].startsWith("--")) throw new UsageError(USAGE);
     const count = Number(uses.value ?? "1");
     if (!/^\d{1,4}$/.test(uses.value ?? "1") || count < 1 || count > 1_000)
@@ -47,18 +48,4 @@ function milliseconds(text: string): number {
   if (ms === undefined || ms < 60_000 || ms > 366 * DAY_MS)
     throw new UsageError('--for needs a time from 1m to 366d, for example "--for 24h".');
   return ms;
-}
-
-/** The value of a flag that is no setting, and the words without it. */
-function take(
-  words: readonly string[],
-  name: string,
-): { value: string | undefined; rest: readonly string[] } {
-  const at = words.findIndex((word) => word === name || word.startsWith(`${name}=`));
-  if (at < 0) return { value: undefined, rest: words };
-  const word = words[at] ?? "";
-  if (word !== name) return { value: word.slice(name.length + 1), rest: words.toSpliced(at, 1) };
-  const next = words[at + 1];
-  if (next === undefined || next.startsWith("--")) return { value: "", rest: words.toSpliced(at, 1) };
-  return { value: next, rest: words.toSpliced(at, 2) };
 }
