@@ -1,5 +1,6 @@
 // Takes backups while the server runs: in a process of its own with low priority, because copying a database keeps a thread busy
 // for as long as the database is large. Settings are read at each look, so changed ones take effect at once.
+
 import { existsSync, mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { setPriority } from "node:os";
@@ -7,6 +8,7 @@ import { resolve } from "node:path";
 import type { Logger } from "pino";
 import { flagName } from "../config/setting.ts";
 import type { PlaceConfig } from "../config/settings.ts";
+import { type Child, startChild } from "../ops/child-process.ts";
 import type { StorageConfig } from "../storage/settings.ts";
 import { listBackups, newestGood } from "./folder.ts";
 import { isDated } from "./keep.ts";
@@ -55,7 +57,7 @@ export function dueAt(
 
 export class BackupSchedule {
   #timer: Timer | undefined;
-  #child: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
+  #child: Child | undefined;
   #running: Promise<void> | undefined;
   #sweeping: Promise<void> | undefined;
   /** Of performance.now(): the clock may be set back. */
@@ -119,18 +121,12 @@ export class BackupSchedule {
   async #run(backupDir: string): Promise<void> {
     try {
       if (!existsSync(backupDir)) mkdirSync(backupDir, { recursive: true, mode: 0o700 });
-      const child = Bun.spawn([...this.command, "backup", ...this.#flags(backupDir)], {
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: "pipe",
-      });
+      const child = startChild([...this.command, "backup", ...this.#flags(backupDir)]);
       this.#child = child;
       lower(child.pid);
-      const said = await child.stderr.text();
-      const code = await child.exited;
+      const { code, errors } = await child.ended;
       if (this.#stopped) return;
-      if (code !== 0)
-        return this.#failed(said.trim().replace(/^roost: /, "") || `It ended with code ${code}.`);
+      if (code !== 0) return this.#failed(errors.replace(/^roost: /, "") || `It ended with code ${code}.`);
       const made = newestGood(listBackups(backupDir), Date.now());
       this.log.info(
         {

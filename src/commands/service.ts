@@ -1,4 +1,5 @@
 // `roost service install|print|uninstall`: Roost as a hardened systemd service that starts with the machine.
+
 import {
   chmodSync,
   copyFileSync,
@@ -14,6 +15,7 @@ import type { Command } from "../cli/command.ts";
 import { takeOption } from "../cli/words.ts";
 import { flagName } from "../config/setting.ts";
 import { UsageError } from "../config/usage.ts";
+import { type Child, startChild } from "../ops/child-process.ts";
 import type { Program } from "../protocol/program.ts";
 import { CONFIG_TEMPLATE, SERVICE_PATHS, serviceUnit } from "./service-unit.ts";
 
@@ -128,14 +130,14 @@ function copyExecutable(path: string): void {
 }
 
 async function systemctl(...words: string[]): Promise<void> {
-  let child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  let child: Child;
   try {
-    child = Bun.spawn(["systemctl", ...words], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    child = startChild(["systemctl", ...words]);
   } catch {
     throw new Error("The command systemctl is not on this machine.");
   }
-  const [errors, code] = await Promise.all([child.stderr.text(), child.exited]);
-  if (code !== 0) throw new Error(`"systemctl ${words.join(" ")}" failed: ${errors.trim()}`);
+  const { code, errors } = await child.ended;
+  if (code !== 0) throw new Error(`"systemctl ${words.join(" ")}" failed: ${errors}`);
 }
 
 function say(...lines: string[]): void {

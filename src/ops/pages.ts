@@ -1,5 +1,6 @@
 // The pages for whoever watches the server: `/metrics` and `/ready` on the main port, and `/metrics`, `/ready` and `/health` on a port
 // of their own (HTTP contract 3.5). Whatever goes wrong here is an answer here; the API never notices.
+
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Logger } from "pino";
 import { bearerToken } from "../auth/bearer.ts";
@@ -8,6 +9,7 @@ import { pathOf } from "../server/front-door.ts";
 import { sayWhatIsOwed } from "../server/owed.ts";
 import type { Protocol } from "../server/protocol.ts";
 import { StorageError } from "../storage/errors.ts";
+import { within } from "../within.ts";
 
 export interface Check {
   readonly name: string;
@@ -78,18 +80,14 @@ async function readiness(checks: readonly Check[], log: Logger): Promise<Respons
   const problems: Record<string, string> = {};
   await Promise.all(
     checks.map(async ({ name, run }) => {
-      const { promise: late, reject } = Promise.withResolvers<never>();
-      const timer = setTimeout(() => reject(new NoAnswer(`No answer within ${CHECK_MS} ms.`)), CHECK_MS);
       try {
-        await Promise.race([run(), late]);
+        await within(CHECK_MS, run(), () => new NoAnswer(`No answer within ${CHECK_MS} ms.`));
         results[name] = "ok";
       } catch (error) {
         results[name] = "failed";
         problems[name] = sentenceOf(error);
         if (toBeLogged(name, problems[name]))
           log.error({ err: error, check: name }, "the server is not ready");
-      } finally {
-        clearTimeout(timer);
       }
     }),
   );

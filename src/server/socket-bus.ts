@@ -1,11 +1,13 @@
 // One Socket.IO server's line to its siblings on other nodes: messages of its adapters, in order, several together when the bus is
 // slower than they come. Packets travel as Socket.IO itself encodes them, so that binary values survive.
+
 import type { Logger } from "pino";
 import type { ClusterMessage } from "socket.io-adapter";
 import { Decoder, Encoder, type Packet, PacketType } from "socket.io-parser";
 import { z } from "zod";
 import type { Cluster } from "../bus/cluster.ts";
 import { BusNode } from "../bus/node.ts";
+import { endsWithin } from "../within.ts";
 
 /** Of one write on the bus, before its own envelope; a single message may be larger. */
 const MAX_BATCH_CHARACTERS = 500_000;
@@ -68,7 +70,7 @@ export class SocketBus {
   }
 
   async close(): Promise<void> {
-    await Promise.race([this.#flushing, Bun.sleep(FLUSH_MS)]);
+    await endsWithin(FLUSH_MS, this.#flushing);
     this.#node.close();
   }
 
