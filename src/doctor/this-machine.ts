@@ -1,5 +1,6 @@
 // Looks at the machine and the data folder. Nothing is changed: what is written for a test is removed again, and a database that a
 // server uses is only read.
+
 import { Database as Sqlite } from "bun:sqlite";
 import {
   closeSync,
@@ -20,6 +21,7 @@ import type { PlaceConfig } from "../config/settings.ts";
 import { readCertificate } from "../server/certificate.ts";
 import { localUrl } from "../server/machine-addresses.ts";
 import type { ServerConfig } from "../server/settings.ts";
+import { codeOf, isBusy } from "../storage/errors.ts";
 import type { StorageConfig } from "../storage/settings.ts";
 import { untilWhen } from "./certificate.ts";
 import { type Finding, failure, ok, problemOf, skipped, warning } from "./finding.ts";
@@ -182,7 +184,7 @@ export async function checkPort({ host, port, tlsCert }: Looked): Promise<Findin
     await server.stop(true);
     return ok("port", `Port ${port} is free; Roost does not run there now.`);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = codeOf(error);
     if (code === "EACCES")
       return failure("port", `Port ${port} may not be opened by this user.`, {
         fix: "Choose one above 1023: --port 3005.",
@@ -241,7 +243,7 @@ function checkDatabase(path: string): Finding {
       sqlite.close();
     }
   } catch (error) {
-    if (error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY"))
+    if (isBusy(error))
       return failure("database", `Another program keeps ${path} locked, also for readers.`, {
         fix: `End it: fuser ${path} names it.`,
       });
