@@ -1,7 +1,6 @@
 // `roost help`: commands, and every setting with its flag, variables and default. `roost help <command>`: that command's words.
 
 import type { Command } from "../cli/command.ts";
-import { columns } from "../cli/table.ts";
 import { describeDefault } from "../config/describe.ts";
 import { flagName, variableName } from "../config/setting.ts";
 import type { Program } from "../protocol/program.ts";
@@ -18,8 +17,8 @@ export const helpOn = (commands: Commands): Command<Program> => ({
 });
 
 async function text(commands: Commands, { catalogue }: Program): Promise<string> {
-  const rows = await Promise.all(
-    Object.entries(commands).map(async ([name, load]) => [`  ${name}`, (await load()).about]),
+  const names = await Promise.all(
+    Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(10)} ${(await load()).about}`),
   );
   const options = Object.entries(catalogue.settings).map(([name, setting]) => {
     const { about, legacy = [] } = setting;
@@ -27,5 +26,5 @@ async function text(commands: Commands, { catalogue }: Program): Promise<string>
     const shown = value === undefined ? "" : ` [${value}]`;
     return `  ${flagName(name)}\n      ${about}${shown}\n      ${[variableName(name), ...legacy].join(", ")}`;
   });
-  return `Usage: roost [command] [settings]\n\nCommands\n${columns(rows)}\nSettings (flag over variable over roost.yaml over default)\n${options.join("\n")}\n`;
+  return `Usage: roost [command] [settings]\n\nCommands\n${names.join("\n")}\n\nSettings (flag over variable over roost.yaml over default)\n${options.join("\n")}\n`;
 }
