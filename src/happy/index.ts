@@ -25,7 +25,7 @@ import { socketPublisher } from "./publisher.ts";
 import { Expo } from "./push/expo.ts";
 import { Pusher } from "./push/pusher.ts";
 import { ReceiptReader } from "./push/receipts.ts";
-import { RPC_TIMING, RpcRelay } from "./realtime/rpc-relay.ts";
+import { happyRelay, RPC_TIMING } from "./realtime/rpc.ts";
 import { HappySockets, happySocketIo } from "./realtime/sockets.ts";
 import { happyRetention } from "./retention.ts";
 import type { HappyConfig } from "./settings.ts";
@@ -99,7 +99,7 @@ export function openHappy({
     messagePace,
     publisher,
     presence,
-    rpc: new RpcRelay(RPC_TIMING, limits.memory),
+    rpc: happyRelay(RPC_TIMING, limits.memory),
     pusher,
     uploadRequests: uploadRequestWindow(),
     webApp,
