@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { type ExpoService, expoService } from "../../../test/support/expo.ts";
 import { tcpProxy } from "../../../test/support/tcp-proxy.ts";
-import { deadlineIn } from "./deadline.ts";
+import { deadlineIn } from "../deadline.ts";
 import { Expo, type ExpoMessage } from "./expo.ts";
 
 let service: ExpoService;
@@ -13,19 +13,12 @@ beforeEach(() => {
 });
 afterEach(() => service.stop());
 
-const message = (to: string): ExpoMessage => ({
-  to,
-  title: "t",
-  body: "b",
-  data: {},
-  sound: "default",
-  channelId: "messages",
-});
+const MESSAGE: ExpoMessage = { title: "t", body: "b", data: {}, sound: "default", channelId: "messages" };
 const patient = () => deadlineIn(5_000);
 
 test("a known device gets a ticket, an unknown one is dead", async () => {
   service.devices.add("here");
-  const verdicts = await expo.send([message("here"), message("gone")], patient());
+  const verdicts = await expo.send(["here", "gone"], MESSAGE, patient());
   expect(verdicts).toEqual([
     { ok: true, ticket: service.tickets[0] },
     { ok: false, reason: "DeviceNotRegistered", dead: true },
@@ -38,7 +31,7 @@ test("a known device gets a ticket, an unknown one is dead", async () => {
 test("messages go in batches of at most 100, verdicts stay in their order", async () => {
   const names = Array.from({ length: 201 }, (_, index) => `device ${index}`);
   for (const name of names) if (name !== "device 150") service.devices.add(name);
-  const verdicts = await expo.send(names.map(message), patient());
+  const verdicts = await expo.send(names, MESSAGE, patient());
   // At the same time, so in any order.
   expect(service.requests.map(({ body }) => body.length).sort((a, b) => b - a)).toEqual([100, 100, 1]);
   expect(verdicts).toHaveLength(201);
@@ -47,7 +40,7 @@ test("messages go in batches of at most 100, verdicts stay in their order", asyn
 
 describe("an answer that is not one", () => {
   const reasons = async () =>
-    (await expo.send([message("a"), message("b")], deadlineIn(200))).map((verdict) =>
+    (await expo.send(["a", "b"], MESSAGE, deadlineIn(200))).map((verdict) =>
       verdict.ok ? "ok" : verdict.reason,
     );
   const answers: [string, unknown, string[]][] = [
@@ -84,7 +77,8 @@ test("the deadline holds for all batches together", async () => {
   service.broken = { silent: true };
   const startedAt = performance.now();
   const verdicts = await expo.send(
-    Array.from({ length: 500 }, (_, index) => message(`${index}`)),
+    Array.from({ length: 500 }, (_, index) => `${index}`),
+    MESSAGE,
     deadlineIn(300),
   );
   expect(verdicts.every((verdict) => !verdict.ok && verdict.reason === "Network error")).toBe(true);
@@ -93,7 +87,7 @@ test("the deadline holds for all batches together", async () => {
 
 /** Names of the devices whose message failed, with the reason. */
 async function failures(names: readonly string[], deadline = patient()) {
-  const verdicts = await expo.send(names.map(message), deadline);
+  const verdicts = await expo.send(names, MESSAGE, deadline);
   expect(verdicts).toHaveLength(names.length);
   return Object.fromEntries(
     verdicts.flatMap((verdict, place) => (verdict.ok ? [] : [[names[place], verdict.reason]])),
@@ -267,7 +261,7 @@ test("tickets that are too few, or of other devices, give no device up", async (
   ];
   for (const [data, dead] of answers) {
     service.breaks.push({ raw: JSON.stringify({ data }) });
-    const verdicts = await expo.send([message("a"), message("b")], patient());
+    const verdicts = await expo.send(["a", "b"], MESSAGE, patient());
     expect(verdicts.map((verdict) => !verdict.ok && verdict.dead)).toEqual(dead);
   }
 });
