@@ -317,7 +317,7 @@ describe("too many at once", () => {
 });
 
 test("a stop gives up what is under way, keeps its outcome, and waits for it, also where it was still being looked up", async () => {
-  const pusher = pusherWith();
+  const pusher = pusherWith({ deadlineMs: 3_600_000 });
   channel.next = (to, { signal }) =>
     new Promise((resolve) => {
       const giveUp = () => resolve(to.map(() => failed("Network error")));
@@ -333,4 +333,13 @@ test("a stop gives up what is under way, keeps its outcome, and waits for it, al
     { outcome: "failed", devices: 2 },
   ]);
   for (const decision of [await sending, await looking]) expect(decision).toMatchObject({ delivered: 0 });
+});
+
+test("a stop ends the memory of what was delivered, and its timers", async () => {
+  const pusher = await longUp();
+  await push(pusher, "hello");
+  const timers = jest.getTimerCount();
+  await pusher.stop();
+  // What is left is the end of the deadline, which keeps no process alive.
+  expect(jest.getTimerCount()).toBe(timers - 1);
 });

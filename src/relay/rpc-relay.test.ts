@@ -101,6 +101,17 @@ test("without a wait a call that nobody can answer ends in the same turn", async
   expect(isOver).toBe(true);
 });
 
+test("a call waits for its method, and the next registration of it ends the wait at once", async () => {
+  const relay = relayWith();
+  const calling = [call(relay, 1), call(relay, 2)];
+  await turn();
+  relay.register("me", "m", echo("late"));
+  expect(await Promise.all(calling)).toEqual([
+    { ok: true, result: "late" },
+    { ok: true, result: "late" },
+  ]);
+});
+
 test("a refusal of the target that is no answer at all counts as none in time", async () => {
   const relay = relayWith();
   const target = new Target("t");
@@ -173,6 +184,18 @@ test("a target that unregistered may come back within its time: the call goes on
   expect(await marker).toEqual(failed("disconnected"));
   target.asked[0]?.answer("still here");
   expect(await calling).toEqual({ ok: true, result: "still here" });
+});
+
+test("a target that came back and unregisters again has its time once more, and no longer", async () => {
+  const relay = relayWith({ unregisteredMs: 1 });
+  const target = new Target("t");
+  relay.register("me", "m", target);
+  const calling = call(relay);
+  await turn();
+  relay.unregister("me", "m", "t");
+  relay.register("me", "m", target);
+  relay.unregister("me", "m", "t");
+  expect(await calling).toEqual(failed("disconnected"));
 });
 
 test("methods of one socket and the length of their names are bounded; one that goes makes room", async () => {

@@ -38,6 +38,19 @@ test("messages go in batches of at most 100, verdicts stay in their order", asyn
   expect(verdicts.findIndex(({ ok }) => !ok)).toBe(150);
 });
 
+test("at most six requests of one push are under way", async () => {
+  const gate = Promise.withResolvers<void>();
+  service.broken = { after: gate.promise };
+  const names = devices(1_000);
+  const sending = failures(names);
+  while (service.requests.length < 6) await Bun.sleep(5);
+  await Bun.sleep(50);
+  expect(service.requests).toHaveLength(6);
+  gate.resolve();
+  expect(await sending).toEqual({});
+  expect(service.requests).toHaveLength(10);
+});
+
 describe("an answer that is not one", () => {
   const reasons = async () =>
     (await expo.send(["a", "b"], MESSAGE, deadlineIn(200))).map((verdict) =>
@@ -60,7 +73,11 @@ describe("an answer that is not one", () => {
       ["why", "unknown"],
     ],
     ["silence past the deadline", { silent: true }, ["Network error", "Network error"]],
-    ["far too much", { raw: `{"data":"${"x".repeat(2_000_000)}"}` }, ["Network error", "Network error"]],
+    [
+      "far too much",
+      { raw: `{"data":[{"status":"ok"},{"status":"ok"}],"more":"${"x".repeat(2_000_000)}"}` },
+      ["Network error", "Network error"],
+    ],
   ];
   test.each(answers)("%s", async (_, broken, expected) => {
     service.broken = broken as ExpoService["broken"];
@@ -105,6 +122,13 @@ describe("a batch that is refused as a whole", () => {
     service.projects.set("device 1", "@other/app").set("device 3", "@other/app");
     expect(await failures(names)).toEqual({});
     expect(service.requests.map(({ body }) => body.length)).toEqual([5, 3, 2]);
+  });
+
+  test.each([400, 413, 422])("with %i is split", async (status) => {
+    const names = devices(4);
+    service.breaks.push({ status });
+    expect(await failures(names)).toEqual({});
+    expect(service.requests.map(({ body }) => body.length)).toEqual([4, 2, 2]);
   });
 
   test("of two devices where one is bad by itself fails for that one only", async () => {
@@ -234,7 +258,8 @@ describe("what passes is asked again", () => {
     const failing = failures(names, deadlineIn(60_000, stopping.signal));
     while (service.requests.length < 2) await Bun.sleep(5);
     stopping.abort();
-    expect(await failing).toEqual({ "device 0": "HTTP 503" });
+    // Between two requests, or in the middle of one.
+    expect(["HTTP 503", "Network error"]).toContain((await failing)["device 0"] ?? "nothing");
   });
 });
 

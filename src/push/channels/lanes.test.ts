@@ -24,6 +24,9 @@ test("the work goes on in order, never more at one time than there are lanes, al
   ends[1]?.reject(new Error("broken"));
   await works[1]?.catch(() => {});
   expect(begun).toEqual([0, 1, 2]);
+  // The lane went to the next in line: it is not free besides.
+  const late = lanes.run(async () => begun.push(6));
+  expect(begun).toEqual([0, 1, 2]);
   for (const { resolve } of ends) resolve();
   expect((await settled).map(({ status }) => status === "fulfilled")).toEqual([
     true,
@@ -33,9 +36,10 @@ test("the work goes on in order, never more at one time than there are lanes, al
     true,
     true,
   ]);
-  expect([begun, most]).toEqual([[0, 1, 2, 3, 4, 5], 2]);
+  await late;
+  expect([begun, most]).toEqual([[0, 1, 2, 3, 4, 5, 6], 2]);
   // All lanes are free again.
-  const again = [lanes.run(async () => begun.push(6)), lanes.run(async () => begun.push(7))];
-  expect(begun.slice(6)).toEqual([6, 7]);
+  const again = [lanes.run(async () => begun.push(7)), lanes.run(async () => begun.push(8))];
+  expect(begun.slice(7)).toEqual([7, 8]);
   await Promise.all(again);
 });
