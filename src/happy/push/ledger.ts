@@ -1,5 +1,4 @@
 // The ledger of the neutral pusher over the Happy store: a device is a push token, an owner is an account.
-
 import type { PushDecision } from "../../push/decision.ts";
 import type { DueTickets, PushLedger, PushRecord, Settlement, TicketLedger } from "../../push/ledger.ts";
 import type { Database } from "../../storage/database.ts";
