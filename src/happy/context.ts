@@ -4,6 +4,7 @@ import type { FixedWindow } from "../limits/fixed-window.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { MessagePace } from "../limits/message-pace.ts";
 import type { RefusalPace } from "../limits/refusal-pace.ts";
+import type { RpcRelay } from "../relay/rpc-relay.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import type { Pairings } from "./admission/pairings.ts";
@@ -16,8 +17,7 @@ import type { WebApp } from "./http/web-app.ts";
 import type { HappyMetrics } from "./metrics.ts";
 import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
-import type { Pusher } from "./push/pusher.ts";
-import type { RpcRelay } from "./realtime/rpc-relay.ts";
+import type { HappyPusher } from "./push/push-events.ts";
 import type { HappyConfig } from "./settings.ts";
 
 export interface HappyContext extends Limits {
@@ -41,7 +41,7 @@ export interface HappyContext extends Limits {
   readonly presence: Presence;
   readonly rpc: RpcRelay;
   /** Push notifications to phones. */
-  readonly pusher: Pusher;
+  readonly pusher: HappyPusher;
   /** How often each account asks to upload. */
   readonly uploadRequests: FixedWindow;
   /** The web app beside the API, when there is one to serve. */

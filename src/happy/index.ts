@@ -2,6 +2,8 @@
 import { MessagePace } from "../limits/message-pace.ts";
 import { RefusalPace } from "../limits/refusal-pace.ts";
 import type { House, OpenProtocol } from "../protocol/house.ts";
+import { EXPO_RECEIPT_TIMING, Expo } from "../push/channels/expo.ts";
+import { ReceiptReader } from "../push/receipts.ts";
 import { adminRoutes } from "./admin.ts";
 import { Administration } from "./admission/administration.ts";
 import { Pairings } from "./admission/pairings.ts";
@@ -22,10 +24,10 @@ import { WebApp } from "./http/web-app.ts";
 import { HappyMetrics } from "./metrics.ts";
 import { Presence, TIMING } from "./presence/presence.ts";
 import { socketPublisher } from "./publisher.ts";
-import { Expo } from "./push/expo.ts";
-import { Pusher } from "./push/pusher.ts";
-import { ReceiptReader } from "./push/receipts.ts";
-import { RPC_TIMING, RpcRelay } from "./realtime/rpc-relay.ts";
+import { HappyPushLedger } from "./push/ledger.ts";
+import { happyOutcome } from "./push/outcome.ts";
+import { happyPusher } from "./push/push-events.ts";
+import { happyRelay, RPC_TIMING } from "./realtime/rpc.ts";
 import { HappySockets, happySocketIo } from "./realtime/sockets.ts";
 import { happyRetention } from "./retention.ts";
 import type { HappyConfig } from "./settings.ts";
@@ -56,17 +58,18 @@ export function openHappy({
   const timing = { ...TIMING, graceMs: config.presenceGraceMs };
   const presence = new Presence(database, publisher, log, timing, happyMetrics);
   const expo = new Expo(config.expoUrl);
-  const pusher = new Pusher({
-    database,
-    expo,
+  const ledger = new HappyPushLedger(database);
+  const pusher = happyPusher({
+    ledger,
+    channel: expo,
     isLooking: (account) => sockets.isLooking(account),
     log,
-    decided: (outcome) => happyMetrics.pushed(outcome),
+    decided: (outcome) => happyMetrics.pushed(happyOutcome(outcome)),
     atMost: () => config.maxAccountPushes,
     refused: (account) =>
       limits.bounds.refused("account-pushes", { account, limit: config.maxAccountPushes }),
   });
-  const receipts = new ReceiptReader(database, expo, log);
+  const receipts = new ReceiptReader({ ledger, channel: expo, timing: EXPO_RECEIPT_TIMING, log });
   const keys = serverKeys(masterSecret);
   const revocations = new Revocations(loadRefusals(database));
   const refusalPace = new RefusalPace();
@@ -99,7 +102,7 @@ export function openHappy({
     messagePace,
     publisher,
     presence,
-    rpc: new RpcRelay(RPC_TIMING, limits.memory),
+    rpc: happyRelay(RPC_TIMING, limits.memory),
     pusher,
     uploadRequests: uploadRequestWindow(),
     webApp,

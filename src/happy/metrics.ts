@@ -3,9 +3,9 @@
 import { count } from "drizzle-orm";
 import type { CounterSeries, Labels, Metrics } from "../observability/metrics.ts";
 import { type ClientLabel, clientLabel } from "../ops/client-label.ts";
+import type { RelayFailure, RelayOutcome } from "../relay/outcome.ts";
 import type { Database } from "../storage/database.ts";
 import type { PresenceMetrics } from "./presence/presence.ts";
-import type { RpcAnswer } from "./realtime/rpc-relay.ts";
 import { accounts, machines, messages, sessions } from "./store/schema.ts";
 
 const APP = { app: "happy-server" };
@@ -148,11 +148,11 @@ export class HappyMetrics implements PresenceMetrics {
   }
 
   /** Names of methods are the clients' own words: one is believed after a target has answered to it, and only so many are. */
-  called(method: string, answer: RpcAnswer, ms: number): void {
+  called(method: string, outcome: RelayOutcome, ms: number): void {
     const name = method.slice(method.lastIndexOf(":") + 1);
-    if (answer.ok && this.#methods.size < MAX_METHODS && /^[\w-]{1,40}$/.test(name)) this.#methods.add(name);
+    if (outcome.ok && this.#methods.size < MAX_METHODS && /^[\w-]{1,40}$/.test(name)) this.#methods.add(name);
     const known = this.#methods.has(name) ? name : "other";
-    const result = resultOf(answer);
+    const result = outcome.ok ? "success" : RESULTS[outcome.code];
     const key = `${known} ${result}`;
     let labels = this.#rpcLabels.get(key);
     if (labels === undefined) {
@@ -164,14 +164,12 @@ export class HappyMetrics implements PresenceMetrics {
   }
 }
 
-const RESULTS: Readonly<Record<string, string>> = {
-  "RPC method not available": "not_available",
-  "Cannot call RPC on the same socket": "self_call",
-  "operation has timed out": "timeout",
-  "RPC target disconnected": "target_disconnected",
-  "Invalid parameters: method is required": "invalid_params",
+const RESULTS: Readonly<Record<RelayFailure, string>> = {
+  "not-available": "not_available",
+  "own-method": "self_call",
+  "timed-out": "timeout",
+  disconnected: "target_disconnected",
+  "params-too-large": "internal_error",
+  "answer-too-large": "internal_error",
+  "too-many": "internal_error",
 };
-
-function resultOf(answer: RpcAnswer): string {
-  return answer.ok ? "success" : (RESULTS[answer.error] ?? "internal_error");
-}

@@ -1,7 +1,9 @@
 // Push tokens and push events (HTTP contract 8, realtime contract 11), and the additive aliases of 17.
 import { z } from "zod";
+import type { PushDecision } from "../../push/decision.ts";
 import { interestedInSession } from "../audience.ts";
-import { PUSH_KINDS, type PushDecision } from "../push/pusher.ts";
+import { happyOutcome } from "../push/outcome.ts";
+import { PUSH_KINDS, pushOf } from "../push/push-events.ts";
 import { deletePushToken, findPushTokens, registerPushToken } from "../store/push.ts";
 import { findOwnedSession } from "../store/sessions.ts";
 import { sessionEvent } from "../wire/updates.ts";
@@ -107,7 +109,8 @@ const event = endpoint(
   async ({ context, account, params: { sessionId }, body: { kind, title, body, data = {} } }) => {
     if (findOwnedSession(context.database.reads, account, sessionId) === undefined)
       return refusal(404, "Session not found");
-    const decision = await context.pusher.push({ account, sessionId, kind, title, body, data }, () =>
+    const push = pushOf({ account, sessionId, kind, title, body, data });
+    const decision = await context.pusher.push(push, () =>
       context.publisher.ephemeral(
         interestedInSession(account, sessionId),
         sessionEvent(sessionId, kind, title, body, Date.now()),
@@ -118,16 +121,16 @@ const event = endpoint(
 );
 
 /** Realtime contract 11.4; always 200. */
-function answerOf({ outcome, reason, tokens, delivered }: PushDecision) {
-  const result = { success: true, result: outcome };
+function answerOf({ outcome, reason, devices, delivered }: PushDecision) {
+  const result = { success: true, result: happyOutcome(outcome) };
   switch (outcome) {
     case "sent":
       return { ...result, tokens: delivered };
     case "partial":
-      return { ...result, tokens, delivered, reason };
-    case "no_tokens":
+      return { ...result, tokens: devices, delivered, reason };
+    case "no-devices":
       return result;
-    case "suppressed":
+    case "held-back":
     case "failed":
       return { ...result, reason };
   }

@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { type ExpoService, expoService } from "../../../test/support/expo.ts";
 import { createLog } from "../../observability/log.ts";
+import { Expo } from "../../push/channels/expo.ts";
+import { ReceiptReader, type ReceiptTiming } from "../../push/receipts.ts";
 import { type Database, openDatabase } from "../../storage/database.ts";
 import { findOrCreateAccount } from "../store/accounts.ts";
 import { migrations } from "../store/migrations.ts";
@@ -18,9 +20,8 @@ import {
   recordPush,
   registerPushToken,
 } from "../store/push.ts";
-import { Expo } from "./expo.ts";
-import { Pusher } from "./pusher.ts";
-import { ReceiptReader } from "./receipts.ts";
+import { HappyPushLedger } from "./ledger.ts";
+import { type HappyPusher, happyPusher, type PushEvent, pushOf } from "./push-events.ts";
 
 const log = createLog("silent");
 const DAY_MS = 24 * 60 * 60_000;
@@ -28,17 +29,16 @@ let folder: string;
 let database: Database;
 let service: ExpoService;
 let account: string;
-let pusher: Pusher;
-let reader: ReceiptReader;
+let pusher: HappyPusher;
+let reader: ReturnType<typeof readerWith>;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "roost-push-"));
   database = openDatabase({ path: join(folder, "happy.db"), migrations, log });
   service = expoService();
   ({ account } = await database.writer.run((db) => findOrCreateAccount(db, "AA")));
-  const expo = new Expo(service.url);
-  pusher = new Pusher({ database, expo, isLooking: () => false, log, deadlineMs: 1_000 });
-  reader = new ReceiptReader(database, expo, log, { afterMs: 0, everyMs: 20, deadlineMs: 1_000 });
+  pusher = pusherWith(1_000);
+  reader = readerWith({ afterMs: 0, everyMs: 20, deadlineMs: 1_000 });
 });
 afterEach(async () => {
   await pusher.stop();
@@ -48,9 +48,26 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
+const pusherWith = (deadlineMs: number): HappyPusher =>
+  happyPusher({
+    ledger: new HappyPushLedger(database),
+    channel: new Expo(service.url),
+    isLooking: () => false,
+    log,
+    deadlineMs,
+  });
+const readerWith = (timing: ReceiptTiming) =>
+  new ReceiptReader({
+    ledger: new HappyPushLedger(database),
+    channel: new Expo(service.url),
+    timing,
+    log,
+  });
+
+const event = (data: PushEvent["data"]) =>
+  pushOf({ account, sessionId: "s", kind: "done", title: "t", body: "b", data });
 /** Each another event. */
-const push = () =>
-  pusher.push({ account, sessionId: "s", kind: "done", title: "t", body: "b", data: { event: events++ } });
+const push = () => pusher.push(event({ event: events++ }));
 const tokens = () => findPushTokens(database, account).map(({ token }) => token);
 const due = () => findDueTickets(database, Date.now(), 0, undefined, 1_000);
 const register = (token: string) => registerPushToken(database, account, token, 0);
@@ -195,11 +212,7 @@ test.each([1, 366])("a clock that went %i days forth loses no receipt", async (d
 test.each([1, 366])(
   "after a clock went %i days back receipts are asked for now, not when it comes around",
   async (days) => {
-    const patient = new ReceiptReader(database, new Expo(service.url), log, {
-      afterMs: 15 * 60_000,
-      everyMs: 20,
-      deadlineMs: 1_000,
-    });
+    const patient = readerWith({ afterMs: 15 * 60_000, everyMs: 20, deadlineMs: 1_000 });
     const ticket = await pushTo("one");
     service.receipts.set(ticket.one ?? "", dead);
     await patient.read();
@@ -265,9 +278,8 @@ test("the ledger forgets after thirty days, which a clock that ran ahead does no
 test("a stop gives up what is under way and keeps its outcome", async () => {
   await register("one");
   service.broken = { silent: true };
-  const expo = new Expo(service.url);
-  const slow = new Pusher({ database, expo, isLooking: () => false, log, deadlineMs: 60_000 });
-  const decision = slow.push({ account, sessionId: "s", kind: "done", title: "t", body: "b", data: {} });
+  const slow = pusherWith(60_000);
+  const decision = slow.push(event({}));
   while (service.requests.length === 0) await Bun.sleep(5);
   await slow.stop();
   expect(await decision).toMatchObject({ outcome: "failed", reason: "Network error" });

@@ -126,7 +126,7 @@ export class HappySockets {
     socket.on("disconnect", () => {
       this.#accounts.leave(account, socket.conn);
       context.tokenUsage.note(facts.claims, facts.client);
-      context.rpc.drop(socket.id);
+      context.rpc.disconnect(socket.id);
       context.presence.socketLeft(socket.id);
     });
   }

@@ -2,10 +2,10 @@
 // still the row that Expo spoke of: row numbers can come back, and a device may have registered again meanwhile. How long a ticket
 // waits is counted in questions: a clock that is a day off neither loses receipts nor keeps tickets for ever.
 import { and, asc, desc, eq, gt, gte, inArray, lt, lte, ne, or, sql } from "drizzle-orm";
+import type { Verdict } from "../../push/channel.ts";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import type { Db } from "../../storage/query.ts";
-import type { Verdict } from "../push/expo.ts";
 import { accountPk, findAccountPk } from "./accounts.ts";
 import { type PUSH_OUTCOMES, pushLedger, pushTickets, pushTokens } from "./schema.ts";
 

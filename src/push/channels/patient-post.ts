@@ -1,7 +1,7 @@
 // One JSON question to a service that has bad days. What passes, that is 429, 5xx, a lost connection and an answer of somebody else in
 // between, is asked again while there is time; what the service refuses is not.
 import { setTimeout as wait } from "node:timers/promises";
-import type { Deadline } from "./deadline.ts";
+import type { Deadline } from "../deadline.ts";
 
 export type Outcome =
   | { readonly kind: "answered"; readonly body: unknown }

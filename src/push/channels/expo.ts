@@ -1,39 +1,36 @@
-// Talks to the Expo push service (realtime contract 11.3, decisions). Every message gets a verdict whatever Expo answers: a bad answer,
-// a refusal or a lost connection is a verdict too, never an exception. One bad element never decides about the others of its batch.
+// The Expo push service: messages in batches, tickets, and receipts. One bad element never decides about the others of its batch.
 import { z } from "zod";
-import type { Deadline } from "./deadline.ts";
+import type { PushChannel, ReceiptChannel, Receipts, Verdict } from "../channel.ts";
+import type { Deadline } from "../deadline.ts";
+import type { ReceiptTiming } from "../receipts.ts";
 import { Lanes } from "./lanes.ts";
 import { postPatiently } from "./patient-post.ts";
 import { isAboutTheBatch, splitRefused } from "./refused-batch.ts";
 
-/** One element of `POST /--/api/v2/push/send`. */
+/** What every device is sent; with `to` in front it is one element of `POST /--/api/v2/push/send`. */
 export interface ExpoMessage {
-  readonly to: string;
   readonly title: string;
   readonly body: string;
   readonly data: Readonly<Record<string, unknown>>;
   readonly sound: "default";
-  readonly channelId: "messages";
+  readonly channelId: string;
 }
 
-/** What became of one message. `dead` means that the device is not registered any more: its token is worth nothing. */
-export type Verdict =
-  | { readonly ok: true; readonly ticket: string | undefined }
-  | { readonly ok: false; readonly reason: string; readonly dead: boolean };
+type Addressed = ExpoMessage & { readonly to: string };
 
-export interface Receipts {
-  /** Receipts that are ready, by ticket. */
-  readonly verdicts: ReadonlyMap<string, Verdict>;
-  /** Tickets that Expo takes for none, while it takes others. */
-  readonly refused: readonly string[];
-  /** Why some tickets could not be asked for, undefined when all were. */
-  readonly problem: string | undefined;
-}
+/** Expo advises 15 minutes from a push to its receipt. */
+export const EXPO_RECEIPT_TIMING: ReceiptTiming = {
+  afterMs: 15 * 60_000,
+  everyMs: 5 * 60_000,
+  deadlineMs: 30_000,
+};
 
 /** Expo takes at most this many messages in one request. */
-export const MAX_MESSAGES = 100;
+const MAX_MESSAGES = 100;
+/** Expo takes 4 KiB. Data that is far above is not multiplied by the number of devices, only to be refused there. */
+const MAX_DATA_BYTES = 16 * 1024;
 /** Expo takes 1,000 ids; fewer keep an answer small. */
-export const MAX_RECEIPTS = 300;
+const MAX_RECEIPTS = 300;
 /** Requests at one time for one push; as many as Expo's own library. */
 const LANES = 6;
 /** Enough to find several bad ids among the receipts of one look. */
@@ -61,15 +58,19 @@ type Answer =
   | { readonly kind: "batch-refused"; readonly reason: string; readonly body: unknown }
   | { readonly kind: "failed"; readonly reason: string };
 
-export class Expo {
+export class Expo implements PushChannel<string, ExpoMessage>, ReceiptChannel {
+  readonly name = "expo";
+  readonly maxTickets = MAX_RECEIPTS;
   readonly #base: string;
 
   constructor(baseUrl: string) {
     this.#base = `${baseUrl.replace(/\/+$/, "")}/--/api/v2/push`;
   }
 
-  /** Verdicts in the order of the messages; all requests together end with the deadline. */
-  async send(messages: readonly ExpoMessage[], deadline: Deadline): Promise<Verdict[]> {
+  async send(to: readonly string[], message: ExpoMessage, deadline: Deadline): Promise<Verdict[]> {
+    if (Buffer.byteLength(JSON.stringify(message.data)) > MAX_DATA_BYTES)
+      return to.map(() => failed("MessageTooBig"));
+    const messages = to.map((device) => ({ to: device, ...message }));
     const lanes = new Lanes(LANES);
     const batches: Promise<Verdict[]>[] = [];
     for (let from = 0; from < messages.length; from += MAX_MESSAGES)
@@ -77,7 +78,6 @@ export class Expo {
     return (await Promise.all(batches)).flat();
   }
 
-  /** What Expo knows of these tickets. Never rejects; what it says nothing about may be asked for again later. */
   async receipts(tickets: readonly string[], deadline: Deadline): Promise<Receipts> {
     const verdicts = new Map<string, Verdict>();
     const refused: string[] = [];
@@ -108,7 +108,7 @@ export class Expo {
     return { verdicts, refused, problem };
   }
 
-  async #sendBatch(batch: readonly ExpoMessage[], deadline: Deadline, lanes: Lanes): Promise<Verdict[]> {
+  async #sendBatch(batch: readonly Addressed[], deadline: Deadline, lanes: Lanes): Promise<Verdict[]> {
     const answer = await lanes.run(() => this.#ask("send", batch, deadline));
     if (answer.kind === "batch-refused" && batch.length > 1) {
       const parts = splitRefused(batch, ({ to }) => to, answer.body);
