@@ -104,9 +104,9 @@ test("clients are counted, and a shared address has room for more", () => {
   const { shares: made } = shares();
   const share = made.ofAddress("10.0.0.1", false);
   share.clients = 3;
-  expect(share.hasRoom).toBe(false);
-  expect(made.ofAddress("10.0.0.1", true).hasRoom).toBe(true);
-  expect(made.ofAddress("10.0.0.1", false).hasRoom).toBe(false);
+  expect(share.hasPlace).toBe(false);
+  expect(made.ofAddress("10.0.0.1", true).hasPlace).toBe(true);
+  expect(made.ofAddress("10.0.0.1", false).hasPlace).toBe(false);
 });
 
 test("zero is no limit", () => {
@@ -117,7 +117,7 @@ test("zero is no limit", () => {
   });
   const share = made.ofAddress("192.0.2.1", false);
   share.clients = 1_000_000;
-  expect(share.hasRoom).toBe(true);
+  expect(share.hasPlace).toBe(true);
   expect(count(10_000, () => share.connections.take())).toEqual({ true: 10_000 });
   const one = allowance(share);
   expect(count(10_000, () => one.take(100))).toEqual({ allowed: 10_000 });

@@ -10,6 +10,7 @@ import { Hub } from "../../src/frames/hub.ts";
 import type { HubSettings } from "../../src/frames/hub-settings.ts";
 import { hubMetrics } from "../../src/frames/metrics.ts";
 import { HubSdk } from "../../src/frames/sdk.ts";
+import { Shares } from "../../src/frames/shares.ts";
 import { Bounds } from "../../src/limits/bounds.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
@@ -63,7 +64,7 @@ export interface HubNodeOptions {
 }
 
 export async function hubNode({
-  settings,
+  settings: changed,
   bus,
   busTimeoutMs = 5_000,
   publicUrl,
@@ -77,18 +78,36 @@ export async function hubNode({
   const bounds = new Bounds(metrics, log, undefined, FRAMES_BOUNDS);
   const cluster: Cluster | undefined =
     bus === undefined ? undefined : { bus, counters: NO_COUNTERS, timeoutMs: busTimeoutMs };
+  const settings = { ...HUB_DEFAULTS, ...changed };
+  const shares = new Shares(settings);
+  const figures = hubMetrics(metrics);
   const hub = new Hub({
-    settings: { ...HUB_DEFAULTS, ...settings },
+    settings,
     cluster,
     dispatcher: createDispatcher(log),
-    metrics: hubMetrics(metrics),
+    shares,
+    metrics: figures,
     limits: { ...limits, bounds },
     log,
     ...(now === undefined ? {} : { now }),
   });
-  const endpoint = hubEndpoint(hub, new Admission(hub, { publicUrl, tls: false }, () => false), {
+  const admission = new Admission({
+    hub,
+    settings,
+    shares,
+    names: { publicUrl, tls: false },
+    isShared: () => false,
+    metrics: figures,
+    bounds,
+  });
+  const endpoint = hubEndpoint({
     path: "/ws",
     maxQueuedBytes: 16 * 1024 * 1024,
+    hub,
+    admission,
+    settings,
+    metrics: figures,
+    log,
   });
   const door = openFrontDoor({
     host: "127.0.0.1",
