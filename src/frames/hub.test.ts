@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { rawPeer } from "../../test/support/frames-client.ts";
 import { FRAMES_SECRET, framesToken } from "../../test/support/frames-token.ts";
 import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
-import type { Connection } from "./client.ts";
+import { stuckConnection } from "../../test/support/stuck-connection.ts";
 import { ClientClosedError, ClientNotFoundError, SendBufferFullError } from "./errors.ts";
 import type { HubEvent } from "./events.ts";
 
@@ -75,24 +75,6 @@ describe("push", () => {
 
 /** What was sent in this turn of the event loop has been written. */
 const turnOver = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
-
-/** A socket whose writes complete when the test says so. */
-function stuckConnection() {
-  const sent: unknown[] = [];
-  const closes: [number, string][] = [];
-  const connection: Connection = {
-    queuedBytes: 0,
-    send: (data) => {
-      sent.push(data);
-      return "waiting";
-    },
-    cork: (work) => work(),
-    ping: () => {},
-    close: (code, reason) => closes.push([code, reason]),
-    closeWithin: (_, code, reason) => closes.push([code, reason]),
-  };
-  return { connection, sent, closes };
-}
 
 describe("T5 a client that does not read", () => {
   test("one frame is in flight, the capacity waits, the next is ErrSendBufferFull; the client stays", async () => {

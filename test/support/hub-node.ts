@@ -12,6 +12,7 @@ import { hubMetrics } from "../../src/frames/metrics.ts";
 import { HubSdk } from "../../src/frames/sdk.ts";
 import { Shares } from "../../src/frames/shares.ts";
 import { Bounds } from "../../src/limits/bounds.ts";
+import type { Limits } from "../../src/limits/limits.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { parseRanges } from "../../src/server/client-address.ts";
@@ -48,6 +49,7 @@ export interface HubNode {
   /** Log lines as JSON text. */
   readonly lines: string[];
   readonly metrics: Metrics;
+  readonly limits: Limits;
   connect(id: string, query?: Record<string, string>): Promise<FramesClient>;
   stop(): Promise<void>;
 }
@@ -74,8 +76,7 @@ export async function hubNode({
   const lines: string[] = [];
   const log = createLog("debug", { write: (line: string) => lines.push(line) });
   const metrics = new Metrics();
-  const limits = testLimits();
-  const bounds = new Bounds(metrics, log, undefined, FRAMES_BOUNDS);
+  const limits = { ...testLimits(), bounds: new Bounds(metrics, log, undefined, FRAMES_BOUNDS) };
   const cluster: Cluster | undefined =
     bus === undefined ? undefined : { bus, counters: NO_COUNTERS, timeoutMs: busTimeoutMs };
   const settings = { ...HUB_DEFAULTS, ...changed };
@@ -87,7 +88,7 @@ export async function hubNode({
     dispatcher: createDispatcher(log),
     shares,
     metrics: figures,
-    limits: { ...limits, bounds },
+    limits,
     log,
     ...(now === undefined ? {} : { now }),
   });
@@ -98,7 +99,7 @@ export async function hubNode({
     names: { publicUrl, tls: false },
     isShared: () => false,
     metrics: figures,
-    bounds,
+    bounds: limits.bounds,
   });
   const endpoint = hubEndpoint({
     path: "/ws",
@@ -123,7 +124,7 @@ export async function hubNode({
       },
     ],
     trustedProxies: parseRanges(trustedProxies),
-    limits: testLimits(),
+    limits,
     log,
   });
   const url = `http://127.0.0.1:${door.port}`;
@@ -134,6 +135,7 @@ export async function hubNode({
     url,
     lines,
     metrics,
+    limits,
     connect: (id, query = {}) => FramesClient.connect(url, { client_id: id, ...query }),
     stop: async () => {
       await door.close(1_000);
