@@ -265,10 +265,12 @@ describe("the end of a connection", () => {
   test("the server's stop is 1001 for everybody", async () => {
     const node = await start();
     const clients = await Promise.all(["a", "b"].map((id) => node.connect(id)));
+    node.sdk.createRoom("r", "Room");
     node.sdk.close();
     node.sdk.close();
     for (const client of clients) expect(await client.closed).toEqual({ code: 1001, reason: "shutdown" });
     expect(node.sdk.getClientCount()).toBe(0);
+    expect(node.sdk.getRoomCount()).toBe(0);
   });
 
   test("the server side may disconnect a client", async () => {
@@ -277,6 +279,15 @@ describe("the end of a connection", () => {
     node.sdk.disconnectClient("a");
     expect(await client.closed).toEqual({ code: 1000, reason: "disconnected" });
     expect(() => node.sdk.disconnectClient("a")).toThrow(ClientNotFoundError);
+  });
+
+  test("what was sent just before the end arrives before it", async () => {
+    const node = await start();
+    const client = await node.connect("a");
+    await node.sdk.sendToClient("a", { data: "last words" });
+    node.sdk.disconnectClient("a");
+    await client.closed;
+    expect(client.frames).toEqual(["last words"]);
   });
 
   test("a client that is gone is in no room", async () => {
