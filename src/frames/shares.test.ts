@@ -60,6 +60,19 @@ describe("one connection", () => {
   });
 });
 
+test("what reaches many is paid for by the connection, its address and all strangers; a proven identity pays alone", () => {
+  const { shares: made, allowance } = shares();
+  const [one, neighbour, other] = [allowance(), allowance(), allowance(made.ofAddress("192.0.2.2", false))];
+  const proven = allowance(made.ofIdentity("x"));
+  one.take(100);
+  one.spend(499);
+  expect([neighbour.take(100), other.take(100), proven.take(100)]).toEqual(["refused", "allowed", "allowed"]);
+  one.spend(500);
+  expect([other.take(100), proven.take(100)]).toEqual(["refused", "allowed"]);
+  proven.spend(500);
+  expect(allowance(made.ofIdentity("x")).take(100)).toBe("refused");
+});
+
 test("connections of one address have its rate together; another address has its own", () => {
   const { shares: made, allowance } = shares();
   const crowd = Array.from({ length: 4 }, () => allowance());

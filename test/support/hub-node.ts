@@ -11,7 +11,7 @@ import type { HubSettings } from "../../src/frames/hub-settings.ts";
 import { hubMetrics } from "../../src/frames/metrics.ts";
 import { HubSdk } from "../../src/frames/sdk.ts";
 import { Shares } from "../../src/frames/shares.ts";
-import { Bounds } from "../../src/limits/bounds.ts";
+import { BOUNDS, Bounds } from "../../src/limits/bounds.ts";
 import type { Limits } from "../../src/limits/limits.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
@@ -76,7 +76,10 @@ export async function hubNode({
   const lines: string[] = [];
   const log = createLog("debug", { write: (line: string) => lines.push(line) });
   const metrics = new Metrics();
-  const limits = { ...testLimits(), bounds: new Bounds(metrics, log, undefined, FRAMES_BOUNDS) };
+  const limits = {
+    ...testLimits(),
+    bounds: new Bounds(metrics, log, undefined, { ...BOUNDS, ...FRAMES_BOUNDS }),
+  };
   const cluster: Cluster | undefined =
     bus === undefined ? undefined : { bus, counters: NO_COUNTERS, timeoutMs: busTimeoutMs };
   const settings = { ...HUB_DEFAULTS, ...changed };
