@@ -164,6 +164,16 @@ describe("permissions", () => {
     expect(reply.data.code === 2001).toBe(!permitted);
   });
 
+  test("a token that names no user gives its permissions and no others, under the name that the client chose", async () => {
+    const node = await start({ settings: { auth: { ...auth, anonymousPermissions: ["join:room"] } } });
+    await FramesClient.connect(node.url, {
+      token: await token({ user_id: undefined, permissions: ["read:message"] }),
+      client_id: "named",
+    });
+    expect(node.sdk.getClientPermissions("named")).toEqual(["read:message"]);
+    expect(node.sdk.checkClientPermission("named", "join:room")).toBe(false);
+  });
+
   test("anonymous clients have what the configuration gives them; without tokens everybody has everything", async () => {
     const node = await start({ settings: { auth: { ...auth, anonymousPermissions: ["join:room"] } } });
     await node.connect("guest");

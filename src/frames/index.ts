@@ -14,6 +14,7 @@ import { type HubSettings, hubSettings } from "./hub-settings.ts";
 import { hubMetrics } from "./metrics.ts";
 import { HubSdk } from "./sdk.ts";
 import type { FramesConfig } from "./settings.ts";
+import { Shares } from "./shares.ts";
 
 export interface FramesParts {
   readonly config: FramesConfig;
@@ -35,19 +36,34 @@ export interface FramesProtocol extends Protocol {
 export function framesProtocol(parts: FramesParts): FramesProtocol {
   const { config, masterSecret, metrics, limits, cluster, log } = parts;
   const settings = hubSettings(config, masterSecret);
+  const figures = hubMetrics(metrics);
+  const shares = new Shares(settings);
   const hub = new Hub({
     settings,
     cluster,
     dispatcher: defaultDispatcher(log),
-    metrics: hubMetrics(metrics),
+    shares,
+    metrics: figures,
     limits,
     log,
   });
-  const names = { publicUrl: config.publicUrl, tls: config.tlsCert !== undefined };
-  const admission = new Admission(hub, names, (address) => limits.addresses.standing(address) === "shared");
-  const endpoint = hubEndpoint(hub, admission, {
+  const admission = new Admission({
+    hub,
+    settings,
+    shares,
+    names: { publicUrl: config.publicUrl, tls: config.tlsCert !== undefined },
+    isShared: (address) => limits.addresses.standing(address) === "shared",
+    metrics: figures,
+    bounds: limits.bounds,
+  });
+  const endpoint = hubEndpoint({
     path: config.serverWsPath,
     maxQueuedBytes: config.maxQueuedBytes,
+    hub,
+    admission,
+    settings,
+    metrics: figures,
+    log,
   });
   sayWhoMayComeIn(settings, log);
   if (settings.auth !== undefined && config.authSecretKey === undefined)
@@ -68,7 +84,7 @@ export function framesProtocol(parts: FramesParts): FramesProtocol {
   };
 }
 
-/** Nobody should learn from a stranger that the hub is open. */
+/** The operator shall not learn from a stranger that the hub is open. */
 function sayWhoMayComeIn({ auth }: HubSettings, log: Logger): void {
   if (auth === undefined)
     log.warn("whoever reaches this server can use the frames hub: it asks for no tokens (auth-enabled)");

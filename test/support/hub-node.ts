@@ -10,7 +10,9 @@ import { Hub } from "../../src/frames/hub.ts";
 import type { HubSettings } from "../../src/frames/hub-settings.ts";
 import { hubMetrics } from "../../src/frames/metrics.ts";
 import { HubSdk } from "../../src/frames/sdk.ts";
-import { Bounds } from "../../src/limits/bounds.ts";
+import { Shares } from "../../src/frames/shares.ts";
+import { BOUNDS, Bounds } from "../../src/limits/bounds.ts";
+import type { Limits } from "../../src/limits/limits.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { parseRanges } from "../../src/server/client-address.ts";
@@ -47,6 +49,7 @@ export interface HubNode {
   /** Log lines as JSON text. */
   readonly lines: string[];
   readonly metrics: Metrics;
+  readonly limits: Limits;
   connect(id: string, query?: Record<string, string>): Promise<FramesClient>;
   stop(): Promise<void>;
 }
@@ -63,7 +66,7 @@ export interface HubNodeOptions {
 }
 
 export async function hubNode({
-  settings,
+  settings: changed,
   bus,
   busTimeoutMs = 5_000,
   publicUrl,
@@ -73,22 +76,42 @@ export async function hubNode({
   const lines: string[] = [];
   const log = createLog("debug", { write: (line: string) => lines.push(line) });
   const metrics = new Metrics();
-  const limits = testLimits();
-  const bounds = new Bounds(metrics, log, undefined, FRAMES_BOUNDS);
+  const limits = {
+    ...testLimits(),
+    bounds: new Bounds(metrics, log, undefined, { ...BOUNDS, ...FRAMES_BOUNDS }),
+  };
   const cluster: Cluster | undefined =
     bus === undefined ? undefined : { bus, counters: NO_COUNTERS, timeoutMs: busTimeoutMs };
+  const settings = { ...HUB_DEFAULTS, ...changed };
+  const shares = new Shares(settings);
+  const figures = hubMetrics(metrics);
   const hub = new Hub({
-    settings: { ...HUB_DEFAULTS, ...settings },
+    settings,
     cluster,
     dispatcher: createDispatcher(log),
-    metrics: hubMetrics(metrics),
-    limits: { ...limits, bounds },
+    shares,
+    metrics: figures,
+    limits,
     log,
     ...(now === undefined ? {} : { now }),
   });
-  const endpoint = hubEndpoint(hub, new Admission(hub, { publicUrl, tls: false }, () => false), {
+  const admission = new Admission({
+    hub,
+    settings,
+    shares,
+    names: { publicUrl, tls: false },
+    isShared: () => false,
+    metrics: figures,
+    bounds: limits.bounds,
+  });
+  const endpoint = hubEndpoint({
     path: "/ws",
     maxQueuedBytes: 16 * 1024 * 1024,
+    hub,
+    admission,
+    settings,
+    metrics: figures,
+    log,
   });
   const door = openFrontDoor({
     host: "127.0.0.1",
@@ -104,7 +127,7 @@ export async function hubNode({
       },
     ],
     trustedProxies: parseRanges(trustedProxies),
-    limits: testLimits(),
+    limits,
     log,
   });
   const url = `http://127.0.0.1:${door.port}`;
@@ -115,6 +138,7 @@ export async function hubNode({
     url,
     lines,
     metrics,
+    limits,
     connect: (id, query = {}) => FramesClient.connect(url, { client_id: id, ...query }),
     stop: async () => {
       await door.close(1_000);

@@ -1,12 +1,11 @@
 // Writes of one node, in the order of the calls: one request is in flight, and what waits behind it goes together in the next
 // transaction. Every key hangs on a lease, so that it vanishes 20 to 30 seconds after its last write (frames contract 10.2).
-
 import { z } from "zod";
 import { endsWithin } from "../../within.ts";
 import { BusClosedError, PublishFailedError } from "../errors.ts";
 import { base64, EtcdError, type EtcdGateway } from "./gateway.ts";
 
-/** etcd takes requests of 1.5 MiB; the rest is room for the key and the lease. */
+/** etcd takes requests of 1.5 MiB; the rest is left for the key and the lease. */
 export const MAX_VALUE_BYTES = 1_500_000;
 /** etcd takes 128 operations in one transaction. */
 const MAX_BATCH = 100;

@@ -1,12 +1,8 @@
-// Topics and where a key-value backend keeps them. An id is percent-encoded in its key, so that it cannot leave its place, whatever
-// characters it has (frames contract 10.1).
+// A topic is an address on the bus: a word, or a word, a slash and one id. Here is where a key-value backend keeps it: the id is
+// percent-encoded in its key, so that no character of it leaves its place (bus contract 10.1).
 import { TopicEmptyError } from "./errors.ts";
 
-export const BROADCAST = "broadcast";
-export const unicastTopic = (client: string): string => `unicast/${client}`;
-export const roomTopic = (room: string): string => `room/${room}`;
-
-/** The only topics that mean "everything below". */
+/** The only ones that mean "everything below". `unicast/*` does not: it is the address of a client whose id is a star. */
 const WILDCARDS: ReadonlySet<string> = new Set(["room/*", "topic/*"]);
 
 /** `room/` of `room/*`; undefined for an exact topic. */
