@@ -55,7 +55,7 @@ export interface BodyBound {
   readonly limitBytes: number;
   readonly share: BodyShare;
   /** Hears of every piece of a body that is not small. */
-  readonly arrived: () => void;
+  readonly arrived?: () => void;
 }
 
 /** A body as it came. */
@@ -152,7 +152,7 @@ export class RequestBody {
 
   /** The bytes as they came. @throws as `within` */
   read(): Promise<RawBody> {
-    return this.within((bound) => readRaw(this.request, bound));
+    return this.within(({ limitBytes, share, arrived }) => readRaw(this.request, limitBytes, share, arrived));
   }
 
   /**
@@ -190,18 +190,28 @@ export class RequestBody {
   }
 }
 
+/** Its length is told by nothing but its end. */
+export const isChunked = ({ headers }: Request): boolean => headers.has("transfer-encoding");
+
 /** @throws BodyTooLarge, BodyCutShort, OverBudget */
-export async function readRaw(request: Request, { limitBytes, share, arrived }: BodyBound): Promise<RawBody> {
-  if (request.body === null || promisedBytes(request) <= LARGE_BODY_BYTES)
+export async function readRaw(
+  request: Request,
+  limitBytes: number,
+  share: BodyShare,
+  arrived?: () => void,
+): Promise<RawBody> {
+  if (request.body === null || (!isChunked(request) && promisedBytes(request) <= LARGE_BODY_BYTES))
     return { bytes: await readBody(request, limitBytes, share, arrived) };
   const { chunks, length } = await readChunks(request, limitBytes, share, arrived);
   return length > LARGE_BODY_BYTES ? { chunks, length } : { bytes: Buffer.concat(chunks) };
 }
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
 /** @throws BodyRefused not-utf8: read as something else, two different identifiers would be the same one (RFC 8259, 8.1). */
 export function textOf({ bytes }: SmallBody): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return UTF8.decode(bytes);
   } catch {
     throw new BodyRefused("not-utf8");
   }

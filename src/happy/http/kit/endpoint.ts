@@ -8,12 +8,7 @@ import type { HappyContext } from "../../context.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
-export interface EndpointSpec<
-  P extends z.ZodType,
-  B extends z.ZodType,
-  Q extends z.ZodType,
-  H extends z.ZodType,
-> {
+export interface EndpointSpec<P extends z.ZodType, B extends z.ZodType, Q extends z.ZodType> {
   readonly method: Method;
   /** Hono pattern, such as `/v1/sessions/:sessionId/messages`. */
   readonly path: string;
@@ -21,7 +16,6 @@ export interface EndpointSpec<
   readonly params?: P;
   readonly body?: B;
   readonly query?: Q;
-  readonly headers?: H;
   /** The handler reads the request's body itself; `body` is then not used. */
   readonly streams?: boolean;
   /** Keys whose long texts the handler takes as RawText where the body is large. */
@@ -36,14 +30,13 @@ export interface EndpointSpec<
   readonly bareErrors?: readonly number[];
 }
 
-export interface Call<P, B, Q, H> {
+export interface Call<P, B, Q> {
   readonly context: HappyContext;
   /** Account id of the caller; empty where `auth` is none. */
   readonly account: string;
   readonly params: P;
   readonly body: B;
   readonly query: Q;
-  readonly headers: H;
   readonly request: Request;
   /** The invite's path that the client uses as part of the server's address, such as `/i/<code>`, else empty. */
   readonly mount: string;
@@ -53,18 +46,17 @@ export interface Call<P, B, Q, H> {
 }
 
 /** An endpoint with its types folded away, ready to be mounted. */
-export interface Endpoint extends EndpointSpec<z.ZodType, z.ZodType, z.ZodType, z.ZodType> {
-  readonly handle: (call: Call<unknown, unknown, unknown, unknown>) => Response | Promise<Response>;
+export interface Endpoint extends EndpointSpec<z.ZodType, z.ZodType, z.ZodType> {
+  readonly handle: (call: Call<unknown, unknown, unknown>) => Response | Promise<Response>;
 }
 
 export function endpoint<
   P extends z.ZodType = z.ZodUnknown,
   B extends z.ZodType = z.ZodUnknown,
   Q extends z.ZodType = z.ZodUnknown,
-  H extends z.ZodType = z.ZodUnknown,
 >(
-  spec: EndpointSpec<P, B, Q, H>,
-  handle: (call: Call<z.output<P>, z.output<B>, z.output<Q>, z.output<H>>) => Response | Promise<Response>,
+  spec: EndpointSpec<P, B, Q>,
+  handle: (call: Call<z.output<P>, z.output<B>, z.output<Q>>) => Response | Promise<Response>,
 ): Endpoint {
   return { ...spec, handle: handle as Endpoint["handle"] };
 }
@@ -87,12 +79,6 @@ export function jsonText(text: string, status = 200): Response {
 /** `{"error": text}` with a status. */
 export function refusal(status: number, error: string): Response {
   return json({ error }, status);
-}
-
-/** Asks the client to come again after a time. */
-export function later(answer: Response, waitMs: number): Response {
-  answer.headers.set("retry-after", String(Math.max(1, Math.ceil(waitMs / 1_000))));
-  return answer;
 }
 
 export function plain(text: string, status = 200): Response {
