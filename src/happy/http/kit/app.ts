@@ -56,20 +56,17 @@ export function happyApp(context: HappyContext, endpoints: readonly Endpoint[], 
 
 function mount(app: Hono<Env>, endpoint: Endpoint, kit: Kit): void {
   const { method, path, maxParam = MAX_PARAM } = endpoint;
-  const last = /\/:(\w+)$/.exec(path);
-  const hasParams = path.includes("/:");
-  const handler = (c: Context<Env>, empty: Readonly<Record<string, string>>) => {
-    c.env.route = path;
-    const params = hasParams ? { ...empty, ...c.req.param() } : NO_PARAMS;
-    if (hasParams && hasLonger(params, maxParam)) return kit.notFound(c.req.raw, c.env);
-    return answer(kit, endpoint, c.req.raw, params, c.env);
+  const handler = ({ req, env }: Context<Env>, params: Readonly<Record<string, string>>) => {
+    env.route = path;
+    if (hasLonger(params, maxParam)) return kit.notFound(req.raw, env);
+    return answer(kit, endpoint, req.raw, params, env);
   };
-  app.on(method, path, (c) => handler(c, NO_PARAMS));
+  app.on(method, path, path.includes("/:") ? (c) => handler(c, c.req.param()) : (c) => handler(c, NO_PARAMS));
+  const last = /\/:(\w+)$/.exec(path);
   const name = last?.[1];
   if (last === null || name === undefined) return;
   // An empty last parameter still matches (HTTP contract 1.2).
-  const empty = { [name]: "" };
-  app.on(method, path.slice(0, last.index + 1), (c) => handler(c, empty));
+  app.on(method, path.slice(0, last.index + 1), (c) => handler(c, { ...c.req.param(), [name]: "" }));
 }
 
 async function answer(

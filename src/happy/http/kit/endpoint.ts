@@ -61,10 +61,14 @@ export function endpoint<
   return { ...spec, handle: handle as Endpoint["handle"] };
 }
 
+const JSON_HEADERS = new Headers({ "content-type": "application/json; charset=utf-8" });
+const TEXT_HEADERS = new Headers({ "content-type": "text/plain; charset=utf-8" });
+
 /** The length is said outright so that HEAD, whose body is dropped on the way, says it too (HTTP contract 1.1). */
-function sized(text: string, status: number, contentType: string): Response {
-  const headers = { "content-type": contentType, "content-length": String(Buffer.byteLength(text)) };
-  return new Response(text, { status, headers });
+function sized(text: string, status: number, headers: Headers): Response {
+  const answer = new Response(text, { status, headers });
+  answer.headers.set("content-length", String(Buffer.byteLength(text)));
+  return answer;
 }
 
 /** A JSON answer in the contract's shape. */
@@ -73,7 +77,7 @@ export function json(value: unknown, status = 200): Response {
 }
 
 export function jsonText(text: string, status = 200): Response {
-  return sized(text, status, "application/json; charset=utf-8");
+  return sized(text, status, JSON_HEADERS);
 }
 
 /** `{"error": text}` with a status. */
@@ -82,5 +86,5 @@ export function refusal(status: number, error: string): Response {
 }
 
 export function plain(text: string, status = 200): Response {
-  return sized(text, status, "text/plain; charset=utf-8");
+  return sized(text, status, TEXT_HEADERS);
 }
