@@ -1,5 +1,5 @@
 // A plain Hono app with the neutral middleware: whose body is read, how much of it, and what is given back.
-import { beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { Hono } from "hono";
 import { testLimits } from "../../test/support/limits.ts";
 import { requestFacts } from "../../test/support/request-facts.ts";
@@ -83,11 +83,20 @@ describe("a stranger", () => {
     });
   });
 
-  test("is charged for what was parsed, good or bad, and refused when it was too much", async () => {
+  test("is charged for what was parsed, good or bad, and an account is not", async () => {
+    const charged = spyOn(limits.strangers, "charge");
+    await post("/open", "[1]");
+    await post("/open", "{");
+    await post("/own", "[1]", "Bearer me");
+    const workMs = expect.any(Number);
+    expect(charged.mock.calls).toEqual([
+      ["203.0.113.7", { bytes: 3, workMs }],
+      ["203.0.113.7", { bytes: 1, workMs }],
+    ]);
+  });
+
+  test("is refused from an address that has cost too much, unless nobody is", async () => {
     const address = "198.51.100.9";
-    expect((await post("/open", "{", undefined, requestFacts({ address }))).json).toEqual({
-      code: "not-json",
-    });
     limits.strangers.charge(address, { bytes: Number.MAX_SAFE_INTEGER });
     const refused = await post("/open", "{}", undefined, requestFacts({ address }));
     expect(refused).toEqual({ status: 429, json: { code: "too-much-work" }, closes: true });
@@ -95,12 +104,30 @@ describe("a stranger", () => {
     expect((await post("/open", "{}", undefined, requestFacts({ address }))).status).toBe(200);
   });
 
+  test("waits among strangers while the body is on its way", async () => {
+    let controller: ReadableStreamDefaultController | undefined;
+    const body = new ReadableStream({
+      start: (given) => {
+        controller = given;
+      },
+    });
+    const request = new Request("http://roost/open", { method: "POST", body });
+    const answer = app.fetch(request, requestFacts());
+    await Bun.sleep(0);
+    expect(limits.strangers.waiting).toBe(1);
+    controller?.enqueue(Buffer.from("[]"));
+    controller?.close();
+    expect((await answer).status).toBe(200);
+    expect(limits.strangers.waiting).toBe(0);
+  });
+
   test.each([
     ["{", "not-json"],
     ["", "not-json"],
     ["[".repeat(300), "too-deep"],
   ] as const)("hears what is wrong with %j", async (body, code) => {
-    expect((await post("/open", body)).json).toEqual({ code });
+    // What was read to its end is no reason to end the connection.
+    expect(await post("/open", body)).toEqual({ status: 400, json: { code }, closes: false });
   });
 
   test("that is nested too deeply is counted among the bounds", async () => {

@@ -61,7 +61,7 @@ export function endpoint<
   return { ...spec, handle: handle as Endpoint["handle"] };
 }
 
-const JSON_HEADERS = new Headers({ "content-type": "application/json; charset=utf-8" });
+export const JSON_HEADERS = new Headers({ "content-type": "application/json; charset=utf-8" });
 const TEXT_HEADERS = new Headers({ "content-type": "text/plain; charset=utf-8" });
 
 /** The length is said outright so that HEAD, whose body is dropped on the way, says it too (HTTP contract 1.1). */
