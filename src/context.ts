@@ -171,7 +171,8 @@ export async function startServer<C extends HouseConfig>(
       token: config.metricsEnabled === false ? undefined : config.metricsToken,
       log: serverLog,
     };
-    const requests = new Requests(metrics, serverLog);
+    const labels = open.find(({ requestLabels }) => requestLabels !== undefined)?.requestLabels;
+    const requests = new Requests(metrics, serverLog, labels);
     let pagesPort: PagesPort | undefined;
     // They run when the door is closed, before any database is.
     for (const protocol of open) stack.defer(() => protocol.stop());

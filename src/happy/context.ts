@@ -5,6 +5,7 @@ import type { Limits } from "../limits/limits.ts";
 import type { MessagePace } from "../limits/message-pace.ts";
 import type { RefusalPace } from "../limits/refusal-pace.ts";
 import type { RpcRelay } from "../relay/rpc-relay.ts";
+import type { RequestFacts } from "../server/protocol.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import type { Pairings } from "./admission/pairings.ts";
@@ -13,7 +14,6 @@ import type { Revocations } from "./admission/revocations.ts";
 import type { TokenUsage } from "./admission/token-usage.ts";
 import type { ServerKeys } from "./auth/server-keys.ts";
 import type { Tokens } from "./auth/tokens.ts";
-import type { WebApp } from "./http/web-app.ts";
 import type { HappyMetrics } from "./metrics.ts";
 import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
@@ -44,8 +44,8 @@ export interface HappyContext extends Limits {
   readonly pusher: HappyPusher;
   /** How often each account asks to upload. */
   readonly uploadRequests: FixedWindow;
-  /** The web app beside the API, when there is one to serve. */
-  readonly webApp: WebApp | undefined;
+  /** The page of the web app beside the API, when there is one to serve. */
+  readonly webApp: { page(request: Request, facts: RequestFacts): Promise<Response> } | undefined;
   readonly metrics: HappyMetrics;
   readonly log: Logger;
 }

@@ -13,6 +13,7 @@ import { TokenUsage } from "./admission/token-usage.ts";
 import { attachmentOwners } from "./attachment-owners.ts";
 import { userScoped } from "./audience.ts";
 import { serverKeys } from "./auth/server-keys.ts";
+import { REQUEST_LABELS } from "./client.ts";
 import { ClientLogs } from "./client-logs.ts";
 import type { HappyContext } from "./context.ts";
 import { removeAttachments, uploadRequestWindow } from "./http/attachments.ts";
@@ -136,6 +137,7 @@ export function openHappy({
         },
       },
     ],
+    requestLabels: REQUEST_LABELS,
     admin: adminRoutes({ administration, baseUrl, registration: () => config.registration }),
     retention: happyRetention({
       config,

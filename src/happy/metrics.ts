@@ -2,13 +2,14 @@
 // contract 17). Every label is one of a bounded set.
 import { count } from "drizzle-orm";
 import type { CounterSeries, Labels, Metrics } from "../observability/metrics.ts";
-import { type ClientLabel, clientLabel } from "../ops/client-label.ts";
+import type { ClientLabel } from "../ops/client-label.ts";
 import type { RelayFailure, RelayOutcome } from "../relay/outcome.ts";
 import type { Database } from "../storage/database.ts";
+import { clientLabel, REQUEST_LABELS } from "./client.ts";
 import type { PresenceMetrics } from "./presence/presence.ts";
 import { accounts, machines, messages, sessions } from "./store/schema.ts";
 
-const APP = { app: "happy-server" };
+const APP = { app: REQUEST_LABELS.app };
 /** What the original counts; the rest would be noise. */
 const COUNTED = [
   "session-alive",

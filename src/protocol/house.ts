@@ -6,6 +6,7 @@ import type { Cluster } from "../bus/cluster.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Check } from "../ops/pages.ts";
+import type { RequestLabels } from "../ops/requests.ts";
 import type { BlobOwners } from "../retention/blob-owners.ts";
 import type { Retention } from "../retention/retention.ts";
 import type { Protocol } from "../server/protocol.ts";
@@ -35,6 +36,8 @@ export interface House<C> {
 export interface OpenProtocol extends Protocol {
   /** For `/ready`, beside those of its databases. */
   readonly checks?: readonly Check[];
+  /** What the figures of requests say beside route and status, of all protocols: the first that has a word counts. */
+  readonly requestLabels?: RequestLabels;
   /** Routes of the admin channel. */
   readonly admin?: Hono;
   readonly retention?: Retention;

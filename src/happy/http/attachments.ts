@@ -78,7 +78,7 @@ const upload = endpoint(
     if (context.blobs.direct !== undefined) return refusal(404, "Direct upload not available in S3 mode");
     const kind = bodyKind(request);
     if (kind === "none" || kind === "application/json") {
-      await parseBody(request, context.config.maxBodyBytes, share);
+      await parseBody(request, { limitBytes: context.config.maxBodyBytes, share });
       return notBytes();
     }
     const length = request.headers.get("content-length");

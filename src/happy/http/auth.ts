@@ -1,5 +1,6 @@
 // Sign-in by signed challenge, and pairing of terminals and further devices (HTTP contract 2.3 to 2.6 and 4).
 import { z } from "zod";
+import { later } from "../../http/rate-limit.ts";
 import { networkOf } from "../../limits/network.ts";
 import { isSignature, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../auth/ed25519.ts";
 import type { HappyContext } from "../context.ts";
@@ -7,7 +8,7 @@ import type { Admission } from "../store/admission.ts";
 import { signIn } from "../store/challenges.ts";
 import type { PairingKind } from "../store/pairing.ts";
 import { Base64Error, decodeStrict } from "../wire/base64.ts";
-import { type Call, type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
+import { type Call, type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { inviteCode } from "./kit/mount.ts";
 
 const BOX_KEY_BYTES = 32;
@@ -96,7 +97,7 @@ function boxKey(text: string): string | Response {
 }
 
 async function poll(
-  { context, facts }: Pick<Call<unknown, unknown, unknown, unknown>, "context" | "facts">,
+  { context, facts }: Pick<Call<unknown, unknown, unknown>, "context" | "facts">,
   kind: PairingKind,
   publicKey: string,
   supportsV2: boolean,

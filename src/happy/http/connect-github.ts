@@ -4,7 +4,7 @@ import { authorizeUrl } from "../github/github-api.ts";
 import { announceDisconnect, finishSignIn } from "../github/sign-in.ts";
 import { isSigned, webhookSecret } from "../github/webhook.ts";
 import { disconnectGithub } from "../store/github.ts";
-import { bodyProblem, parseRaw, readWhole } from "./kit/body.ts";
+import { bodyProblem, parseSmall, readWhole } from "./kit/body.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { validate } from "./kit/validate.ts";
 
@@ -53,11 +53,11 @@ const webhook = endpoint(
     const secret = webhookSecret(context.config);
     const limit = secret === undefined ? context.config.maxAnonymousBodyBytes : MAX_WEBHOOK_BYTES;
     const raw = await context.strangers
-      .patiently(facts.clientAddress, readWhole(request, limit, share))
+      .patiently(facts.clientAddress, readWhole(request, { limitBytes: limit, share }))
       .catch((error: unknown) => {
         throw bodyProblem(error);
       });
-    parseRaw(request, raw);
+    parseSmall(request, raw);
     const headers = validate("headers", webhookHeaders, Object.fromEntries(request.headers)) as z.output<
       typeof webhookHeaders
     >;

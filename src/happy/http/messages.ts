@@ -1,13 +1,14 @@
 // Messages over HTTP: appended exactly once for each localId, read in pages (HTTP contract 6.5, 6.8, 6.9).
 import { z } from "zod";
 import { RawText, textBytes } from "../../http/large-json.ts";
+import { later } from "../../http/rate-limit.ts";
 import { identifier } from "../../limits/identifier.ts";
 import { PAGE_BYTES } from "../../storage/weighed-list.ts";
 import { interestedInSession } from "../audience.ts";
 import { appendMessages, type MessageReceipt, type NewMessage, pageMessages } from "../store/messages.ts";
 import { warnOfTooLarge } from "../too-large-messages.ts";
 import { messageBody, newMessage } from "../wire/updates.ts";
-import { type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
+import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { jsonList } from "./kit/large.ts";
 import { limitOf } from "./sessions.ts";
 

@@ -5,7 +5,7 @@ import { RawConnection } from "../../../../test/faults/raw-connection.ts";
 import { newAccount } from "../../../../test/support/happy-client.ts";
 import { testLimits } from "../../../../test/support/limits.ts";
 import { testServer } from "../../../../test/support/server.ts";
-import { readRaw } from "./body.ts";
+import { readRaw } from "../../../http/request-body.ts";
 
 const PIECE = "a".repeat(1_000);
 

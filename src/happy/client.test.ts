@@ -1,6 +1,6 @@
 // The client as a label: known types with their versions, and a bounded set whatever is sent.
 import { expect, test } from "bun:test";
-import { clientLabel } from "./client-label.ts";
+import { clientLabel } from "./client.ts";
 
 test.each([
   ["desktop/1.7.0", "desktop/1.7.0", "desktop"],
