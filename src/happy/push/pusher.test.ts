@@ -7,6 +7,7 @@ import { type ExpoService, expoService } from "../../../test/support/expo.ts";
 import { createLog } from "../../observability/log.ts";
 import { type Database, openDatabase } from "../../storage/database.ts";
 import { findOrCreateAccount } from "../store/accounts.ts";
+import { happyStore } from "../store/index.ts";
 import { migrations } from "../store/migrations.ts";
 import { findPushTokens, registerPushToken } from "../store/push.ts";
 import { Expo } from "./expo.ts";
@@ -30,7 +31,7 @@ beforeEach(async () => {
   refused = [];
   atMost = 3;
   pusher = new Pusher({
-    database,
+    store: happyStore(database),
     expo: new Expo(service.url),
     isLooking: () => false,
     log,
@@ -78,7 +79,7 @@ test("data that no phone would get is not multiplied by the phones", async () =>
     delivered: 0,
   });
   expect(service.requests).toEqual([]);
-  expect(findPushTokens(database, account)).toHaveLength(1);
+  expect(await findPushTokens(database, account)).toHaveLength(1);
 });
 
 test("the phone that registered longest ago is forgotten beyond the limit, never the one that has just come", async () => {
@@ -86,7 +87,7 @@ test("the phone that registered longest ago is forgotten beyond the limit, never
   await database.writer.run((db) => db.run(`UPDATE push_tokens SET updated_at = ${far}`));
   for (const [token, forgotten] of [["two", 0] as const, ["three", 1] as const, ["three", 0] as const])
     expect(await registerPushToken(database, account, token, 2)).toBe(forgotten);
-  expect(findPushTokens(database, account).map(({ token }) => token)).toEqual(["three", "phone"]);
+  expect((await findPushTokens(database, account)).map(({ token }) => token)).toEqual(["three", "phone"]);
 });
 
 test("a key is the same for the same event, whatever its parts look like side by side", () => {

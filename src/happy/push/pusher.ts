@@ -1,16 +1,9 @@
 // Decides about each push and carries it out (realtime contract 11): held back while a person looks at the app, else sent to every
 // device of the account within one deadline. Every decision is kept in the ledger, whatever came of it.
+
 import type { Logger } from "pino";
-import type { Database } from "../../storage/database.ts";
-import {
-  findKeptPush,
-  findPushTokens,
-  forgetOldPushes,
-  type PushOutcome,
-  type PushRecord,
-  type PushTokenRow,
-  recordPush,
-} from "../store/push.ts";
+import type { HappyStore } from "../store/index.ts";
+import type { PushOutcome, PushRecord, PushTokenRow } from "../store/push.ts";
 import { type Deadline, deadlineIn } from "./deadline.ts";
 import type { Expo, Verdict } from "./expo.ts";
 import { eventKey, RecentPushes, SAME_EVENT_MS } from "./recent-pushes.ts";
@@ -40,7 +33,7 @@ interface Carried extends PushDecision {
 }
 
 export interface PusherParts {
-  readonly database: Database;
+  readonly store: Pick<HappyStore, "findKeptPush" | "findPushTokens" | "recordPush" | "forgetOldPushes">;
   readonly expo: Expo;
   /** Whether a person of this account has an app open in front. */
   readonly isLooking: (account: string) => boolean;
@@ -70,14 +63,24 @@ export class Pusher {
   constructor(private readonly parts: PusherParts) {}
 
   /**
-   * Resolves with what was decided, after it was kept. Never rejects. The same event within ten seconds is decided once; `isNew` is
-   * called at once for an event that is not such a repeat.
+   * Resolves with what was decided, after it was kept. The same event within ten seconds is decided once; `isNew` is called before
+   * the decision about an event that is not such a repeat. Rejects only when the ledger cannot be read.
    */
-  push(event: PushEvent, isNew: () => void = () => {}): Promise<PushDecision> {
-    const { account } = event;
+  async push(event: PushEvent, isNew: () => void = () => {}): Promise<PushDecision> {
     const key = eventKey(event);
-    const known = this.#recent.find(account, key) ?? this.#kept(account, key);
-    if (known !== undefined) return Promise.resolve(known);
+    const isYoung = performance.now() - this.#startedAt <= SAME_EVENT_MS;
+    if (isYoung && this.#recent.find(event.account, key) === undefined) {
+      const kept = await this.#kept(event.account, key);
+      if (kept !== undefined) return kept;
+    }
+    return this.#once(event, key, isNew);
+  }
+
+  /** Looks and begins in one step: the same event may have come while the ledger was read. */
+  #once(event: PushEvent, key: string, isNew: () => void): Promise<PushDecision> {
+    const { account } = event;
+    const known = this.#recent.find(account, key);
+    if (known !== undefined) return known;
     isNew();
     const atMost = this.parts.atMost?.() ?? 0;
     if (atMost > 0 && this.#recent.underWay(account) >= atMost) {
@@ -99,9 +102,8 @@ export class Pusher {
   }
 
   /** A client whose answer was cut off by a restart asks again: the ledger knows what was delivered just before it. */
-  #kept(account: string, key: string): PushDecision | undefined {
-    if (performance.now() - this.#startedAt > SAME_EVENT_MS) return undefined;
-    const row = findKeptPush(this.parts.database, account, key, Date.now(), SAME_EVENT_MS);
+  async #kept(account: string, key: string): Promise<PushDecision | undefined> {
+    const row = await this.parts.store.findKeptPush(account, key, Date.now(), SAME_EVENT_MS);
     if (row === undefined || row.delivered === 0) return undefined;
     const { outcome, reason, tokens, delivered } = row;
     return { outcome, tokens, delivered, ...(reason !== null && { reason }) };
@@ -125,9 +127,9 @@ export class Pusher {
   }
 
   async #carryOut({ account, sessionId, kind, title, body, data }: PushEvent): Promise<Carried> {
-    const { database, isLooking, deadlineMs = DEADLINE_MS } = this.parts;
+    const { store, isLooking, deadlineMs = DEADLINE_MS } = this.parts;
     if (isLooking(account)) return { ...none("suppressed", "active-ui-client"), rows: [], verdicts: [] };
-    const rows = findPushTokens(database, account);
+    const rows = await store.findPushTokens(account);
     if (rows.length === 0) return { ...none("no_tokens"), rows: [], verdicts: [] };
     const payload = { sessionId, ...data, kind };
     const message = { title, body, data: payload, sound: "default", channelId: "messages" } as const;
@@ -146,12 +148,12 @@ export class Pusher {
 
   /** A full disk does not turn a delivered push into a failed one. */
   async #keep(record: PushRecord): Promise<void> {
-    const { database, log } = this.parts;
+    const { store, log } = this.parts;
     try {
-      await recordPush(database, record);
+      await store.recordPush(record);
       if (--this.#untilTrim > 0) return;
       this.#untilTrim = TRIM_EVERY;
-      await forgetOldPushes(database, Date.now());
+      await store.forgetOldPushes(Date.now());
     } catch (error) {
       log.error({ err: error }, "the outcome of a push could not be kept");
     }

@@ -1,8 +1,9 @@
 // Reads Expo's receipts some time after a push, because only they tell whether a phone got it: a device that is gone loses its token,
 // and a failure amends the ledger. Tickets without a receipt after a day of questions are dropped, as Expo does.
+
 import type { Logger } from "pino";
-import type { Database } from "../../storage/database.ts";
-import { findDueTickets, forgetOldPushes, settleTickets, type TicketRow } from "../store/push.ts";
+import type { HappyStore } from "../store/index.ts";
+import type { TicketRow } from "../store/push.ts";
 import { deadlineIn } from "./deadline.ts";
 import { type Expo, MAX_RECEIPTS } from "./expo.ts";
 
@@ -30,7 +31,7 @@ export class ReceiptReader {
   #reading: Promise<void> | undefined;
 
   constructor(
-    private readonly database: Database,
+    private readonly store: Pick<HappyStore, "findDueTickets" | "settleTickets" | "forgetOldPushes">,
     private readonly expo: Expo,
     private readonly log: Logger,
     private readonly timing: ReceiptTiming = RECEIPT_TIMING,
@@ -61,11 +62,11 @@ export class ReceiptReader {
 
   async #read(): Promise<void> {
     const now = Date.now();
-    await forgetOldPushes(this.database, now);
+    await this.store.forgetOldPushes(now);
     // What is not ready yet stays: going on after the last one read keeps it from being asked for twice in one look.
     let last: TicketRow | undefined;
     for (let problems = 0; problems < MAX_PROBLEMS && !this.#stopping.signal.aborted; ) {
-      const due = findDueTickets(this.database, now, this.timing.afterMs, last, MAX_RECEIPTS);
+      const due = await this.store.findDueTickets(now, this.timing.afterMs, last, MAX_RECEIPTS);
       last = due.at(-1);
       if (last === undefined) return;
       const asked = due.map(({ id }) => id);
@@ -78,7 +79,7 @@ export class ReceiptReader {
       }
       if (refused.length > 0)
         this.log.warn({ tickets: refused.length }, "Expo takes push tickets for none; they are forgotten");
-      await settleTickets(this.database, { asked, verdicts, refused });
+      await this.store.settleTickets({ asked, verdicts, refused });
     }
   }
 }

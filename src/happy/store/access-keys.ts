@@ -43,11 +43,11 @@ function findPlace(db: Db, account: string, { sessionId, machineId }: Place) {
 }
 
 /** Null when there is no key; undefined when the session or the machine is not the account's. */
-export function findAccessKey(
+export async function findAccessKey(
   { reads }: Database,
   account: string,
   place: Place,
-): AccessKeyRow | null | undefined {
+): Promise<AccessKeyRow | null | undefined> {
   const keys = findPlace(reads, account, place);
   return keys && (byPlace(reads).get(keys) ?? null);
 }
@@ -76,11 +76,11 @@ const places = prepared((db) =>
 );
 
 /** Every access key of the account, oldest first; of one session, of one machine, or of both when they are given. */
-export function listAccessKeys(
+export async function listAccessKeys(
   { reads }: Database,
   account: string,
   { sessionId, machineId }: Partial<Place>,
-): Listed<ListedAccessKey> {
+): Promise<Listed<ListedAccessKey>> {
   const pk = findAccountPk(reads, account);
   const session = sessionId === undefined ? undefined : findOwnedSession(reads, account, sessionId)?.pk;
   const machine = machineId === undefined ? undefined : findMachinePk(reads, account, machineId);

@@ -2,7 +2,7 @@
 import { eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { lightRow } from "../../storage/large-rows.ts";
-import { prepared } from "../../storage/query.ts";
+import { type Db, prepared } from "../../storage/query.ts";
 import type { StoredValue } from "../../storage/stored-value.ts";
 import { accountPk, takeUpdateSeqs, UnknownAccount } from "./accounts.ts";
 import { accounts } from "./schema.ts";
@@ -27,8 +27,13 @@ export interface StoredSettings {
 const light = lightRow(accounts, { settings: "settingsVersion" });
 
 /** @throws UnknownAccount */
-export function loadSettings({ reads }: Database, account: string): StoredSettings {
-  const row = light(reads, accountPk(reads, account));
+export async function loadSettings({ reads }: Database, account: string): Promise<StoredSettings> {
+  return storedSettings(reads, account);
+}
+
+/** @throws UnknownAccount */
+export function storedSettings(db: Db, account: string): StoredSettings {
+  const row = light(db, accountPk(db, account));
   if (row === undefined) throw new UnknownAccount();
   return { settings: row.settings, settingsVersion: row.settingsVersion };
 }

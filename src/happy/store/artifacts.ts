@@ -3,7 +3,7 @@
 import { and, desc, eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { type Light, lightRow } from "../../storage/large-rows.ts";
-import { type Db, prepared } from "../../storage/query.ts";
+import { prepared } from "../../storage/query.ts";
 import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
 import { Base64Error, decodeStrict } from "../wire/base64.ts";
 import { admitGrowth, admitRows } from "./account-sizes.ts";
@@ -42,18 +42,22 @@ const ownedVersions = prepared((db) =>
 );
 
 /** An artifact that belongs to the account, else undefined. */
-export function findArtifact(db: Db, account: string, artifact: string): ArtifactRow | undefined {
-  return owned(db).get({ account, artifact })?.artifact;
+export async function findArtifact(
+  { reads }: Database,
+  account: string,
+  artifact: string,
+): Promise<ArtifactRow | undefined> {
+  return owned(reads).get({ account, artifact })?.artifact;
 }
 
 const light = lightRow(artifacts, { header: "headerVersion", body: "bodyVersion" });
 
 /** The same, with its large parts left in the database. */
-export function findLightArtifact(
+export async function findLightArtifact(
   { reads }: Database,
   account: string,
   artifact: string,
-): LightArtifact | undefined {
+): Promise<LightArtifact | undefined> {
   const keys = ownedVersions(reads).get({ account, artifact });
   return keys && light(reads, keys.pk);
 }
@@ -67,7 +71,11 @@ const newest = weighedList({
 });
 
 /** Latest change first, at most `limit`, without the bodies. */
-export function listArtifacts({ reads }: Database, account: string, limit: number): Listed<ArtifactSummary> {
+export async function listArtifacts(
+  { reads }: Database,
+  account: string,
+  limit: number,
+): Promise<Listed<ArtifactSummary>> {
   const pk = findAccountPk(reads, account);
   return pk === undefined ? NOTHING : newest(reads, { values: { account: pk }, limit });
 }

@@ -46,14 +46,22 @@ const large = { value: "version" } as const;
 const light = lightRow(kvEntries, large);
 
 /** A living entry, else undefined. */
-export function findKv({ reads }: Database, account: string, key: string): KvEntry | undefined {
+export async function findKv(
+  { reads }: Database,
+  account: string,
+  key: string,
+): Promise<KvEntry | undefined> {
   const pk = findAccountPk(reads, account);
   const found = pk === undefined ? undefined : byKey(reads).get({ account: pk, key });
   return found === undefined ? undefined : living(light(reads, found.pk));
 }
 
 /** The living ones among `keys`, each once. */
-export function findManyKv({ reads }: Database, account: string, keys: readonly string[]): Listed<KvEntry> {
+export async function findManyKv(
+  { reads }: Database,
+  account: string,
+  keys: readonly string[],
+): Promise<Listed<KvEntry>> {
   const pk = findAccountPk(reads, account);
   if (pk === undefined) return NOTHING;
   const found = [...new Set(keys)].flatMap((key) => byKey(reads).get({ account: pk, key }) ?? []);
@@ -76,7 +84,12 @@ const byPrefix = weighedList({
 });
 
 /** Living entries whose key starts with `prefix`, taken literally; keys ascending by their UTF-8 bytes. */
-export function listKv({ reads }: Database, account: string, prefix: string, limit: number): Listed<KvEntry> {
+export async function listKv(
+  { reads }: Database,
+  account: string,
+  prefix: string,
+  limit: number,
+): Promise<Listed<KvEntry>> {
   const pk = findAccountPk(reads, account);
   if (pk === undefined) return NOTHING;
   const end = firstAfterPrefix(prefix) ?? AFTER_EVERY_TEXT;
@@ -115,11 +128,11 @@ export interface KvConflict {
 }
 
 /** The current state of keys that stood against a mutation. */
-export function kvConflicts(
+export async function kvConflicts(
   { reads }: Database,
   account: string,
   keys: readonly string[],
-): Listed<KvConflict> {
+): Promise<Listed<KvConflict>> {
   const pk = findAccountPk(reads, account);
   const found = keys.map((key) => ({
     key,

@@ -45,11 +45,11 @@ const large = { metadata: "metadataVersion", daemonState: "daemonStateVersion" }
 const light = lightRow(machines, large);
 
 /** A machine that belongs to the account, with its large texts left in the database. */
-export function findLightMachine(
+export async function findLightMachine(
   { reads }: Database,
   account: string,
   machine: string,
-): LightMachine | undefined {
+): Promise<LightMachine | undefined> {
   const pk = findMachinePk(reads, account, machine);
   return pk === undefined ? undefined : light(reads, pk);
 }
@@ -62,7 +62,7 @@ const all = weighedList({
 });
 
 /** Most recently heard first. */
-export function listMachines({ reads }: Database, account: string): Listed<LightMachine> {
+export async function listMachines({ reads }: Database, account: string): Promise<Listed<LightMachine>> {
   const pk = findAccountPk(reads, account);
   return pk === undefined ? NOTHING : all(reads, { values: { account: pk } });
 }

@@ -33,6 +33,10 @@ export function findOwnedSession(db: Db, account: string, session: string) {
   return owned(db).get({ account, session });
 }
 
+export async function ownsSession({ reads }: Database, account: string, session: string): Promise<boolean> {
+  return findOwnedSession(reads, account, session) !== undefined;
+}
+
 const whole = prepared((db) =>
   db
     .select()
@@ -52,13 +56,18 @@ const large = { metadata: "metadataVersion", agentState: "agentStateVersion" } a
 const light = lightRow(sessions, large);
 
 /** A session by its integer key. */
-export const findLightSession = ({ reads }: Database, pk: number): LightSession | undefined =>
-  light(reads, pk);
+export async function findLightSession({ reads }: Database, pk: number): Promise<LightSession | undefined> {
+  return light(reads, pk);
+}
 
 const newest = weighedList({ table: sessions, large, where: ofAccount, order: desc(sessions.updatedAt) });
 
 /** Newest change first, at most `limit`. */
-export function listSessions({ reads }: Database, account: string, limit: number): Listed<LightSession> {
+export async function listSessions(
+  { reads }: Database,
+  account: string,
+  limit: number,
+): Promise<Listed<LightSession>> {
   const pk = findAccountPk(reads, account);
   return pk === undefined ? NOTHING : newest(reads, { values: { accountPk: pk }, limit });
 }
@@ -71,12 +80,12 @@ const active = weighedList({
 });
 
 /** Active and heard after `since`, most recently heard first. */
-export function listActiveSessions(
+export async function listActiveSessions(
   { reads }: Database,
   account: string,
   since: number,
   limit: number,
-): Listed<LightSession> {
+): Promise<Listed<LightSession>> {
   const pk = findAccountPk(reads, account);
   return pk === undefined ? NOTHING : active(reads, { values: { accountPk: pk, since }, limit });
 }
@@ -93,11 +102,11 @@ const byId = weighedList({
 });
 
 /** Newest created first; ids below `beforeId`, changed after `changedSince`. Cut at the byte budget of a page. */
-export function pageSessions(
+export async function pageSessions(
   { reads }: Database,
   account: string,
   page: { limit: number; beforeId?: string | undefined; changedSince?: number | undefined },
-): Listed<LightSession> & { readonly lastId: string | undefined } {
+): Promise<Listed<LightSession> & { readonly lastId: string | undefined }> {
   const pk = findAccountPk(reads, account);
   if (pk === undefined) return { ...NOTHING, lastId: undefined };
   const { limit, beforeId = AFTER_EVERY_TEXT, changedSince = -1 } = page;
