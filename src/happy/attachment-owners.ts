@@ -13,17 +13,16 @@ export interface AttachmentOwnersParts {
 
 export function attachmentOwners({ config, store, counts = false }: AttachmentOwnersParts): BlobOwners {
   /** Files of one session come together. */
-  let last:
-    | { session: string; before: number | undefined; owner: Promise<BlobOwner | undefined> }
-    | undefined;
+  let last: { session: string; before: number | undefined; owner: BlobOwner | undefined } | undefined;
   return {
     folder: "sessions",
     kind: "attachments",
     ownerOf: async (session, leavingAt) => {
       const before = leavingAt === undefined ? undefined : cutoffs(config, leavingAt).sessions;
-      if (last?.session !== session || last.before !== before)
-        last = { session, before, owner: await store.sessionOwner(session, before) };
-      return last.owner;
+      if (last?.session === session && last.before === before) return last.owner;
+      const owner = await store.sessionOwner(session, before);
+      last = { session, before, owner };
+      return owner;
     },
     filesBefore: (now) => cutoffs(config, now).attachments,
     ...(counts && { counted: (session, found) => store.recountAttachments(session, found) }),
