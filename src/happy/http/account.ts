@@ -1,5 +1,6 @@
 // The caller's own account over HTTP (HTTP contract 5.1 to 5.3, and the additive GET and PUT of 17).
 import { z } from "zod";
+import { versioned } from "../../storage/versioned.ts";
 import { userScoped } from "../audience.ts";
 import type { HappyContext } from "../context.ts";
 import type { AccountChange } from "../store/account-settings.ts";
@@ -79,8 +80,7 @@ const writeAccount = endpoint(
     failure: { success: false, error: "Failed to update account settings" },
   },
   ({ context, account, body: { settings: value, expectedVersion, firstName, lastName } }) => {
-    const settings =
-      value === undefined || expectedVersion === undefined ? undefined : { value, expectedVersion };
+    const settings = versioned(value, expectedVersion);
     return change(context, account, { settings, firstName, lastName });
   },
 );

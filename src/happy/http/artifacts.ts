@@ -1,5 +1,6 @@
 // Artifacts over HTTP (HTTP contract 11, and the additive PUT of 17).
 import { z } from "zod";
+import { versioned } from "../../storage/versioned.ts";
 import {
   announceArtifactChange,
   announceArtifactDeletion,
@@ -124,11 +125,6 @@ const change = (method: "POST" | "PUT") =>
       }
     },
   );
-
-/** A value without its expected version is not written (HTTP contract 11.4), nor the other way round. */
-function versioned(value: string | undefined, expectedVersion: number | undefined) {
-  return value === undefined || expectedVersion === undefined ? undefined : { value, expectedVersion };
-}
 
 const remove = endpoint(
   {

@@ -1,6 +1,7 @@
 // Machines over HTTP (HTTP contract 9, and the additive PUT of 17).
 import { z } from "zod";
 import { pathIdentifier } from "../../limits/identifier.ts";
+import { versioned } from "../../storage/versioned.ts";
 import { machineAndUser, userScoped } from "../audience.ts";
 import { announceMachineChange } from "../session-announcements.ts";
 import type { LightMachine } from "../store/machines.ts";
@@ -91,14 +92,8 @@ const change = endpoint(
   async ({ context, account, params: { id }, body }) => {
     const { metadata, expectedMetadataVersion, daemonState, expectedDaemonStateVersion } = body;
     const parts = {
-      ...(metadata !== undefined &&
-        expectedMetadataVersion !== undefined && {
-          metadata: { value: metadata, expectedVersion: expectedMetadataVersion },
-        }),
-      ...(daemonState !== undefined &&
-        expectedDaemonStateVersion !== undefined && {
-          daemonState: { value: daemonState, expectedVersion: expectedDaemonStateVersion },
-        }),
+      metadata: versioned(metadata, expectedMetadataVersion),
+      daemonState: versioned(daemonState, expectedDaemonStateVersion),
     };
     const announce = announceMachineChange(context, account, id, parts);
     const result = await context.store.changeMachine(account, id, parts, announce);

@@ -1,6 +1,7 @@
 // Sessions over HTTP (HTTP contract 6.1 to 6.4, 6.6, 6.7, and the additive PUT of 17).
 import { z } from "zod";
 import { identifier } from "../../limits/identifier.ts";
+import { versioned } from "../../storage/versioned.ts";
 import { userScoped } from "../audience.ts";
 import { announceSessionChange } from "../session-announcements.ts";
 import { decodeLenient } from "../wire/base64.ts";
@@ -141,14 +142,8 @@ const change = endpoint(
   async ({ context, account, params: { sessionId }, body }) => {
     const { metadata, expectedMetadataVersion, agentState, expectedAgentStateVersion } = body;
     const parts = {
-      ...(metadata !== undefined &&
-        expectedMetadataVersion !== undefined && {
-          metadata: { value: metadata, expectedVersion: expectedMetadataVersion },
-        }),
-      ...(agentState !== undefined &&
-        expectedAgentStateVersion !== undefined && {
-          agentState: { value: agentState, expectedVersion: expectedAgentStateVersion },
-        }),
+      metadata: versioned(metadata, expectedMetadataVersion),
+      agentState: versioned(agentState, expectedAgentStateVersion),
     };
     const announce = announceSessionChange(context, account, sessionId, parts);
     const result = await context.store.changeSession(account, sessionId, parts, announce);

@@ -4,6 +4,7 @@ import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import type { Light } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { nextColumns, staleParts } from "../../storage/versioned.ts";
 import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
 import { admitAccessKey, admitChange, admitRows } from "./account-sizes.ts";
 import { findAccountPk } from "./accounts.ts";
@@ -52,10 +53,12 @@ export async function findAccessKey(
   return keys && (byPlace(reads).get(keys) ?? null);
 }
 
+const PARTS = { data: "dataVersion" } as const;
+
 const list = (filter: SQL | undefined) =>
   weighedList({
     table: accessKeys,
-    large: { data: "dataVersion" },
+    large: PARTS,
     where: and(eq(accessKeys.accountPk, sql.placeholder("account")), filter),
     order: asc(accessKeys.pk),
   });
@@ -157,14 +160,14 @@ export function changeAccessKey(
     const keys = findPlace(db, account, place);
     const row = keys && byPlace(db).get(keys);
     if (row === undefined) return { kind: "missing" };
-    if (row.dataVersion !== expectedVersion)
+    const change = { data: { value: data, expectedVersion } };
+    if (staleParts(PARTS, change, row) !== undefined)
       return { kind: "mismatch", version: row.dataVersion, data: row.data };
-    admitChange(db, quota, { account, pk: row.accountPk }, [data], [row.data]);
-    const version = row.dataVersion + 1;
+    admitChange(db, quota, { account, pk: row.accountPk }, change, row);
     db.update(accessKeys)
-      .set({ data, dataVersion: version, updatedAt: Date.now() })
+      .set({ ...nextColumns(PARTS, change), updatedAt: Date.now() })
       .where(eq(accessKeys.pk, row.pk))
       .run();
-    return { kind: "changed", version };
+    return { kind: "changed", version: expectedVersion + 1 };
   });
 }

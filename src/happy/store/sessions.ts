@@ -51,16 +51,22 @@ export function findSession(db: Db, account: string, session: string): SessionRo
 }
 
 const ofAccount = eq(sessions.accountPk, sql.placeholder("accountPk"));
-const large = { metadata: "metadataVersion", agentState: "agentStateVersion" } as const;
+/** What may be large, and what is changed by version. */
+export const SESSION_PARTS = { metadata: "metadataVersion", agentState: "agentStateVersion" } as const;
 
-const light = lightRow(sessions, large);
+const light = lightRow(sessions, SESSION_PARTS);
 
 /** A session by its integer key. */
 export async function findLightSession({ reads }: Database, pk: number): Promise<LightSession | undefined> {
   return light(reads, pk);
 }
 
-const newest = weighedList({ table: sessions, large, where: ofAccount, order: desc(sessions.updatedAt) });
+const newest = weighedList({
+  table: sessions,
+  large: SESSION_PARTS,
+  where: ofAccount,
+  order: desc(sessions.updatedAt),
+});
 
 /** Newest change first, at most `limit`. */
 export async function listSessions(
@@ -74,7 +80,7 @@ export async function listSessions(
 
 const active = weighedList({
   table: sessions,
-  large,
+  large: SESSION_PARTS,
   where: and(ofAccount, sql`${sessions.active} = 1`, gt(sessions.lastActiveAt, sql.placeholder("since"))),
   order: desc(sessions.lastActiveAt),
 });
@@ -92,7 +98,7 @@ export async function listActiveSessions(
 
 const byId = weighedList({
   table: sessions,
-  large,
+  large: SESSION_PARTS,
   where: and(
     ofAccount,
     lt(sessions.id, sql.placeholder("beforeId")),
