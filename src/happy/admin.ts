@@ -42,7 +42,7 @@ export function adminRoutes({ administration, baseUrl, registration }: AdminPart
     );
   app.get("/tokens", async (context) => context.json({ tokens: await administration.tokens() }));
   app.get("/accounts/:name/tokens", async (context) => {
-    const account = administration.find(context.req.param("name"));
+    const account = await administration.find(context.req.param("name"));
     if (account === undefined) return noAccount(context);
     return context.json({ account, tokens: await administration.tokens(account) });
   });
@@ -72,7 +72,7 @@ async function onAccount(
   administration: Administration,
   change: (account: string) => Promise<boolean>,
 ): Promise<Response> {
-  const account = administration.find(context.req.param("name") ?? "");
+  const account = await administration.find(context.req.param("name") ?? "");
   if (account === undefined || !(await change(account))) return noAccount(context);
   return context.json({ account });
 }

@@ -1,29 +1,30 @@
 // Whose attachments are whose: each session has a folder of them.
-import type { BlobOwners } from "../retention/blob-owners.ts";
-import type { Database } from "../storage/database.ts";
+import type { BlobOwner, BlobOwners } from "../retention/blob-owners.ts";
 import { cutoffs } from "./retention-rules.ts";
 import type { HappyConfig } from "./settings.ts";
-import { recountAttachments } from "./store/attachment-sizes.ts";
-import { sessionOwners } from "./store/retention.ts";
+import type { HappyStore } from "./store/index.ts";
 
 export interface AttachmentOwnersParts {
   readonly config: HappyConfig;
-  readonly database: Database;
+  readonly store: Pick<HappyStore, "sessionOwner" | "recountAttachments">;
   /** A server keeps count of what each account has; a command that only looks does not. */
   readonly counts?: boolean;
 }
 
-export function attachmentOwners({ config, database, counts = false }: AttachmentOwnersParts): BlobOwners {
-  let asked: { at: number | undefined; ownerOf: ReturnType<typeof sessionOwners> } | undefined;
+export function attachmentOwners({ config, store, counts = false }: AttachmentOwnersParts): BlobOwners {
+  /** Files of one session come together. */
+  let last: { session: string; before: number | undefined; owner: BlobOwner | undefined } | undefined;
   return {
     folder: "sessions",
     kind: "attachments",
-    ownerOf: (session, leavingAt) => {
-      const at = leavingAt === undefined ? undefined : cutoffs(config, leavingAt).sessions;
-      if (asked === undefined || asked.at !== at) asked = { at, ownerOf: sessionOwners(database.reads, at) };
-      return asked.ownerOf(session);
+    ownerOf: async (session, leavingAt) => {
+      const before = leavingAt === undefined ? undefined : cutoffs(config, leavingAt).sessions;
+      if (last?.session === session && last.before === before) return last.owner;
+      const owner = await store.sessionOwner(session, before);
+      last = { session, before, owner };
+      return owner;
     },
     filesBefore: (now) => cutoffs(config, now).attachments,
-    ...(counts && { counted: (session, found) => recountAttachments(database, session, found) }),
+    ...(counts && { counted: (session, found) => store.recountAttachments(session, found) }),
   };
 }

@@ -4,10 +4,10 @@ import type { FixedWindow } from "../limits/fixed-window.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { MessagePace } from "../limits/message-pace.ts";
 import type { RefusalPace } from "../limits/refusal-pace.ts";
+import type { ValueSizes } from "../limits/value-sizes.ts";
 import type { RpcRelay } from "../relay/rpc-relay.ts";
 import type { RequestFacts } from "../server/protocol.ts";
 import type { BlobStore } from "../storage/blobs.ts";
-import type { Database } from "../storage/database.ts";
 import type { Pairings } from "./admission/pairings.ts";
 import type { RateLimits } from "./admission/rate-limits.ts";
 import type { Revocations } from "./admission/revocations.ts";
@@ -19,10 +19,14 @@ import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
 import type { HappyPusher } from "./push/push-events.ts";
 import type { HappyConfig } from "./settings.ts";
+import type { HappyStore } from "./store/index.ts";
 
 export interface HappyContext extends Limits {
   readonly config: HappyConfig;
-  readonly database: Database;
+  /** Everything that is kept, but for files. */
+  readonly store: HappyStore;
+  /** How large one stored value may be. */
+  readonly sizes: ValueSizes;
   /** Attachments, and public files such as avatars. */
   readonly blobs: BlobStore;
   readonly keys: ServerKeys;

@@ -32,12 +32,10 @@ import { happyRelay, RPC_TIMING } from "./realtime/rpc.ts";
 import { HappySockets, happySocketIo } from "./realtime/sockets.ts";
 import { happyRetention } from "./retention.ts";
 import type { HappyConfig } from "./settings.ts";
-import { settleInvites } from "./store/invites.ts";
-import { continueIds } from "./store/newest-id.ts";
-import { loadRefusals } from "./store/revocations.ts";
+import { happyStore } from "./store/index.ts";
 import { deletedSession } from "./wire/updates.ts";
 
-export function openHappy({
+export async function openHappy({
   config,
   masterSecret,
   database: databaseOf,
@@ -47,19 +45,29 @@ export function openHappy({
   cluster,
   baseUrl,
   log,
-}: House<HappyConfig>): OpenProtocol {
+}: House<HappyConfig>): Promise<OpenProtocol> {
   const database = databaseOf("happy");
-  continueIds(database);
+  const store = happyStore(database);
+  await store.continueIds();
+  // Nothing can change meanwhile: nobody is served yet.
+  const [newestArchive, refusals] = await Promise.all([store.newestArchive(), store.loadRefusals()]);
   const socketServer = happySocketIo({ config, cluster, limits, log });
   const sockets = new HappySockets(socketServer);
   const happyMetrics = new HappyMetrics(metrics);
-  happyMetrics.reportRecords(database);
+  happyMetrics.reportRecords(() => store.countRecords());
   happyMetrics.reportSockets(() => sockets.connected());
   const publisher = socketPublisher(socketServer.io);
   const timing = { ...TIMING, graceMs: config.presenceGraceMs };
-  const presence = new Presence(database, publisher, log, timing, happyMetrics);
+  const presence = new Presence({
+    store,
+    publisher,
+    log,
+    timing,
+    newestArchive,
+    metrics: happyMetrics,
+  });
   const expo = new Expo(config.expoUrl);
-  const ledger = new HappyPushLedger(database);
+  const ledger = new HappyPushLedger(store);
   const pusher = happyPusher({
     ledger,
     channel: expo,
@@ -72,15 +80,15 @@ export function openHappy({
   });
   const receipts = new ReceiptReader({ ledger, channel: expo, timing: EXPO_RECEIPT_TIMING, log });
   const keys = serverKeys(masterSecret);
-  const revocations = new Revocations(loadRefusals(database));
+  const revocations = new Revocations(refusals);
   const refusalPace = new RefusalPace();
   const tokenUsage = new TokenUsage({
-    database,
+    store,
     limit: () => config.maxAccountTokens,
     bounds: limits.bounds,
     log,
   });
-  const pairings = new Pairings({ database, bounds: limits.bounds, addresses: limits.addresses, log });
+  const pairings = new Pairings({ store, bounds: limits.bounds, addresses: limits.addresses, log });
   const messagePace = new MessagePace({
     perSecond: () => config.maxAccountMessagesPerSecond,
     bounds: limits.bounds,
@@ -91,7 +99,8 @@ export function openHappy({
   const context: HappyContext = {
     ...limits,
     config,
-    database,
+    store,
+    sizes: database.sizes,
     blobs,
     keys,
     tokens: keys.bearer,
@@ -112,7 +121,7 @@ export function openHappy({
   };
   sockets.accept(context);
   const administration = new Administration({
-    database,
+    store,
     blobs,
     revocations,
     tokenUsage,
@@ -141,19 +150,19 @@ export function openHappy({
     admin: adminRoutes({ administration, baseUrl, registration: () => config.registration }),
     retention: happyRetention({
       config,
-      database,
+      store,
       announce: ({ id, account }, seq) => {
         presence.suppress(account, id);
         publisher.update(userScoped(account), seq, deletedSession(id));
         void removeAttachments(context, id);
       },
     }),
-    blobOwners: attachmentOwners({ config, database, counts: true }),
+    blobOwners: attachmentOwners({ config, store, counts: true }),
     start: () => {
       presence.start();
       tokenUsage.start();
       pairings.start();
-      settleInvites(database).catch((error: unknown) => {
+      store.settleInvites().catch((error: unknown) => {
         log.warn({ err: error }, "invites could not be looked through");
       });
       receipts.start();

@@ -1,13 +1,10 @@
 // What the Happy protocol counts, under the original's names and with its label app="happy-server" (HTTP contract 3.5, realtime
 // contract 17). Every label is one of a bounded set.
-import { count } from "drizzle-orm";
 import type { CounterSeries, Labels, Metrics } from "../observability/metrics.ts";
 import type { ClientLabel } from "../ops/client-label.ts";
 import type { RelayFailure, RelayOutcome } from "../relay/outcome.ts";
-import type { Database } from "../storage/database.ts";
 import { clientLabel, REQUEST_LABELS } from "./client.ts";
 import type { PresenceMetrics } from "./presence/presence.ts";
-import { accounts, machines, messages, sessions } from "./store/schema.ts";
 
 const APP = { app: REQUEST_LABELS.app };
 /** What the original counts; the rest would be noise. */
@@ -22,7 +19,6 @@ const COUNTED = [
   "disconnect",
 ] as const;
 const PUSH_OUTCOMES = ["sent", "partial", "failed", "suppressed", "no_tokens"] as const;
-const TABLES = { accounts, sessions, messages, machines };
 /** Counting rows reads an index: not at every look. */
 const COUNT_EVERY_MS = 60_000;
 /** Methods that had a target once; every other one is "other". */
@@ -83,18 +79,14 @@ export class HappyMetrics implements PresenceMetrics {
     );
   }
 
-  /** Reads rows of the database now and then, when somebody looks at the page. */
-  reportRecords({ reads }: Pick<Database, "reads">): void {
-    const counts = new Map<Labels, number>();
-    const tables = Object.entries(TABLES).map(([name, table]) => ({
-      labels: { ...APP, table: name },
-      table,
-    }));
+  /** Rows of each table are counted now and then, when the page is asked for. */
+  reportRecords(count: () => Promise<Readonly<Record<string, number>>>): void {
+    let counts: (readonly [Labels, number])[] = [];
     let countedAt = Number.NEGATIVE_INFINITY;
-    this.metrics.gauge("database_records_total", "Rows, at most a minute old").reportEach(() => {
+    this.metrics.gauge("database_records_total", "Rows, at most a minute old").reportAsked(async () => {
       if (Date.now() - countedAt >= COUNT_EVERY_MS) {
-        for (const { labels, table } of tables)
-          counts.set(labels, reads.select({ rows: count() }).from(table).get()?.rows ?? 0);
+        const rows = Object.entries(await count());
+        counts = rows.map(([table, number]) => [{ ...APP, table }, number] as const);
         countedAt = Date.now();
       }
       return counts;

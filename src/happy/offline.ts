@@ -9,9 +9,7 @@ import { TokenUsage } from "./admission/token-usage.ts";
 import { attachmentOwners } from "./attachment-owners.ts";
 import { happyRetention } from "./retention.ts";
 import type { HappyConfig } from "./settings.ts";
-import { settleInvites } from "./store/invites.ts";
-import { continueIds } from "./store/newest-id.ts";
-import { loadRefusals } from "./store/revocations.ts";
+import { happyStore } from "./store/index.ts";
 
 export async function offline({
   config,
@@ -21,16 +19,17 @@ export async function offline({
 }: OfflineParts<HappyConfig>): Promise<Offline> {
   const database = databases.get("happy");
   if (database === undefined) return {};
-  continueIds(database);
-  const settled = settleInvites(database).catch((error: unknown) => {
+  const store = happyStore(database);
+  await store.continueIds();
+  const settled = store.settleInvites().catch((error: unknown) => {
     log.warn({ err: error }, "invites could not be looked through");
   });
   const administration = new Administration({
-    database,
+    store,
     blobs,
-    revocations: new Revocations(loadRefusals(database)),
+    revocations: new Revocations(await store.loadRefusals()),
     // No server runs: no use of a token is seen.
-    tokenUsage: new TokenUsage({ database, limit: () => 0, bounds: { refused: () => {} }, log }),
+    tokenUsage: new TokenUsage({ store, limit: () => 0, bounds: { refused: () => {} }, log }),
     sockets: { facts: () => [], shutOut: () => {} },
     log,
   });
@@ -42,11 +41,11 @@ export async function offline({
     }),
     retention: happyRetention({
       config,
-      database,
+      store,
       // In the data folder the sweep finds them.
       announce: ({ id }) => (config.s3Host === undefined ? undefined : blobs.removeFolder(`sessions/${id}`)),
     }),
-    blobOwners: attachmentOwners({ config, database }),
+    blobOwners: attachmentOwners({ config, store }),
     close: async () => {
       await settled;
     },

@@ -2,23 +2,13 @@
 // the clients, and for the command, which works beside a running one.
 import { rest } from "../retention/rest.ts";
 import type { Retention } from "../retention/retention.ts";
-import type { Database } from "../storage/database.ts";
 import { cutoffs, hasRules, shortest } from "./retention-rules.ts";
 import type { HappyConfig } from "./settings.ts";
-import {
-  countOld,
-  deleteInactiveSession,
-  deleteSomeFeed,
-  deleteSomeMessages,
-  deleteSomeUsage,
-  newestMoment,
-  nextInactiveSession,
-  type OldCutoffs,
-  type OldSession,
-} from "./store/retention.ts";
+import type { HappyStore } from "./store/index.ts";
+import type { OldCutoffs, OldSession } from "./store/retention.ts";
 
 export interface RetentionOptions {
-  readonly database: Database;
+  readonly store: HappyStore;
   readonly cutoffs: OldCutoffs;
   /** After the commit that deleted a session, with the number of its announcement. */
   readonly announce: (session: OldSession, updateSeq: number) => unknown;
@@ -37,7 +27,7 @@ export interface Removed {
 
 /** Resolves with what went. */
 export async function applyRetention({
-  database,
+  store,
   cutoffs,
   announce,
   goOn,
@@ -62,7 +52,7 @@ export async function applyRetention({
   ): Promise<void> => {
     let pk = 0;
     while (goOn()) {
-      const session = nextInactiveSession(database.reads, before, pk, withMessages);
+      const session = await store.nextInactiveSession(before, pk, withMessages);
       if (session === undefined) return;
       pk = session.pk;
       const began = performance.now();
@@ -73,42 +63,42 @@ export async function applyRetention({
   const { sessions, messages, usage, feed } = cutoffs;
   if (sessions !== undefined)
     await eachInactive(sessions, false, async (session) => {
-      removed.messages += await inSlices(() => deleteSomeMessages(database, session.pk, sessions));
+      removed.messages += await inSlices(() => store.deleteSomeMessages(session.pk, sessions));
       if (!goOn()) return;
-      if (await deleteInactiveSession(database, session.pk, sessions, (seq) => announce(session, seq)))
+      if (await store.deleteInactiveSession(session.pk, sessions, (seq) => announce(session, seq)))
         removed.sessions++;
     });
   if (messages !== undefined)
     await eachInactive(messages, true, async ({ pk }) => {
-      removed.messages += await inSlices(() => deleteSomeMessages(database, pk, messages));
+      removed.messages += await inSlices(() => store.deleteSomeMessages(pk, messages));
     });
-  if (usage !== undefined) removed.usageReports = await inSlices(() => deleteSomeUsage(database, usage));
-  if (feed !== undefined) removed.feedEntries = await inSlices(() => deleteSomeFeed(database, feed));
+  if (usage !== undefined) removed.usageReports = await inSlices(() => store.deleteSomeUsage(usage));
+  if (feed !== undefined) removed.feedEntries = await inSlices(() => store.deleteSomeFeed(feed));
   return removed;
 }
 
 export interface HappyRetentionParts {
   /** Read at each use: limits may change while the server runs. */
   readonly config: HappyConfig;
-  readonly database: Database;
+  readonly store: HappyStore;
   /** See RetentionOptions. */
   readonly announce: RetentionOptions["announce"];
 }
 
 const KINDS = ["sessions", "messages", "usage reports", "feed entries"] as const;
 
-export function happyRetention({ config, database, announce }: HappyRetentionParts): Retention {
+export function happyRetention({ config, store, announce }: HappyRetentionParts): Retention {
   return {
     kinds: [...KINDS.slice(0, 2), "attachments", ...KINDS.slice(2)],
     shortestMs: () => shortest(config),
-    newest: async (now) => newestMoment(database.reads, now),
-    plan: async (now) => countOld(database.reads, cutoffs(config, now)),
+    newest: (now) => store.newestMoment(now),
+    plan: (now) => store.countOld(cutoffs(config, now)),
     run: async ({ now, goOn, isShared }) => {
       const limits = cutoffs(config, now ?? Number.NEGATIVE_INFINITY);
       const { sessions, messages, usageReports, feedEntries } =
         now === undefined || !hasRules(limits)
           ? NOTHING
-          : await applyRetention({ database, cutoffs: limits, announce, goOn, isShared });
+          : await applyRetention({ store, cutoffs: limits, announce, goOn, isShared });
       return {
         sessions,
         messages,

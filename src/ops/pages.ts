@@ -63,9 +63,9 @@ function page(path: string, answer: (request: Request) => Response | Promise<Res
   };
 }
 
-export function metricsPage(metrics: Metrics, log: Logger): Response {
+export async function metricsPage(metrics: Metrics, log: Logger): Promise<Response> {
   try {
-    return new Response(metrics.render(), {
+    return new Response(await metrics.page(), {
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" },
     });
   } catch (error) {
@@ -138,7 +138,7 @@ export function openPagesPort(host: string, port: number, watched: Watched): Pag
         status: 401,
         headers: { ...TEXT, "www-authenticate": "Bearer" },
       });
-    return metricsPage(metrics, log);
+    return await metricsPage(metrics, log);
   };
   try {
     const server = Bun.serve({

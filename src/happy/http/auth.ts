@@ -5,7 +5,6 @@ import { networkOf } from "../../limits/network.ts";
 import { isSignature, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../auth/ed25519.ts";
 import type { HappyContext } from "../context.ts";
 import type { Admission } from "../store/admission.ts";
-import { signIn } from "../store/challenges.ts";
 import type { PairingKind } from "../store/pairing.ts";
 import { Base64Error, decodeStrict } from "../wire/base64.ts";
 import { type Call, type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
@@ -55,7 +54,7 @@ const login = endpoint(
       : undefined;
     if (waitMs !== undefined)
       return later(refusal(429, "Too many sign-ins with this key. Try again in a moment."), waitMs);
-    const admission = await signIn(context.database, publicKey, challenge, {
+    const admission = await context.store.signIn(publicKey, challenge, {
       registration: context.config.registration,
       invite: inviteCode(mount),
       client: (request.headers.get("x-happy-client") ?? "").slice(0, MAX_CLIENT_LENGTH),
@@ -153,11 +152,11 @@ const terminalStatus = endpoint(
     limit: "pairing",
     query: z.object({ publicKey: z.string() }),
   },
-  ({ context, query }) => {
+  async ({ context, query }) => {
     const bytes = bytesOf(query.publicKey);
     if (bytes === undefined) return refusal(400, "Invalid public key");
     if (bytes.length !== BOX_KEY_BYTES) return json({ status: "not_found", supportsV2: false });
-    return json(context.pairings.status(keyHex(bytes)));
+    return json(await context.pairings.status(keyHex(bytes)));
   },
 );
 

@@ -3,7 +3,6 @@ import { z } from "zod";
 import { authorizeUrl } from "../github/github-api.ts";
 import { announceDisconnect, finishSignIn } from "../github/sign-in.ts";
 import { isSigned, webhookSecret } from "../github/webhook.ts";
-import { disconnectGithub } from "../store/github.ts";
 import { bodyProblem, parseSmall, readWhole } from "./kit/body.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { validate } from "./kit/validate.ts";
@@ -84,7 +83,7 @@ const disconnect = endpoint(
     failure: { error: "Failed to disconnect GitHub account" },
   },
   async ({ context, account }) => {
-    await disconnectGithub(context.database, account, (seq) => announceDisconnect(context, account, seq));
+    await context.store.disconnectGithub(account, (seq) => announceDisconnect(context, account, seq));
     return json({ success: true });
   },
 );

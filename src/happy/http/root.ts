@@ -1,5 +1,4 @@
 // The banner that the app looks for, and the health check (HTTP contract 3.1, 3.2).
-import { probe } from "../../storage/query.ts";
 import { endpoint, json, plain } from "./kit/endpoint.ts";
 
 /** Load-bearing: the app refuses to save a server whose answer does not contain it. */
@@ -11,10 +10,10 @@ export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, ({ co
   return context.webApp !== undefined && wantsPage ? context.webApp.page(request, facts) : plain(BANNER);
 });
 
-export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, ({ context }) => {
+export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, async ({ context }) => {
   const facts = { timestamp: new Date().toISOString(), service: "happy-server" };
   try {
-    probe(context.database.reads);
+    await context.store.answers();
     return json({ status: "ok", ...facts });
   } catch (error) {
     context.log.error({ err: error }, "the database does not answer");

@@ -7,6 +7,7 @@ import { ledgerSuite } from "../../../test/support/push-ledger.ts";
 import { createLog } from "../../observability/log.ts";
 import { openDatabase } from "../../storage/database.ts";
 import { findOrCreateAccount } from "../store/accounts.ts";
+import { happyStore } from "../store/index.ts";
 import { migrations } from "../store/migrations.ts";
 import { deletePushToken, findPushLedger, registerPushToken, type TicketRow } from "../store/push.ts";
 import { HappyPushLedger, type Phone } from "./ledger.ts";
@@ -18,7 +19,7 @@ ledgerSuite<Phone, TicketRow>("of the Happy store", async () => {
   const account = async (key: string) =>
     (await database.writer.run((db) => findOrCreateAccount(db, key))).account;
   return {
-    ledger: new HappyPushLedger(database),
+    ledger: new HappyPushLedger(happyStore(database)),
     owners: [await account("AA"), await account("BB")],
     register: async (owner, address) => void (await registerPushToken(database, owner, address, 0)),
     unregister: (owner, address) => deletePushToken(database, owner, address),
@@ -29,7 +30,7 @@ ledgerSuite<Phone, TicketRow>("of the Happy store", async () => {
         db.run(sql`UPDATE push_tokens SET updated_at = updated_at - ${ms}`);
       }),
     decisions: async (owner) =>
-      findPushLedger(database, owner, 1_000)
+      (await findPushLedger(database, owner, 1_000))
         .toReversed()
         .map(({ outcome, reason, tokens, delivered }) => ({
           outcome: decidedOutcome(outcome),

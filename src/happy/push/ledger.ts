@@ -1,17 +1,8 @@
 // The ledger of the neutral pusher over the Happy store: a device is a push token, an owner is an account.
 import type { PushDecision } from "../../push/decision.ts";
 import type { DueTickets, PushLedger, PushRecord, Settlement, TicketLedger } from "../../push/ledger.ts";
-import type { Database } from "../../storage/database.ts";
-import {
-  findDueTickets,
-  findKeptPush,
-  findPushTokens,
-  forgetOldPushes,
-  type PushTokenRow,
-  recordPush,
-  settleTickets,
-  type TicketRow,
-} from "../store/push.ts";
+import type { HappyStore } from "../store/index.ts";
+import type { PushTokenRow, TicketRow } from "../store/push.ts";
 import { decidedOutcome, happyOutcome } from "./outcome.ts";
 
 export interface Phone {
@@ -19,17 +10,22 @@ export interface Phone {
   readonly row: PushTokenRow;
 }
 
+type PushStore = Pick<
+  HappyStore,
+  "findPushTokens" | "recordPush" | "findKeptPush" | "findDueTickets" | "settleTickets" | "forgetOldPushes"
+>;
+
 export class HappyPushLedger implements PushLedger<Phone>, TicketLedger<TicketRow> {
-  constructor(private readonly database: Database) {}
+  constructor(private readonly store: PushStore) {}
 
   async devices(account: string): Promise<Phone[]> {
-    const rows = await findPushTokens(this.database, account);
+    const rows = await this.store.findPushTokens(account);
     return rows.map((row) => ({ address: row.token, row }));
   }
 
   async record({ owner, subject, kind, eventKey, decision, durationMs, devices }: PushRecord<Phone>) {
     const { outcome, reason, devices: tokens, delivered } = decision;
-    await recordPush(this.database, {
+    await this.store.recordPush({
       account: owner,
       sessionId: subject,
       kind,
@@ -51,7 +47,7 @@ export class HappyPushLedger implements PushLedger<Phone>, TicketLedger<TicketRo
     now: number,
     withinMs: number,
   ): Promise<PushDecision | undefined> {
-    const row = await findKeptPush(this.database, account, eventKey, now, withinMs);
+    const row = await this.store.findKeptPush(account, eventKey, now, withinMs);
     if (row === undefined) return undefined;
     const { outcome, reason, tokens, delivered } = row;
     return {
@@ -63,14 +59,14 @@ export class HappyPushLedger implements PushLedger<Phone>, TicketLedger<TicketRo
   }
 
   async dueTickets({ now, afterMs, last, limit }: DueTickets<TicketRow>): Promise<TicketRow[]> {
-    return await findDueTickets(this.database, now, afterMs, last, limit);
+    return await this.store.findDueTickets(now, afterMs, last, limit);
   }
 
   settle(settlement: Settlement): Promise<void> {
-    return settleTickets(this.database, settlement);
+    return this.store.settleTickets(settlement);
   }
 
   trim(now: number): Promise<void> {
-    return forgetOldPushes(this.database, now);
+    return this.store.forgetOldPushes(now);
   }
 }

@@ -9,6 +9,7 @@ import { Expo } from "../../push/channels/expo.ts";
 import { eventKey } from "../../push/recent-pushes.ts";
 import { type Database, openDatabase } from "../../storage/database.ts";
 import { findOrCreateAccount } from "../store/accounts.ts";
+import { happyStore } from "../store/index.ts";
 import { migrations } from "../store/migrations.ts";
 import { findPushTokens, registerPushToken } from "../store/push.ts";
 import { HappyPushLedger } from "./ledger.ts";
@@ -31,7 +32,7 @@ beforeEach(async () => {
   refused = [];
   atMost = 3;
   pusher = happyPusher({
-    ledger: new HappyPushLedger(database),
+    ledger: new HappyPushLedger(happyStore(database)),
     channel: new Expo(service.url),
     isLooking: () => false,
     log,
@@ -80,7 +81,7 @@ test("data that no phone would get is not multiplied by the phones", async () =>
     delivered: 0,
   });
   expect(service.requests).toEqual([]);
-  expect(findPushTokens(database, account)).toHaveLength(1);
+  expect(await findPushTokens(database, account)).toHaveLength(1);
 });
 
 test("the phone that registered longest ago is forgotten beyond the limit, never the one that has just come", async () => {
@@ -88,7 +89,7 @@ test("the phone that registered longest ago is forgotten beyond the limit, never
   await database.writer.run((db) => db.run(`UPDATE push_tokens SET updated_at = ${far}`));
   for (const [token, forgotten] of [["two", 0] as const, ["three", 1] as const, ["three", 0] as const])
     expect(await registerPushToken(database, account, token, 2)).toBe(forgotten);
-  expect(findPushTokens(database, account).map(({ token }) => token)).toEqual(["three", "phone"]);
+  expect((await findPushTokens(database, account)).map(({ token }) => token)).toEqual(["three", "phone"]);
 });
 
 test("an event is the same by its account, session, kind, texts and data, whatever these look like side by side", () => {

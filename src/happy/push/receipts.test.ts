@@ -10,6 +10,7 @@ import { Expo } from "../../push/channels/expo.ts";
 import { ReceiptReader, type ReceiptTiming } from "../../push/receipts.ts";
 import { type Database, openDatabase } from "../../storage/database.ts";
 import { findOrCreateAccount } from "../store/accounts.ts";
+import { happyStore } from "../store/index.ts";
 import { migrations } from "../store/migrations.ts";
 import {
   findDueTickets,
@@ -50,7 +51,7 @@ afterEach(async () => {
 
 const pusherWith = (deadlineMs: number): HappyPusher =>
   happyPusher({
-    ledger: new HappyPushLedger(database),
+    ledger: new HappyPushLedger(happyStore(database)),
     channel: new Expo(service.url),
     isLooking: () => false,
     log,
@@ -58,7 +59,7 @@ const pusherWith = (deadlineMs: number): HappyPusher =>
   });
 const readerWith = (timing: ReceiptTiming) =>
   new ReceiptReader({
-    ledger: new HappyPushLedger(database),
+    ledger: new HappyPushLedger(happyStore(database)),
     channel: new Expo(service.url),
     timing,
     log,
@@ -68,7 +69,7 @@ const event = (data: PushEvent["data"]) =>
   pushOf({ account, sessionId: "s", kind: "done", title: "t", body: "b", data });
 /** Each another event. */
 const push = () => pusher.push(event({ event: events++ }));
-const tokens = () => findPushTokens(database, account).map(({ token }) => token);
+const tokens = async () => (await findPushTokens(database, account)).map(({ token }) => token);
 const due = () => findDueTickets(database, Date.now(), 0, undefined, 1_000);
 const register = (token: string) => registerPushToken(database, account, token, 0);
 let events = 0;
@@ -93,13 +94,13 @@ async function pushTo(...devices: string[]) {
 
 test("a receipt settles its ticket; what is not ready is asked for again; a dead device loses its token", async () => {
   const ticket = await pushTo("one", "two", "three");
-  expect(due()).toHaveLength(3);
+  expect(await due()).toHaveLength(3);
   service.receipts.set(ticket.one ?? "", { status: "ok" });
   service.receipts.set(ticket.two ?? "", dead);
   await reader.read();
-  expect(due().map(({ id }) => id)).toEqual([ticket.three ?? ""]);
-  expect(tokens()).toEqual(["three", "one"]);
-  expect(findPushLedger(database, account, 9)).toMatchObject([
+  expect((await due()).map(({ id }) => id)).toEqual([ticket.three ?? ""]);
+  expect(await tokens()).toEqual(["three", "one"]);
+  expect(await findPushLedger(database, account, 9)).toMatchObject([
     { outcome: "partial", tokens: 3, delivered: 2, reason: "DeviceNotRegistered" },
   ]);
   service.receipts.set(ticket.three ?? "", {
@@ -108,9 +109,9 @@ test("a receipt settles its ticket; what is not ready is asked for again; a dead
     details: { error: "MessageRateExceeded" },
   });
   await reader.read();
-  expect(due()).toEqual([]);
-  expect(tokens()).toEqual(["three", "one"]);
-  expect(findPushLedger(database, account, 9)).toMatchObject([
+  expect(await due()).toEqual([]);
+  expect(await tokens()).toEqual(["three", "one"]);
+  expect(await findPushLedger(database, account, 9)).toMatchObject([
     { outcome: "partial", delivered: 1, reason: "DeviceNotRegistered, MessageRateExceeded" },
   ]);
 });
@@ -121,14 +122,14 @@ test("a device that registered again after the push keeps its token", async () =
   await register("one");
   service.receipts.set(ticket.one ?? "", dead);
   await reader.read();
-  expect(due()).toEqual([]);
-  expect(tokens()).toEqual(["one"]);
+  expect(await due()).toEqual([]);
+  expect(await tokens()).toEqual(["one"]);
 });
 
 test("more tickets than one request holds are read in batches, each once a look", async () => {
   service.devices.add("one");
   await register("one");
-  const row = findPushTokens(database, account)[0];
+  const row = (await findPushTokens(database, account))[0];
   if (row === undefined) throw new Error("not registered");
   const devices = Array.from({ length: 650 }, (_, index) => ({
     row,
@@ -141,24 +142,24 @@ test("more tickets than one request holds are read in batches, each once a look"
   const asked = service.requests.map(({ body }) => body.ids as string[]);
   expect(asked.map(({ length }) => length)).toEqual([300, 300, 50]);
   expect(new Set(asked.flat()).size).toBe(650);
-  expect(due()).toHaveLength(650);
+  expect(await due()).toHaveLength(650);
 });
 
 test("the timer reads receipts on its own, and survives a service that breaks", async () => {
   const ticket = await pushTo("one");
   service.broken = { raw: "{" };
   reader.start();
-  const until = async (fits: () => boolean) => {
-    for (let tries = 0; tries < 500 && !fits(); tries++) await Bun.sleep(10);
-    expect(fits()).toBe(true);
+  const until = async (fits: () => boolean | Promise<boolean>) => {
+    for (let tries = 0; tries < 500 && !(await fits()); tries++) await Bun.sleep(10);
+    expect(await fits()).toBe(true);
   };
   const looks = () => service.requests.filter(({ path }) => path.endsWith("getReceipts")).length;
   await until(() => looks() >= 2);
-  expect(due()).toHaveLength(1);
+  expect(await due()).toHaveLength(1);
   service.broken = undefined;
   service.receipts.set(ticket.one ?? "", dead);
-  await until(() => due().length === 0);
-  expect(tokens()).toEqual([]);
+  await until(async () => (await due()).length === 0);
+  expect(await tokens()).toEqual([]);
   await reader.stop();
   const after = looks();
   await Bun.sleep(100);
@@ -171,7 +172,7 @@ const asked = (times: number) =>
 test("a ticket is dropped after a day and an hour of questions, or after a day of questions whatever the clock says", async () => {
   const forget = async () => {
     await forgetOldPushes(database, Date.now());
-    return due().length;
+    return (await due()).length;
   };
   await pushTo("one");
   await asked(12);
@@ -195,18 +196,18 @@ test("a look counts as one question for what it did not answer", async () => {
   service.receipts.set(ticket.one ?? "", { status: "ok" });
   await reader.read();
   await reader.read();
-  expect(due()).toMatchObject([{ id: ticket.two ?? "", asked: 2 }]);
+  expect(await due()).toMatchObject([{ id: ticket.two ?? "", asked: 2 }]);
 });
 
 test.each([1, 366])("a clock that went %i days forth loses no receipt", async (days) => {
   const ticket = await pushTo("one");
   await age(days * DAY_MS);
   await reader.read();
-  expect(due()).toHaveLength(1);
+  expect(await due()).toHaveLength(1);
   service.receipts.set(ticket.one ?? "", dead);
   await reader.read();
-  expect(due()).toEqual([]);
-  expect(tokens()).toEqual([]);
+  expect(await due()).toEqual([]);
+  expect(await tokens()).toEqual([]);
 });
 
 test.each([1, 366])(
@@ -217,10 +218,10 @@ test.each([1, 366])(
     service.receipts.set(ticket.one ?? "", dead);
     await patient.read();
     // Too early, as long as the clock is believed.
-    expect(tokens()).toEqual(["one"]);
+    expect(await tokens()).toEqual(["one"]);
     await age(-days * DAY_MS);
     await patient.read();
-    expect(tokens()).toEqual([]);
+    expect(await tokens()).toEqual([]);
   },
 );
 
@@ -230,8 +231,8 @@ test("a device that registered again keeps its token, whichever time that carrie
   await register("one");
   service.receipts.set(ticket.one ?? "", dead);
   await reader.read();
-  expect(due()).toEqual([]);
-  expect(tokens()).toEqual(["one"]);
+  expect(await due()).toEqual([]);
+  expect(await tokens()).toEqual(["one"]);
 });
 
 test("one bad ticket does not keep the others' receipts from being read, and is forgotten", async () => {
@@ -240,8 +241,8 @@ test("one bad ticket does not keep the others' receipts from being read, and is 
   service.receipts.set(ticket.one ?? "", { status: "ok" });
   service.receipts.set(ticket.three ?? "", dead);
   await reader.read();
-  expect(due()).toEqual([]);
-  expect(tokens()).toEqual(["two", "one"]);
+  expect(await due()).toEqual([]);
+  expect(await tokens()).toEqual(["two", "one"]);
 });
 
 test("a look ends when Expo is not there, and the next one begins anew", async () => {
@@ -249,28 +250,28 @@ test("a look ends when Expo is not there, and the next one begins anew", async (
   service.receipts.set(ticket.one ?? "", { status: "ok" });
   service.broken = { status: 401 };
   await reader.read();
-  expect(due()).toHaveLength(1);
+  expect(await due()).toHaveLength(1);
   service.broken = undefined;
   await reader.read();
-  expect(due()).toEqual([]);
+  expect(await due()).toEqual([]);
 });
 
 test("the ledger forgets after thirty days, which a clock that ran ahead does not make, and beyond its rows", async () => {
   await pushTo("one");
-  expect(findPushLedger(database, account, 9)).toHaveLength(1);
+  expect(await findPushLedger(database, account, 9)).toHaveLength(1);
   await forgetOldPushes(database, Date.now() + 366 * DAY_MS);
-  expect(findPushLedger(database, account, 9)).toHaveLength(1);
+  expect(await findPushLedger(database, account, 9)).toHaveLength(1);
   await age(30 * DAY_MS + 60_000);
   await pushTo("one");
   await forgetOldPushes(database, Date.now());
-  expect(findPushLedger(database, account, 9)).toHaveLength(1);
+  expect(await findPushLedger(database, account, 9)).toHaveLength(1);
   await database.writer.run((db) =>
     db.run(sql`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${LEDGER_ROWS + 5})
       INSERT INTO push_ledger (account_pk, session_id, kind, outcome, tokens, delivered, duration_ms, created_at)
       SELECT 1, 's' || i, 'done', 'no_tokens', 0, 0, 0, ${Date.now()} FROM n`),
   );
   await forgetOldPushes(database, Date.now());
-  const kept = findPushLedger(database, account, LEDGER_ROWS * 2);
+  const kept = await findPushLedger(database, account, LEDGER_ROWS * 2);
   expect(kept).toHaveLength(LEDGER_ROWS);
   expect(kept.at(-1)?.sessionId).toBe("s6");
 });
@@ -283,18 +284,18 @@ test("a stop gives up what is under way and keeps its outcome", async () => {
   while (service.requests.length === 0) await Bun.sleep(5);
   await slow.stop();
   expect(await decision).toMatchObject({ outcome: "failed", reason: "Network error" });
-  expect(findPushLedger(database, account, 9)).toMatchObject([
+  expect(await findPushLedger(database, account, 9)).toMatchObject([
     { outcome: "failed", tokens: 1, delivered: 0 },
   ]);
 });
 
 test("a ticket for a token that was deleted meanwhile is not kept for the row that took its number", async () => {
   await register("old");
-  const [old] = findPushTokens(database, account);
+  const [old] = await findPushTokens(database, account);
   if (old === undefined) throw new Error("not registered");
   await database.writer.run((db) => db.run(sql`DELETE FROM push_tokens`));
   await register("new");
-  expect(findPushTokens(database, account)[0]?.pk).toBe(old.pk);
+  expect((await findPushTokens(database, account))[0]?.pk).toBe(old.pk);
   const decision = { outcome: "sent", tokens: 1, delivered: 1 } as const;
   const record = { account, sessionId: "s", kind: "done", eventKey: "k", decision, durationMs: 1 };
   await recordPush(database, { ...record, devices: [{ row: old, verdict: { ok: true, ticket: "t" } }] });
@@ -302,6 +303,6 @@ test("a ticket for a token that was deleted meanwhile is not kept for the row th
     ...record,
     devices: [{ row: old, verdict: { ok: false, reason: "DeviceNotRegistered", dead: true } }],
   });
-  expect(due()).toEqual([]);
-  expect(tokens()).toEqual(["new"]);
+  expect(await due()).toEqual([]);
+  expect(await tokens()).toEqual(["new"]);
 });

@@ -69,11 +69,11 @@ const newest = weighedList({
 });
 
 /** The newest items that fit, newest first, and whether more fit. */
-export function pageFeed(
+export async function pageFeed(
   { reads }: Database,
   account: string,
   { limit, before, after }: FeedPage,
-): Listed<FeedItem> {
+): Promise<Listed<FeedItem>> {
   const pk = findAccountPk(reads, account);
   if (pk === undefined) return NOTHING;
   const values = {
