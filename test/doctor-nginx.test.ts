@@ -1,12 +1,12 @@
 // The doctor's look from outside through a real nginx: silent about good configurations, and for each broken one the right finding
-// with the line that mends it. Skipped, visibly, where nginx is not installed.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+// with the line that mends it. Skipped by name where nginx is not installed.
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CheckName, Finding, Result } from "../src/doctor/finding.ts";
 import { fromOutside } from "../src/doctor/outside.ts";
 import { outsideLook } from "../src/happy/doctor/from-outside.ts";
-import { type Nginx, nginxPath, startNginx } from "./support/nginx.ts";
+import { type Nginx, startNginx, withNginx } from "./support/nginx.ts";
 import { type TestServer, testServer } from "./support/server.ts";
 
 const QUICK_SECONDS = 17;
@@ -25,7 +25,7 @@ let server: TestServer;
 let port: number;
 let nginx: Nginx | undefined;
 beforeAll(async () => {
-  if (nginxPath() === undefined) return;
+  if (!withNginx.met) return;
   server = await testServer();
   port = Number(new URL(server.url).port);
 });
@@ -63,7 +63,7 @@ const FINE = {
   idle: "ok",
 } as const;
 
-describe.skipIf(nginxPath() === undefined)("through nginx", () => {
+withNginx.describe("through nginx", () => {
   test("the configuration of the docs passes every check, also a silent connection across a ping", async () => {
     const findings = await through(good(port), QUICK_SECONDS);
     expect(resultsOf(findings)).toEqual(FINE);

@@ -4,6 +4,7 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { onUnix } from "../../test/support/needs.ts";
 import { findChannel, openChannel } from "./channel.ts";
 
 const open: { close(): Promise<void> }[] = [];
@@ -54,7 +55,7 @@ test("by the port, nobody without the token is", async () => {
   expect(token).toMatch(/^[0-9a-f]{64}$/);
 });
 
-test.skipIf(process.platform === "win32")("what a killed server left behind is replaced", async () => {
+onUnix.test("what a killed server left behind is replaced", async () => {
   const folder = freshFolder(false);
   writeFileSync(join(folder, "roost.sock"), "");
   writeFileSync(join(folder, "roost.admin"), JSON.stringify({ port: 1, token: "old" }));

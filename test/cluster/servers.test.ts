@@ -1,10 +1,10 @@
 // Two whole servers and an etcd: what clients of every protocol hear of the other node, and what a server says about its bus.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ServerProcess, startProcess } from "../faults/server-process.ts";
-import { type Etcd, freePort, startEtcd, withoutEtcd } from "../support/etcd.ts";
+import { type Etcd, freePort, startEtcd, withEtcd, withoutEtcd } from "../support/etcd.ts";
 import { FramesClient } from "../support/frames-client.ts";
 import { accountWith, listen, newAccount } from "../support/happy-client.ts";
 
@@ -117,7 +117,7 @@ test("tokens are asked for when the configuration says so, and their secret is i
   expect(one.output.stdout + one.output.stderr).not.toContain(secret);
 }, 30_000);
 
-describe.skipIf(withoutEtcd)("two servers", () => {
+withEtcd.describe("two servers", () => {
   test("H08 H12 T12 direct messages, rooms and values written by hand cross", async () => {
     const [one, two] = await twoServers({ GOHUB_HUB_AUTO_CREATE_ROOMS: "true" });
     const [a, b] = [

@@ -1,12 +1,13 @@
 // Backups beside a running server take nothing from it: its locks stay in the kernel's table, its log stays its log when another
 // program visits, and whoever closes the database last syncs what it moves.
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { listBackups } from "../../src/backup/folder.ts";
 import { newAccount } from "../support/happy-client.ts";
 import { holdsDatabase } from "../support/kernel-locks.ts";
+import { needs, onLinux } from "../support/needs.ts";
 import { inspect } from "./database-file.ts";
 import { powerTest } from "./power-loss/recording.ts";
 import { readCalls, TRACED } from "./power-loss/system-calls.ts";
@@ -54,10 +55,9 @@ async function until(what: string, isTrue: () => boolean): Promise<void> {
   }
 }
 
-const sqlite3 = Bun.which("sqlite3");
-const linux = process.platform === "linux" && sqlite3 !== null ? test : test.skip;
+const visited = needs.all(onLinux, needs.program("sqlite3")).test;
 
-linux(
+visited(
   "after a scheduled backup and its drill the server holds its locks, and another program's visit takes nothing",
   async () => {
     const [dataDir, backupDir] = [join(freshFolder(), "data"), freshFolder()];
@@ -76,7 +76,7 @@ linux(
     for (const name of ["happy.db", "topics.db"])
       expect([name, holdsDatabase(join(dataDir, name), server.pid)]).toEqual([name, true]);
     const log = statSync(`${path}-wal`).ino;
-    expect(Bun.spawnSync([sqlite3 ?? "", path, "SELECT 1"]).exitCode).toBe(0);
+    expect(Bun.spawnSync(["sqlite3", path, "SELECT 1"]).exitCode).toBe(0);
     expect(statSync(`${path}-wal`).ino).toBe(log);
     const after = await post(server.url, 20);
     await server.end("SIGKILL");
@@ -141,7 +141,7 @@ powerTest.each(["backup FILE", "doctor", "prune", "accounts list"])(
 
 /** Another program that opened the database and did this; it lets go when it is told to end. */
 async function holder(path: string, sql: string): Promise<{ end(): Promise<void> }> {
-  const child = Bun.spawn([sqlite3 ?? "", path], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn(["sqlite3", path], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   child.stdin.write(`.bail on\n${sql}\nSELECT 'held';\n`);
   await child.stdin.flush();
   for await (const chunk of child.stdout) if (Buffer.from(chunk).includes("held")) break;
@@ -153,7 +153,7 @@ async function holder(path: string, sql: string): Promise<{ end(): Promise<void>
   };
 }
 
-linux(
+visited(
   "a backup waits for no writer, and for a program that keeps readers out only a bounded time, with a sentence",
   async () => {
     const home = freshFolder();

@@ -1,14 +1,16 @@
 // A start that brings an old database up to date serves it as safely as any other: its locks are the kernel's too, another program
 // that opens and closes the file takes nothing away, kill -9 loses nothing, and a start that fails or is killed leaves no copies.
 import { Database } from "bun:sqlite";
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, expect, test } from "bun:test";
 import { copyFileSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrations } from "../../src/happy/store/migrations.ts";
 import { newAccount } from "../support/happy-client.ts";
 import { holdsDatabase } from "../support/kernel-locks.ts";
+import { needs, onLinux } from "../support/needs.ts";
 import { inspect } from "./database-file.ts";
+import { powerTest } from "./power-loss/recording.ts";
 import { refusedProcess, type ServerProcess, serveCommand, startProcess } from "./server-process.ts";
 
 const FIXTURES = join(import.meta.dir, "../fixtures");
@@ -40,18 +42,15 @@ async function started(dataDir: string, env: Record<string, string> = {}): Promi
   return server;
 }
 
-const tool = Bun.which("sqlite3");
-if (tool === null) console.error("migrating-start: visits SKIPPED, there is no sqlite3 here");
-
 /** Another program opens, works, closes. Not Bun: its SQLite asks for one more lock than older ones before it takes the log away. */
 function visit(path: string, sql: string): void {
-  const { exitCode, stderr } = Bun.spawnSync([tool ?? "sqlite3", path, sql]);
+  const { exitCode, stderr } = Bun.spawnSync(["sqlite3", path, sql]);
   if (exitCode !== 0) throw new Error(stderr.toString());
 }
 
 const copies = (dataDir: string) => readdirSync(dataDir).filter((name) => name.includes(".bak"));
 
-describe.skipIf(process.platform !== "linux")("after a migrating start", () => {
+onLinux.describe("after a migrating start", () => {
   test(
     "SQLite's locks are in the kernel's table, of both databases",
     async () => {
@@ -64,7 +63,7 @@ describe.skipIf(process.platform !== "linux")("after a migrating start", () => {
     BOUND_MS,
   );
 
-  test.skipIf(tool === null)(
+  needs.program("sqlite3").test(
     `${MESSAGES} acknowledged messages survive another program's visits and kill -9`,
     async () => {
       const dataDir = oldFolder();
@@ -172,17 +171,14 @@ test(
   BOUND_MS,
 );
 
-const strace = Bun.which("strace");
-if (strace === null) console.error("migrating-start: syncs SKIPPED, there is no strace here");
-
-test.skipIf(strace === null)(
+powerTest(
   "the copy and its name are on disk before the change is committed",
   async () => {
     const dataDir = oldFolder();
     const trace = join(dataDir, "trace");
     const calls = "trace=openat,rename,renameat,renameat2,write,pwrite64,fsync,fdatasync,close";
     const command = [...serveCommand().slice(0, -1), "migrate", "--data-dir", dataDir];
-    const child = Bun.spawn([strace ?? "strace", "-f", "-y", "-e", calls, "-o", trace, ...command], {
+    const child = Bun.spawn(["strace", "-f", "-y", "-e", calls, "-o", trace, ...command], {
       env: { PATH: process.env.PATH ?? "" },
       stdout: "ignore",
       stderr: "ignore",

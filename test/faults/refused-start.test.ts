@@ -4,6 +4,7 @@ import { afterEach, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { needs } from "../support/needs.ts";
 import { refusedProcess, type ServerProcess, startProcess } from "./server-process.ts";
 
 const BOUND_MS = 30_000;
@@ -88,34 +89,35 @@ test(
 );
 
 const wrapper = withoutRights();
-if (wrapper === undefined) console.error("refused-start: SKIPPED, no way to run a process without rights");
 
-test.skipIf(wrapper === undefined || process.platform === "win32")(
-  "a data folder that this user may not write, and one that it may not make",
-  async () => {
-    const parent = freshFolder();
-    const readOnly = join(parent, "read-only");
-    mkdirSync(readOnly);
-    chmodSync(readOnly, 0o555);
-    chmodSync(parent, 0o555);
-    try {
-      for (const dataDir of [readOnly, join(parent, "new")]) {
-        const refused = await refusedProcess({ dataDir, wrapper: wrapper ?? [] });
-        expect(refused).toEqual({
-          code: 1,
-          stdout: "",
-          stderr: `roost: The data folder ${dataDir} is not writable. Change its owner, or choose another one with --data-dir.\n`,
-        });
+needs
+  .machine("processes without rights", () => wrapper !== undefined && process.platform !== "win32")
+  .test(
+    "a data folder that this user may not write, and one that it may not make",
+    async () => {
+      const parent = freshFolder();
+      const readOnly = join(parent, "read-only");
+      mkdirSync(readOnly);
+      chmodSync(readOnly, 0o555);
+      chmodSync(parent, 0o555);
+      try {
+        for (const dataDir of [readOnly, join(parent, "new")]) {
+          const refused = await refusedProcess({ dataDir, wrapper: wrapper ?? [] });
+          expect(refused).toEqual({
+            code: 1,
+            stdout: "",
+            stderr: `roost: The data folder ${dataDir} is not writable. Change its owner, or choose another one with --data-dir.\n`,
+          });
+        }
+        expect(readdirSync(parent)).toEqual(["read-only"]);
+        expect(readdirSync(readOnly)).toEqual([]);
+      } finally {
+        chmodSync(parent, 0o755);
+        chmodSync(readOnly, 0o755);
       }
-      expect(readdirSync(parent)).toEqual(["read-only"]);
-      expect(readdirSync(readOnly)).toEqual([]);
-    } finally {
-      chmodSync(parent, 0o755);
-      chmodSync(readOnly, 0o755);
-    }
-  },
-  BOUND_MS,
-);
+    },
+    BOUND_MS,
+  );
 
 test(
   "a data folder that is a file",

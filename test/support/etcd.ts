@@ -1,15 +1,15 @@
 // A real etcd on free ports in a folder of its own, which a test may kill and start again. Without the binary the tests that need it
-// are skipped, and the test run says so.
+// are skipped, and named at the end of the run.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { needs } from "./needs.ts";
 
 const binary = Bun.which("etcd");
 
-/** For `describe.skipIf(withoutEtcd)`. */
-export const withoutEtcd = binary === null;
-if (withoutEtcd)
-  console.warn("SKIPPED: tests that need a real etcd. Install it (Debian: etcd-server) to run them.");
+/** For suites that need it: `withEtcd.describe(...)`. */
+export const withEtcd = needs.program("etcd");
+export const withoutEtcd = !withEtcd.met;
 
 export interface Etcd {
   readonly url: string;
