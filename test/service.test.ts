@@ -3,8 +3,9 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { executable, Folder, roost } from "./support/executable.ts";
+import { executable, Folder } from "./support/executable.ts";
 import { needs } from "./support/needs.ts";
+import { roostCommand } from "./support/process.ts";
 import { bootable, Machine } from "./support/systemd.ts";
 
 const file = executable() ?? "";
@@ -26,7 +27,7 @@ test.each([
   [["--port", "443"], "CapabilityBoundingSet=CAP_NET_BIND_SERVICE\n"],
   [["--port", "4000"], "CapabilityBoundingSet=\n"],
 ])("print %j", async (flags, line) => {
-  const { code, stdout } = await folder.run([...roost(), "service", "print", ...flags]);
+  const { code, stdout } = await folder.run([...roostCommand(), "service", "print", ...flags]);
   expect(stdout).toContain(line);
   expect(code).toBe(0);
 });
@@ -47,7 +48,7 @@ test.each([
     /^roost: --root needs the folder of a file system that is there.\n$/,
   ],
 ])("%j is one sentence and exit code 2", async (argv, sentence) => {
-  const { code, stdout, stderr } = await folder.run([...roost(), ...argv]);
+  const { code, stdout, stderr } = await folder.run([...roostCommand(), ...argv]);
   expect(stderr).toMatch(sentence);
   expect(stderr).not.toContain("hush");
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
@@ -58,7 +59,7 @@ needs.program("systemd-analyze").test("systemd finds the unit correct and well p
     [[], 15],
     [["--port", "443"], 25],
   ] as const) {
-    const { stdout } = await folder.run([...roost(), "service", "print", ...flags]);
+    const { stdout } = await folder.run([...roostCommand(), "service", "print", ...flags]);
     writeFileSync(join(folder.path, "roost.service"), stdout);
     const verified = await folder.run(["systemd-analyze", "verify", "./roost.service"]);
     // The executable is not installed here; nothing else may be complained about.

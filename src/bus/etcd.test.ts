@@ -4,9 +4,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { $ } from "bun";
-import { type Etcd, freePort, startEtcd, withEtcd } from "../../test/support/etcd.ts";
+import { type Etcd, startEtcd, withEtcd } from "../../test/support/etcd.ts";
+import { freePort } from "../../test/support/free-port.ts";
 import { needs } from "../../test/support/needs.ts";
 import { type TcpProxy, tcpProxy } from "../../test/support/tcp-proxy.ts";
+import { until } from "../../test/support/until.ts";
 import { createLog } from "../observability/log.ts";
 import { BusClosedError, PublishFailedError } from "./errors.ts";
 import { EtcdBus, type EtcdBusSettings } from "./etcd.ts";
@@ -26,14 +28,6 @@ class Counts {
 }
 
 /** Waits for a state that only looking shows. */
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 15_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(10);
-  }
-}
-
 withEtcd.describe("the etcd bus in trouble", () => {
   let etcd: Etcd;
   let port: number;

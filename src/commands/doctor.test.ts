@@ -1,12 +1,12 @@
 // `roost doctor` as a person runs it: exit codes, what a wrong word is answered, and findings as JSON for a script.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { serveCommand } from "../../test/faults/server-process.ts";
 import { Folder } from "../../test/support/executable.ts";
 import { newAccount } from "../../test/support/happy-client.ts";
+import { roostCommand } from "../../test/support/process.ts";
 import { type TestServer, testServer } from "../../test/support/server.ts";
 
 // What serves is what examines: the compiled file where one is named.
-const command = serveCommand().slice(0, -1);
+const command = roostCommand();
 const env = { PATH: process.env.PATH ?? "" };
 let folder: Folder;
 let server: TestServer;

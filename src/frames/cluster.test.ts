@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { bentBus } from "../../test/support/bent-bus.ts";
 import { type Etcd, startEtcd, withEtcd, withoutEtcd } from "../../test/support/etcd.ts";
 import { type HubNode, type HubNodeOptions, hubNode, NO_COUNTERS } from "../../test/support/hub-node.ts";
+import { until } from "../../test/support/until.ts";
 import { PublishFailedError } from "../bus/errors.ts";
 import { EtcdBus } from "../bus/etcd.ts";
 import { MemoryExchange } from "../bus/memory.ts";
@@ -39,14 +40,6 @@ const engines: Record<string, () => () => MessageBus> = {
       );
   },
 };
-
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 5_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(5);
-  }
-}
 
 async function node(bus: MessageBus, options: HubNodeOptions = {}): Promise<HubNode> {
   const made = await hubNode({ ...options, bus });

@@ -5,6 +5,7 @@ import { bentBus } from "../../test/support/bent-bus.ts";
 import { type Etcd, startEtcd, withEtcd, withoutEtcd } from "../../test/support/etcd.ts";
 import { NO_COUNTERS } from "../../test/support/hub-node.ts";
 import { testLimits } from "../../test/support/limits.ts";
+import { until } from "../../test/support/until.ts";
 import { PublishFailedError } from "../bus/errors.ts";
 import { EtcdBus } from "../bus/etcd.ts";
 import { MemoryExchange } from "../bus/memory.ts";
@@ -110,14 +111,6 @@ async function node(bus: MessageBus, path = "/io/"): Promise<Node> {
       return { socket, heard, id: socket.id ?? "" };
     },
   };
-}
-
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 10_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(5);
-  }
 }
 
 for (const [name, engine] of Object.entries(engines)) {

@@ -2,6 +2,7 @@
 import { afterEach, expect } from "bun:test";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { onLinux } from "../../test/support/needs.ts";
+import { until } from "../../test/support/until.ts";
 import { kernelConnections } from "./connections-linux.ts";
 
 const undo: (() => void)[] = [];
@@ -32,16 +33,6 @@ async function open(port: number, host: string): Promise<Socket> {
   return socket;
 }
 
-async function until<T>(look: () => T | undefined): Promise<T> {
-  const bound = performance.now() + 5_000;
-  for (;;) {
-    const found = look();
-    if (found !== undefined) return found;
-    if (performance.now() > bound) throw new Error("did not happen in time");
-    await Bun.sleep(2);
-  }
-}
-
 const UPGRADE =
   "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -51,7 +42,7 @@ for (const host of ["127.0.0.1", "::1"]) {
     const { server, asked } = serve(host);
     const socket = await open(server.port ?? 0, host);
     socket.write(UPGRADE);
-    const from = await until(() => asked[0]);
+    const from = await until("a request", () => asked[0]);
     const found = kernelConnections()
       ?.list()
       .filter(({ localPort }) => localPort === server.port);
@@ -71,7 +62,7 @@ onLinux.test("an IPv4 connection to a listener of both families has the address 
   const { server, asked } = serve("::");
   const socket = await open(server.port ?? 0, "127.0.0.1");
   socket.write(UPGRADE);
-  const from = await until(() => asked[0]);
+  const from = await until("a request", () => asked[0]);
   const found = kernelConnections()
     ?.list()
     .find(({ localPort }) => localPort === server.port);
@@ -89,17 +80,21 @@ onLinux.test(
     const port = socket.localPort;
     socket.on("error", () => {}).resume();
     socket.write(UPGRADE);
-    const fd = await until(() => kernel?.list().find(({ remotePort }) => remotePort === port)?.fd);
-    await until(() => (kernel?.bytesRead(fd) === UPGRADE.length ? true : undefined));
+    const fd = await until(
+      "its descriptor",
+      () => kernel?.list().find(({ remotePort }) => remotePort === port)?.fd,
+    );
+    await until("the upgrade to be read", () => kernel?.bytesRead(fd) === UPGRADE.length);
     // A text frame of 4 MiB, of which all but its last byte comes.
     socket.write(Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0]));
     socket.write(Buffer.alloc(4 * 1024 * 1024 - 1));
-    await until(() =>
-      kernel?.bytesRead(fd) === UPGRADE.length + 14 + 4 * 1024 * 1024 - 1 ? true : undefined,
+    await until(
+      "the frame to be read",
+      () => kernel?.bytesRead(fd) === UPGRADE.length + 14 + 4 * 1024 * 1024 - 1,
     );
     expect(kernel?.shutdown(fd)).toBe(true);
     await ended;
-    await until(() => (kernel?.connection(fd)?.remotePort === port ? undefined : true));
+    await until("the descriptor to be another's", () => kernel?.connection(fd)?.remotePort !== port);
   },
 );
 
@@ -112,15 +107,18 @@ onLinux.test("what has arrived and waits to be read is not counted yet", async (
   const port = socket.localPort;
   socket.on("error", () => {}).write(Buffer.alloc(50_000));
   const reader = await accepted;
-  const fd = await until(() => kernel?.list().find(({ remotePort }) => remotePort === port)?.fd);
-  await until(() => ((kernel?.silentMs(fd) ?? 0) >= 20 ? true : undefined));
+  const fd = await until(
+    "its descriptor",
+    () => kernel?.list().find(({ remotePort }) => remotePort === port)?.fd,
+  );
+  await until("some silence", () => (kernel?.silentMs(fd) ?? 0) >= 20);
   expect(kernel?.bytesRead(fd)).toBeLessThan(50_000);
   let read = 0;
   reader.on("data", (chunk) => {
     read += chunk.length;
   });
   reader.resume();
-  await until(() => (read === 50_000 ? true : undefined));
+  await until("all to be read", () => read === 50_000);
   expect(kernel?.bytesRead(fd)).toBe(50_000);
   socket.destroy();
   reader.destroy();

@@ -3,6 +3,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { type Etcd, startEtcd, withEtcd, withoutEtcd } from "../support/etcd.ts";
 import { FramesClient, rawPeer } from "../support/frames-client.ts";
+import { until } from "../support/until.ts";
 import { type NodeProcess, startNode } from "./node-process.ts";
 
 let etcd: Etcd | undefined;
@@ -36,14 +37,6 @@ const join = (env: Record<string, string> = {}) =>
     GOHUB_CLUSTER_ETCD_KEY_PREFIX: `/matrix${prefixes}`,
     ...env,
   });
-
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 10_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(10);
-  }
-}
 
 const connect = (node: NodeProcess | undefined, id: string) =>
   FramesClient.connect(node?.url ?? "", { client_id: id });

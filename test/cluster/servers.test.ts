@@ -4,9 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ServerProcess, startProcess } from "../faults/server-process.ts";
-import { type Etcd, freePort, startEtcd, withEtcd, withoutEtcd } from "../support/etcd.ts";
+import { type Etcd, startEtcd, withEtcd, withoutEtcd } from "../support/etcd.ts";
 import { FramesClient } from "../support/frames-client.ts";
+import { freePort } from "../support/free-port.ts";
 import { accountWith, listen, newAccount } from "../support/happy-client.ts";
+import { until } from "../support/until.ts";
 
 let etcd: Etcd | undefined;
 let prefixes = 0;
@@ -57,14 +59,6 @@ async function twoServers(env: Record<string, string> = {}): Promise<[ServerProc
 const health = async (url: string): Promise<any> => await (await fetch(`${url}/ws/health`)).json();
 const metrics = async (url: string): Promise<string> =>
   await (await fetch(`${url}/metrics`, { headers: { authorization: "Bearer scrape" } })).text();
-
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 10_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(10);
-  }
-}
 
 test("H13 a server alone: health with version and time, and the number of clients among its figures", async () => {
   const { url } = await server();

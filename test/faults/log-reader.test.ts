@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { needs, onUnix } from "../support/needs.ts";
+import { until } from "../support/until.ts";
 import { memoryOf, type ServerProcess, startProcess } from "./server-process.ts";
 
 const folders: string[] = [];
@@ -110,14 +111,6 @@ const linesOf = (log: string): Line[] =>
     .flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as Line] : []));
 const requestsIn = (log: string) => linesOf(log).filter(({ msg }) => msg === "request").length;
 const lostIn = (log: string) => linesOf(log).reduce((sum, { lost = 0 }) => sum + lost, 0);
-
-async function until(what: string, isTrue: () => boolean, boundMs = 10_000): Promise<void> {
-  const end = performance.now() + boundMs;
-  while (!isTrue()) {
-    if (performance.now() > end) throw new Error(`not within ${boundMs} ms: ${what}`);
-    await Bun.sleep(20);
-  }
-}
 
 /** More bytes of log than are kept for a reader. */
 const FLOOD = 16_000;

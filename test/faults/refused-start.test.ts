@@ -1,32 +1,15 @@
 // Where the server must not run it says why in one sentence, ends with code 1, and leaves what it found as it was.
 import { Database } from "bun:sqlite";
-import { afterEach, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { expect, test } from "bun:test";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { nothingLeftBehind } from "../support/left-behind.ts";
 import { needs } from "../support/needs.ts";
-import { refusedProcess, type ServerProcess, startProcess } from "./server-process.ts";
+import { refusedProcess } from "./server-process.ts";
 
 const BOUND_MS = 30_000;
 
-const folders: string[] = [];
-const servers: ServerProcess[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.end("SIGKILL");
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
-function freshFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "roost-refused-"));
-  folders.push(folder);
-  return folder;
-}
-
-async function started(dataDir: string): Promise<ServerProcess> {
-  const server = await startProcess({ dataDir });
-  servers.push(server);
-  return server;
-}
+const { freshFolder, started } = nothingLeftBehind("refused");
 
 /** The files in the folder, apart from the lock that every try leaves. */
 function contents(folder: string): Record<string, string> {

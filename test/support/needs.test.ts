@@ -16,7 +16,7 @@ async function run(bodies: readonly string[], env: Record<string, string> = {}) 
   folders.push(folder);
   const support = join(folder, "test/support");
   mkdirSync(support, { recursive: true });
-  for (const name of ["needs.ts", "full.ts", "summary.ts"])
+  for (const name of ["needs.ts", "full.ts", "summary.ts", "process.ts"])
     cpSync(join(import.meta.dir, name), join(support, name));
   cpSync(resolve(import.meta.dir, "../../bunfig.toml"), join(folder, "bunfig.toml"));
   for (const [index, body] of bodies.entries())

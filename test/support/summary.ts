@@ -1,9 +1,11 @@
-// Loaded before every test run (bunfig.toml): says once, after all files, what was skipped and why. All files run in one process, so
-// that this hook of no file's own runs once.
+// Loaded before every test run (bunfig.toml): after all files it says once what was skipped and why, and ends processes that a failed
+// test left. All files run in one process, so that this hook, which belongs to no file, runs once.
 import { afterAll } from "bun:test";
 import { missing, summary } from "./needs.ts";
+import { killAll } from "./process.ts";
 
 afterAll(() => {
+  killAll();
   const line = summary();
   if (line !== undefined) console.error(`\n${line}`);
   if (process.env.CI === "true" && missing().length > 0)

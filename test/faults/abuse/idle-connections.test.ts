@@ -3,6 +3,7 @@
 import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { newAccount } from "../../support/happy-client.ts";
 import { onLinux } from "../../support/needs.ts";
+import { until } from "../../support/until.ts";
 import { type Attacked, attacked, Crowd, repeatedly, usual } from "./strangers.ts";
 
 setDefaultTimeout(60_000);
@@ -23,14 +24,6 @@ const crowd = (options: ConstructorParameters<typeof Crowd>[0]) => {
   crowds.push(made);
   return made;
 };
-
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 10_000): Promise<void> {
-  const bound = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > bound) throw new Error(`did not happen within ${boundMs} ms: ${what}`);
-    await Bun.sleep(10);
-  }
-}
 
 onLinux.test("at the descriptor limit uploads and sign-ins go on", async () => {
   scene = await attacked({ wrapper });
