@@ -2,8 +2,8 @@
 // points of small order, encodings that are not the shortest, points that are none.
 import { expect, test } from "bun:test";
 import nacl from "tweetnacl";
-import { isSignature } from "./ed25519.ts";
 import { rounds } from "../../../test/support/full.ts";
+import { isSignature } from "./ed25519.ts";
 
 const L = (1n << 252n) + 27742317777372353535851937790883648493n;
 const P = (1n << 255n) - 19n;
