@@ -59,20 +59,7 @@ test("a healthy machine is no failure; a port that somebody else holds is one", 
   }
 }, 20_000);
 
-test("a look from outside at a server passes every check, and at nothing fails with one sentence", async () => {
-  const good = await run(server.url, "--quick", "--json");
-  const results = Object.fromEntries(
-    JSON.parse(good.stdout).map(({ check, result }: { check: string; result: string }) => [check, result]),
-  );
-  expect(results).toMatchObject({
-    banner: "ok",
-    slashes: "ok",
-    websocket: "ok",
-    idle: "ok",
-    upload: "ok",
-    cors: "ok",
-  });
-  expect(good.code).toBe(0);
+test("a look from outside at nothing fails with one sentence", async () => {
   const nothing = await run("http://127.0.0.1:1");
   expect(nothing.code).toBe(1);
   expect(nothing.stdout).toContain("Nothing answers at http://127.0.0.1:1");
