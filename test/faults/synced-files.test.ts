@@ -61,12 +61,14 @@ tracing.describe("by every function that writes files", () => {
     folder = realpathSync(freshFolder());
     const program = `
       const { Database } = require("bun:sqlite");
+      const { mkdirSync } = require("node:fs");
       const { writeFileDurably } = await import("${SRC}/storage/durable-file.ts");
       const { copyInto } = await import("${SRC}/storage/snapshot.ts");
       const { LocalBlobs } = await import("${SRC}/storage/local-blobs.ts");
       const { fileSink } = await import("${SRC}/backup/file-sink.ts");
       const folder = process.argv[1];
-      writeFileDurably(folder + "/small", "content", 0o600);
+      mkdirSync(folder + "/alone");
+      writeFileDurably(folder + "/alone/small", "content", 0o600);
       const sqlite = new Database(folder + "/some.db");
       sqlite.run("CREATE TABLE t (x)");
       sqlite.run("INSERT INTO t VALUES (randomblob(100000))");
@@ -82,9 +84,10 @@ tracing.describe("by every function that writes files", () => {
   }, BOUND_MS);
 
   test("a small file", () => {
-    expect(notDurable(calls, at("small"), renamedFrom(calls, at("small")))).toEqual([]);
-    expect(renamedFrom(calls, at("small"))).not.toBe(at("small"));
-    expect(modes.get("small")).toBe("600");
+    const file = at("alone/small");
+    expect(renamedFrom(calls, file)).not.toBe(file);
+    expect(notDurable(calls, file, renamedFrom(calls, file))).toEqual([]);
+    expect(modes.get("alone/small")).toBe("600");
   });
 
   test("a copy of a database", () => {
@@ -138,6 +141,11 @@ tracing.test(
       const before = renamedFrom(backing, file);
       expect(notDurable(backing, file, renamedFrom(backing, before))).toEqual([]);
     }
+
+    const single = join(home, "alone.tar.zst");
+    const alone = await roost("backup", single, "--data-dir", data);
+    expect(notDurable(alone, single, renamedFrom(alone, single))).toEqual([]);
+    expect(modeOf(single)).toBe("600");
 
     const archive = join(backups, names.find((name) => name.endsWith(".zst")) ?? "");
     const restoring = await roost("restore", archive, "--data-dir", restored);
