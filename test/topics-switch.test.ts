@@ -8,6 +8,7 @@ import { createLog } from "../src/observability/log.ts";
 import { topicsOn } from "../src/topics/switch.ts";
 import type { Config } from "./support/config.ts";
 import { parseConfig } from "./support/config.ts";
+import { run as runProcess } from "./support/process.ts";
 
 let dataDir: string;
 beforeEach(() => {
@@ -77,13 +78,8 @@ test("switched off its code is not even loaded", async () => {
     await server.stop();
     process.exit(0);`;
   const loaded = async (word: string): Promise<string[]> => {
-    const child = Bun.spawn([process.execPath, "-e", script, word], {
-      cwd: join(import.meta.dir, ".."),
-      stdout: "pipe",
-      stderr: "inherit",
-      env: { PATH: process.env.PATH ?? "" },
-    });
-    return JSON.parse(await new Response(child.stdout).text());
+    const cwd = join(import.meta.dir, "..");
+    return JSON.parse((await runProcess([process.execPath, "-e", script, word], { cwd })).stdout);
   };
   // The manifest, and what the configuration needs.
   expect((await loaded("off")).sort()).toEqual([

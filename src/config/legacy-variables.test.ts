@@ -5,8 +5,9 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Config } from "../../test/support/config.ts";
 import { catalogue, parseConfig, readEnvironment } from "../../test/support/config.ts";
-import { Folder, roost } from "../../test/support/executable.ts";
+import { Folder } from "../../test/support/executable.ts";
 import { accountWith, call, newAccount } from "../../test/support/happy-client.ts";
+import { roostCommand } from "../../test/support/process.ts";
 import { s3Service } from "../../test/support/s3.ts";
 import { type TestServer, testServer } from "../../test/support/server.ts";
 import { ELEVEN_LABS_KEY, REVENUE_CAT_KEY, voiceServices } from "../../test/support/voice.ts";
@@ -123,8 +124,11 @@ test("as the launcher of the original starts it: migrate, then serve, all by var
     DATABASE_URL: "postgres://user:hush@db.example/happy",
     REDIS_URL: "redis://:hush@redis.example",
   };
-  expect(await folder.run([...roost(), "migrate"], environment)).toMatchObject({ code: 0, stderr: "" });
-  const server = folder.start([...roost(), "serve"], environment);
+  expect(await folder.run([...roostCommand(), "migrate"], environment)).toMatchObject({
+    code: 0,
+    stderr: "",
+  });
+  const server = folder.start([...roostCommand(), "serve"], environment);
   const url = await server.printed(/(http:\/\/127\.0\.0\.1:\d+)/);
   expect(url).toBe(`http://127.0.0.1:${port}`);
 

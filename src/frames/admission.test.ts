@@ -7,7 +7,8 @@ import {
   inSeconds,
   framesToken as token,
 } from "../../test/support/frames-token.ts";
-import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
+import { type HubNode, type HubNodeOptions, hubNode } from "../../test/support/hub-node.ts";
+import { until } from "../../test/support/until.ts";
 
 /** Of the contract: user u1, permissions join:room and send:message, valid until 2030. */
 const TOKEN =

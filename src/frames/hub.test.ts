@@ -2,8 +2,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { rawPeer } from "../../test/support/frames-client.ts";
 import { FRAMES_SECRET, framesToken } from "../../test/support/frames-token.ts";
-import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
+import { type HubNode, type HubNodeOptions, hubNode } from "../../test/support/hub-node.ts";
 import { stuckConnection } from "../../test/support/stuck-connection.ts";
+import { until } from "../../test/support/until.ts";
 import { ClientClosedError, ClientNotFoundError, SendBufferFullError } from "./errors.ts";
 import type { HubEvent } from "./events.ts";
 

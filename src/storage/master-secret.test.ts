@@ -1,6 +1,6 @@
 // The secret is made once, kept for its owner only, and never replaced in silence.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { newAccount } from "../../test/support/happy-client.ts";
@@ -25,6 +25,14 @@ test("the first run makes one, the next ones read it", () => {
   expect(value).toMatch(/^[0-9a-f]{64}$/);
   expect(statSync(join(dataDir, "master-secret")).mode & 0o777).toBe(0o600);
   expect(load()).toEqual({ value, origin: "file" });
+});
+
+test("one that others may read is closed to them at the next start", () => {
+  const path = join(dataDir, "master-secret");
+  writeFileSync(path, "kept");
+  chmodSync(path, 0o644);
+  expect(load()).toEqual({ value: "kept", origin: "file" });
+  expect(statSync(path).mode & 0o777).toBe(0o600);
 });
 
 test("a configured one wins and is not written down", () => {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { runRoost } from "../../test/support/process.ts";
 import {
   call,
   login,
@@ -20,19 +21,10 @@ afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
 /** The command as a process of its own, with a password on its standard input. */
 async function topics(words: string[], password = ""): Promise<{ code: number; out: string; err: string }> {
-  const child = Bun.spawn([process.execPath, "src/main.ts", "topics", ...words, "--data-dir", dataDir], {
-    cwd: join(import.meta.dir, "../.."),
-    stdin: Buffer.from(password),
-    stdout: "pipe",
-    stderr: "pipe",
-    env: { PATH: process.env.PATH ?? "" },
+  const { code, stdout, stderr } = await runRoost(["topics", ...words, "--data-dir", dataDir], {
+    stdin: password,
   });
-  const [out, err, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { code, out, err };
+  return { code, out: stdout, err: stderr };
 }
 
 test("a user is added, can log in at once, gets another password, and is disabled and enabled again", async () => {

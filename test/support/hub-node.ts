@@ -146,12 +146,3 @@ export async function hubNode({
     },
   };
 }
-
-/** Resolves when `look` is true; rejects after the bound with what was waited for. */
-export async function until(what: string, look: () => boolean, boundMs = 5_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!look()) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(5);
-  }
-}

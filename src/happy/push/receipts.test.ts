@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { type ExpoService, expoService } from "../../../test/support/expo.ts";
+import { until } from "../../../test/support/until.ts";
 import { createLog } from "../../observability/log.ts";
 import { Expo } from "../../push/channels/expo.ts";
 import { ReceiptReader, type ReceiptTiming } from "../../push/receipts.ts";
@@ -149,16 +150,12 @@ test("the timer reads receipts on its own, and survives a service that breaks", 
   const ticket = await pushTo("one");
   service.broken = { raw: "{" };
   reader.start();
-  const until = async (fits: () => boolean | Promise<boolean>) => {
-    for (let tries = 0; tries < 500 && !(await fits()); tries++) await Bun.sleep(10);
-    expect(await fits()).toBe(true);
-  };
   const looks = () => service.requests.filter(({ path }) => path.endsWith("getReceipts")).length;
-  await until(() => looks() >= 2);
+  await until("two looks", () => looks() >= 2);
   expect(await due()).toHaveLength(1);
   service.broken = undefined;
   service.receipts.set(ticket.one ?? "", dead);
-  await until(async () => (await due()).length === 0);
+  await until("nothing to be due", async () => (await due()).length === 0);
   expect(await tokens()).toEqual([]);
   await reader.stop();
   const after = looks();

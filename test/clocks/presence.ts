@@ -1,19 +1,18 @@
 // Presence when the server's clock is corrected by a day, in either direction, under a running server and across a restart: spans go on
 // as they are, what is told and stored is the new time and never one of the future, and no device is shown as what it is not.
-import { afterAll, expect, setDefaultTimeout } from "bun:test";
+import { afterAll, expect } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { clockTest, DAY_MS, type FakeClock, fakeClock, startWithClock } from "../support/fake-clock.ts";
+import { FULL } from "../support/full.ts";
 import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
 import { admitted, newKeys } from "../support/sign-in.ts";
 
 /** The shortest grace that can be set. */
 const GRACE_MS = 30_000;
 /** With the sweep, which comes once a minute. */
-const FULL = process.env.ROOST_TEST_FULL === "1";
 const LATE_MS = 20_000;
-setDefaultTimeout(180_000);
 
 const folders: string[] = [];
 afterAll(() => {

@@ -1,12 +1,14 @@
-// The doctor's look from outside through a real nginx: silent about good configurations, and for each broken one the right finding
-// with the line that mends it. Skipped, visibly, where nginx is not installed.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+// The doctor's look from outside, also through a real nginx: silent about good configurations, and for each broken one the right finding
+// with the line that mends it. What waits for a ping waits at once.
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { CheckName, Finding, Result } from "../src/doctor/finding.ts";
 import { fromOutside } from "../src/doctor/outside.ts";
 import { outsideLook } from "../src/happy/doctor/from-outside.ts";
-import { type Nginx, nginxPath, startNginx } from "./support/nginx.ts";
+import { freePort } from "./support/free-port.ts";
+import { type NginxConfig, startNginx, withNginx } from "./support/nginx.ts";
+import { roostCommand, run } from "./support/process.ts";
 import { type TestServer, testServer } from "./support/server.ts";
 
 const QUICK_SECONDS = 17;
@@ -23,15 +25,9 @@ function good(port: number): string {
 
 let server: TestServer;
 let port: number;
-let nginx: Nginx | undefined;
 beforeAll(async () => {
-  if (nginxPath() === undefined) return;
   server = await testServer();
   port = Number(new URL(server.url).port);
-});
-afterEach(async () => {
-  await nginx?.stop();
-  nginx = undefined;
 });
 afterAll(() => server?.stop());
 
@@ -42,9 +38,13 @@ async function lookAt(url: string, idleSeconds = 1): Promise<Map<CheckName, Find
   return findings;
 }
 
-async function through(config: string, idleSeconds?: number) {
-  nginx = await startNginx({ server: config });
-  return lookAt(nginx.url, idleSeconds);
+async function through(config: string, idleSeconds?: number, tls?: NginxConfig["tls"]) {
+  const nginx = await startNginx({ server: config, ...(tls !== undefined && { tls }) });
+  try {
+    return await lookAt(nginx.url, idleSeconds);
+  } finally {
+    await nginx.stop();
+  }
 }
 
 function resultsOf(findings: Map<CheckName, Finding>): Partial<Record<CheckName, Result>> {
@@ -63,11 +63,27 @@ const FINE = {
   idle: "ok",
 } as const;
 
-describe.skipIf(nginxPath() === undefined)("through nginx", () => {
-  test("the configuration of the docs passes every check, also a silent connection across a ping", async () => {
+test.concurrent("the command: a server without a proxy passes every check", async () => {
+  const command = [...roostCommand(), "doctor", server.url, "--quick", "--json"];
+  const { code, stdout } = await run(command);
+  const found: { check: string; result: string }[] = JSON.parse(stdout);
+  const { certificate: _, "plain-http": __, ...reached } = FINE;
+  expect(Object.fromEntries(found.map(({ check, result }) => [check, result]))).toMatchObject(reached);
+  expect(code).toBe(0);
+}, 40_000);
+
+withNginx.describe("through nginx", () => {
+  test.concurrent("the configuration of the docs passes every check, also a silent connection across a ping", async () => {
     const findings = await through(good(port), QUICK_SECONDS);
     expect(resultsOf(findings)).toEqual(FINE);
     expect(findings.get("idle")?.says).toContain("1 pings");
+  }, 40_000);
+
+  test.concurrent("proxy_read_timeout 10s, shorter than the time between two pings", async () => {
+    const findings = await through(good(port).replaceAll("3600s", "10s"), QUICK_SECONDS);
+    expect(resultsOf(findings)).toEqual({ ...FINE, idle: "failure" });
+    expect(findings.get("idle")?.says).toMatch(/cut after (9|10|11) s/);
+    expect(findings.get("idle")?.proxy?.nginx).toContain("proxy_read_timeout 3600s;");
   }, 40_000);
 
   test("buffering, request buffering off, and merged slashes are no failure: nothing of the app suffers", async () => {
@@ -76,9 +92,9 @@ describe.skipIf(nginxPath() === undefined)("through nginx", () => {
       "proxy_buffering off; proxy_request_buffering off;",
     ]) {
       const findings = await through(`${extra}${good(port)}`);
-      expect(resultsOf(findings)).toEqual(FINE);
-      await nginx?.stop();
-      nginx = undefined;
+      // Without buffering a busy machine is a slow way, on which the doctor does not try the rest of an upload: it says so.
+      const upload = expect.stringMatching(/^(ok|warning)$/);
+      expect(resultsOf(findings)).toEqual({ ...FINE, upload });
     }
     // With a path behind the port nginx sends its own form of the request's path, slashes merged.
     const merged = await through(good(port).replace(`:${port};`, `:${port}/;`));
@@ -102,13 +118,6 @@ describe.skipIf(nginxPath() === undefined)("through nginx", () => {
     expect(findings.get("upload")?.proxy?.nginx).toBe("client_max_body_size 100m;");
   }, 20_000);
 
-  test("proxy_read_timeout 10s, shorter than the time between two pings", async () => {
-    const findings = await through(good(port).replaceAll("3600s", "10s"), QUICK_SECONDS);
-    expect(resultsOf(findings)).toEqual({ ...FINE, idle: "failure" });
-    expect(findings.get("idle")?.says).toMatch(/cut after (9|10|11) s/);
-    expect(findings.get("idle")?.proxy?.nginx).toContain("proxy_read_timeout 3600s;");
-  }, 40_000);
-
   test("doubled slashes that miss their location, and ones that are sent elsewhere", async () => {
     const pass = `proxy_pass http://127.0.0.1:${port}; ${UPGRADE}`;
     const split = `merge_slashes off; client_max_body_size 100m;
@@ -117,7 +126,6 @@ describe.skipIf(nginxPath() === undefined)("through nginx", () => {
     const missed = await through(split);
     expect(resultsOf(missed)).toEqual({ ...FINE, slashes: "failure" });
     expect(missed.get("slashes")?.says).toContain("doubled slash does not reach Roost (404");
-    await nginx?.stop();
 
     const redirecting = `client_max_body_size 100m;
       if ($request_uri ~ "^[^?]*//") { rewrite ^ $uri permanent; }
@@ -125,7 +133,6 @@ describe.skipIf(nginxPath() === undefined)("through nginx", () => {
     const moved = await through(redirecting);
     expect(resultsOf(moved)).toEqual({ ...FINE, slashes: "failure" });
     expect(moved.get("slashes")?.says).toContain("301");
-    await nginx?.stop();
 
     const trimming = `client_max_body_size 100m; location / { ${pass} } location = /v1/updates/ { return 301 /v1/updates; }`;
     const trimmed = await through(trimming);
@@ -137,7 +144,6 @@ describe.skipIf(nginxPath() === undefined)("through nginx", () => {
     const findings = await through(`add_header Access-Control-Allow-Origin * always; ${good(port)}`);
     expect(resultsOf(findings)).toEqual({ ...FINE, cors: "failure" });
     expect(findings.get("cors")?.says).toContain("Two Access-Control-Allow-Origin");
-    await nginx?.stop();
     const answering = await through(
       `client_max_body_size 100m; location / { if ($request_method = OPTIONS) { return 405; } proxy_pass http://127.0.0.1:${port}; ${UPGRADE} }`,
     );
@@ -152,21 +158,16 @@ describe.skipIf(nginxPath() === undefined)("through nginx", () => {
       "plain-http": "warning",
     });
     expect(unreached.get("banner")?.says).toContain("does not reach Roost (502 from nginx");
-    await nginx?.stop();
 
     const page = await through(
       'location / { default_type text/html; return 200 "<h1>Welcome to nginx!</h1>"; }',
     );
     expect(page.get("banner")?.says).toContain("Something else than Roost answers");
-    await nginx?.stop();
 
     const elsewhere = await through("location / { return 302 https://login.example.org/; }");
     expect(elsewhere.get("banner")?.says).toContain("302 to https://login.example.org/");
-    const url = nginx?.url ?? "";
-    await nginx?.stop();
-    nginx = undefined;
 
-    const nobody = await lookAt(url);
+    const nobody = await lookAt(`http://127.0.0.1:${freePort()}`);
     expect(nobody.get("banner")).toMatchObject({
       result: "failure",
       says: expect.stringContaining("Nothing answers"),
@@ -175,8 +176,8 @@ describe.skipIf(nginxPath() === undefined)("through nginx", () => {
 
   test("a self-signed certificate: everything else is still looked at", async () => {
     const pem = (name: string) => join(import.meta.dir, "fixtures/tls", name);
-    nginx = await startNginx({ server: good(port), tls: { cert: pem("first.crt"), key: pem("first.key") } });
-    const findings = await lookAt(nginx.url);
+    const tls = { cert: pem("first.crt"), key: pem("first.key") };
+    const findings = await through(good(port), 1, tls);
     expect(resultsOf(findings)).toEqual({ ...FINE, certificate: "failure", "plain-http": "ok" });
     expect(findings.get("certificate")?.says).toContain("self-signed");
     expect(findings.get("certificate")?.proxy?.nginx).toContain("fullchain.pem");

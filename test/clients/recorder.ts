@@ -1,25 +1,4 @@
-// Waiting without sleeping blindly: for an event that a socket recorded, or for a state that only polling shows. Every wait has a bound
-// and says on failure what it waited for and what it saw instead.
-
-/** @throws Error after `boundMs` without `probe` returning something other than undefined; the probe's last error is its cause. */
-export async function until<T>(
-  what: string,
-  boundMs: number,
-  probe: () => T | undefined | Promise<T | undefined>,
-): Promise<T> {
-  const deadline = performance.now() + boundMs;
-  let cause: unknown;
-  do {
-    try {
-      const found = await probe();
-      if (found !== undefined) return found;
-    } catch (error) {
-      cause = error;
-    }
-    await Bun.sleep(50);
-  } while (performance.now() < deadline);
-  throw new Error(`Waited ${boundMs} ms in vain for ${what}.`, { cause });
-}
+// Waiting for an event that a socket recorded. Every wait has a bound and says on failure what it waited for and what it saw instead.
 
 /** Everything that arrived on one channel, in order, with a way to wait for what has not come yet. */
 export class Recorder<T> {
