@@ -96,8 +96,7 @@ export async function startServer<C extends HouseConfig>(
       new AccountBounds({
         limits: () => ({
           bytes: config.maxAccountBytes,
-          machines: config.maxAccountMachines,
-          accessKeys: config.maxAccountAccessKeys,
+          counts: { machines: config.maxAccountMachines, accessKeys: config.maxAccountAccessKeys },
         }),
         refused: (name, facts) => limits.bounds.refused(name, facts),
       }),

@@ -2,6 +2,7 @@
 import type { ProtocolManifest } from "../protocol/manifest.ts";
 import { OWN } from "../storage/identity.ts";
 import { refusePublicData } from "../storage/private-folder.ts";
+import { HAPPY_BOUNDS } from "./bounds.ts";
 import { type HappyConfig, happySettings } from "./settings.ts";
 
 const SQLITE = "Roost keeps everything in SQLite";
@@ -17,10 +18,7 @@ export const happy: ProtocolManifest<HappyConfig> = {
     PGLITE_DIR: SQLITE,
     REDIS_URL: `${SQLITE} and needs no Redis`,
   },
-  bounds: {
-    "pairings-per-address":
-      "an address has too many pairings that wait; those that were asked for least lately were given up",
-  },
+  bounds: HAPPY_BOUNDS,
   isOn: () => true,
   refuse: ({ dataDir, staticDir }) => refusePublicData(dataDir, { folder: staticDir, flag: "--static-dir" }),
   databases: [

@@ -21,12 +21,6 @@ export const BOUNDS = {
   "account-bytes": "an account stores as much as it may; something new was refused",
   "account-messages": "an account sends faster than it may; it was slowed down",
   "account-sockets": "an account holds as many sockets as it may; a further one was refused",
-  "account-machines": "an account has as many machines as it may; a further one was refused",
-  "account-tokens": "an account has as many tokens in use as it may; the oldest was forgotten",
-  "account-access-keys": "an account has as many access keys as it may; a further one was refused",
-  "account-push-tokens":
-    "an account has as many phones as it may; the one that registered longest ago was forgotten",
-  "account-pushes": "an account has as many pushes under way as it may; a further one was refused",
 } as const satisfies BoundCatalogue;
 
 const REPEAT_MS = 10_000;

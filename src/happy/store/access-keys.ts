@@ -5,7 +5,7 @@ import { newId } from "../../storage/ids.ts";
 import type { Light } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import { nextColumns, staleParts } from "../../storage/versioned.ts";
-import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
+import { type Listed, listedAs, NOTHING, weighedList } from "../../storage/weighed-list.ts";
 import { admitAccessKey, admitChange, admitRows } from "./account-sizes.ts";
 import { findAccountPk } from "./accounts.ts";
 import { findMachinePk } from "./machines.ts";
@@ -93,14 +93,13 @@ export async function listAccessKeys(
   const ofPlace = session === undefined ? keysOfMachine : machine === undefined ? keysOfSession : keyOfBoth;
   const read = session === undefined && machine === undefined ? everyKey : ofPlace;
   const listed = read(reads, { values: { account: pk, session, machine } });
-  return { ...listed, rows: placed(reads, listed.rows) };
+  return listedAs(listed, (row) => placed(reads, row));
 }
 
-function* placed(reads: Db, rows: Iterable<LightAccessKey>): Generator<ListedAccessKey> {
-  for (const { sessionPk, machinePk, data, dataVersion, createdAt, updatedAt } of rows) {
-    const place = places(reads).get({ session: sessionPk, machine: machinePk });
-    if (place !== undefined) yield { ...place, data, dataVersion, createdAt, updatedAt };
-  }
+function placed(reads: Db, row: LightAccessKey): ListedAccessKey | undefined {
+  const place = places(reads).get({ session: row.sessionPk, machine: row.machinePk });
+  const { data, dataVersion, createdAt, updatedAt } = row;
+  return place && { ...place, data, dataVersion, createdAt, updatedAt };
 }
 
 export type CreatedAccessKey =

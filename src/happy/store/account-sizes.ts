@@ -1,7 +1,7 @@
 // How much an account keeps: bytes of its contents, with a floor for each row so that empty rows count too, and how many machines and
 // access keys. Triggers of migration 0003 keep the figures true for every way in and out; here they are read, before something grows.
 import { eq, sql } from "drizzle-orm";
-import type { Owner } from "../../storage/account-bounds.ts";
+import type { CountBound, Owner } from "../../storage/account-bounds.ts";
 import type { Database } from "../../storage/database.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import type { Versioned } from "../../storage/versioned.ts";
@@ -47,14 +47,27 @@ export function admitGrowth(db: Db, quota: Quota, owner: Owner, bytes: number): 
   quota.accounts.admitBytes(owner, bytes, () => byAccount(db).get({ pk: owner.pk })?.bytes ?? 0);
 }
 
+const MACHINES: CountBound = {
+  name: "machines",
+  bound: "account-machines",
+  sentence: (limit) =>
+    `Your account has as many machines on this server as it may (${limit}). Delete one that you no longer use, or ask its operator for more.`,
+};
+const ACCESS_KEYS: CountBound = {
+  name: "accessKeys",
+  bound: "account-access-keys",
+  sentence: (limit) =>
+    `Your account has as many access keys on this server as it may (${limit}). Delete old sessions, or ask its operator for more.`,
+};
+
 /** @throws AccountFull */
 export function admitMachine(db: Db, quota: Quota, owner: Owner): void {
-  quota.accounts.admitMachine(owner, () => byAccount(db).get({ pk: owner.pk })?.machines ?? 0);
+  quota.accounts.admitOneMore(owner, MACHINES, () => byAccount(db).get({ pk: owner.pk })?.machines ?? 0);
 }
 
 /** @throws AccountFull */
 export function admitAccessKey(db: Db, quota: Quota, owner: Owner): void {
-  quota.accounts.admitAccessKey(owner, () => byAccount(db).get({ pk: owner.pk })?.accessKeys ?? 0);
+  quota.accounts.admitOneMore(owner, ACCESS_KEYS, () => byAccount(db).get({ pk: owner.pk })?.accessKeys ?? 0);
 }
 
 function bytesOf(contents: readonly Content[]): number {

@@ -11,6 +11,7 @@ import { nextColumns, staleParts } from "../../storage/versioned.ts";
 import {
   AFTER_EVERY_TEXT,
   type Listed,
+  listedAs,
   listedByKey,
   NOTHING,
   weighedList,
@@ -95,14 +96,7 @@ export async function listKv(
   if (pk === undefined) return NOTHING;
   const end = firstAfterPrefix(prefix) ?? AFTER_EVERY_TEXT;
   const listed = byPrefix(reads, { values: { account: pk, prefix, end }, limit });
-  return { ...listed, rows: eachLiving(listed.rows) };
-}
-
-function* eachLiving(rows: Iterable<LightEntry>): Generator<KvEntry> {
-  for (const row of rows) {
-    const entry = living(row);
-    if (entry !== undefined) yield entry;
-  }
+  return listedAs(listed, living);
 }
 
 export interface KvMutation {
