@@ -21,12 +21,13 @@ const puts = (...events: [revision: number, value: string, type?: string][]) => 
   },
 });
 
-/** Each connection says its lines; the last one stays open. */
-function watch(...connections: unknown[][]) {
+/** Each connection says its lines; the last one stays open. `current` is what the majority of etcd's members has come to. */
+function watch(connections: unknown[][], current = 0) {
   const heard: string[] = [];
   const begins: unknown[] = [];
   const said = Promise.withResolvers<void>();
   const gateway = {
+    call: async () => ({ header: { revision: current }, kvs: [] }),
     stream: async (_: string, body: { create_request: { start_revision?: string } }, signal: AbortSignal) => {
       begins.push(body.create_request.start_revision);
       const lines = connections.shift() ?? [];
@@ -51,10 +52,7 @@ function watch(...connections: unknown[][]) {
 
 test("a new watch hears from now on; events of one transaction share a revision; deletions are nothing", async () => {
   const { heard, begins, said } = watch([
-    created(5),
-    puts([6, "a"]),
-    puts([7, "b"], [7, "c"]),
-    puts([8, "d", "DELETE"], [9, "e"]),
+    [created(5), puts([6, "a"]), puts([7, "b"], [7, "c"]), puts([8, "d", "DELETE"], [9, "e"])],
   ]);
   await said;
   expect(heard).toEqual(["6 a", "7 b", "7 c", "9 e"]);
@@ -62,10 +60,10 @@ test("a new watch hears from now on; events of one transaction share a revision;
 });
 
 test("what was handed on before a connection broke is not handed on again", async () => {
-  const { heard, begins, said } = watch(
+  const { heard, begins, said } = watch([
     [created(5), puts([6, "a"], [7, "b"])],
     [created(7), puts([6, "a"], [7, "b"], [8, "c"])],
-  );
+  ]);
   await said;
   expect(heard).toEqual(["6 a", "7 b", "8 c"]);
   expect(begins).toEqual([undefined, "8"]);
@@ -73,12 +71,31 @@ test("what was handed on before a connection broke is not handed on again", asyn
 
 test("a history that ended is a gap, and the watch goes on where it begins", async () => {
   const compacted = { result: { header: { revision: "50" }, canceled: true, compact_revision: "40" } };
-  const { heard, begins, said } = watch(
+  const { heard, begins, said } = watch([
     [created(5), puts([6, "a"])],
     [created(50), compacted],
     [created(50), puts([40, "b"], [41, "c"])],
-  );
+  ]);
   await said;
   expect(heard).toEqual(["6 a", "gap", "40 b", "41 c"]);
   expect(begins).toEqual([undefined, "7", "40"]);
+});
+
+test("a member that lags behind is no etcd that began anew: the majority is asked", async () => {
+  const connections = () => [
+    [created(5), puts([6, "a"], [7, "b"])],
+    [created(3), puts([8, "c"])],
+  ];
+  const lagging = watch(connections(), 7);
+  await lagging.said;
+  expect([lagging.heard, lagging.begins]).toEqual([
+    ["6 a", "7 b", "8 c"],
+    [undefined, "8"],
+  ]);
+  const anew = watch([...connections(), [created(3), puts([4, "d"])]], 3);
+  await anew.said;
+  expect([anew.heard, anew.begins]).toEqual([
+    ["6 a", "7 b", "gap", "4 d"],
+    [undefined, "8", "4"],
+  ]);
 });
