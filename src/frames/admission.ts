@@ -1,6 +1,6 @@
 // Who may connect, decided before the upgrade: token, rate, origin, id (frames contract, section 13 and its decisions). A refusal is an
 // HTTP answer with a short text; only its status is contract.
-import { z } from "zod";
+import { bearerToken } from "../auth/bearer.ts";
 import { networkOf } from "../limits/network.ts";
 import type { RequestFacts } from "../server/protocol.ts";
 import type { Hub } from "./hub.ts";
@@ -112,14 +112,11 @@ export class Admission {
   }
 }
 
-const bearer = z.string().regex(/^Bearer +\S+$/);
-
 /** The query wins over the header. */
 function tokenOf(request: Request, query: URLSearchParams): string | undefined {
   const token = query.get("token");
   if (token !== null && token !== "") return token;
-  const header = bearer.safeParse(request.headers.get("authorization"));
-  return header.success ? header.data.slice("Bearer ".length).trim() : undefined;
+  return bearerToken(request.headers.get("authorization"), "several blanks");
 }
 
 /** Without a token the client names itself, or gets a name. */

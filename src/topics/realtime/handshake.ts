@@ -1,6 +1,7 @@
 // Who may connect: a token in the HTTP request is checked before a session is opened, the one in the CONNECT packet decides
 // (topics contract, section 6).
 import type { Socket } from "socket.io";
+import { bearerToken } from "../../auth/bearer.ts";
 import type { TopicsContext } from "../context.ts";
 import { corsHeaders } from "../http/kit/cors.ts";
 import { failure, problemOf } from "../http/kit/envelope.ts";
@@ -18,7 +19,7 @@ export async function refusedRequest(
   const required = context.config.realtimeRequireHttpToken;
   // A session that is open proved itself when it was opened.
   if (!required && searchParams.has("sid")) return undefined;
-  const token = searchParams.get("token") || bearer(request.headers.get("authorization"));
+  const token = searchParams.get("token") || bearerToken(request.headers.get("authorization"));
   try {
     if (token !== undefined) await context.tokens.verify(token);
     else if (required) throw new Problem(1001, "not logged in");
@@ -49,9 +50,5 @@ export async function connecting(
 /** The token of the request that opened the session. */
 function carried(query: Socket["handshake"]["query"], headers: Socket["handshake"]["headers"]) {
   const inQuery = query.token;
-  return (typeof inQuery === "string" && inQuery) || bearer(headers.authorization ?? null);
-}
-
-function bearer(header: string | null): string | undefined {
-  return header?.startsWith("Bearer ") ? header.slice(7) || undefined : undefined;
+  return (typeof inQuery === "string" && inQuery) || bearerToken(headers.authorization ?? null);
 }
