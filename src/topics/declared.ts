@@ -2,7 +2,7 @@
 import type { z } from "zod";
 import type { DeclaredTopic } from "./declared-topic.ts";
 import { zodOf } from "./json-schema.ts";
-import { documentItem, newestDocuments } from "./store/documents.ts";
+import { documentItems } from "./store/documents.ts";
 import { type Topic, topic } from "./topic.ts";
 
 export interface DocumentTopic {
@@ -25,8 +25,7 @@ export function documentTopic({
       topic: topic({
         name,
         itemKey: "id",
-        snapshot: (db, limit) => newestDocuments(db, name, limit),
-        project: (db, id) => documentItem(db, name, id),
+        ...documentItems(name),
         ...(autoJoin === undefined ? {} : { autoJoin }),
         ...(replayLimit === undefined ? {} : { replayLimit }),
         ...(snapshotLimit === undefined ? {} : { snapshotLimit }),

@@ -49,7 +49,7 @@ class World {
       await this.gate;
       return answer;
     },
-    after: (id, limit) => this.#log.filter((event) => event.id > id).slice(0, limit),
+    after: async (id, limit) => this.#log.filter((event) => event.id > id).slice(0, limit),
     from: 0,
     retryMs: 5,
     log: createLog("silent"),
