@@ -2,7 +2,7 @@
 import type { Logger } from "pino";
 import type { FixedWindow } from "../limits/fixed-window.ts";
 import type { Limits } from "../limits/limits.ts";
-import type { DocumentTopic } from "./declared.ts";
+import type { GuardedTopic } from "./declared.ts";
 import type { TopicsConfig } from "./settings.ts";
 import type { TopicsStore } from "./store/index.ts";
 import type { LoginTokens } from "./tokens.ts";
@@ -15,7 +15,7 @@ export interface TopicsContext extends Limits {
   /** Every topic by name. */
   readonly topics: ReadonlyMap<string, Topic>;
   /** Those that the operator declared. */
-  readonly documents: readonly DocumentTopic[];
+  readonly documents: readonly GuardedTopic[];
   /** Failed logins by network; undefined where the configuration sets no such limits. */
   readonly failedLogins: FixedWindow | undefined;
   readonly log: Logger;

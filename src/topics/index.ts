@@ -8,6 +8,7 @@ import type { House, OpenProtocol } from "../protocol/house.ts";
 import type { Database } from "../storage/database.ts";
 import { configuredTopics } from "./configured.ts";
 import type { TopicsContext } from "./context.ts";
+import { guarded } from "./declared.ts";
 import { topicsApp } from "./http/app.ts";
 import { failedLogins } from "./http/session.ts";
 import { hashPassword } from "./passwords.ts";
@@ -65,7 +66,7 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
       lifetimeMinutes: config.jwtExpireMinutes,
     }),
     topics,
-    documents,
+    documents: await guarded(documents),
     failedLogins: config.rateLimits ? failedLogins() : undefined,
     log,
   };

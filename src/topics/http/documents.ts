@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { TopicsContext } from "../context.ts";
-import type { DocumentTopic } from "../declared.ts";
+import type { GuardedTopic } from "../declared.ts";
 import { notFound } from "../problem.ts";
 import { success } from "./envelope.ts";
 import type { Guards, TopicsEnv } from "./guards.ts";
@@ -11,19 +11,22 @@ import { idList, idParam, jsonBody, paging, parsed } from "./input.ts";
 /** SQLite reads JSON up to 1,000 levels; nobody means a hundred. */
 const MAX_DEPTH = 100;
 
-export function documentRoutes(context: TopicsContext, { user }: Guards, { topic, schema }: DocumentTopic) {
+export function documentRoutes(context: TopicsContext, { user }: Guards, { topic, guard }: GuardedTopic) {
   const { store } = context;
   const path = `/topics/${topic.name}`;
   // What is kept is the document as it came: the schema only judges it.
   const document = z.unknown().superRefine((value, context) => {
-    if (value === undefined) context.addIssue({ code: "custom", message: "required" });
+    if (value === undefined) {
+      context.addIssue({ code: "custom", message: "required" });
+      return;
+    }
     if (isDeeper(value, MAX_DEPTH)) {
       context.addIssue({ code: "custom", message: `nested deeper than ${MAX_DEPTH} levels` });
       return;
     }
-    for (const { path: at, message } of schema.safeParse(value).error?.issues ?? []) {
-      context.addIssue({ code: "custom", path: [...at], message });
-    }
+    const refusal = guard(value);
+    if (refusal !== undefined)
+      context.addIssue({ code: "custom", path: [...refusal.path], message: refusal.message });
   });
   const createBody = z.object({ document });
   const updateBody = z.object({ id: z.int().positive(), document });
