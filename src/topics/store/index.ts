@@ -129,7 +129,7 @@ export function topicsStore(database: Database, { announce, logEvents } = QUIET)
     eventsAfter: async ({ name }, id, limit) => eventsAfter(reads, name, id, limit),
     lastEventId: async ({ name }) => topicState(reads, name).lastEventId,
 
-    prepare: async (topics, log) => prepareStore(database, topics, log),
+    prepare: async (topics, logger) => prepareStore(database, topics, logger),
     newestEventAt: async (now) => newestEventAt(reads, now),
     countOldEvents: async (rule, topics, now) => countOldEvents(reads, rule, topics, now),
     pruneEvents: async (rule, topics, now, goOn) => pruneEvents(database, rule, topics, now, goOn),
