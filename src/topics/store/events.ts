@@ -39,7 +39,7 @@ export class EventLog {
         const events: Omit<TopicEvent, "id">[] = [];
         let published = false;
         const result = work(db, (type, what) => {
-          // Deleting makes room, and is never refused.
+          // Deleting gives space back, and is never refused.
           if (type !== "delete") this.database.quota.admit("message");
           published = true;
           const data = typeof what === "number" ? described(db, topic, type, what) : what;
