@@ -32,7 +32,7 @@ export async function testApp(overrides: Partial<Config> = {}): Promise<TestApp>
   for (const spec of happy.databases) databases.set(spec.name, await openOne(spec, { dataDir, log }));
   const limits = testLimits(overrides);
   const blobs = openBlobs(config, log);
-  const opened = openHappy({
+  const opened = await openHappy({
     config,
     masterSecret: config.masterSecret ?? TEST_SECRET,
     database: (name) => databases.get(name) as Database,

@@ -7,14 +7,13 @@ import { AccountSockets } from "../../server/account-sockets.ts";
 import type { SocketEndpoint } from "../../server/socket-endpoint.ts";
 import { socketIo } from "../../server/socket-io.ts";
 import type { TopicsContext } from "../context.ts";
-import { problemOf } from "../http/kit/envelope.ts";
-import { eventsAfter, type TopicEvent, topicState } from "../store/events.ts";
-import { readAnswer } from "../store/replay.ts";
+import { problemOf } from "../problem.ts";
+import type { TopicEvent } from "../store/events.ts";
 import { accountOf, type Claims } from "../tokens.ts";
 import type { Topic } from "../topic.ts";
 import { type Subscription, welcome } from "./connection.ts";
 import { Feed } from "./feed.ts";
-import { connecting, refusedRequest } from "./handshake.ts";
+import { connecting, requestGuard } from "./handshake.ts";
 
 /** A request that is refused before it is read, because it is nested too deeply. */
 const UNREADABLE = { ok: false, code: 2002, message: "bad request format" };
@@ -41,8 +40,15 @@ const crossing = z.object({
 });
 
 /** With a cluster the sockets of every node hear the events of every node; each node stores and replays its own. */
-export function topicSockets(context: TopicsContext, cluster: Cluster | undefined): TopicSockets {
-  const { config, database, log } = context;
+export async function topicSockets(
+  context: TopicsContext,
+  cluster: Cluster | undefined,
+): Promise<TopicSockets> {
+  const { config, store, log } = context;
+  // Before anybody can change anything: what is announced comes after it.
+  const begins = await Promise.all(
+    [...context.topics.values()].map(async (topic) => ({ topic, from: await store.lastEventId(topic) })),
+  );
   const origins = config.realtimeAllowedOrigins;
   const { io, endpoint, callerOf } = socketIo({
     path: SOCKET_PATH,
@@ -57,7 +63,7 @@ export function topicSockets(context: TopicsContext, cluster: Cluster | undefine
     shared: context,
     log,
   });
-  const subscriptions = [...context.topics.values()].map((topic): Subscription => {
+  const subscriptions = begins.map(({ topic, from }): Subscription => {
     const feed = new Feed({
       topic,
       broadcast: (event, body, except) =>
@@ -65,14 +71,15 @@ export function topicSockets(context: TopicsContext, cluster: Cluster | undefine
           .to(topic.room)
           .except([...except])
           .emit(event, body),
-      read: (last) => readAnswer(database.reads, topic, last),
-      after: (id, limit) => eventsAfter(database.reads, topic.name, id, limit),
-      from: topicState(database.reads, topic.name).lastEventId,
+      read: (last) => store.readAnswer(topic, last),
+      after: (id, limit) => store.eventsAfter(topic, id, limit),
+      from,
       retryMs: config.realtimePollMs,
       log,
     });
     return { topic, feed };
   });
+  const refusedRequest = requestGuard(context);
   const feeds = new Map(subscriptions.map(({ topic, feed }) => [topic.name, feed]));
   const accounts = new AccountSockets(() => config.maxAccountSockets);
   io.use((socket, next) => {
@@ -115,7 +122,7 @@ export function topicSockets(context: TopicsContext, cluster: Cluster | undefine
     endpoint: {
       ...endpoint,
       handle: async (request, upgrader, facts) =>
-        (await refusedRequest(context, request)) ?? endpoint.handle(request, upgrader, facts),
+        (await refusedRequest(request)) ?? endpoint.handle(request, upgrader, facts),
     },
     announce: (topic, events) => {
       feeds.get(topic.name)?.announce(events);
