@@ -12,6 +12,7 @@ import { framesOn } from "./frames/switch.ts";
 import { migrations as happyMigrations, happyProtocol, hasAccounts } from "./happy/index.ts";
 import { recountAttachments } from "./happy/store/attachment-sizes.ts";
 import { newestMoment, sessionOwners } from "./happy/store/retention.ts";
+import { FrontPage } from "./http/front-page.ts";
 import { openLimits } from "./limits/limits.ts";
 import { ValueSizes } from "./limits/value-sizes.ts";
 import { reportLog } from "./observability/log.ts";
@@ -28,7 +29,8 @@ import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
 import { localUrl, publishOwnAddress } from "./server/own-address.ts";
-import type { Protocol } from "./server/protocol.ts";
+import type { Served } from "./server/served.ts";
+import { SocketIoPaths } from "./server/socket-io.ts";
 import { AccountBounds } from "./storage/account-bounds.ts";
 import { type Database, openDatabase } from "./storage/database.ts";
 import { lockFolder } from "./storage/lock.ts";
@@ -122,6 +124,8 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
     if (config.s3Host === undefined) reportFolder(metrics, join(config.dataDir, "files"));
     const cluster = await openCluster(config, metrics, log.child({ area: "bus" }));
     if (cluster !== undefined) undo.unshift(() => cluster.bus.close());
+    const serverLog = log.child({ area: "server" });
+    const sockets = new SocketIoPaths({ limits, log: serverLog });
     const happy = happyProtocol({
       config,
       masterSecret: secret.value,
@@ -129,10 +133,11 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       blobs,
       metrics,
       limits,
+      sockets,
       cluster,
       log: log.child({ area: "happy" }),
     });
-    const protocols: Protocol[] = [happy];
+    const protocols: (Served & { start(): void; stop(): Promise<void> })[] = [happy];
     const databases = [database];
     if (topicsOn(config)) {
       // Loaded only here: switched off, a room costs nothing.
@@ -154,6 +159,7 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         database: topicsDatabase,
         metrics,
         limits,
+        sockets,
         cluster,
         log: topicsLog,
         clock: topicsClock,
@@ -166,20 +172,19 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       const masterSecret = secret.value;
       protocols.push(framesProtocol({ config, masterSecret, metrics, limits, cluster, log: framesLog }));
     }
-    const serverLog = log.child({ area: "server" });
     const watched = {
       metrics,
       checks,
       token: config.metricsEnabled === false ? undefined : config.metricsToken,
       log: serverLog,
     };
-    protocols.push(...pages(watched));
+    const frontPage = new FrontPage([{ protocol: happy.name, share: happy.frontPage }], serverLog);
     const requests = new Requests(metrics, serverLog);
     let port: PagesPort | undefined;
     const door: FrontDoor = openFrontDoor({
       host: config.host,
-      port: config.port,
-      protocols,
+      listeners: [{ port: config.port, served: [...protocols, ...pages(watched), frontPage.served()] }],
+      shared: sockets.open(),
       trustedProxies: parseRanges(config.trustedProxies),
       certificate,
       limits,

@@ -2,7 +2,7 @@
 // HTTP answer with a short text; only its status is contract.
 import { z } from "zod";
 import { networkOf } from "../limits/network.ts";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import type { Hub } from "./hub.ts";
 import { clientId, type Identity, isSame } from "./identity.ts";
 import { isOwnOrigin, type OwnNames } from "./origin.ts";

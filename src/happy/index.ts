@@ -2,11 +2,13 @@
 import type { Logger } from "pino";
 import type { Cluster } from "../bus/cluster.ts";
 import type { Config } from "../config/settings.ts";
+import type { FrontPageShare } from "../http/front-page.ts";
 import type { Limits } from "../limits/limits.ts";
 import { MessagePace } from "../limits/message-pace.ts";
 import { RefusalPace } from "../limits/refusal-pace.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import type { Protocol } from "../server/protocol.ts";
+import type { Served } from "../server/served.ts";
+import type { SocketIoPaths } from "../server/socket-io.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import { Administration } from "./admission/administration.ts";
@@ -19,10 +21,11 @@ import { serverKeys } from "./auth/server-keys.ts";
 import { ClientLogs } from "./client-logs.ts";
 import type { HappyContext } from "./context.ts";
 import { removeAttachments, uploadRequestWindow } from "./http/attachments.ts";
-import { clientLogEndpoints } from "./http/client-logs.ts";
+import { CLIENT_LOG_PATH, clientLogEndpoints } from "./http/client-logs.ts";
 import { happyEndpoints } from "./http/index.ts";
 import { happyApp } from "./http/kit/app.ts";
 import { notFound } from "./http/not-found.ts";
+import { healthOf, wantsPage } from "./http/root.ts";
 import { WebApp } from "./http/web-app.ts";
 import { HappyMetrics } from "./metrics.ts";
 import { Presence, TIMING } from "./presence/presence.ts";
@@ -31,7 +34,7 @@ import { Expo } from "./push/expo.ts";
 import { Pusher } from "./push/pusher.ts";
 import { ReceiptReader } from "./push/receipts.ts";
 import { RPC_TIMING, RpcRelay } from "./realtime/rpc-relay.ts";
-import { HappySockets, happySocketIo } from "./realtime/sockets.ts";
+import { claimHappySockets, HappySockets } from "./realtime/sockets.ts";
 import { applyRetention, type Removed } from "./retention.ts";
 import { settleInvites } from "./store/invites.ts";
 import { continueIds } from "./store/newest-id.ts";
@@ -42,7 +45,13 @@ import { deletedSession } from "./wire/updates.ts";
 export { hasAccounts } from "./store/accounts.ts";
 export { migrations } from "./store/migrations.ts";
 
-export interface HappyProtocol extends Protocol {
+export interface HappyProtocol extends Served {
+  /** What it says where no path is its own. */
+  readonly frontPage: FrontPageShare;
+  /** Begins timers and background work. The door is open by then. */
+  start(): void;
+  /** Ends background work and stores what is pending. No request arrives any more. */
+  stop(): Promise<void>;
   /** For commands of the person who runs the server. */
   readonly administration: Administration;
   /** Deletes what is older than the operator keeps, and tells the clients of whom it was. `goOn` false ends it early. */
@@ -56,6 +65,8 @@ export interface HappyParts {
   readonly blobs: BlobStore;
   readonly metrics: Metrics;
   readonly limits: Limits;
+  /** Where it claims its namespaces. */
+  readonly sockets: SocketIoPaths;
   /** Undefined: this node is alone. */
   readonly cluster?: Cluster | undefined;
   readonly log: Logger;
@@ -68,16 +79,19 @@ export function happyProtocol({
   blobs,
   metrics,
   limits,
+  sockets: paths,
   cluster,
   log,
 }: HappyParts): HappyProtocol {
   continueIds(database);
-  const socketServer = happySocketIo({ config, cluster, limits, log });
-  const sockets = new HappySockets(socketServer);
+  // Nothing that is held keeps the server from stopping.
+  const closing = () => refusalPace.release();
+  const claimed = claimHappySockets(paths, { config, cluster, closing, log });
+  const sockets = new HappySockets(claimed);
   const happyMetrics = new HappyMetrics(metrics);
   happyMetrics.reportRecords(database);
   happyMetrics.reportSockets(() => sockets.connected());
-  const publisher = socketPublisher(socketServer.io);
+  const publisher = socketPublisher(claimed.namespace);
   const timing = { ...TIMING, graceMs: config.presenceGraceMs };
   const presence = new Presence(database, publisher, log, timing, happyMetrics);
   const expo = new Expo(config.expoUrl);
@@ -140,24 +154,25 @@ export function happyProtocol({
     sockets,
     log,
   });
+  const fetch = happyApp(
+    context,
+    [...happyEndpoints, ...clientLogs],
+    webApp ? (request, facts) => webApp.answer(request, facts) : notFound,
+  );
   return {
     name: "happy",
-    prefixes: ["/"],
-    fetch: happyApp(
-      context,
-      [...happyEndpoints, ...clientLogs],
-      webApp ? (request, facts) => webApp.answer(request, facts) : notFound,
-    ),
-    sockets: [
-      {
-        ...socketServer.endpoint,
-        shutdown: () => {
-          // Nothing that is held keeps the server from stopping.
-          refusalPace.release();
-          return socketServer.endpoint.shutdown();
-        },
-      },
-    ],
+    // Invites stand in front of everything that a client asks for.
+    http: [{ prefixes: ["/v1", "/v2", "/v3", "/files", "/i"], paths: [CLIENT_LOG_PATH], fetch }],
+    frontPage: {
+      health: () => healthOf(context),
+      ...(webApp && {
+        root: (request, facts) => (wantsPage(request) ? fetch(request, facts) : undefined),
+        unclaimed: fetch,
+      }),
+      // Its banner, and its own words about unknown paths.
+      otherwise: fetch,
+    },
+    sockets: [],
     administration,
     forgetOld: (cutoffs, goOn) =>
       applyRetention({

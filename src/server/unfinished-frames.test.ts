@@ -56,7 +56,7 @@ function room({ kernel = true, limit = 50 * MIB } = {}) {
     open: (isStranger: boolean, bytes = 300, isShown = true) => {
       const fd = next++;
       const sender: TestSender = {
-        remote: { address: "::ffff:198.51.100.1", port: 1000 + fd },
+        remote: { address: "::ffff:198.51.100.1", port: 1000 + fd, localPort: 1 },
         address: "198.51.100.1",
         arrivedBytes: 0,
         arrivedFrames: 0,

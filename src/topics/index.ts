@@ -6,7 +6,8 @@ import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { doubtInWords, type RetentionClock } from "../retention/clock.ts";
-import type { Protocol } from "../server/protocol.ts";
+import type { Served } from "../server/served.ts";
+import type { SocketIoPaths } from "../server/socket-io.ts";
 import type { Database } from "../storage/database.ts";
 import { configuredTopics, retentionOf } from "./configured.ts";
 import type { TopicsContext } from "./context.ts";
@@ -31,6 +32,8 @@ export interface TopicsParts {
   readonly database: Database;
   readonly metrics: Metrics;
   readonly limits: Limits;
+  /** Where it claims its namespace. */
+  readonly sockets: SocketIoPaths;
   /** Undefined when this node is alone. */
   readonly cluster?: Cluster | undefined;
   readonly log: Logger;
@@ -40,8 +43,13 @@ export interface TopicsParts {
   readonly topics?: readonly Topic[];
 }
 
+export interface TopicsProtocol extends Served {
+  start(): void;
+  stop(): Promise<void>;
+}
+
 export interface Topics {
-  readonly protocol: Protocol;
+  readonly protocol: TopicsProtocol;
   readonly context: TopicsContext;
   /** Undefined while realtime is off. */
   readonly sockets: TopicSockets | undefined;
@@ -73,17 +81,21 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
     failedLogins: config.rateLimits ? failedLogins() : undefined,
     log,
   };
-  if (config.realtimeEnabled) sockets = topicSockets(context, parts.cluster);
+  if (config.realtimeEnabled) sockets = topicSockets(context, parts.sockets, parts.cluster);
   parts.metrics
     .total("realtime_publish_failures_total", "Events of topics that could not be announced at once")
     .report(() => sockets?.failures() ?? 0);
   const retention = retentionJob(context, parts.clock);
-  const protocol: Protocol = {
+  const protocol: TopicsProtocol = {
     name: "topics",
     // The socket path too, so that nobody else answers there while realtime is off.
-    prefixes: ["/api/v1", SOCKET_PATH.slice(0, -1)],
-    fetch: topicsApp(context, topicEndpoints(documents)),
-    sockets: sockets === undefined ? [] : [sockets.endpoint],
+    http: [
+      {
+        prefixes: ["/api/v1", SOCKET_PATH.slice(0, -1)],
+        fetch: topicsApp(context, topicEndpoints(documents)),
+      },
+    ],
+    sockets: [],
     start: () => retention.start(),
     stop: async () => {
       sockets?.stop();

@@ -10,6 +10,7 @@ import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { parseRanges } from "../../src/server/client-address.ts";
 import { openFrontDoor } from "../../src/server/front-door.ts";
+import { SocketIoPaths } from "../../src/server/socket-io.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { openTopicsDatabase, type Topics, topicsProtocol } from "../../src/topics/index.ts";
 import { type Topic, topic } from "../../src/topics/topic.ts";
@@ -32,6 +33,7 @@ export async function openRoom(overrides: Partial<Config> = {}, cluster?: Cluste
   const database = openTopicsDatabase(dataDir, log);
   const metrics = new Metrics();
   const limits = testLimits();
+  const sockets = new SocketIoPaths({ limits, log });
   const nodes = topic({
     name: "nodes",
     itemKey: "id",
@@ -51,6 +53,7 @@ export async function openRoom(overrides: Partial<Config> = {}, cluster?: Cluste
     database,
     metrics,
     limits,
+    sockets,
     cluster,
     log,
     topics: [nodes],
@@ -60,8 +63,8 @@ export async function openRoom(overrides: Partial<Config> = {}, cluster?: Cluste
   const { protocol } = topics;
   const door = openFrontDoor({
     host: "127.0.0.1",
-    port: 0,
-    protocols: [protocol],
+    listeners: [{ port: 0, served: [protocol] }],
+    shared: sockets.open(),
     trustedProxies: parseRanges(overrides.trustedProxies ?? []),
     limits,
     log,

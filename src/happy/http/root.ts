@@ -1,23 +1,34 @@
 // The banner that the app looks for, and the health check (HTTP contract 3.1, 3.2).
+import { type HealthShare, healthPage } from "../../http/front-page.ts";
 import { probe } from "../../storage/query.ts";
-import { endpoint, json, plain } from "./kit/endpoint.ts";
+import type { HappyContext } from "../context.ts";
+import { endpoint, plain } from "./kit/endpoint.ts";
 
 /** Load-bearing: the app refuses to save a server whose answer does not contain it. */
 export const BANNER = "Welcome to Happy Server!";
 
 /** Beside a web app the banner still answers whoever does not ask for a page: fix 20.8. */
 export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, ({ context, request, facts }) => {
-  const wantsPage = request.headers.get("accept")?.toLowerCase().includes("text/html") === true;
-  return context.webApp !== undefined && wantsPage ? context.webApp.page(request, facts) : plain(BANNER);
+  const isPage = context.webApp !== undefined && wantsPage(request);
+  return isPage ? context.webApp.page(request, facts) : plain(BANNER);
 });
 
-export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, ({ context }) => {
-  const facts = { timestamp: new Date().toISOString(), service: "happy-server" };
+export function wantsPage({ headers }: Request): boolean {
+  return headers.get("accept")?.toLowerCase().includes("text/html") === true;
+}
+
+/** At an invite's path; at the root the front page answers for all protocols. */
+export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, ({ context }) =>
+  healthPage([healthOf(context)]),
+);
+
+export function healthOf({ database, log }: Pick<HappyContext, "database" | "log">): HealthShare {
+  const fields = { service: "happy-server" };
   try {
-    probe(context.database.reads);
-    return json({ status: "ok", ...facts });
+    probe(database.reads);
+    return { fields };
   } catch (error) {
-    context.log.error({ err: error }, "the database does not answer");
-    return json({ status: "error", ...facts, error: "Database connectivity failed" }, 503);
+    log.error({ err: error }, "the database does not answer");
+    return { fields, problem: "Database connectivity failed" };
   }
-});
+}

@@ -8,7 +8,7 @@ import { dirname, join, resolve, sep } from "node:path";
 import type { Logger } from "pino";
 import type { Config } from "../../config/settings.ts";
 import { clientUrl } from "../../http/client-url.ts";
-import type { RequestFacts } from "../../server/protocol.ts";
+import type { RequestFacts } from "../../server/request-facts.ts";
 import { mountedPath } from "./kit/app.ts";
 import { refusal } from "./kit/endpoint.ts";
 

@@ -4,7 +4,7 @@ import { getPath } from "hono/utils/url";
 import { OverBudget } from "../../../limits/body-budget.ts";
 import { releaseMemory } from "../../../limits/release-memory.ts";
 import { ValueTooLarge } from "../../../limits/value-sizes.ts";
-import type { RequestFacts } from "../../../server/protocol.ts";
+import type { RequestFacts } from "../../../server/request-facts.ts";
 import { AccountFull } from "../../../storage/account-bounds.ts";
 import { asStorageError, StorageError } from "../../../storage/errors.ts";
 import type { HappyContext } from "../../context.ts";

@@ -3,7 +3,7 @@
 // contract 1.4); from an address that has cost too much it is not.
 import type { BodyShare } from "../../../limits/body-budget.ts";
 import { promisedBytes, SILENCE_SECONDS } from "../../../server/body.ts";
-import type { RequestFacts } from "../../../server/protocol.ts";
+import type { RequestFacts } from "../../../server/request-facts.ts";
 import type { HappyContext } from "../../context.ts";
 import { BodyProblem, bodyProblem, checkBody, emptyRaw, type RawBody, readRaw } from "./body.ts";
 import type { Endpoint } from "./endpoint.ts";

@@ -4,7 +4,7 @@ import { type BodyShare, OverBudget } from "../../../limits/body-budget.ts";
 import { isTooDeep, MAX_JSON_DEPTH } from "../../../limits/json-depth.ts";
 import { GivenUp } from "../../../limits/strangers.ts";
 import { BodyCutShort, BodyTooLarge, readBody, SILENCE_SECONDS } from "../../../server/body.ts";
-import type { RequestFacts } from "../../../server/protocol.ts";
+import type { RequestFacts } from "../../../server/request-facts.ts";
 import type { TopicsContext } from "../../context.ts";
 import { badFormat, notFound, Problem } from "../../problem.ts";
 import { accountOf, type Claims } from "../../tokens.ts";

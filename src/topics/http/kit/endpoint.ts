@@ -1,6 +1,6 @@
 // One endpoint as a value: where it is, what it takes, what it answers. The kit does the rest: token, body, schema, envelope.
 import { z } from "zod";
-import type { RequestFacts } from "../../../server/protocol.ts";
+import type { RequestFacts } from "../../../server/request-facts.ts";
 import type { TopicsContext } from "../../context.ts";
 import { badFormat } from "../../problem.ts";
 import type { Claims } from "../../tokens.ts";
