@@ -7,8 +7,9 @@ import { connectionOf, type EngineConnection } from "./engine-connection.ts";
 import type { PacketGate } from "./packet-gate.ts";
 import { PollingBodyRefused, pollingBody } from "./polling-body.ts";
 import type { RequestFacts } from "./request-facts.ts";
-import type { Claims, ConnectRefusal, NamespaceClaim, ServedClaims } from "./socket-claims.ts";
-import { allowsOrigin, setCors } from "./socket-cors.ts";
+import { NO_REFUSALS, refusalsOf } from "./request-refusals.ts";
+import type { Claims, Refusals, ServedClaims } from "./socket-claims.ts";
+import { setCors } from "./socket-cors.ts";
 import type { Upgrader } from "./socket-endpoint.ts";
 
 /** Packets in one polling body, of a client that was let in and of one that was not. */
@@ -18,7 +19,6 @@ const MAX_STRANGER_PACKETS = 32;
 const COME_AGAIN_SECONDS = 1;
 
 type EngineServer = Parameters<Engine["handleRequest"]>[1];
-type Refusals = ReadonlyMap<NamespaceClaim, ConnectRefusal>;
 
 export interface EngineRequestsParts {
   /** Its `editResponseHeaders` calls `headersOf`. */
@@ -188,35 +188,6 @@ export class EngineRequests {
       gate.posting = undefined;
     }
   }
-}
-
-const NO_REFUSALS: Refusals = new Map();
-const FOREIGN_ORIGIN: ConnectRefusal = { message: "Origin not allowed" };
-
-/**
- * The answer to a request that nobody wants; else which claims do not want it, and refuse when its client asks for them. A claim that is
- * alone speaks about every request; of several, each only about a request that opens a connection or is one of its own sockets'.
- */
-async function refusalsOf(
-  request: Request,
-  facts: RequestFacts,
-  claims: ServedClaims,
-  gate: PacketGate | undefined,
-): Promise<Response | Refusals> {
-  const { closed, hasSeveral } = claims;
-  const isOpen = gate !== undefined && hasSeveral;
-  const refusals = new Map<NamespaceClaim, ConnectRefusal>();
-  const answers: Response[] = [];
-  for (const claim of isOpen ? closed.filter((one) => gate.concerns(one)) : closed) {
-    const refused = await claim.refuses?.(request, facts);
-    if (refused !== undefined) {
-      answers.push(refused.answer);
-      refusals.set(claim, refused.refusal);
-    } else if (hasSeveral && !allowsOrigin(claim.cors, request, facts))
-      refusals.set(claim, claim.foreignOrigin ?? FOREIGN_ORIGIN);
-  }
-  const [first] = answers;
-  return first !== undefined && (isOpen || answers.length === closed.length) ? first : refusals;
 }
 
 function cors(headers: Headers, { claims, request, facts }: Asked): void {

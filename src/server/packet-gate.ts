@@ -12,8 +12,9 @@
 import type { Place } from "../limits/handshakes.ts";
 import { isTooDeep } from "../limits/json-depth.ts";
 import type { Limits } from "../limits/limits.ts";
+import { Attachments, MAX_ATTACHMENTS } from "./attachments.ts";
 import type { EngineConnection, EnginePacket } from "./engine-connection.ts";
-import { HeldAck } from "./held-ack.ts";
+import { HandshakePlace } from "./handshake-place.ts";
 import { Memberships } from "./memberships.ts";
 import {
   ACK,
@@ -30,7 +31,13 @@ import {
   readdressed,
 } from "./packet-head.ts";
 import type { Peer } from "./peer.ts";
-import type { ConnectRefusal, NamespaceClaim, NamespaceLimits, ServedClaims } from "./socket-claims.ts";
+import type {
+  ConnectRefusal,
+  NamespaceClaim,
+  NamespaceLimits,
+  Refusals,
+  ServedClaims,
+} from "./socket-claims.ts";
 
 /** Stands for an acknowledgement that was refused, as its only argument. A client that sends it says the same. */
 export const REFUSED_ACK = "\u0000refused";
@@ -39,7 +46,6 @@ export const REFUSED_ACK = "\u0000refused";
 const MAX_STRANGER_PACKET = 100 * 1024;
 /** CONNECT packets of one connection until one is accepted. */
 const MAX_CONNECTS = 16;
-const MAX_ATTACHMENTS = 10;
 /** Of all attachments of one packet; no known client sends any. */
 const MAX_ATTACHMENT_BYTES = 1024 * 1024;
 
@@ -50,7 +56,7 @@ export interface PacketGateParts {
   readonly address: string;
   readonly claims: ServedClaims;
   /** Of the request that opened the connection: what refuses it as soon as its client asks for it. */
-  readonly refusals: ReadonlyMap<NamespaceClaim, ConnectRefusal>;
+  readonly refusals: Refusals;
   /** Whether Socket.IO has a namespace that is not served here. */
   readonly isHidden: (name: string) => boolean;
   readonly connectTimeoutMs: number;
@@ -60,11 +66,9 @@ export interface PacketGateParts {
 export class PacketGate {
   readonly #connection: EngineConnection;
   readonly #memberships: Memberships;
-  #place: Place | undefined;
+  readonly #place: HandshakePlace;
   #connects = 0;
-  #attachments = { expected: 0, bytes: 0, maxBytes: 0 };
-  #ack: HeldAck | undefined;
-  #timer: Timer | undefined;
+  readonly #attachments = new Attachments();
   #isEnded = false;
   #peers = new Set<Peer>();
   /** A polling body is being read; called when the connection ends meanwhile. */
@@ -73,16 +77,24 @@ export class PacketGate {
   readonly #send: (type: string, data?: unknown) => void;
 
   constructor(private readonly parts: PacketGateParts) {
-    const { connection, place, claims } = parts;
+    const { connection, place, address, claims, connectTimeoutMs, limits } = parts;
     this.#connection = connection;
     this.#memberships = new Memberships(claims);
+    this.#place = new HandshakePlace({
+      place,
+      memberships: this.#memberships,
+      handshakes: limits.handshakes,
+      address,
+      isWebSocket: () => connection.transport.name === "websocket",
+      connectTimeoutMs,
+      drop: () => this.drop(),
+    });
     this.#onward = connection.onPacket.bind(connection);
     this.#send = connection.sendPacket.bind(connection);
     connection.onPacket = (packet) => this.#arrived(packet);
     connection.sendPacket = (type, data) => this.#leaves(type, data);
     connection.once("close", () => this.#closed());
     if (connection.transport.socket !== undefined) this.carriedBy(connection.transport.socket);
-    this.#hold(place);
   }
 
   get isInside(): boolean {
@@ -141,7 +153,7 @@ export class PacketGate {
     const { quickPrefix } = this.#memberships;
     if (type !== "message" || data === undefined) this.#onward(packet);
     else if (typeof data !== "string") this.#attachment(packet, data);
-    else if (this.#ack !== undefined) this.#endSilently(1002, "attachments are missing");
+    else if (this.#attachments.isHolding) this.#endSilently(1002, "attachments are missing");
     // Most of all.
     else if (quickPrefix !== undefined && data.startsWith(quickPrefix) && !isTooDeep(data))
       this.#onward(packet);
@@ -179,7 +191,7 @@ export class PacketGate {
     if (head.attachments > 0 && !isHeld) {
       if (head.attachments > MAX_ATTACHMENTS) return this.#endSilently(1009, "too many attachments");
       const maxBytes = isMember ? MAX_ATTACHMENT_BYTES : MAX_STRANGER_PACKET;
-      this.#attachments = { expected: head.attachments, bytes: 0, maxBytes };
+      this.#attachments.expect(head.attachments, maxBytes);
     }
     if (head.type === CONNECT) return this.#asks(data, head, claim);
     // It never asked for the namespace under this name.
@@ -189,11 +201,10 @@ export class PacketGate {
     if (claim === undefined) return data;
     const text = readdressed(data, head, claim.namespace);
     if (!isHeld) return text;
-    this.#ack = new HeldAck({
+    this.#attachments.hold({
       text,
       refused: refusedAck(claim.namespace, head.ackId),
       attachments: head.attachments,
-      maxAttachments: MAX_ATTACHMENTS,
       maxBytes: maxAckBytes(claim),
     });
     return undefined;
@@ -213,7 +224,7 @@ export class PacketGate {
     const refusal = refusals.get(claim);
     if (refusal !== undefined) return this.#refuseConnect(name, refusal);
     this.#memberships.asks(claim, name);
-    this.#noteBusy();
+    this.#place.noteBusy();
     return readdressed(data, head, claim.namespace);
   }
 
@@ -226,33 +237,11 @@ export class PacketGate {
   #left(claim: NamespaceClaim | undefined, namespace: string): void {
     if (claim === undefined) {
       if (!this.#memberships.leftOpen(namespace)) return;
-      this.#noteBusy();
     } else if (this.#memberships.isIn(claim)) {
       this.#memberships.leaves(claim);
       for (const peer of this.#peers) this.#bound(peer);
-      if (!this.isInside) this.#reenter();
     } else return;
-    // Socket.IO itself looks only once, after the transport was opened.
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      if (!this.#memberships.isAnywhere) this.drop();
-    }, this.parts.connectTimeoutMs);
-  }
-
-  #reenter(): void {
-    const { address, limits } = this.parts;
-    const isWebSocket = this.#connection.transport.name === "websocket";
-    this.#hold(limits.handshakes.reenter({ address, isWebSocket }));
-    this.#noteBusy();
-  }
-
-  #hold(place: Place): void {
-    this.#place = place;
-    place.end = () => this.drop();
-  }
-
-  #noteBusy(): void {
-    if (this.#place !== undefined) this.#place.isBusy = this.#memberships.isBusy;
+    this.#place.left();
   }
 
   #bound(peer: Peer): void {
@@ -289,28 +278,14 @@ export class PacketGate {
     return undefined;
   }
 
-  #pieceOfAck(ack: HeldAck, packet: EnginePacket, data: Buffer): void {
-    const { limits, address } = this.parts;
-    ack.take(packet, data);
-    limits.arriving.set(this, ack.heldBytes, () => this.drop());
-    if (!ack.isWhole || this.#isEnded) return;
-    this.#ack = undefined;
-    if (ack.isRefused) limits.bounds.refused("value-size", { address, bytes: ack.bytes });
-    for (const whole of ack.packets()) this.#onward(whole);
-  }
-
   #attachment(packet: EnginePacket, data: Buffer): void {
-    if (this.#ack !== undefined) {
-      this.#pieceOfAck(this.#ack, packet, data);
-      return;
-    }
-    const waiting = this.#attachments;
-    waiting.bytes += data.byteLength;
-    waiting.expected--;
-    if (waiting.bytes > waiting.maxBytes) this.end(1009, "message too large");
-    const held = waiting.expected > 0 ? waiting.bytes : 0;
-    this.parts.limits.arriving.set(this, held, () => this.drop());
-    if (!this.#isEnded) this.#onward(packet);
+    const { limits, address } = this.parts;
+    const { onward, heldBytes, isTooLarge, refusedBytes } = this.#attachments.take(packet, data);
+    if (isTooLarge === true) this.end(1009, "message too large");
+    limits.arriving.set(this, heldBytes, () => this.drop());
+    if (this.#isEnded) return;
+    if (refusedBytes !== undefined) limits.bounds.refused("value-size", { address, bytes: refusedBytes });
+    for (const whole of onward) this.#onward(whole);
   }
 
   #leaves(type: string, data: unknown): void {
@@ -334,28 +309,24 @@ export class PacketGate {
       if (type !== CONNECT) return;
       // Let in where no proof is asked for: a stranger still.
       this.#memberships.joinedOpen(namespace);
-      this.#noteBusy();
+      this.#place.noteBusy();
     } else if (this.#memberships.of(claim).phase !== "asking") return;
     else if (type === CONNECT_ERROR) {
       this.#memberships.answered(claim, "outside");
-      this.#noteBusy();
+      this.#place.noteBusy();
     } else this.#letIn(claim);
   }
 
   #letIn(claim: NamespaceClaim): void {
     this.#memberships.answered(claim, "inside");
     this.#connects = 0;
-    clearTimeout(this.#timer);
-    this.#place?.leave();
-    this.#place = undefined;
+    this.#place.letIn();
     for (const peer of this.#peers) this.#bound(peer);
   }
 
   #closed(): void {
     this.#isEnded = true;
-    clearTimeout(this.#timer);
-    this.#place?.leave();
-    this.#place = undefined;
+    this.#place.closed();
     this.parts.limits.arriving.forget(this);
     this.#peers.clear();
     this.posting?.();

@@ -64,6 +64,9 @@ export interface NamespaceClaim {
   readonly log: Logger;
 }
 
+/** What refuses a connection as soon as its client asks for the namespace. */
+export type Refusals = ReadonlyMap<NamespaceClaim, ConnectRefusal>;
+
 /** A namespace that asks for no proof: who has joined it is a stranger still, and goes when a newcomer needs its place. */
 export interface OpenNamespace {
   readonly protocol: string;
