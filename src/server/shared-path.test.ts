@@ -209,8 +209,10 @@ describe("web pages", () => {
   });
 
   test("a claim that is alone on its path leaves foreign pages to their browser", async () => {
-    const { connect } = await served({ claims: claims.slice(0, 1) });
-    await connect("/", { ...from("https://c.example"), auth: { token: "feeds" } }).connected();
+    for (const changes of [{}, { refuses: async () => undefined }]) {
+      const { connect } = await served({ claims: claims.slice(0, 1).map((one) => ({ ...one, ...changes })) });
+      await connect("/", { ...from("https://c.example"), auth: { token: "feeds" } }).connected();
+    }
   });
 });
 
@@ -270,13 +272,15 @@ describe("namespaces that nobody claims", () => {
       void paths.claimOpen(PATH, { protocol: "shell", namespace: "/", yields: true });
     const alone = await served({ claims: [CLI()], also: open });
     const joined = await alone.connect("/").connected();
+    // It keeps its place only as long as no newcomer needs it, whose client has proved no more.
     expect(alone.limits.handshakes.size).toBe(1);
     joined.socket.emit("anything", "x".repeat(200 * 1024));
     expect(await closed(joined)).toBe("transport close");
-    for (const claims of [[FEEDS(), CLI()]]) {
-      const both = await served({ claims, also: open });
-      expect((await both.connect("/").refused()).message).toBe("not feeds's");
-    }
+    const listeners = [["feeds", "shell"], ["shell"]];
+    const both = await served({ claims: [FEEDS(), CLI()], also: open, listeners });
+    expect((await both.connect("/").refused()).message).toBe("not feeds's");
+    const elsewhere = both.connect("/", { auth: { token: "feeds" } }, both.urls[1]);
+    expect((await elsewhere.refused()).message).toBe("Invalid namespace");
   });
 
   test("at a listener that does not serve its protocol a namespace is none", async () => {
@@ -344,6 +348,11 @@ describe("what goes wrong in one protocol", () => {
     end();
     expect(await closed(feeds)).toBe("io server disconnect");
     expect(await cli.ask("echo", "abc")).toBe(3);
+    // It may come again on the same connection.
+    feeds.socket.connect();
+    await feeds.connected();
+    expect([await feeds.ask("echo", "ab"), await cli.ask("echo", "abc")]).toEqual([2, 3]);
+    for (const client of [feeds, cli]) client.socket.disconnect();
     const alone = await connect("/", { auth: { token: "feeds" }, forceNew: true }).connected();
     end();
     expect(await closed(alone)).toBe("transport close");
@@ -362,6 +371,11 @@ describe("what goes wrong in one protocol", () => {
     // Not through the client, which would close the transport itself.
     cli.socket.io.engine.write("1/cli,");
     await until("it to hold a place again", () => limits.handshakes.size === 1);
+    cli.socket.io.engine.write('0/cli,{"token":"shell"}');
+    await until("it to be let in again", () => limits.handshakes.size === 0);
+    expect(await cli.ask("echo", "x".repeat(2 * MIB))).toBe(2 * MIB);
+    cli.socket.io.engine.write("1/cli,");
+    await until("it to hold a place once more", () => limits.handshakes.size === 1);
     await until("it to be sent away", () => limits.handshakes.size === 0);
   });
 
