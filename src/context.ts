@@ -1,17 +1,12 @@
-// The only composition root: builds every long-lived part from the configuration, starts and stops them in order.
-import { chmodSync, mkdirSync } from "node:fs";
+// The only composition root: builds every long-lived part from the configuration and the list of protocols, starts and stops them in
+// order. It names no protocol.
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { adminApp } from "./admin/app.ts";
 import { baseUrl } from "./admin/base-url.ts";
 import { openChannel } from "./admin/channel.ts";
+import { adminApp } from "./admin/mount.ts";
 import { openCluster } from "./bus/cluster.ts";
-import { loadMasterSecret } from "./config/secrets.ts";
-import type { Config } from "./config/settings.ts";
-import { framesOn } from "./frames/switch.ts";
-import { migrations as happyMigrations, happyProtocol, hasAccounts } from "./happy/index.ts";
-import { recountAttachments } from "./happy/store/attachment-sizes.ts";
-import { newestMoment, sessionOwners } from "./happy/store/retention.ts";
 import { FrontPage } from "./http/front-page.ts";
 import { openLimits } from "./limits/limits.ts";
 import { ValueSizes } from "./limits/value-sizes.ts";
@@ -21,23 +16,31 @@ import { reportConnections } from "./ops/connection-metrics.ts";
 import { type Check, openPagesPort, type PagesPort, pages } from "./ops/pages.ts";
 import { reportProcess } from "./ops/process-metrics.ts";
 import { Requests } from "./ops/requests.ts";
+import type { OpsConfig } from "./ops/settings.ts";
 import { reportDatabase, reportFolder } from "./ops/storage-metrics.ts";
-import type { FilesFound } from "./retention/blob-sweep.ts";
+import type { House, OpenProtocol } from "./protocol/house.ts";
+import type { HouseConfig } from "./protocol/house-settings.ts";
+import type { ProtocolManifest } from "./protocol/manifest.ts";
+import { openOne } from "./protocol/open-databases.ts";
+import { protocols as all } from "./protocols.ts";
 import { RetentionClock } from "./retention/clock.ts";
 import { Maintenance } from "./retention/maintenance.ts";
+import type { Retention } from "./retention/retention.ts";
 import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
-import { localUrl, publishOwnAddress } from "./server/own-address.ts";
+import type { ListenerOptions } from "./server/listener.ts";
+import { localUrl } from "./server/machine-addresses.ts";
+import { publishOwnAddress } from "./server/own-address.ts";
 import type { Served } from "./server/served.ts";
+import type { ServerConfig } from "./server/settings.ts";
 import { SocketIoPaths } from "./server/socket-io.ts";
 import { AccountBounds } from "./storage/account-bounds.ts";
-import { type Database, openDatabase } from "./storage/database.ts";
+import type { Database } from "./storage/database.ts";
 import { lockFolder } from "./storage/lock.ts";
+import { loadMasterSecret, type Sealed } from "./storage/master-secret.ts";
 import { openBlobs } from "./storage/open-blobs.ts";
-import { refusePublicData } from "./storage/private-folder.ts";
 import { Quota } from "./storage/quota.ts";
-import { topicsOn } from "./topics/switch.ts";
 
 export interface RunningServer {
   readonly port: number;
@@ -62,128 +65,125 @@ export interface RunningServer {
 /** In-flight requests get this long at a stop. */
 const FINISH_MS = 3_000;
 
-/** @throws StorageError, or the system's error for the folder or the port; whatever was opened is closed again. */
-export async function startServer(config: Config, log: Logger): Promise<RunningServer> {
-  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
-  refusePublicData(config);
+/**
+ * @param protocols which there are; those that the configuration leaves off are not loaded.
+ * @throws StorageError, or the system's error for the folder or the port; whatever was opened is closed again.
+ */
+export async function startServer<C extends HouseConfig>(
+  config: C,
+  log: Logger,
+  protocols: readonly ProtocolManifest<C>[] = all as readonly ProtocolManifest[],
+): Promise<RunningServer> {
+  const { dataDir } = config;
+  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  const on = protocols.filter((protocol) => protocol.isOn(config));
+  for (const protocol of on) protocol.refuse?.(config);
   let certificate = certificateOf(config);
-  const lock = lockFolder(config.dataDir);
-  const undo: (() => Promise<void> | void)[] = [() => lock.release()];
+  const stack = new Stack(log);
   try {
+    const lock = lockFolder(dataDir);
+    stack.defer(() => lock.release());
     const metrics = new Metrics();
-    undo.unshift(reportProcess(metrics));
+    stack.defer(reportProcess(metrics));
     reportLog(metrics, log);
-    const limits = openLimits({ config, metrics, log: log.child({ area: "limits" }) });
+    const limits = openLimits({
+      config,
+      bounds: Object.assign({}, ...on.map(({ bounds }) => bounds)),
+      metrics,
+      log: log.child({ area: "limits" }),
+    });
+    const storageLog = log.child({ area: "storage" });
     const checks: Check[] = [];
     const failed = Promise.withResolvers<Error>();
-    const opened: Database[] = [];
-    const watch = (name: string, watched: Database) => {
-      opened.push(watched);
-      reportDatabase(metrics, name, watched);
-      checks.push({ name, run: () => watched.check() });
-      void watched.lost.then(failed.resolve);
-    };
-    const path = join(config.dataDir, "happy.db");
-    const storageLog = log.child({ area: "storage" });
-    const accountBounds = new AccountBounds({
-      limits: () => ({
-        bytes: config.maxAccountBytes,
-        machines: config.maxAccountMachines,
-        accessKeys: config.maxAccountAccessKeys,
+    const quota = new Quota(
+      () => config.maxStorageBytes,
+      new AccountBounds({
+        limits: () => ({
+          bytes: config.maxAccountBytes,
+          counts: { machines: config.maxAccountMachines, accessKeys: config.maxAccountAccessKeys },
+        }),
+        refused: (name, facts) => limits.bounds.refused(name, facts),
       }),
-      refused: (name, facts) => limits.bounds.refused(name, facts),
-    });
-    const quota = new Quota(() => config.maxStorageBytes, accountBounds);
+    );
     const sizes = new ValueSizes(() => ({
       metadata: config.maxMetadataBytes,
       state: config.maxStateBytes,
       content: config.maxContentBytes,
     }));
     const maintenance = new Maintenance({ config, quota, log: storageLog });
-    const database = openDatabase({ path, migrations: happyMigrations, log: storageLog, quota, sizes });
-    undo.unshift(() => database.close());
-    chmodSync(path, 0o600);
-    watch("happy", database);
-    // Before anything is stored with the time of this start.
-    const { dataDir } = config;
-    const clock = new RetentionClock({
-      dataDir,
-      name: "happy",
-      newest: (now) => newestMoment(database.reads, now),
-    });
-    clock.begin();
-    const secret = loadMasterSecret(config, { hasAccounts: hasAccounts(database) });
-    if (database.migration.snapshot !== undefined) {
-      log.info(
-        { snapshot: database.migration.snapshot },
-        "the database was brought up to date; the old file is kept",
-      );
-    }
+    const databases = new Map<string, Database>();
+    for (const { databases: specs } of on)
+      for (const spec of specs) {
+        const database = await openOne(spec, { dataDir, log: storageLog, quota, sizes });
+        stack.defer(() => database.close());
+        databases.set(spec.name, database);
+        reportDatabase(metrics, spec.name, database);
+        checks.push({ name: spec.name, run: () => database.check() });
+        void database.lost.then(failed.resolve);
+        const { snapshot } = database.migration;
+        if (snapshot !== undefined)
+          log.info({ snapshot }, "the database was brought up to date; the old file is kept");
+      }
+    const firstRun = [...databases.values()].every(({ migration }) => migration.from === 0);
+    const masterSecret = loadMasterSecret(config, sealedBySecret(on, databases)).value;
     const blobs = maintenance.metered(openBlobs(config, storageLog));
-    undo.unshift(() => blobs.stop());
-    if (config.s3Host === undefined) reportFolder(metrics, join(config.dataDir, "files"));
+    stack.defer(() => blobs.stop());
+    if (config.s3Host === undefined) reportFolder(metrics, join(dataDir, "files"));
     const cluster = await openCluster(config, metrics, log.child({ area: "bus" }));
-    if (cluster !== undefined) undo.unshift(() => cluster.bus.close());
+    if (cluster !== undefined) stack.defer(() => cluster.bus.close());
+
     const serverLog = log.child({ area: "server" });
     const sockets = new SocketIoPaths({ limits, log: serverLog });
-    const happy = happyProtocol({
-      config,
-      masterSecret: secret.value,
-      database,
-      blobs,
-      metrics,
-      limits,
-      sockets,
-      cluster,
-      log: log.child({ area: "happy" }),
-    });
-    const protocols: (Served & { start(): void; stop(): Promise<void> })[] = [happy];
-    const databases = [database];
-    if (topicsOn(config)) {
-      // Loaded only here: switched off, a room costs nothing.
-      const { newestEventAt, openTopicsDatabase, topicsProtocol } = await import("./topics/index.ts");
-      const topicsLog = log.child({ area: "topics" });
-      const topicsDatabase = openTopicsDatabase(config.dataDir, topicsLog, quota);
-      undo.unshift(() => topicsDatabase.close());
-      databases.push(topicsDatabase);
-      watch("topics", topicsDatabase);
-      const topicsClock = new RetentionClock({
-        dataDir,
-        name: "topics",
-        newest: (now) => newestEventAt(topicsDatabase.reads, now),
-      });
-      topicsClock.begin();
-      const parts = {
+    let port = config.port;
+    const open: OpenProtocol[] = [];
+    const retentions: { retention: Retention; clock: RetentionClock; log: Logger }[] = [];
+    for (const protocol of on) {
+      const areaLog = log.child({ area: protocol.name });
+      const house: House<C> = {
         config,
-        masterSecret: secret.value,
-        database: topicsDatabase,
+        masterSecret,
+        database: (name) => {
+          const database = databases.get(name);
+          if (database === undefined) throw new Error(`${protocol.name} has no database ${name}`);
+          return database;
+        },
+        blobs,
         metrics,
         limits,
         sockets,
         cluster,
-        log: topicsLog,
-        clock: topicsClock,
+        baseUrl: () => baseUrl({ ...config, port }),
+        log: areaLog,
       };
-      protocols.push((await topicsProtocol(parts)).protocol);
+      const opened = await protocol.open(house);
+      open.push(opened);
+      checks.push(...(opened.checks ?? []));
+      const { retention } = opened;
+      if (retention === undefined) continue;
+      const clock = new RetentionClock({
+        dataDir,
+        name: protocol.name,
+        newest: (now) => retention.newest(now),
+      });
+      // Before anything is stored with the time of this start.
+      await clock.begin();
+      retentions.push({ retention, clock, log: areaLog });
     }
-    if (framesOn(config)) {
-      const { framesProtocol } = await import("./frames/index.ts");
-      const framesLog = log.child({ area: "frames" });
-      const masterSecret = secret.value;
-      protocols.push(framesProtocol({ config, masterSecret, metrics, limits, cluster, log: framesLog }));
-    }
+
     const watched = {
       metrics,
       checks,
       token: config.metricsEnabled === false ? undefined : config.metricsToken,
       log: serverLog,
     };
-    const frontPage = new FrontPage([{ protocol: happy.name, share: happy.frontPage }], serverLog);
-    const requests = new Requests(metrics, serverLog);
-    let port: PagesPort | undefined;
+    const labels = open.find(({ requestLabels }) => requestLabels !== undefined)?.requestLabels;
+    const requests = new Requests(metrics, serverLog, labels);
+    let pagesPort: PagesPort | undefined;
+    // They run when the door is closed, before any database is.
+    for (const protocol of open) stack.defer(() => protocol.stop());
     const door: FrontDoor = openFrontDoor({
       host: config.host,
-      listeners: [{ port: config.port, served: [...protocols, ...pages(watched), frontPage.served()] }],
+      listeners: listenersOf(config.port, open, pages(watched), serverLog),
       shared: sockets.open(),
       trustedProxies: parseRanges(config.trustedProxies),
       certificate,
@@ -191,46 +191,34 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
       log: serverLog,
       connections: {
         maxPerAddress: () => config.maxConnectionsPerAddress,
-        otherPorts: () => (port === undefined ? [] : [port.port]),
+        otherPorts: () => (pagesPort === undefined ? [] : [pagesPort.port]),
       },
       finished: (...facts) => requests.finished(...facts),
     });
-    const closeDoor = () => door.close(FINISH_MS);
-    undo.unshift(closeDoor);
+    stack.defer(() => door.close(FINISH_MS));
+    port = door.port;
     metrics
       .gauge("roost_socket_queued_bytes", "Bytes that wait for slow sockets")
       .report(() => door.queuedBytes());
     reportConnections(metrics, door);
     const metricsPort = pagesPortOf(config);
-    port = metricsPort === undefined ? undefined : openPagesPort(config.host, metricsPort, watched);
-    undo.unshift(() => port?.stop());
-    const url = localUrl(config.host, door.port, certificate !== undefined);
-    undo.unshift(publishOwnAddress(config.dataDir, url));
-    const admin = adminApp({
-      administration: happy.administration,
-      baseUrl: () => baseUrl({ ...config, port: door.port }),
-      registration: () => config.registration,
-      limits: () => ({
-        sharedAddresses: limits.addresses.shared(),
-        refused: limits.bounds.counts(),
-      }),
-    });
-    const channel = openChannel(config.dataDir, (request) => admin.fetch(request));
-    undo.unshift(() => channel.close());
+    pagesPort = metricsPort === undefined ? undefined : openPagesPort(config.host, metricsPort, watched);
+    stack.defer(() => pagesPort?.stop());
+    stack.defer(publishOwnAddress(dataDir, localUrl(config.host, port, certificate !== undefined)));
+    const admin = adminApp(
+      open.map((protocol) => protocol.admin),
+      () => ({ sharedAddresses: limits.addresses.shared(), refused: limits.bounds.counts() }),
+    );
+    const channel = openChannel(dataDir, (request) => admin.fetch(request));
+    stack.defer(() => channel.close());
     blobs.start();
-    const { forgetOld } = happy;
-    const ownerOf = sessionOwners(database.reads, undefined);
-    const counted = (session: string, found: FilesFound) => recountAttachments(database, session, found);
-    undo.unshift(maintenance.start({ databases, clock, forgetOld, ownerOf, counted }));
-    for (const protocol of protocols) {
-      protocol.start();
-      // Runs after the door is closed, before the database is.
-      undo.splice(undo.indexOf(closeDoor) + 1, 0, () => protocol.stop());
-    }
+    const owners = open.flatMap(({ blobOwners }) => blobOwners ?? []);
+    stack.defer(maintenance.start({ databases: [...databases.values()], retentions, owners }));
+    for (const protocol of open) protocol.start();
     return {
-      port: door.port,
+      port,
       host: door.host,
-      firstRun: database.migration.from === 0,
+      firstRun,
       get certificate() {
         return certificate;
       },
@@ -242,31 +230,72 @@ export async function startServer(config: Config, log: Logger): Promise<RunningS
         return renewed;
       },
       failed: failed.promise,
-      deadly: () => opened.map((one) => one.deadly()).find((sentence) => sentence !== undefined),
-      stop: () => unwind(undo, log),
+      deadly: () =>
+        [...databases.values()].map((one) => one.deadly()).find((sentence) => sentence !== undefined),
+      stop: () => stack.unwind(),
     };
   } catch (error) {
-    await unwind(undo, log);
+    await stack.unwind();
     throw error;
   }
 }
 
+/** The server's own port with everything, and those that protocols have beside it. */
+function listenersOf(
+  port: number,
+  open: readonly OpenProtocol[],
+  watching: readonly Served[],
+  log: Logger,
+): [ListenerOptions, ...ListenerOptions[]] {
+  const everybody = open.map(({ name, frontPage }) => ({ protocol: name, share: frontPage ?? {} }));
+  const main = { port, served: [...open, ...watching, new FrontPage(everybody, log).served()] };
+  const further = open.flatMap(({ name, listeners = [] }) =>
+    listeners.map((listener) => {
+      const served = open.filter((one) => one.name === name || listener.with?.includes(one.name));
+      const page = new FrontPage([{ protocol: name, share: listener.frontPage }], log);
+      return { port: listener.port, served: [...served, page.served()] };
+    }),
+  );
+  return [main, ...further];
+}
+
+/** Stops in the reverse order of the starts. One part that cannot be stopped does not keep the others running. */
+class Stack {
+  readonly #stack = new AsyncDisposableStack();
+
+  constructor(private readonly log: Logger) {}
+
+  defer(stop: () => unknown): void {
+    this.#stack.defer(async () => {
+      try {
+        await stop();
+      } catch (error) {
+        this.log.error({ err: error }, "a part could not be stopped cleanly");
+      }
+    });
+  }
+
+  unwind(): Promise<void> {
+    return this.#stack.disposeAsync();
+  }
+}
+
+/** What the secret opens, where there is any: a new one is refused then. */
+function sealedBySecret(
+  on: readonly Pick<ProtocolManifest, "databases">[],
+  databases: ReadonlyMap<string, Database>,
+): Sealed | undefined {
+  return on
+    .flatMap((protocol) => protocol.databases)
+    .find(({ name, sealed }) => sealed !== undefined && databases.get(name)?.holds(sealed.sql))?.sealed;
+}
+
 /** On by its port, or by the original's switch with the original's port (HTTP contract 3.5). */
-function pagesPortOf({ metricsEnabled, metricsPort }: Config): number | undefined {
+function pagesPortOf({ metricsEnabled, metricsPort }: OpsConfig): number | undefined {
   if (metricsEnabled === false) return undefined;
   return metricsPort ?? (metricsEnabled === true ? 9090 : undefined);
 }
 
-function certificateOf({ tlsCert: cert, tlsKey: key }: Config): Certificate | undefined {
+function certificateOf({ tlsCert: cert, tlsKey: key }: ServerConfig): Certificate | undefined {
   return cert === undefined || key === undefined ? undefined : readCertificate({ cert, key });
-}
-
-async function unwind(steps: (() => Promise<void> | void)[], log: Logger): Promise<void> {
-  for (const step of steps.splice(0)) {
-    try {
-      await step();
-    } catch (error) {
-      log.error({ err: error }, "a part could not be stopped cleanly");
-    }
-  }
 }

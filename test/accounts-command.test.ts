@@ -4,7 +4,7 @@ import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import nacl from "tweetnacl";
-import type { Config } from "../src/config/settings.ts";
+import type { Config } from "./support/config.ts";
 import { call } from "./support/happy-client.ts";
 import { fingerprintIn, roost, rows } from "./support/operator.ts";
 import { countsOf, fill } from "./support/owned-rows.ts";

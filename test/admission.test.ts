@@ -4,7 +4,7 @@ import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Config } from "../src/config/settings.ts";
+import type { Config } from "./support/config.ts";
 import { call, listen } from "./support/happy-client.ts";
 import { fingerprintIn, roost, rows } from "./support/operator.ts";
 import { type TestServer, testServer } from "./support/server.ts";

@@ -1,58 +1,29 @@
 // A running server under write load is backed up and restored somewhere else: the other server knows every acknowledged message up to
 // the snapshot, with its tokens, its files and nothing that was never stored. A bad archive changes nothing.
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import {
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { listBackups } from "../src/backup/folder.ts";
 import { inspectCopy } from "./faults/database-file.ts";
-import { type ServerProcess, serveCommand, startProcess } from "./faults/server-process.ts";
 import { type Account, accountWith, newAccount } from "./support/happy-client.ts";
+import { nothingLeftBehind } from "./support/left-behind.ts";
+import { roostCommand, runRoost, start } from "./support/process.ts";
+import { until } from "./support/until.ts";
 
 const BOUND_MS = 60_000;
 const OPEN = { ROOST_REGISTRATION: "open", ROOST_LOG_LEVEL: "info" };
 
-const folders: string[] = [];
-const servers: ServerProcess[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.end("SIGKILL");
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
-function freshFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "roost-backup-"));
-  folders.push(folder);
-  return folder;
-}
-
-async function started(dataDir: string, env: Record<string, string> = {}): Promise<ServerProcess> {
-  const server = await startProcess({ dataDir, env: { ...OPEN, ...env } });
-  servers.push(server);
-  return server;
-}
-
-async function roost(...words: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = Bun.spawn([...serveCommand().slice(0, -1), ...words], {
-    env: { PATH: process.env.PATH ?? "" },
-    cwd: freshFolder(),
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [stdout, stderr, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  return { code, stdout, stderr };
-}
+const { freshFolder, started } = nothingLeftBehind("backup", { env: OPEN });
+const roost = (...words: string[]) => runRoost(words, { cwd: freshFolder() });
 
 async function openSession(account: Account, tag: string): Promise<string> {
   const { body } = await account.call("POST", "/v1/sessions", { tag, metadata: "m" });
@@ -200,8 +171,11 @@ test(
     for (let n = 0; n < 20; n++) await post(account, session, `m-${n}`);
     await first.end("SIGTERM");
     const second = await started(dataDir, { ROOST_BACKUP_DIR: backupDir });
-    await until(() => listBackups(backupDir).length === 1 && readdirSync(backupDir).length === 2);
-    await until(() => second.output.stdout.includes("its drill passed"));
+    await until(
+      "one backup, drilled",
+      () => listBackups(backupDir).length === 1 && readdirSync(backupDir).length === 2,
+    );
+    await until("the log to say so", () => second.output.stdout.includes("its drill passed"));
     const [backup] = listBackups(backupDir);
     expect(backup?.drill).toMatchObject({ ok: true, problems: [], compared: 2 });
     expect(new Set(Object.values(modes(backupDir)))).toEqual(new Set(["600"]));
@@ -319,7 +293,7 @@ test(
 
     const { drill } = await import("../src/backup/drill.ts");
     const { noProgress } = await import("../src/cli/progress.ts");
-    const result = await drill(archive, { "happy.db": { before: {}, after: {} } }, noProgress);
+    const result = await drill(archive, { "happy.db": { before: {}, after: {} } }, [], noProgress);
     expect(result).toMatchObject({ ok: false, problems: [expect.stringContaining("is damaged")] });
     expect(readdirSync(home).sort()).toEqual(["a.tar.zst", "data"]);
   },
@@ -338,17 +312,13 @@ test(
       await upload(account, session, crypto.getRandomValues(new Uint8Array(4_000_000)));
     const target = join(home, "out");
     mkdirSync(target);
-    const child = Bun.spawn(
-      [...serveCommand().slice(0, -1), "backup", join(target, "a.tar.zst"), "--data-dir", dataDir],
-      {
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: "ignore",
-      },
-    );
-    await until(() => readdirSync(target).length > 0 || child.exitCode !== null);
-    child.kill("SIGTERM");
-    expect(await child.exited).toBe(143);
+    const child = start([...roostCommand(), "backup", join(target, "a.tar.zst"), "--data-dir", dataDir]);
+    let hasEnded = false;
+    void child.exited.then(() => {
+      hasEnded = true;
+    });
+    await until("it has begun", () => readdirSync(target).length > 0 || hasEnded);
+    expect((await child.end()).code).toBe(143);
     expect(readdirSync(target)).toEqual([]);
   },
   BOUND_MS,
@@ -359,13 +329,4 @@ function flipped(bytes: Buffer): Buffer {
   const at = Math.floor(copy.length / 2);
   copy[at] = (copy[at] ?? 0) ^ 1;
   return copy;
-}
-
-/** Looks until it holds. */
-async function until(holds: () => boolean, boundMs = 30_000): Promise<void> {
-  const end = Date.now() + boundMs;
-  while (!holds()) {
-    if (Date.now() > end) throw new Error("it did not come true in time");
-    await Bun.sleep(20);
-  }
 }

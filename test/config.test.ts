@@ -3,8 +3,9 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { copyFileSync, existsSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { Folder, roost } from "./support/executable.ts";
+import { Folder } from "./support/executable.ts";
 import { newAccount } from "./support/happy-client.ts";
+import { roostCommand } from "./support/process.ts";
 
 let folder: Folder;
 beforeEach(() => {
@@ -20,14 +21,14 @@ function replace(name: string, content: string): void {
 }
 
 async function serving(...flags: string[]) {
-  const launched = folder.start([...roost(), "--port", "0", "--host", "127.0.0.1", ...flags]);
+  const launched = folder.start([...roostCommand(), "--port", "0", "--host", "127.0.0.1", ...flags]);
   const url = await launched.printed(/(https?:\/\/127\.0\.0\.1:\d+)/);
   return { url, ...launched };
 }
 
 test("roost config says what is in effect, from where, and hides secrets", async () => {
   writeFileSync(file("roost.yaml"), "log:\n  level: debug\nmasterSecret: hush-hush\n");
-  const { code, stdout, stderr } = await folder.run([...roost(), "config", "--port", "4000"], {
+  const { code, stdout, stderr } = await folder.run([...roostCommand(), "config", "--port", "4000"], {
     HOST: "127.0.0.1",
   });
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -50,14 +51,20 @@ test.each([
   [["migrate", "--config", "/gone.yaml"], {}, "roost: The configuration file /gone.yaml is not there.\n"],
   [["serve", "--tls-cert", "/c.pem"], {}, "roost: --tls-cert needs --tls-key beside it.\n"],
 ])("%j %j is one sentence and exit code 2", async (argv, env, stderr) => {
-  expect(await folder.run([...roost(), ...argv], env)).toEqual({ code: 2, stdout: "", stderr });
+  expect(await folder.run([...roostCommand(), ...argv], env)).toEqual({ code: 2, stdout: "", stderr });
   expect(existsSync(file("data"))).toBe(false);
 });
 
 test("a certificate that is not usable is one sentence and exit code 1", async () => {
   copyFileSync(join(import.meta.dir, "fixtures/tls/first.crt"), file("tls.crt"));
   copyFileSync(join(import.meta.dir, "fixtures/tls/renewed.key"), file("tls.key"));
-  const { code, stderr } = await folder.run([...roost(), "--tls-cert", "tls.crt", "--tls-key", "tls.key"]);
+  const { code, stderr } = await folder.run([
+    ...roostCommand(),
+    "--tls-cert",
+    "tls.crt",
+    "--tls-key",
+    "tls.key",
+  ]);
   expect(stderr).toBe("roost: The key in tls.key does not belong to the certificate in tls.crt.\n");
   expect(code).toBe(1);
 });
@@ -111,7 +118,7 @@ test("a renewed certificate is shown to new connections, and those that are open
   const server = await serving("--tls-cert", "tls.crt", "--tls-key", "tls.key");
   expect(server.url).toStartWith("https://");
   expect(await shown(server.url)).toBe("first");
-  expect((await folder.run([...roost(), "health"])).code).toBe(0);
+  expect((await folder.run([...roostCommand(), "health"])).code).toBe(0);
   const socket = new WebSocket(
     `${server.url.replace("https", "wss")}/v1/updates/?EIO=4&transport=websocket`,
     {
@@ -143,13 +150,13 @@ test("a renewed certificate is shown to new connections, and those that are open
 
 test("roost health knows a server by its data folder, and says why when it is not well", async () => {
   const server = await serving();
-  expect(await folder.run([...roost(), "health"])).toEqual({ code: 0, stdout: "", stderr: "" });
-  expect((await folder.run([...roost(), "health", "--data-dir", "data"])).code).toBe(0);
+  expect(await folder.run([...roostCommand(), "health"])).toEqual({ code: 0, stdout: "", stderr: "" });
+  expect((await folder.run([...roostCommand(), "health", "--data-dir", "data"])).code).toBe(0);
   await server.end();
-  const { code, stderr } = await folder.run([...roost(), "health", "--port", "1"]);
+  const { code, stderr } = await folder.run([...roostCommand(), "health", "--port", "1"]);
   expect(stderr).toBe("roost: The server at http://127.0.0.1:1 is not well: it does not answer.\n");
   expect(code).toBe(1);
-  const waiting = folder.start([...roost(), "health", "--wait", "20"]);
+  const waiting = folder.start([...roostCommand(), "health", "--wait", "20"]);
   const again = await serving();
   expect((await waiting.finished()).code).toBe(0);
   await again.end();

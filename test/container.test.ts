@@ -1,20 +1,20 @@
 // The container image, without Docker: the Dockerfile's own steps are carried out, and what they make is run as Docker would run
-// it. Skipped, visibly, where that needs more than this machine lets us do.
-import { afterAll, beforeAll, expect, test } from "bun:test";
+// it. Skipped by name where that needs more than this machine lets us do.
+import { afterAll, beforeAll, expect } from "bun:test";
 import { lstatSync, readdirSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { Container } from "./support/container.ts";
-import { buildImage, canContain, type Image } from "./support/dockerfile.ts";
+import { buildImage, containable, type Image } from "./support/dockerfile.ts";
 import { Folder } from "./support/executable.ts";
 
-const possible = canContain();
-const contained = test.skipIf(!possible);
+const need = containable();
+const contained = need.test;
 const folder = new Folder();
 let image: Image;
 const started: Container[] = [];
 
 beforeAll(() => {
-  if (possible) image = buildImage(resolve(import.meta.dir, ".."), folder.path);
+  if (need.met) image = buildImage(resolve(import.meta.dir, ".."), folder.path);
 }, 180_000);
 afterAll(async () => {
   for (const container of started) await container.remove();

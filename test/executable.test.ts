@@ -1,12 +1,13 @@
-// The compiled file alone on a machine: nothing beside it, nothing in the environment. Skipped, visibly, when it was not built.
-import { afterEach, beforeEach, expect, test } from "bun:test";
+// The compiled file alone on a machine: nothing beside it, nothing in the environment. Skipped by name when it was not built.
+import { afterEach, beforeEach, expect } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { executable, Folder } from "./support/executable.ts";
 import { newAccount } from "./support/happy-client.ts";
+import { needs } from "./support/needs.ts";
 
 const file = executable() ?? "";
-const built = test.skipIf(file === "");
+const built = needs.executable(file).test;
 
 let folder: Folder;
 beforeEach(() => {

@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Folder, roost } from "./support/executable.ts";
+import { Folder } from "./support/executable.ts";
+import { roostCommand } from "./support/process.ts";
 
 let folder: Folder;
 beforeEach(() => {
@@ -11,7 +12,7 @@ beforeEach(() => {
 afterEach(() => folder.remove());
 
 async function serving(...flags: string[]) {
-  const launched = folder.start([...roost(), "--port", "0", "--host", "127.0.0.1", ...flags]);
+  const launched = folder.start([...roostCommand(), "--port", "0", "--host", "127.0.0.1", ...flags]);
   const url = await launched.printed(/(http:\/\/127\.0\.0\.1:\d+)/);
   return { url, ...launched };
 }

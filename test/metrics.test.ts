@@ -1,9 +1,10 @@
 // What a scraper and an orchestrator see: who may read the figures, their names, that no client can grow the page without bound, and
 // that readiness tells the truth.
 import { afterEach, expect, test } from "bun:test";
-import type { Config } from "../src/config/settings.ts";
+import type { Config } from "./support/config.ts";
 import { type Account, newAccount } from "./support/happy-client.ts";
 import { type TestServer, testServer } from "./support/server.ts";
+import { until } from "./support/until.ts";
 import { withoutTable } from "./support/without-table.ts";
 
 let server: TestServer;
@@ -151,7 +152,7 @@ test("the page has the contract's names with app, and the figures are right", as
 
   phone.close();
   agent.close();
-  await gone(async () => (await connected("user-scoped", "ios/1.7.0")) === undefined);
+  await until("it to be gone", async () => (await connected("user-scoped", "ios/1.7.0")) === undefined);
 });
 
 test("calls between clients are counted by method and result, and only methods that answered have a name", async () => {
@@ -219,14 +220,6 @@ test("ready while the database answers and takes writes, and not ready when it d
 async function session(account: Account): Promise<string> {
   const opened = await account.call("POST", "/v1/sessions", { tag: "t", metadata: "bWV0YQ==" });
   return opened.body.session.id;
-}
-
-async function gone(look: () => Promise<boolean>): Promise<void> {
-  const until = Date.now() + 5_000;
-  while (!(await look())) {
-    if (Date.now() > until) throw new Error("still there");
-    await Bun.sleep(20);
-  }
 }
 
 test("an answer to an unexpected failure has the id that the log has, and the others have none", async () => {

@@ -1,37 +1,20 @@
 // `roost migrate`: up without a word, as the original's launcher says it; status; and down, which an older Roost can open.
 import { Database } from "bun:sqlite";
-import { afterEach, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { expect, test } from "bun:test";
+import { copyFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { migrations } from "../src/happy/store/migrations.ts";
 import { lockFolder } from "../src/storage/lock.ts";
-import { serveCommand } from "./faults/server-process.ts";
+import { nothingLeftBehind } from "./support/left-behind.ts";
+import { runRoost } from "./support/process.ts";
 
 const NEWEST = migrations.length;
 const last = migrations.at(-1)?.name;
 
-const folders: string[] = [];
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
+const { freshFolder } = nothingLeftBehind("migrate");
 
-function freshFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "roost-migrate-"));
-  folders.push(folder);
-  return folder;
-}
-
-async function migrate(dataDir: string, ...words: string[]) {
-  const child = Bun.spawn([...serveCommand().slice(0, -1), "migrate", ...words, "--data-dir", dataDir], {
-    env: { PATH: process.env.PATH ?? "" },
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [stdout, stderr, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
-  return { code, stdout, stderr };
-}
+const migrate = (dataDir: string, ...words: string[]) =>
+  runRoost(["migrate", ...words, "--data-dir", dataDir]);
 
 const versionOf = (dataDir: string) => {
   using sqlite = new Database(join(dataDir, "happy.db"), { readwrite: true });

@@ -2,9 +2,10 @@
 // approves it.
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { generateKeyPairSync, randomBytes, sign } from "node:crypto";
-import type { Config } from "../src/config/settings.ts";
-import { openAdministration } from "../src/happy/admission/offline.ts";
+import { happy } from "../src/happy/protocol.ts";
 import { createLog } from "../src/observability/log.ts";
+import { openOffline } from "../src/protocol/offline.ts";
+import type { Config } from "./support/config.ts";
 import { fingerprintIn, roost, rows } from "./support/operator.ts";
 import { type TestServer, testServer } from "./support/server.ts";
 import { admitted, type Keys, newKeys, publicKeyHex, signIn } from "./support/sign-in.ts";
@@ -119,10 +120,11 @@ describe("a refused key", () => {
     const otherName = fingerprintIn((await signIn(server.url, other)).body.error);
     await server.restart(async () => {
       expect((await roost(server, "accounts", "refuse", otherName)).code).toBe(0);
-      const { administration, close } = openAdministration(server.config, createLog("silent"));
-      const { waiting } = await administration.list();
+      await using offline = await openOffline(happy, server.config, createLog("silent"));
+      const listed = await offline?.admin?.request("/accounts");
+      if (listed === undefined) throw new Error("there is no administration");
+      const { waiting } = (await listed.json()) as { waiting: { refusedAt: number | null }[] };
       expect(waiting.map(({ refusedAt }) => refusedAt !== null)).toEqual([true, true]);
-      await close();
     });
     await expectRefused(server, keys);
     await expectRefused(server, other);

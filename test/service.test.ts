@@ -1,13 +1,15 @@
 // Roost as a systemd service: the unit as systemd itself judges it, and the whole life of the service on a machine that a real
-// systemd runs. Each is skipped, visibly, where its tools are not.
+// systemd runs. Each is skipped by name where its tools are not.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { existsSync, lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { executable, Folder, roost } from "./support/executable.ts";
-import { canBoot, Machine } from "./support/systemd.ts";
+import { executable, Folder } from "./support/executable.ts";
+import { needs } from "./support/needs.ts";
+import { roostCommand } from "./support/process.ts";
+import { bootable, Machine } from "./support/systemd.ts";
 
 const file = executable() ?? "";
-const analyze = Bun.which("systemd-analyze");
+const built = needs.executable(executable());
 
 let folder: Folder;
 beforeEach(() => {
@@ -25,7 +27,7 @@ test.each([
   [["--port", "443"], "CapabilityBoundingSet=CAP_NET_BIND_SERVICE\n"],
   [["--port", "4000"], "CapabilityBoundingSet=\n"],
 ])("print %j", async (flags, line) => {
-  const { code, stdout } = await folder.run([...roost(), "service", "print", ...flags]);
+  const { code, stdout } = await folder.run([...roostCommand(), "service", "print", ...flags]);
   expect(stdout).toContain(line);
   expect(code).toBe(0);
 });
@@ -46,26 +48,26 @@ test.each([
     /^roost: --root needs the folder of a file system that is there.\n$/,
   ],
 ])("%j is one sentence and exit code 2", async (argv, sentence) => {
-  const { code, stdout, stderr } = await folder.run([...roost(), ...argv]);
+  const { code, stdout, stderr } = await folder.run([...roostCommand(), ...argv]);
   expect(stderr).toMatch(sentence);
   expect(stderr).not.toContain("hush");
   expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
 });
 
-test.skipIf(analyze === null)("systemd finds the unit correct and well protected", async () => {
+needs.program("systemd-analyze").test("systemd finds the unit correct and well protected", async () => {
   for (const [flags, exposure] of [
     [[], 15],
     [["--port", "443"], 25],
   ] as const) {
-    const { stdout } = await folder.run([...roost(), "service", "print", ...flags]);
+    const { stdout } = await folder.run([...roostCommand(), "service", "print", ...flags]);
     writeFileSync(join(folder.path, "roost.service"), stdout);
-    const verified = await folder.run([analyze ?? "", "verify", "./roost.service"]);
+    const verified = await folder.run(["systemd-analyze", "verify", "./roost.service"]);
     // The executable is not installed here; nothing else may be complained about.
     expect(verified.stderr.replace(/^.*Command \/usr\/local\/bin\/roost is not executable.*\n/m, "")).toBe(
       "",
     );
     const judged = await folder.run([
-      analyze ?? "",
+      "systemd-analyze",
       "security",
       "--offline=true",
       "--no-pager",
@@ -77,37 +79,39 @@ test.skipIf(analyze === null)("systemd finds the unit correct and well protected
   }
 });
 
-test.skipIf(file === "" || Bun.which("systemctl") === null)(
-  "install --root prepares another file system, keeps settings that are there, and uninstall keeps data",
-  async () => {
-    const root = join(folder.path, "root");
-    const at = (path: string) => join(root, path);
-    mkdirSync(at("var/lib/roost"), { recursive: true });
-    const env = { PATH: process.env.PATH ?? "" };
-    const installed = await folder.run([file, "service", "install", "--root", root, "--port", "4000"], env);
-    expect(installed).toMatchObject({ code: 0, stderr: "" });
-    expect(statSync(at("usr/local/bin/roost")).size).toBe(statSync(file).size);
-    expect(readFileSync(at("etc/systemd/system/roost.service"), "utf8")).toContain(
-      "roost serve --port 4000\n",
-    );
-    expect(lstatSync(at("etc/systemd/system/multi-user.target.wants/roost.service")).isSymbolicLink()).toBe(
-      true,
-    );
-    writeFileSync(at("etc/roost/roost.yaml"), "logLevel: debug\n");
-    expect((await folder.run([file, "service", "install", "--root", root], env)).code).toBe(0);
-    expect(readFileSync(at("etc/roost/roost.yaml"), "utf8")).toBe("logLevel: debug\n");
-    expect((await folder.run([file, "service", "uninstall", "--root", root], env)).code).toBe(0);
-    for (const gone of ["usr/local/bin/roost", "etc/systemd/system/roost.service"])
-      expect(existsSync(at(gone))).toBe(false);
-    expect(existsSync(at("etc/roost/roost.yaml")) && existsSync(at("var/lib/roost"))).toBe(true);
-    expect(await folder.run([file, "service", "uninstall", "--root", root], env)).toMatchObject({
-      code: 1,
-      stderr: `roost: There is no service: ${at("etc/systemd/system/roost.service")} is not there.\n`,
-    });
-  },
-);
+needs
+  .all(built, needs.program("systemctl"))
+  .test(
+    "install --root prepares another file system, keeps settings that are there, and uninstall keeps data",
+    async () => {
+      const root = join(folder.path, "root");
+      const at = (path: string) => join(root, path);
+      mkdirSync(at("var/lib/roost"), { recursive: true });
+      const env = { PATH: process.env.PATH ?? "" };
+      const installed = await folder.run([file, "service", "install", "--root", root, "--port", "4000"], env);
+      expect(installed).toMatchObject({ code: 0, stderr: "" });
+      expect(statSync(at("usr/local/bin/roost")).size).toBe(statSync(file).size);
+      expect(readFileSync(at("etc/systemd/system/roost.service"), "utf8")).toContain(
+        "roost serve --port 4000\n",
+      );
+      expect(lstatSync(at("etc/systemd/system/multi-user.target.wants/roost.service")).isSymbolicLink()).toBe(
+        true,
+      );
+      writeFileSync(at("etc/roost/roost.yaml"), "logLevel: debug\n");
+      expect((await folder.run([file, "service", "install", "--root", root], env)).code).toBe(0);
+      expect(readFileSync(at("etc/roost/roost.yaml"), "utf8")).toBe("logLevel: debug\n");
+      expect((await folder.run([file, "service", "uninstall", "--root", root], env)).code).toBe(0);
+      for (const gone of ["usr/local/bin/roost", "etc/systemd/system/roost.service"])
+        expect(existsSync(at(gone))).toBe(false);
+      expect(existsSync(at("etc/roost/roost.yaml")) && existsSync(at("var/lib/roost"))).toBe(true);
+      expect(await folder.run([file, "service", "uninstall", "--root", root], env)).toMatchObject({
+        code: 1,
+        stderr: `roost: There is no service: ${at("etc/systemd/system/roost.service")} is not there.\n`,
+      });
+    },
+  );
 
-test.skipIf(file === "" || !canBoot())(
+needs.all(built, bootable()).test(
   "on a real systemd: ready when it answers, unprivileged, restarted when killed, reloaded, stopped, not retried when misconfigured",
   async () => {
     const machine = await Machine.boot(folder.path, file);

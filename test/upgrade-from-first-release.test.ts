@@ -5,8 +5,9 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { knownDatabases } from "../src/commands/databases.ts";
 import { serverKeys } from "../src/happy/auth/server-keys.ts";
+import { fileOf } from "../src/protocol/database-spec.ts";
+import { protocols } from "../src/protocols.ts";
 import { migrate, undoLast } from "../src/storage/migrations.ts";
 import { accountWith } from "./support/happy-client.ts";
 import { TEST_SECRET, type TestServer, testServer } from "./support/server.ts";
@@ -82,8 +83,9 @@ for (const fixture of fixtures) {
   const [, name = "", version = ""] = /^([a-z]+)-v(\d+)\.db$/.exec(fixture) ?? [];
   describe(fixture, () => {
     test("keeps every row through every migration, and the way back", async () => {
-      const known = (await knownDatabases()).find((database) => database.name === name);
-      if (known === undefined) throw new Error(`nothing knows ${fixture}`);
+      const spec = protocols.flatMap(({ databases }) => databases).find((database) => database.name === name);
+      if (spec === undefined) throw new Error(`nothing knows ${fixture}`);
+      const known = { file: fileOf(spec), migrations: await spec.migrations() };
       const { path, dataDir } = folderWith(fixture, known.file);
       const before = everything(path);
       const schema = schemaOf(path);

@@ -4,6 +4,7 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { onLinux, onUnix } from "../../test/support/needs.ts";
 import { findChannel, openChannel } from "./channel.ts";
 
 const open: { close(): Promise<void> }[] = [];
@@ -54,7 +55,30 @@ test("by the port, nobody without the token is", async () => {
   expect(token).toMatch(/^[0-9a-f]{64}$/);
 });
 
-test.skipIf(process.platform === "win32")("what a killed server left behind is replaced", async () => {
+onLinux.test("the port is open to this machine's loopback address alone", async () => {
+  const folder = freshFolder(true);
+  opened(folder);
+  const { port, token } = JSON.parse(readFileSync(join(folder, "roost.admin"), "utf8"));
+  const ask = (host: string) =>
+    fetch(`http://${host}:${port}/accounts`, { headers: { authorization: `Bearer ${token}` } });
+  expect((await ask("127.0.0.1")).status).toBe(200);
+  // What listens on every address answers here too.
+  await expect(ask("127.0.0.2")).rejects.toThrow();
+});
+
+test.each([
+  ["a socket", false],
+  ["a port", true],
+])("by %s, no more than 64 KiB are read", async (_, long) => {
+  const folder = freshFolder(long);
+  opened(folder);
+  const send = (bytes: number) =>
+    findChannel(folder)?.("/accounts", { method: "POST", body: "x".repeat(bytes) });
+  expect((await send(64 * 1024))?.status).toBe(200);
+  expect((await send(64 * 1024 + 1))?.status).toBe(413);
+});
+
+onUnix.test("what a killed server left behind is replaced", async () => {
   const folder = freshFolder(false);
   writeFileSync(join(folder, "roost.sock"), "");
   writeFileSync(join(folder, "roost.admin"), JSON.stringify({ port: 1, token: "old" }));

@@ -1,8 +1,11 @@
-// What commands about accounts speak to: the server that runs on the data folder, or, when none does, its database.
+// What commands speak to: the server that runs on the data folder, or, when none does, the protocol's databases.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Config } from "../config/settings.ts";
 import { createLog } from "../observability/log.ts";
+import type { DatabaseSpec } from "../protocol/database-spec.ts";
+import { fileOf } from "../protocol/database-spec.ts";
+import type { HouseConfig } from "../protocol/house-settings.ts";
+import type { ProtocolManifest } from "../protocol/manifest.ts";
 import { StorageError } from "../storage/errors.ts";
 import { lockFolder } from "../storage/lock.ts";
 import { findChannel, type Send } from "./channel.ts";
@@ -10,9 +13,13 @@ import { findChannel, type Send } from "./channel.ts";
 /** The answer's JSON. @throws Error with the answer's sentence when it is refused. */
 export type Ask = (method: "GET" | "POST", path: string, body?: unknown) => Promise<unknown>;
 
-/** @throws Error when the folder has no database, or a server holds it and does not answer. */
-export async function withAdministration<T>(config: Config, work: (ask: Ask) => Promise<T>): Promise<T> {
-  if (!existsSync(join(config.dataDir, "happy.db")))
+/** @throws Error when the folder has no database of the protocol, or a server holds it and does not answer. */
+export async function withAdministration<C extends HouseConfig, T>(
+  protocol: ProtocolManifest<C>,
+  config: C,
+  work: (ask: Ask) => Promise<T>,
+): Promise<T> {
+  if (!protocol.databases.some((spec: DatabaseSpec) => existsSync(join(config.dataDir, fileOf(spec)))))
     throw new Error(`There is no database in ${config.dataDir}. Name the server's folder with --data-dir.`);
   let lock: ReturnType<typeof lockFolder>;
   try {
@@ -25,30 +32,25 @@ export async function withAdministration<T>(config: Config, work: (ask: Ask) => 
     return work(asking(send));
   }
   try {
-    return await onDatabase(config, work);
+    return await onDatabase(protocol, config, work);
   } finally {
     lock.release();
   }
 }
 
 /** Loaded only here: a command to a running server needs none of it. */
-async function onDatabase<T>(config: Config, work: (ask: Ask) => Promise<T>): Promise<T> {
-  const [{ adminApp }, { openAdministration }, { baseUrl }] = await Promise.all([
-    import("./app.ts"),
-    import("../happy/admission/offline.ts"),
-    import("./base-url.ts"),
+async function onDatabase<C extends HouseConfig, T>(
+  protocol: ProtocolManifest<C>,
+  config: C,
+  work: (ask: Ask) => Promise<T>,
+): Promise<T> {
+  const [{ adminApp }, { openOffline }] = await Promise.all([
+    import("./mount.ts"),
+    import("../protocol/offline.ts"),
   ]);
-  const { administration, close } = openAdministration(config, createLog(config.logLevel));
-  try {
-    const app = adminApp({
-      administration,
-      baseUrl: () => baseUrl(config),
-      registration: () => config.registration,
-    });
-    return await work(asking(async (path, init) => app.request(path, init)));
-  } finally {
-    await close();
-  }
+  await using offline = await openOffline(protocol, config, createLog(config.logLevel));
+  const app = adminApp([offline?.admin]);
+  return await work(asking(async (path, init) => app.request(path, init)));
 }
 
 function asking(send: Send): Ask {

@@ -2,17 +2,19 @@
 // after the databases, so whatever a stored message names is in the archive. The archive appears whole under its name, or not at all.
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { type FileHandle, open, opendir } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { constants, createZstdCompress } from "node:zlib";
 import { build } from "../build-info.ts";
 import type { Progress } from "../cli/progress.ts";
+import { blobFiles, filesBelow } from "../storage/blob-files.ts";
 import { syncFolder } from "../storage/durable-file.ts";
-import { asStorageError } from "../storage/errors.ts";
+import { asStorageError, codeOf, isAbsent } from "../storage/errors.ts";
 import { fileSink } from "./file-sink.ts";
 import type { Bounds } from "./high-water.ts";
+import { type KnownDatabase, knownAs } from "./known-database.ts";
 import {
   BLOB_FOLDER,
   type FileFacts,
@@ -37,6 +39,8 @@ export interface ArchiveOptions {
   readonly file: string;
   /** Sentences about what the archive cannot hold, for its manifest. */
   readonly notes: readonly string[];
+  /** Databases that this executable knows. */
+  readonly known: readonly KnownDatabase[];
   readonly progress: Progress;
 }
 
@@ -48,7 +52,13 @@ export interface Archive {
 }
 
 /** @throws Error with a sentence for the person; then there is no file. */
-export async function createArchive({ dataDir, file, notes, progress }: ArchiveOptions): Promise<Archive> {
+export async function createArchive({
+  dataDir,
+  file,
+  notes,
+  known,
+  progress,
+}: ArchiveOptions): Promise<Archive> {
   const databases = existsSync(dataDir) ? readdirSync(dataDir).filter(isDatabaseName).sort() : [];
   if (databases.length === 0)
     throw new Error(`There is nothing to back up in ${dataDir}: it holds no database.`);
@@ -61,11 +71,21 @@ export async function createArchive({ dataDir, file, notes, progress }: ArchiveO
     const createdAt = Date.now();
     const blobs = join(dataDir, BLOB_FOLDER);
     const databaseBytes = databases.reduce((sum, name) => sum + statSync(join(dataDir, name)).size, 0);
-    progress.begin("backing up", 2 * databaseBytes + (progress.isWatched ? await bytesBelow(blobs) : 0));
+    progress.begin(
+      "backing up",
+      2 * databaseBytes + (progress.isWatched ? (await filesBelow(blobs)).bytes : 0),
+    );
     const bounds: Record<string, Bounds> = {};
     const schemaVersions: Record<string, number> = {};
     for (const name of databases) {
-      const answer = await snapshot(join(dataDir, name), join(scratch.path, name), progress);
+      const answer = await snapshot(
+        {
+          path: join(dataDir, name),
+          target: join(scratch.path, name),
+          questions: knownAs(known, name).highWater,
+        },
+        progress,
+      );
       bounds[name] = answer.bounds;
       schemaVersions[name] = answer.schemaVersion;
     }
@@ -105,10 +125,10 @@ export async function createArchive({ dataDir, file, notes, progress }: ArchiveO
 
 /** In a thread of its own: the call takes as long as the database is large, and the progress bar goes on meanwhile. */
 async function snapshot(
-  path: string,
-  target: string,
+  request: SnapshotRequest,
   progress: Progress,
 ): Promise<Extract<SnapshotAnswer, { bounds: Bounds }>> {
+  const { path, target } = request;
   writeFileSync(target, "", { mode: FILE_MODE, flag: "wx" });
   const worker = new Worker(new URL("./snapshot-worker.ts", import.meta.url).href);
   const { promise, resolve, reject } = Promise.withResolvers<SnapshotAnswer>();
@@ -122,7 +142,6 @@ async function snapshot(
   try {
     worker.onmessage = (event: MessageEvent<SnapshotAnswer>) => resolve(event.data);
     worker.onerror = (event) => reject(new Error(event.message));
-    const request: SnapshotRequest = { path, target };
     worker.postMessage(request);
     const answer = await promise;
     if ("error" in answer)
@@ -157,8 +176,8 @@ async function* contents({
   };
   for (const name of databases) yield* fileEntry(name, join(snapshots, name), enter, progress);
   for (const name of SINGLE_FILES) yield* fileEntry(name, join(dataDir, name), enter, progress);
-  for await (const name of blobsBelow(join(dataDir, BLOB_FOLDER), BLOB_FOLDER))
-    yield* fileEntry(name, join(dataDir, name), enter, progress);
+  for await (const { name, path } of archivedBlobs(join(dataDir, BLOB_FOLDER)))
+    yield* fileEntry(name, path, enter, progress);
   const text = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
   yield {
     name: MANIFEST_NAME,
@@ -180,7 +199,7 @@ async function* fileEntry(
   try {
     file = await open(path, "r");
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+    if (isAbsent(error)) return;
     throw error;
   }
   try {
@@ -214,25 +233,16 @@ async function* hashed(
   }
 }
 
-/** Names of the blobs in the folder, as the archive calls them; without what is being uploaded. */
-async function* blobsBelow(folder: string, name: string): AsyncGenerator<string> {
-  if (!existsSync(folder)) return;
-  for await (const entry of await opendir(folder)) {
-    const below = `${name}/${entry.name}`;
-    if (entry.isDirectory()) yield* blobsBelow(join(folder, entry.name), below);
-    else if (entry.isFile() && !entry.name.startsWith(".") && isArchivedName(below)) yield below;
+/** The blobs as the archive calls them; without what is being uploaded. */
+async function* archivedBlobs(folder: string): AsyncGenerator<{ name: string; path: string }> {
+  for await (const { path, parts } of blobFiles(folder)) {
+    const name = [BLOB_FOLDER, ...parts].join("/");
+    if (!parts.at(-1)?.startsWith(".") && isArchivedName(name)) yield { name, path };
   }
 }
 
-async function bytesBelow(folder: string): Promise<number> {
-  let bytes = 0;
-  for await (const name of blobsBelow(folder, BLOB_FOLDER))
-    bytes += statSync(join(dirname(folder), name), { throwIfNoEntry: false })?.size ?? 0;
-  return bytes;
-}
-
 function explained(error: unknown, folder: string): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error);
   if (code === "EACCES" || code === "EPERM" || code === "EROFS")
     return new Error(`The backup could not be made: this user may not read the data or write to ${folder}.`);
   if (["SQLITE_FULL", "ENOSPC", "EDQUOT"].includes(code))

@@ -1,11 +1,12 @@
-// Proves that an archive can be restored, by doing it: every hash, every database opened and checked, and the newest number of every
-// session compared with what the live database said when the snapshot was made.
+// Proves that an archive can be restored, by doing it: every hash, every database opened and checked, and the newest numbers
+// compared with what the live database said when the snapshot was made.
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import type { Progress } from "../cli/progress.ts";
 import { checkCopy } from "./databases.ts";
 import { fileSink } from "./file-sink.ts";
 import { type Bounds, compareHighWater, highWater } from "./high-water.ts";
+import { type KnownDatabase, knownAs } from "./known-database.ts";
 import { isDatabaseName, momentSchema } from "./manifest.ts";
 import { scratchFolder } from "./scratch.ts";
 import { verifyArchive } from "./verify.ts";
@@ -27,6 +28,7 @@ const MAX_PROBLEMS = 10;
 export async function drill(
   file: string,
   bounds: Readonly<Record<string, Bounds>>,
+  known: readonly KnownDatabase[],
   progress: Progress,
 ): Promise<Drill> {
   const at = Date.now();
@@ -46,11 +48,13 @@ export async function drill(
     });
     for (const [name, bound] of Object.entries(bounds)) {
       if (manifest.files[name] === undefined) problems.push(`The copy lacks ${name}.`);
-      else
-        checkCopy(join(scratch.path, name), name, (sqlite) => {
+      else {
+        const database = knownAs(known, name);
+        checkCopy(join(scratch.path, name), database, (sqlite) => {
           compared += Object.keys(bound.before).length;
-          problems.push(...compareHighWater(bound, highWater(sqlite)));
+          problems.push(...compareHighWater(bound, highWater(sqlite, database.highWater)));
         });
+      }
     }
   } catch (error) {
     problems.push(error instanceof Error ? error.message : String(error));

@@ -8,6 +8,7 @@ import { syncFolder, writeFileDurably } from "../storage/durable-file.ts";
 import { createArchive } from "./create.ts";
 import { type Drill, drill, drillSchema } from "./drill.ts";
 import { isDated, type Keep, superseded } from "./keep.ts";
+import type { KnownDatabase } from "./known-database.ts";
 import { momentSchema } from "./manifest.ts";
 import { scratchFolder } from "./scratch.ts";
 
@@ -32,6 +33,7 @@ export interface FolderBackupOptions {
   readonly backupDir: string;
   readonly keep: Keep;
   readonly notes: readonly string[];
+  readonly known: readonly KnownDatabase[];
   readonly progress: Progress;
 }
 
@@ -47,6 +49,7 @@ export async function backUpInto({
   backupDir,
   keep,
   notes,
+  known,
   progress,
 }: FolderBackupOptions): Promise<FolderBackup> {
   mkdirSync(backupDir, { recursive: true, mode: 0o700 });
@@ -56,8 +59,8 @@ export async function backUpInto({
   // Both in a folder of its own: what is left when the process is killed goes as a whole.
   using scratch = scratchFolder(backupDir);
   const file = join(scratch.path, name);
-  const { manifest, bytes, bounds } = await createArchive({ dataDir, file, notes, progress });
-  const result: Drill = await drill(file, bounds, progress);
+  const { manifest, bytes, bounds } = await createArchive({ dataDir, file, notes, known, progress });
+  const result: Drill = await drill(file, bounds, known, progress);
   const { createdAt, roostVersion, schemaVersions } = manifest;
   const record = { createdAt, bytes, roostVersion, schemaVersions, notes: [...notes], drill: result };
   // The record comes first: an archive without one would never be looked at again.

@@ -1,4 +1,4 @@
-// How far each session and topic had come, as numbers that only grow: read from the live database just before and just after a
+// How far each thing in a database had come, as numbers that only grow: read from the live database just before and just after a
 // snapshot, they bound what a faithful copy of it must say.
 import type { Database } from "bun:sqlite";
 
@@ -10,18 +10,14 @@ export interface Bounds {
   readonly after: HighWater;
 }
 
-/** Tables that tell, and how to ask. Each query gives a name and a number. */
-const QUESTIONS: readonly { readonly table: string; readonly sql: string }[] = [
-  { table: "sessions", sql: "SELECT 'session ' || id AS name, seq AS high FROM sessions" },
-  {
-    table: "messages",
-    sql: `SELECT 'newest message of session ' || id AS name,
-            (SELECT max(messages.seq) FROM messages WHERE session_pk = sessions.pk) AS high FROM sessions`,
-  },
-  { table: "ws_topic_state", sql: "SELECT 'topic ' || topic AS name, version AS high FROM ws_topic_state" },
-];
+/** A table that tells, and how to ask it: the query gives a name and a number. */
+export interface HighWaterQuestion {
+  readonly table: string;
+  /** `SELECT 'thing ' || id AS name, seq AS high FROM things` */
+  readonly sql: string;
+}
 
-export function highWater(sqlite: Database): HighWater {
+export function highWater(sqlite: Database, questions: readonly HighWaterQuestion[]): HighWater {
   const tables = new Set(
     sqlite
       .query<{ name: string }, []>("SELECT name FROM sqlite_schema WHERE type = 'table'")
@@ -29,7 +25,7 @@ export function highWater(sqlite: Database): HighWater {
       .map(({ name }) => name),
   );
   const found: HighWater = {};
-  for (const { table, sql } of QUESTIONS) {
+  for (const { table, sql } of questions) {
     if (!tables.has(table)) continue;
     for (const { name, high } of sqlite.query<{ name: string; high: number | null }, []>(sql).all())
       found[name] = high;

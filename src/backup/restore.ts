@@ -8,6 +8,7 @@ import { syncFolder } from "../storage/durable-file.ts";
 import { lockFolder } from "../storage/lock.ts";
 import { checkCopy } from "./databases.ts";
 import { fileSink } from "./file-sink.ts";
+import { type KnownDatabase, knownAs } from "./known-database.ts";
 import { isDatabaseName, type Manifest } from "./manifest.ts";
 import { isLock, isScratch, scratchFolder } from "./scratch.ts";
 import { type FileSink, verifyArchive } from "./verify.ts";
@@ -21,18 +22,13 @@ const NO_DATA = [...RUN_FILES, "retention-clock.json", "lost+found"];
 export interface RestoreOptions {
   readonly file: string;
   readonly dataDir: string;
-  /** The newest schema version of each database that this executable knows. */
-  readonly knownVersions: Readonly<Record<string, number>>;
+  /** Databases that this executable knows. */
+  readonly known: readonly KnownDatabase[];
   readonly progress: Progress;
 }
 
 /** @throws Error with a sentence for the person; the folder is then as it was. */
-export async function restoreArchive({
-  file,
-  dataDir,
-  knownVersions,
-  progress,
-}: RestoreOptions): Promise<Manifest> {
+export async function restoreArchive({ file, dataDir, known, progress }: RestoreOptions): Promise<Manifest> {
   const packedBytes = statSync(file, { throwIfNoEntry: false })?.size;
   if (packedBytes === undefined) throw new Error(`There is no archive ${file}.`);
   const isNew = !existsSync(dataDir);
@@ -54,7 +50,10 @@ export async function restoreArchive({
     progress.end();
     const databases = Object.keys(manifest.files).filter(isDatabaseName);
     if (databases.length === 0) throw new Error("The archive holds no database.");
-    for (const name of databases) refuseNewer(name, checkCopy(join(scratch.path, name), name), knownVersions);
+    for (const name of databases) {
+      const database = knownAs(known, name);
+      refuseNewer(database, checkCopy(join(scratch.path, name), database));
+    }
     moveAll(scratch.path, dataDir);
     return manifest;
   } catch (error) {
@@ -103,11 +102,10 @@ function refuseData(dataDir: string): void {
   );
 }
 
-function refuseNewer(name: string, version: number, known: Readonly<Record<string, number>>): void {
-  const newest = known[name];
-  if (newest !== undefined && version > newest)
+function refuseNewer({ file, identity, newest }: KnownDatabase, version: number): void {
+  if (version > newest)
     throw new Error(
-      `${name} in the archive was written by a newer Roost (version ${version}, this one knows ${newest}). Use the newer executable.`,
+      `${file} in the archive was written by a newer ${identity.kind === "own" ? "Roost" : identity.format} (version ${version}, this one knows ${newest}). Use the newer executable.`,
     );
 }
 

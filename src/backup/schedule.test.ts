@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
-import { parseConfig } from "../config/config.ts";
+import { parseConfig } from "../../test/support/config.ts";
+import { until } from "../../test/support/until.ts";
 import { BackupSchedule, dueAt } from "./schedule.ts";
 
 const HOUR = 3_600_000;
@@ -57,20 +58,12 @@ function scheduled(script: string) {
   return { backupDir, logged, schedule };
 }
 
-async function until(holds: () => boolean): Promise<void> {
-  const end = Date.now() + 20_000;
-  while (!holds()) {
-    if (Date.now() > end) throw new Error("it did not come true in time");
-    await Bun.sleep(20);
-  }
-}
-
 test("a backup that fails is told in the words of its process, which was told what it needs and no secret", async () => {
   const { backupDir, logged, schedule } = scheduled(
     'process.stderr.write("roost: " + process.argv.slice(1).join(" ")); process.exit(1)',
   );
   schedule.start();
-  await until(() => logged.length > 0);
+  await until("a line in the log", () => logged.length > 0);
   await schedule.stop();
   rmSync(backupDir, { recursive: true, force: true });
   expect(logged.map(({ problem }) => problem?.replace(/^-- /, ""))).toEqual([
@@ -84,7 +77,7 @@ test("a stop ends a backup that is under way, without a word", async () => {
   );
   schedule.start();
   const { readdirSync } = await import("node:fs");
-  await until(() => readdirSync(backupDir).length > 0);
+  await until("a backup", () => readdirSync(backupDir).length > 0);
   const pid = Number(readdirSync(backupDir)[0]);
   await schedule.stop();
   rmSync(backupDir, { recursive: true, force: true });

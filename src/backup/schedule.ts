@@ -1,15 +1,19 @@
 // Takes backups while the server runs: in a process of its own with low priority, because copying a database keeps a thread busy
 // for as long as the database is large. Settings are read at each look, so changed ones take effect at once.
+
 import { existsSync, mkdirSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { setPriority } from "node:os";
 import { resolve } from "node:path";
 import type { Logger } from "pino";
-import type { Config } from "../config/settings.ts";
-import { flagName } from "../config/settings.ts";
+import { flagName } from "../config/setting.ts";
+import type { PlaceConfig } from "../config/settings.ts";
+import { type Child, startChild } from "../ops/child-process.ts";
+import type { StorageConfig } from "../storage/settings.ts";
 import { listBackups, newestGood } from "./folder.ts";
 import { isDated } from "./keep.ts";
 import { abandonedScratch } from "./scratch.ts";
+import type { BackupConfig as Settings } from "./settings.ts";
 
 const LOOK_EVERY_MS = 30_000;
 const FIRST_LOOK_MS = 5_000;
@@ -20,7 +24,7 @@ const DAY_MS = 86_400_000;
 
 /** What the child is told; secrets it does not need, and an unknown file it would not find. */
 type BackupConfig = Pick<
-  Config,
+  Settings & PlaceConfig & StorageConfig,
   | "backupDir"
   | "backupEvery"
   | "backupAt"
@@ -53,7 +57,7 @@ export function dueAt(
 
 export class BackupSchedule {
   #timer: Timer | undefined;
-  #child: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
+  #child: Child | undefined;
   #running: Promise<void> | undefined;
   #sweeping: Promise<void> | undefined;
   /** Of performance.now(): the clock may be set back. */
@@ -117,18 +121,12 @@ export class BackupSchedule {
   async #run(backupDir: string): Promise<void> {
     try {
       if (!existsSync(backupDir)) mkdirSync(backupDir, { recursive: true, mode: 0o700 });
-      const child = Bun.spawn([...this.command, "backup", ...this.#flags(backupDir)], {
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: "pipe",
-      });
+      const child = startChild([...this.command, "backup", ...this.#flags(backupDir)]);
       this.#child = child;
       lower(child.pid);
-      const said = await child.stderr.text();
-      const code = await child.exited;
+      const { code, errors } = await child.ended;
       if (this.#stopped) return;
-      if (code !== 0)
-        return this.#failed(said.trim().replace(/^roost: /, "") || `It ended with code ${code}.`);
+      if (code !== 0) return this.#failed(errors.replace(/^roost: /, "") || `It ended with code ${code}.`);
       const made = newestGood(listBackups(backupDir), Date.now());
       this.log.info(
         {

@@ -1,9 +1,11 @@
 // A private folder for work in progress beside the place where its result will be: gone when the work is done, also when the process
 // is told to stop. What a killed process left is known by its lock, which the system has given back, and goes at the next look; what
 // a living one is working in stays, whatever the clock says.
+
 import { Database } from "bun:sqlite";
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
+import { isBusy } from "../storage/errors.ts";
 
 const PREFIX = ".roost-work-";
 /** Before it has its lock: nothing is in it. */
@@ -92,8 +94,7 @@ function lockIn(folder: string): Database | undefined {
     return lock;
   } catch (error) {
     lock.close();
-    if (error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY"))
-      return undefined;
+    if (isBusy(error)) return undefined;
     throw error;
   }
 }

@@ -1,12 +1,13 @@
 // Runs in a worker thread, so that a progress bar can go on: a consistent copy of a database that somebody else may be writing.
 // VACUUM INTO reads inside one read transaction, which in WAL mode neither waits for writers nor makes them wait.
 import { Database } from "bun:sqlite";
-import { type Bounds, highWater } from "./high-water.ts";
+import { type Bounds, type HighWaterQuestion, highWater } from "./high-water.ts";
 
 export interface SnapshotRequest {
   readonly path: string;
   /** An empty file that is there already, so that its mode is its maker's. */
   readonly target: string;
+  readonly questions: readonly HighWaterQuestion[];
 }
 export type SnapshotAnswer =
   | { readonly bounds: Bounds; readonly schemaVersion: number }
@@ -21,7 +22,7 @@ self.onmessage = (event: MessageEvent<SnapshotRequest>) => {
   self.postMessage(snapshot(event.data));
 };
 
-function snapshot({ path, target }: SnapshotRequest): SnapshotAnswer {
+function snapshot({ path, target, questions }: SnapshotRequest): SnapshotAnswer {
   try {
     // Read-only would not do: a log that a crashed server left behind could then not be read.
     using sqlite = new Database(path, { readwrite: true, create: false, strict: true });
@@ -29,14 +30,14 @@ function snapshot({ path, target }: SnapshotRequest): SnapshotAnswer {
     sqlite.run("PRAGMA cache_size = -16384");
     // The copy is read once and deleted: flushing it would only hold up the disk for the server's own commits.
     sqlite.run("PRAGMA synchronous = OFF");
-    const before = highWater(sqlite);
+    const before = highWater(sqlite, questions);
     try {
       sqlite.query("VACUUM INTO ?").run(target);
     } finally {
       // Whoever closes a database last moves its log into it and removes the log: without a sync, a power cut would take both.
       sqlite.run("PRAGMA synchronous = FULL");
     }
-    const after = highWater(sqlite);
+    const after = highWater(sqlite, questions);
     using copy = new Database(target, { readonly: true });
     const version = copy.query<{ user_version: number }, []>("PRAGMA user_version").get();
     return { bounds: { before, after }, schemaVersion: version?.user_version ?? 0 };

@@ -76,6 +76,58 @@ test("every archive that is cut off is an error, wherever the cut is", async () 
     await expect(readAll(whole.subarray(0, cut))).rejects.toThrow("cut off");
 });
 
+test("content that is left in the middle is skipped, and an archive that is left is let go of", async () => {
+  const names: string[] = [];
+  let isOpen = true;
+  async function* source() {
+    try {
+      yield* pieces(await archive(), 300);
+    } finally {
+      isOpen = false;
+    }
+  }
+  for await (const { name, content } of readTar(source())) {
+    names.push(name);
+    for await (const _ of content) break;
+    if (name === LONG) break;
+  }
+  expect([names, isOpen]).toEqual([["happy.db", "empty", LONG], false]);
+});
+
+test("a source that fails in a header, in a content or behind the end is heard", async () => {
+  const whole = await archive();
+  for (const bytes of [100, 700, 1024, whole.byteLength - 1]) {
+    async function* failing() {
+      yield* pieces(whole.subarray(0, bytes), 100);
+      throw Object.assign(new Error("i/o error"), { code: "EIO" });
+    }
+    const reading = (async () => {
+      for await (const { content } of readTar(failing())) for await (const _ of content);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: "EIO" });
+  }
+});
+
+test("a file of more than 8 GiB has its size where every program finds it", async () => {
+  const size = 8 ** 11 + 5;
+  const endless = { ...entry("files/a", "", size), content: forEver() };
+  async function* forEver() {
+    for (;;) yield new Uint8Array(65_536);
+  }
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of writeTar(only(endless))) {
+    chunks.push(chunk);
+    if (chunks.length > 6) break;
+  }
+  const start = Buffer.concat(chunks);
+  for await (const found of readTar(pieces(start, 65_536))) {
+    expect([found.name, found.size]).toEqual(["files/a", size]);
+    break;
+  }
+  const listed = Bun.spawnSync(["tar", "tvf", "-"], { stdin: start });
+  expect(listed.stdout.toString()).toContain(` ${size} `);
+});
+
 test("a changed header is an error", async () => {
   const whole = await archive();
   whole[3] = (whole[3] ?? 0) ^ 1;
@@ -97,7 +149,14 @@ test("a link in an archive is refused", async () => {
 /** A header as it stands in an archive, with these texts in its fields and a checksum that fits. */
 function rawHeader(type: string, fields: { readonly [offset: number]: string }): Buffer {
   const block = Buffer.alloc(512);
-  const whole = { 0: "a", 100: "0000600\0", 124: "00000000003\0", 136: "00000000000\0", ...fields };
+  const whole = {
+    0: "a",
+    100: "0000600\0",
+    124: "00000000003\0",
+    136: "00000000000\0",
+    257: "ustar\x0000",
+    ...fields,
+  };
   for (const [at, text] of Object.entries(whole)) block.write(text, Number(at), "latin1");
   block.write(type, 156, "latin1");
   block.write("        ", 148, "latin1");
@@ -164,6 +223,30 @@ test.each(["0 path=b\n", "-9 path=b\n", "99 path=b\n", "x path=b\n", "1e1 path=b
     await expect(readAll(hostile)).rejects.toThrow("unreadable header");
   },
 );
+
+test.each([
+  ["another format's magic", rawHeader("0", { 257: "other   " })],
+  ["a long name in GNU's way", rawHeader("L", {})],
+  ["headers for every file", rawHeader("g", { [SIZE]: "00000000000\0" })],
+  ["a folder", rawHeader("5", { [SIZE]: "00000000000\0" })],
+  ["a device", rawHeader("3", { [SIZE]: "00000000000\0" })],
+  ["a type that nobody knows", rawHeader("Z", { [SIZE]: "00000000000\0" })],
+])("%s is refused", async (_, header) => {
+  const size = header.toString("latin1", 124, 135) === "00000000000" ? [] : [padded("abc")];
+  const file = [rawHeader("0", {}), padded("abc")];
+  await expect(readAll(Buffer.concat([header, ...size, ...file, END]))).rejects.toThrow("The archive ");
+});
+
+test("an oversized header, a file behind the end and a missing end are errors", async () => {
+  const oversized = rawHeader("x", { [SIZE]: "00000200001\0" });
+  const file = Buffer.concat([rawHeader("0", {}), padded("abc")]);
+  await expect(readAll(Buffer.concat([oversized, Buffer.alloc(66_048), file, END]))).rejects.toThrow(
+    "oversized header",
+  );
+  await expect(readAll(Buffer.concat([file, END, file, END]))).rejects.toThrow("goes on behind its end");
+  await expect(readAll(file)).rejects.toThrow("cut off");
+  expect(await readAll(Buffer.concat([file, END]))).toEqual({ a: "abc" });
+});
 
 test("headers about headers, and bytes without end behind the end, are errors", async () => {
   const about = Buffer.concat([rawHeader("x", { [SIZE]: "00000000012\0" }), padded("10 path=b\n")]);

@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { createZstdDecompress } from "node:zlib";
 import type { Progress } from "../cli/progress.ts";
-import { asStorageError } from "../storage/errors.ts";
+import { asStorageError, codeOf } from "../storage/errors.ts";
 import {
   type FileFacts,
   isArchivedName,
@@ -100,7 +100,7 @@ async function* decompressed(file: string, progress: Progress): AsyncGenerator<U
 }
 
 function explained(error: unknown, file: string): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error);
   if (code === "ENOENT") return new Error(`There is no archive ${file}.`);
   if (code === "EACCES" || code === "EISDIR") return new Error(`The archive ${file} cannot be read.`);
   if (

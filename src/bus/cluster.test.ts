@@ -1,7 +1,7 @@
 // From the configuration to a bus: none by default, the engine that was chosen, and an error for what cannot be read.
 import { expect, test } from "bun:test";
-import { parseConfig } from "../config/config.ts";
-import type { Config } from "../config/settings.ts";
+import type { Config } from "../../test/support/config.ts";
+import { parseConfig } from "../../test/support/config.ts";
 import { createLog } from "../observability/log.ts";
 import { Metrics } from "../observability/metrics.ts";
 import { openCluster } from "./cluster.ts";

@@ -1,10 +1,10 @@
 // This node's place in a cluster: the bus that the configuration chose, or none. An engine's code is loaded only when it is used.
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
-import type { Config } from "../config/settings.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { busCounters } from "./counters.ts";
 import type { BusCounters, MessageBus } from "./message-bus.ts";
+import type { BusConfig } from "./settings.ts";
 
 export interface Cluster {
   readonly bus: MessageBus;
@@ -15,7 +15,7 @@ export interface Cluster {
 
 /** Undefined when this node is alone. @throws the system's error when a certificate file cannot be read. */
 export async function openCluster(
-  config: Config,
+  config: BusConfig,
   metrics: Metrics,
   log: Logger,
 ): Promise<Cluster | undefined> {
@@ -24,7 +24,7 @@ export async function openCluster(
   return { bus: await openBus(config, counters, log), counters, timeoutMs: config.serverBusTimeout };
 }
 
-async function openBus(config: Config, counters: BusCounters, log: Logger): Promise<MessageBus> {
+async function openBus(config: BusConfig, counters: BusCounters, log: Logger): Promise<MessageBus> {
   if (config.clusterBusType === "memory") {
     const { MemoryExchange } = await import("./memory.ts");
     return new MemoryExchange().join(log);
@@ -45,7 +45,7 @@ async function openBus(config: Config, counters: BusCounters, log: Logger): Prom
   );
 }
 
-function tlsOf({ clusterEtcdTlsCa: ca, clusterEtcdTlsCert: cert, clusterEtcdTlsKey: key }: Config) {
+function tlsOf({ clusterEtcdTlsCa: ca, clusterEtcdTlsCert: cert, clusterEtcdTlsKey: key }: BusConfig) {
   if (ca === undefined && cert === undefined && key === undefined) return undefined;
   return {
     ...(ca === undefined ? {} : { ca: readFileSync(ca, "utf8") }),

@@ -1,4 +1,4 @@
-// The bus's own figures on the metrics page (frames contract, section 16).
+// The bus's own figures on the metrics page (bus contract, section 16).
 import type { Metrics } from "../observability/metrics.ts";
 import type { BusCounters } from "./message-bus.ts";
 

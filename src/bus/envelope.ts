@@ -1,5 +1,5 @@
 // What stands in a bus value: a JSON envelope around the bytes of one frame, or, written by hand or by others, raw text
-// (frames contract, section 11).
+// (bus contract, section 11).
 import { z } from "zod";
 
 export type EnvelopeKind = "broadcast" | "unicast" | "room" | "custom";
@@ -46,8 +46,8 @@ export function encodeEnvelope({ id, kind, roomId, exclude, payload, sentAt }: E
     v: 1,
     id: { node_id: id.nodeId, timestamp: id.timestamp, sequence: id.sequence },
     type: kind,
-    ...(roomId === undefined ? {} : { room_id: roomId }),
-    ...(exclude === undefined || exclude === "" ? {} : { exclude }),
+    room_id: roomId,
+    exclude: exclude || undefined,
     msg_type: text ? 1 : 2,
     enc: text ? "utf8" : "base64",
     payload: text ? payload : Buffer.from(payload).toString("base64"),

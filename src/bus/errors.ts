@@ -1,4 +1,4 @@
-// How the bus fails: classes with the stable names of frames contract 5.1, comparable by class.
+// How the bus fails: classes with the stable names of bus contract 5.1, comparable by class.
 
 /** An operation that needs a topic got an empty one. */
 export class TopicEmptyError extends Error {

@@ -1,11 +1,14 @@
 // The etcd engine when things go wrong: etcd dies, forgets, begins anew, asks for a password, or goes silent. Always on a real etcd.
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { $ } from "bun";
-import { type Etcd, freePort, startEtcd, withoutEtcd } from "../../test/support/etcd.ts";
+import { type Etcd, startEtcd, withEtcd } from "../../test/support/etcd.ts";
+import { freePort } from "../../test/support/free-port.ts";
+import { needs } from "../../test/support/needs.ts";
 import { type TcpProxy, tcpProxy } from "../../test/support/tcp-proxy.ts";
+import { until } from "../../test/support/until.ts";
 import { createLog } from "../observability/log.ts";
 import { BusClosedError, PublishFailedError } from "./errors.ts";
 import { EtcdBus, type EtcdBusSettings } from "./etcd.ts";
@@ -25,15 +28,7 @@ class Counts {
 }
 
 /** Waits for a state that only looking shows. */
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 15_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(10);
-  }
-}
-
-describe.skipIf(withoutEtcd)("the etcd bus in trouble", () => {
+withEtcd.describe("the etcd bus in trouble", () => {
   let etcd: Etcd;
   let port: number;
   let prefixes = 0;
@@ -357,7 +352,7 @@ describe.skipIf(withoutEtcd)("the etcd bus in trouble", () => {
   });
 });
 
-describe.skipIf(withoutEtcd)("an etcd that asks who is there", () => {
+withEtcd.describe("an etcd that asks who is there", () => {
   const settings = { dialTimeoutMs: 2_000, keyPrefix: "/gohub", leaseSeconds: 30 };
 
   test("user and password are used, also after etcd forgot the token; a wrong password is an error without the password", async () => {
@@ -409,7 +404,7 @@ describe.skipIf(withoutEtcd)("an etcd that asks who is there", () => {
     }
   }, 40_000);
 
-  test.skipIf(Bun.which("openssl") === null)(
+  needs.program("openssl").test(
     "TLS with certificates of its own on both sides",
     async () => {
       const folder = mkdtempSync(join(tmpdir(), "roost-tls-"));

@@ -1,6 +1,7 @@
 // The etcd engine: what one node publishes is a write below the key prefix, and one watch on that prefix hears the writes of all.
 // While etcd is away publishing fails at once and the watch comes back by itself.
 import type { Logger } from "pino";
+import { keyOfTopic, requireTopic, topicOfKey } from "./bus-topic.ts";
 import { BusClosedError } from "./errors.ts";
 import { EtcdGateway, type EtcdSettings } from "./etcd/gateway.ts";
 import { EtcdPresence } from "./etcd/presence.ts";
@@ -15,13 +16,12 @@ import type {
   Subscription,
 } from "./message-bus.ts";
 import { Subscribers } from "./subscribers.ts";
-import { keyOfTopic, requireTopic, topicOfKey } from "./topics.ts";
 
 export interface EtcdBusSettings extends EtcdSettings {
   readonly keyPrefix: string;
   readonly leaseSeconds: number;
   /** How often a silent watch is checked; 10 s. */
-  readonly probeMs?: number;
+  readonly probeMs?: number | undefined;
 }
 
 /** Messages that were accepted for publishing get this long at a close. */
@@ -72,7 +72,7 @@ export class EtcdBus implements MessageBus {
       },
       onGap: () => counters.gap(),
     };
-    this.#watch = new EtcdWatch(gateway, `${this.#prefix}/`, hooks, log, probeMs);
+    this.#watch = new EtcdWatch({ gateway, prefix: `${this.#prefix}/`, hooks, log, probeMs });
   }
 
   get connected(): boolean {

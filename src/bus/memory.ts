@@ -1,5 +1,6 @@
 // The memory engine: nodes of one process hear each other, in order, without a backend. Each node joins one exchange.
 import type { Logger } from "pino";
+import { requireTopic } from "./bus-topic.ts";
 import { BusClosedError } from "./errors.ts";
 import type {
   BusListener,
@@ -9,7 +10,6 @@ import type {
   Subscription,
 } from "./message-bus.ts";
 import { Subscribers } from "./subscribers.ts";
-import { requireTopic } from "./topics.ts";
 
 /** What etcd is to its engine: the place where nodes meet. */
 export class MemoryExchange {

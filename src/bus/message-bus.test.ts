@@ -1,6 +1,6 @@
 // What every engine of the bus promises: the same suite runs against each sibling. The etcd engine runs on a real etcd.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { type Etcd, startEtcd, withoutEtcd } from "../../test/support/etcd.ts";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { type Etcd, startEtcd, withEtcd, withoutEtcd } from "../../test/support/etcd.ts";
 import { createLog } from "../observability/log.ts";
 import { BusClosedError, TopicEmptyError } from "./errors.ts";
 import { EtcdBus } from "./etcd.ts";
@@ -89,7 +89,7 @@ afterEach(async () => {
 });
 
 for (const [name, engine] of Object.entries(engines)) {
-  describe.skipIf(name === "etcd" && withoutEtcd)(`the ${name} bus`, () => {
+  withEtcd.when(name === "etcd").describe(`the ${name} bus`, () => {
     const nodes = async (count: number): Promise<MessageBus[]> => {
       const join = await engine.cluster();
       const made = await Promise.all(Array.from({ length: count }, join));

@@ -1,5 +1,6 @@
-// The way between nodes, whatever carries it (frames contract, section 9). Every engine keeps the same promises: what one node
-// publishes arrives at every subscriber of every node, the publisher's own included, in the publisher's order, at least once.
+// The way between nodes, the same over every backend. Every engine keeps the same promises: what one node publishes arrives at every
+// subscriber of every node, the publisher's own included, in the publisher's order, at least once. The bus contract, which comments
+// here cite by its sections, is sections 5.1, 6.2, 9 to 11 and 16 of docs/protocols/frames.md.
 
 export interface BusMessage {
   readonly topic: string;
@@ -8,13 +9,13 @@ export interface BusMessage {
   readonly revision: string;
 }
 
-/** Called inside the engine's loop; must not block. What it throws is logged and stops nobody else. */
+/** Called inside the engine's loop; must not block. What it throws is logged and stops no other listener. */
 export type BusListener = (message: BusMessage) => void;
 
 export interface SubscribeOptions {
   /** Ends the subscription. */
   readonly signal?: AbortSignal;
-  /** Called once when it ends, for whatever reason. */
+  /** Called once when it ends. */
   readonly onEnd?: () => void;
 }
 
@@ -54,7 +55,7 @@ export interface PresenceBoard {
   find(client: string): Promise<string | undefined>;
 }
 
-/** What engines count; label `bus` is the engine (frames contract, section 16). */
+/** What engines count; label `bus` is the engine (bus contract, section 16). */
 export interface BusCounters {
   publishError(): void;
   /** Messages were lost: the backend no longer had the history to resume from. */

@@ -1,5 +1,5 @@
-// One speaker on the bus: gives its messages ids, never hears itself, and hears everybody else exactly once, however often the
-// backend delivers (frames contract, section 11). Two hubs in one process are two nodes.
+// One speaker on the bus: gives its messages ids, never hears itself, and hears every other one exactly once, however often the
+// backend delivers (bus contract, section 11). Two speakers of one process are two nodes.
 import { hostname } from "node:os";
 import type { Logger } from "pino";
 import type { Cluster } from "./cluster.ts";
@@ -16,8 +16,8 @@ import { RecentIds } from "./recent-ids.ts";
 export interface Outgoing {
   readonly kind: EnvelopeKind;
   readonly payload: Payload;
-  readonly roomId?: string;
-  readonly exclude?: string;
+  readonly roomId?: string | undefined;
+  readonly exclude?: string | undefined;
 }
 
 export interface Incoming {

@@ -1,5 +1,5 @@
 // Remembers for 30 seconds what was already delivered, so that a repeated delivery is noticed; never more than a fixed number,
-// the oldest forgotten first (frames contract, section 11).
+// the oldest forgotten first (bus contract, section 11).
 
 export const REMEMBER_MS = 30_000;
 export const MAX_REMEMBERED = 100_000;

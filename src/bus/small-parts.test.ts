@@ -1,11 +1,11 @@
 // The small parts of the bus: keys of topics, waiting times, the memory of what was delivered, counters.
 import { describe, expect, test } from "bun:test";
 import { Metrics } from "../observability/metrics.ts";
+import { keyOfTopic, topicOfKey } from "./bus-topic.ts";
 import { busCounters } from "./counters.ts";
 import { backoff, backoffMs } from "./etcd/backoff.ts";
 import { rangeEnd } from "./etcd/gateway.ts";
 import { REMEMBER_MS, RecentIds } from "./recent-ids.ts";
-import { keyOfTopic, topicOfKey } from "./topics.ts";
 
 describe("keys", () => {
   test.each([

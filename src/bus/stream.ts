@@ -1,4 +1,4 @@
-// A subscription as an asynchronous stream (frames contract 9): for consumers that work message by message at their own pace.
+// A subscription as an asynchronous stream (bus contract, section 9): for consumers that work message by message at their own pace.
 import type { BusMessage, MessageBus } from "./message-bus.ts";
 
 /** Messages that may wait for the consumer. */

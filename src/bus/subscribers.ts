@@ -1,7 +1,7 @@
-// Who on this node listens to which topic. Every subscriber of a topic hears every message; one that throws stops nobody else.
+// Who on this node listens to which topic. Every subscriber of a topic hears every message; one that throws stops no other.
 import type { Logger } from "pino";
+import { requireTopic, wildcardPrefix } from "./bus-topic.ts";
 import type { BusListener, BusMessage, SubscribeOptions, Subscription } from "./message-bus.ts";
-import { requireTopic, wildcardPrefix } from "./topics.ts";
 
 interface Subscriber {
   readonly listener: BusListener;
@@ -37,7 +37,7 @@ export class Subscribers {
     return { end: subscriber.end };
   }
 
-  /** Cheap for a topic that nobody here listens to, such as another node's client. */
+  /** Cheap for a topic without a listener here, such as another node's client. */
   has(topic: string): boolean {
     return this.#byTopic.has(topic) || this.#wildcardOf(topic) !== undefined;
   }

@@ -16,3 +16,17 @@ export function takeSwitch(
 ): { readonly on: boolean; readonly flags: readonly string[] } {
   return { on: flags.includes(name), flags: flags.filter((flag) => flag !== name) };
 }
+
+/** Takes an option that is no setting out of the words: `--for 24h` or `--for=24h`. Its value is "" where none was given. */
+export function takeOption(
+  words: readonly string[],
+  name: string,
+): { readonly value: string | undefined; readonly rest: readonly string[] } {
+  const at = words.findIndex((word) => word === name || word.startsWith(`${name}=`));
+  if (at < 0) return { value: undefined, rest: words };
+  const word = words[at] ?? "";
+  if (word !== name) return { value: word.slice(name.length + 1), rest: words.toSpliced(at, 1) };
+  const next = words[at + 1];
+  if (next === undefined || next.startsWith("--")) return { value: "", rest: words.toSpliced(at, 1) };
+  return { value: next, rest: words.toSpliced(at, 2) };
+}

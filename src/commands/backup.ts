@@ -5,10 +5,12 @@ import { createArchive } from "../backup/create.ts";
 import { type Backup, backUpInto, listBackups } from "../backup/folder.ts";
 import type { Command } from "../cli/command.ts";
 import { inWords, progressOn } from "../cli/progress.ts";
+import { table } from "../cli/table.ts";
 import { splitWords } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
-import { loadConfig } from "../config/load.ts";
-import type { Config } from "../config/settings.ts";
+import type { HouseConfig } from "../protocol/house-settings.ts";
+import type { Program } from "../protocol/program.ts";
+import { knownDatabases } from "./databases.ts";
 
 const USAGE = `Usage:
   roost backup FILE    archives the data folder, such as: roost backup roost.tar.zst
@@ -16,31 +18,32 @@ const USAGE = `Usage:
   roost backup list    shows what can be restored from there
 Settings such as --data-dir may follow.`;
 
-export const backup: Command = {
+export const backup: Command<Program> = {
   about: "archive the data folder of a running or stopped server: backup FILE; backup list",
-  run: async (argv) => {
+  run: async (argv, program) => {
     const { words, flags } = splitWords(argv);
     const [word, ...more] = words;
     if (more.length > 0) throw new UsageError(USAGE);
-    const { config } = await loadConfig(flags);
+    const { config } = await program.load(flags);
     process.umask(0o077);
     if (word === "list") return list(folderOf(config));
-    if (word !== undefined) return toFile(config, word);
-    return toFolder(config, folderOf(config));
+    if (word !== undefined) return toFile(program, config, word);
+    return toFolder(program, config, folderOf(config));
   },
 };
 
-function folderOf({ backupDir }: Config): string {
+function folderOf({ backupDir }: HouseConfig): string {
   if (backupDir === undefined)
     throw new UsageError(`No folder of backups is set: name it with --backup-dir, or name a file.\n${USAGE}`);
   return backupDir;
 }
 
-async function toFile(config: Config, file: string): Promise<number> {
+async function toFile(program: Program, config: HouseConfig, file: string): Promise<number> {
   const { manifest, bytes } = await createArchive({
     dataDir: config.dataDir,
     file,
     notes: notesOf(config),
+    known: await knownDatabases(program),
     progress: progressOn(),
   });
   const files = Object.keys(manifest.files).length;
@@ -51,12 +54,13 @@ async function toFile(config: Config, file: string): Promise<number> {
   return 0;
 }
 
-async function toFolder(config: Config, backupDir: string): Promise<number> {
+async function toFolder(program: Program, config: HouseConfig, backupDir: string): Promise<number> {
   const { made, removed } = await backUpInto({
     dataDir: config.dataDir,
     backupDir,
     keep: { daily: config.backupKeepDaily, weekly: config.backupKeepWeekly },
     notes: notesOf(config),
+    known: await knownDatabases(program),
     progress: progressOn(),
   });
   const path = join(backupDir, made.file);
@@ -69,7 +73,7 @@ async function toFolder(config: Config, backupDir: string): Promise<number> {
 }
 
 /** What an operator must keep elsewhere to have everything. */
-function notesOf({ masterSecret, s3Host, dataDir }: Config): string[] {
+function notesOf({ masterSecret, s3Host, dataDir }: HouseConfig): string[] {
   const hasFile = statSync(join(dataDir, "master-secret"), { throwIfNoEntry: false }) !== undefined;
   return [
     ...(hasFile && masterSecret === undefined
@@ -87,15 +91,7 @@ function list(backupDir: string): number {
     process.stdout.write(`There is no finished backup in ${backupDir}.\n`);
     return 0;
   }
-  const rows = [["AS OF", "SIZE", "DRILL", "FILE"], ...backups.map(row)];
-  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  for (const cells of rows)
-    process.stdout.write(
-      `${cells
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join("  ")
-        .trimEnd()}\n`,
-    );
+  process.stdout.write(table(["AS OF", "SIZE", "DRILL", "FILE"], backups.map(row)));
   return 0;
 }
 

@@ -2,34 +2,27 @@
 
 import type { Command } from "../cli/command.ts";
 import { describeEffective } from "../config/describe.ts";
-import { type LoadedConfig, loadConfig } from "../config/load.ts";
 import type { Setting } from "../config/setting.ts";
-import { type SettingName, settings } from "../config/settings.ts";
+import type { LoadedConfig, Program } from "../protocol/program.ts";
 
-export const config: Command = {
+export const config: Command<Program> = {
   about: "show every setting: its value, where it came from, what it means",
-  run: async (argv) => {
-    process.stdout.write(text(await loadConfig(argv)));
+  run: async (argv, program) => {
+    const loaded = await program.load(argv);
+    const { file, places } = loaded;
+    const found = file === undefined ? "Configuration file: none" : `Configuration file: ${file}`;
+    const entries = Object.entries(program.catalogue.settings).map(([name, setting]) =>
+      entry(name, setting, loaded),
+    );
+    process.stdout.write(
+      `${found} (looked for: ${places.join(", ")})\nFlags win over variables of the environment, these over the file, the file over defaults.\n\n${entries.join("")}`,
+    );
     return 0;
   },
 };
 
-function text(loaded: LoadedConfig): string {
-  const { file, places } = loaded;
-  const found = file === undefined ? "Configuration file: none" : `Configuration file: ${file}`;
-  return `${found} (looked for: ${places.join(", ")})\nFlags win over variables of the environment, these over the file, the file over defaults.\n\n${(Object.keys(settings) as SettingName[]).map((name) => entry(name, loaded)).join("")}`;
-}
-
-function entry(name: SettingName, { config: effective, given }: LoadedConfig): string {
-  const setting: Setting = settings[name];
-  const value = describeEffective(setting, given[name], effective[name]);
-  return `${name}: ${value}   (${originOf(name, given)})\n    ${setting.about}${setting.live ? "; changes while the server runs" : ""}\n`;
-}
-
-function originOf(name: SettingName, given: LoadedConfig["given"]): string {
-  const source = given[name]?.source;
-  if (source !== undefined) return source;
-  return (name === "host" || name === "port") && given.serverAddr !== undefined
-    ? given.serverAddr.source
-    : "default";
+function entry(name: string, setting: Setting, { config: effective, given, origins }: LoadedConfig): string {
+  const value = describeEffective(setting, given[name], (effective as Record<string, unknown>)[name]);
+  const origin = given[name]?.source ?? origins[name] ?? "default";
+  return `${name}: ${value}   (${origin})\n    ${setting.about}${setting.live ? "; changes while the server runs" : ""}\n`;
 }

@@ -1,21 +1,27 @@
-// The databases that this executable knows, with their migrations. A room's migrations are loaded only when somebody asks.
-import type { Migration } from "../storage/migrations.ts";
+// The databases of all protocols of a program, as commands use them.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { KnownDatabase } from "../backup/known-database.ts";
+import { type DatabaseSpec, fileOf } from "../protocol/database-spec.ts";
+import type { Program } from "../protocol/program.ts";
 
-export interface KnownDatabase {
-  /** As people name it. */
-  readonly name: string;
-  /** In the data folder. */
-  readonly file: string;
-  readonly migrations: readonly Migration[];
+export const databasesOf = ({ protocols }: Pick<Program, "protocols">): readonly DatabaseSpec[] =>
+  protocols.flatMap(({ databases }) => databases);
+
+/** For backup, drill and restore. */
+export function knownDatabases(program: Pick<Program, "protocols">): Promise<KnownDatabase[]> {
+  return Promise.all(
+    databasesOf(program).map(async (spec) => ({
+      file: fileOf(spec),
+      identity: spec.identity,
+      newest: (await spec.migrations()).length,
+      highWater: spec.highWater,
+    })),
+  );
 }
 
-export async function knownDatabases(): Promise<readonly KnownDatabase[]> {
-  const [happy, topics] = await Promise.all([
-    import("../happy/store/migrations.ts"),
-    import("../topics/store/migrations.ts"),
-  ]);
-  return [
-    { name: "happy", file: "happy.db", migrations: happy.migrations },
-    { name: "topics", file: "topics.db", migrations: topics.migrations },
-  ];
-}
+export const pathOf = (dataDir: string, spec: Pick<DatabaseSpec, "name">): string =>
+  join(dataDir, fileOf(spec));
+
+export const isThere = (dataDir: string, spec: Pick<DatabaseSpec, "name">): boolean =>
+  existsSync(pathOf(dataDir, spec));

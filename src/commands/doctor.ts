@@ -2,23 +2,24 @@
 
 import { findChannel } from "../admin/channel.ts";
 import type { Command } from "../cli/command.ts";
-import { loadConfig } from "../config/load.ts";
 import { nearest, UsageError } from "../config/usage.ts";
 import type { Finding } from "../doctor/finding.ts";
-import { fromOutside } from "../doctor/from-outside.ts";
+import { fromOutside } from "../doctor/outside.ts";
 import { report, summary } from "../doctor/report.ts";
 import { type ToldLimits, toldLimits } from "../doctor/running-server.ts";
 import { thisMachine } from "../doctor/this-machine.ts";
-import { ageLimits } from "./age-limits.ts";
+import { fileOf } from "../protocol/database-spec.ts";
+import type { Program } from "../protocol/program.ts";
+import { databasesOf } from "./databases.ts";
 
 const IDLE_SECONDS = 90;
 /** One ping of the server comes within it. */
 const QUICK_SECONDS = 17;
 
-export const doctor: Command = {
+export const doctor: Command<Program> = {
   about:
     "find what is wrong: on this machine, or at a URL as the app sees it (doctor https://...; --quick, --json)",
-  run: async (argv) => {
+  run: async (argv, program) => {
     const quick = argv.includes("--quick");
     const json = argv.includes("--json");
     const words = argv.filter((word) => word !== "--quick" && word !== "--json");
@@ -35,7 +36,10 @@ export const doctor: Command = {
       );
     const findings: Finding[] = [];
     const colored = process.stdout.isTTY === true;
-    const looking = url === undefined ? await lookHere(words) : fromOutside({ url, idleSeconds });
+    const looking =
+      url === undefined
+        ? await lookHere(program, words)
+        : fromOutside({ url, idleSeconds }, looksOf(program));
     for await (const finding of looking) {
       findings.push(finding);
       if (!json) process.stdout.write(report(finding, colored));
@@ -45,9 +49,27 @@ export const doctor: Command = {
   },
 };
 
-async function lookHere(words: string[]): Promise<AsyncIterable<Finding>> {
-  const { config } = await loadConfig(words);
-  return thisMachine(config, { ageLimits: ageLimits(config), limits: await askServer(config.dataDir) });
+const looksOf = ({ protocols }: Program) => protocols.flatMap(({ doctor: part }) => part?.outside ?? []);
+
+async function lookHere(program: Program, words: string[]): Promise<AsyncIterable<Finding>> {
+  const { config } = await program.load(words);
+  const on = program.on(config);
+  return thisMachine(config, {
+    ageLimits: Object.fromEntries(
+      await Promise.all(
+        on.map(async ({ name, doctor: part }) => [
+          name,
+          (await part?.shortestAgeMs?.(config)) ?? Number.POSITIVE_INFINITY,
+        ]),
+      ),
+    ),
+    limits: await askServer(config.dataDir),
+    databases: databasesOf(program).map(fileOf),
+    clockUrl: on.map(({ doctor: part }) => part?.clockUrl?.(config)).find((url) => url !== undefined),
+    ofProtocols: on.flatMap(({ doctor: part }) =>
+      part?.machine === undefined ? [] : [part.machine(config)],
+    ),
+  });
 }
 
 /** Undefined where no server runs, or one that does not answer: the findings about its port say that. */

@@ -4,18 +4,20 @@
 import { closeSync, openSync } from "node:fs";
 import type { Logger } from "pino";
 import type { LiveConfig } from "../config/live.ts";
-import { loadConfig } from "../config/load.ts";
 import { watchFiles } from "../config/watch-files.ts";
 import type { RunningServer } from "../context.ts";
 import { changeLevel } from "../observability/log.ts";
 import type { ServiceManager } from "../ops/service-manager.ts";
+import type { HouseConfig } from "../protocol/house-settings.ts";
+import type { Program } from "../protocol/program.ts";
 import type { Certificate } from "../server/certificate.ts";
 
 export interface Followed {
   readonly argv: readonly string[];
   /** Where the configuration file is, or may appear. */
   readonly places: readonly string[];
-  readonly live: LiveConfig;
+  readonly live: LiveConfig<HouseConfig>;
+  readonly program: Program;
   readonly server: Pick<RunningServer, "port" | "renewCertificate">;
   readonly log: Logger;
   readonly manager: ServiceManager;
@@ -24,7 +26,7 @@ export interface Followed {
 }
 
 export function followChanges(followed: Followed): { stop(): void } {
-  const { argv, places, live, server, log, manager, hungUp } = followed;
+  const { argv, program, places, live, server, log, manager, hungUp } = followed;
   let last: Promise<void> = Promise.resolve();
   const follow = (...steps: (() => Promise<void>)[]) => {
     last = last.then(async () => {
@@ -40,7 +42,7 @@ export function followChanges(followed: Followed): { stop(): void } {
   };
 
   const configuration = async () => {
-    const { config } = await loadConfig(argv);
+    const { config } = await program.load(argv);
     const { applied, atRestart } = live.update(config);
     log.info(
       { settings: applied },

@@ -1,8 +1,14 @@
 // What a newcomer reads: every address, and the QR code where a phone can use it.
 import { expect, test } from "bun:test";
 import { encode } from "uqr";
+import { type Config, parseConfig } from "../../test/support/config.ts";
 import { qrCode } from "../cli/qr-code.ts";
-import { greeting } from "./greeting.ts";
+import { happy } from "../happy/protocol.ts";
+import { greeting as greetingOf } from "./greeting.ts";
+
+const greeting = (
+  facts: Omit<Parameters<typeof greetingOf<Config>>[0], "config"> & { config: Partial<Config> },
+) => greetingOf<Config>({ ...facts, config: { ...parseConfig({}), ...facts.config } }, [happy]);
 
 const URL = "http://192.168.1.20:3005";
 const facts = {

@@ -1,62 +1,33 @@
-// What a newcomer reads after the start: where to point the app and the CLI.
-import { networkInterfaces } from "node:os";
-import type { Config } from "../config/settings.ts";
-
-export interface Greeting {
-  readonly config: Pick<Config, "dataDir" | "publicUrl" | "registration">;
-  readonly firstRun: boolean;
-  /** A person watches. */
-  readonly terminal: boolean;
-  readonly local: string;
-  /** Addresses of this machine in its networks. */
-  readonly network: readonly string[];
-}
+// What a newcomer reads after the start: where the server is, and what each protocol's clients need of that.
+import type { HouseConfig } from "../protocol/house-settings.ts";
+import type { GreetingFacts, ProtocolManifest } from "../protocol/manifest.ts";
+import { localhostUrl, networkUrls } from "../server/machine-addresses.ts";
 
 /** The URLs under which a server that listens on `host` can be reached. */
-export function addresses(host: string, port: number, secure: boolean): Pick<Greeting, "local" | "network"> {
-  const everywhere = host === "0.0.0.0" || host === "::";
-  const scheme = secure ? "https" : "http";
-  const url = (address: string) => `${scheme}://${address.includes(":") ? `[${address}]` : address}:${port}`;
-  if (!everywhere) return { local: url(host), network: [] };
-  const network = Object.values(networkInterfaces())
-    .flatMap((list) => list ?? [])
-    .filter(({ internal, family }) => !internal && family === "IPv4")
-    .map(({ address }) => url(address));
-  return { local: url("localhost"), network };
+export function addresses(
+  host: string,
+  port: number,
+  secure: boolean,
+): Pick<GreetingFacts<unknown>, "local" | "network"> {
+  return { local: localhostUrl(host, port, secure), network: networkUrls(host, port, secure) };
 }
 
-export async function greeting({ config, firstRun, terminal, local, network }: Greeting): Promise<string> {
-  const reachable = config.publicUrl ?? network[0] ?? local;
-  const phonesReach = reachable !== local;
-  const app = [
-    ...new Set([...(config.publicUrl === undefined ? [] : [config.publicUrl]), ...network, local]),
-  ];
+export async function greeting<C extends Pick<HouseConfig, "dataDir">>(
+  facts: GreetingFacts<C>,
+  protocols: readonly Pick<ProtocolManifest<C & HouseConfig>, "greeting">[],
+): Promise<string> {
+  const { config, firstRun } = facts;
+  const parts = await Promise.all(
+    protocols.map(({ greeting: of }) => of?.(facts as GreetingFacts<C & HouseConfig>) ?? []),
+  );
   return [
     "",
     firstRun
       ? `Roost is running. Its data is in ${config.dataDir} (made just now).`
       : `Roost is running. Its data is in ${config.dataDir}.`,
     "",
-    '  In the Happy app: Settings, Relay server (or "custom server" on the first screen), enter',
-    ...app.map((url) => `      ${url}`),
-    "",
-    ...(phonesReach && firstRun && terminal ? [await drawn(reachable), ""] : []),
-    ...(firstRun && config.registration === "claim"
-      ? [
-          '  The first app that signs in owns this server. Let others in with "roost invite" or "roost accounts".',
-          "",
-        ]
-      : []),
-    "  For the happy CLI, on each machine with agents:",
-    `      export HAPPY_SERVER_URL=${reachable}`,
-    "      happy",
+    ...parts.flat(),
     "",
     "",
   ].join("\n");
-}
-
-/** Loaded for the one start in a lifetime that shows it. */
-async function drawn(url: string): Promise<string> {
-  const { qrCode } = await import("../cli/qr-code.ts");
-  return qrCode(url);
 }

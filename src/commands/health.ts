@@ -1,19 +1,21 @@
 // `roost health`: asks the server of the data folder whether it is well; for container health checks and for scripts.
 
 import type { Command } from "../cli/command.ts";
+import { takeOption } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
-import { loadConfig } from "../config/load.ts";
-import type { Config } from "../config/settings.ts";
-import { localUrl, ownAddress } from "../server/own-address.ts";
+import type { HouseConfig } from "../protocol/house-settings.ts";
+import type { Program } from "../protocol/program.ts";
+import { localUrl } from "../server/machine-addresses.ts";
+import { ownAddress } from "../server/own-address.ts";
 
 const ASK_MS = 4_000;
 const AGAIN_MS = 100;
 
-export const health: Command = {
+export const health: Command<Program> = {
   about: "ask the running server whether it is well (exit code 0 or 1); --wait SECONDS waits until it is",
-  run: async (argv) => {
+  run: async (argv, program) => {
     const { waitMs, rest } = takeWait(argv);
-    const { config } = await loadConfig(rest);
+    const { config } = await program.load(rest);
     const until = performance.now() + waitMs;
     for (;;) {
       // Read each time: the server may be about to say where it is.
@@ -26,17 +28,14 @@ export const health: Command = {
   },
 };
 
-function takeWait(argv: readonly string[]): { waitMs: number; rest: string[] } {
-  const at = argv.findIndex((word) => word === "--wait" || word.startsWith("--wait="));
-  if (at < 0) return { waitMs: 0, rest: [...argv] };
-  const [, inline] = (argv[at] ?? "").split("=");
-  const seconds = inline ?? argv[at + 1] ?? "";
+function takeWait(argv: readonly string[]): { waitMs: number; rest: readonly string[] } {
+  const { value: seconds = "0", rest } = takeOption(argv, "--wait");
   if (!/^\d{1,5}$/.test(seconds))
     throw new UsageError('--wait needs a number of seconds, for example "--wait 30".');
-  return { waitMs: Number(seconds) * 1000, rest: argv.toSpliced(at, inline === undefined ? 2 : 1) };
+  return { waitMs: Number(seconds) * 1000, rest };
 }
 
-function configuredUrl({ host, port, tlsCert }: Config): string {
+function configuredUrl({ host, port, tlsCert }: HouseConfig): string {
   return localUrl(host, port, tlsCert !== undefined);
 }
 

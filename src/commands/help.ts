@@ -2,24 +2,25 @@
 
 import type { Command } from "../cli/command.ts";
 import { describeDefault } from "../config/describe.ts";
-import type { Setting } from "../config/setting.ts";
-import { flagName, settings, variableName } from "../config/settings.ts";
-import { commands } from "./index.ts";
+import { flagName, variableName } from "../config/setting.ts";
+import type { Program } from "../protocol/program.ts";
 
-export const help: Command = {
+type Commands = Readonly<Record<string, () => Promise<Command<Program> | Command>>>;
+
+export const helpOn = (commands: Commands): Command<Program> => ({
   about: "show the commands and every setting",
-  run: async ([name = ""]) => {
+  run: async ([name = ""], program) => {
     const usage = Object.hasOwn(commands, name) ? (await commands[name]?.())?.usage : undefined;
-    process.stdout.write(usage === undefined ? await text() : `${usage}\n`);
+    process.stdout.write(usage === undefined ? await text(commands, program) : `${usage}\n`);
     return 0;
   },
-};
+});
 
-async function text(): Promise<string> {
+async function text(commands: Commands, { catalogue }: Program): Promise<string> {
   const names = await Promise.all(
     Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(10)} ${(await load()).about}`),
   );
-  const options = Object.entries<Setting>(settings).map(([name, setting]) => {
+  const options = Object.entries(catalogue.settings).map(([name, setting]) => {
     const { about, legacy = [] } = setting;
     const value = setting.secret ? undefined : describeDefault(setting);
     const shown = value === undefined ? "" : ` [${value}]`;

@@ -1,39 +1,43 @@
 // `roost migrate`: brings the databases up to date without serving, says how they stand, or undoes the last step. The original's
 // launcher runs it without a word before `serve`.
 import { Database as Sqlite } from "bun:sqlite";
-import { existsSync, mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync } from "node:fs";
 import type { Command } from "../cli/command.ts";
 import { splitWords } from "../cli/words.ts";
-import { loadConfig } from "../config/load.ts";
 import { UsageError } from "../config/usage.ts";
 import { createLog } from "../observability/log.ts";
-import { openDatabase } from "../storage/database.ts";
+import type { DatabaseSpec } from "../protocol/database-spec.ts";
+import { openOne } from "../protocol/open-databases.ts";
+import type { Program } from "../protocol/program.ts";
+import { currentVersion } from "../storage/identity.ts";
 import { lockFolder } from "../storage/lock.ts";
-import { currentVersion, undoLast } from "../storage/migrations.ts";
-import { type KnownDatabase, knownDatabases } from "./databases.ts";
+import { undoLast } from "../storage/migrations.ts";
+import { databasesOf, isThere, pathOf } from "./databases.ts";
 
-const USAGE = `Usage:
+const usageFor = (main: string) => `Usage:
   roost migrate [up]           brings the databases up to date; a copy of each older file is kept
   roost migrate status         says which version each database has
-  roost migrate down [NAME]    undoes the last step of the database NAME (happy), for going back to an older Roost
+  roost migrate down [NAME]    undoes the last step of the database NAME (${main}), for going back to an older Roost
 Settings such as --data-dir may follow.`;
 
-export const migrate: Command = {
+export const migrate: Command<Program> = {
   about: "bring the databases up to date and exit; migrate status; migrate down",
-  run: async (argv) => {
+  run: async (argv, program) => {
     const { words, flags } = splitWords(argv);
     const [action = "up", name, ...more] = words;
-    const known = await knownDatabases();
-    const chosen = known.find((database) => database.name === (name ?? "happy"));
+    const known = databasesOf(program);
+    // The first is made here; the others are made by those who use them.
+    const [main] = known;
+    const usage = usageFor(main?.name ?? "");
+    const chosen = name === undefined ? main : known.find((database) => database.name === name);
     if (more.length > 0 || (name !== undefined && action !== "down") || chosen === undefined)
-      throw new UsageError(USAGE);
-    const { config } = await loadConfig(flags);
+      throw new UsageError(usage);
+    const { config } = await program.load(flags);
     process.umask(0o077);
     if (action === "status") return status(known, config.dataDir);
-    if (action === "up") return locked(config.dataDir, () => up(known, config));
-    if (action === "down") return locked(config.dataDir, async () => down(chosen, config.dataDir));
-    throw new UsageError(USAGE);
+    if (action === "up") return locked(config.dataDir, () => up(known, main, config));
+    if (action === "down") return locked(config.dataDir, () => down(chosen, config.dataDir));
+    throw new UsageError(usage);
   },
 };
 
@@ -48,17 +52,16 @@ async function locked(dataDir: string, work: () => Promise<number>): Promise<num
 }
 
 async function up(
-  known: readonly KnownDatabase[],
+  known: readonly DatabaseSpec[],
+  main: DatabaseSpec | undefined,
   { dataDir, logLevel }: { dataDir: string; logLevel: string },
 ): Promise<number> {
-  for (const { name, file, migrations } of known) {
-    const path = join(dataDir, file);
-    // The others are made by those who use them.
-    if (name !== "happy" && !existsSync(path)) continue;
-    const database = openDatabase({ path, migrations, log: createLog(logLevel) });
+  for (const spec of known) {
+    if (spec !== main && !isThere(dataDir, spec)) continue;
+    const database = await openOne(spec, { dataDir, log: createLog(logLevel) });
     const { from, to, snapshot } = database.migration;
     await database.close();
-    const what = name === "happy" ? "The database" : `The database of ${name}`;
+    const what = spec === main ? "The database" : `The database of ${spec.name}`;
     const kept = snapshot === undefined ? "" : ` The old file is kept as ${snapshot}.`;
     process.stdout.write(
       from === to
@@ -76,16 +79,17 @@ function openPatiently(path: string): Sqlite {
   return sqlite;
 }
 
-function status(known: readonly KnownDatabase[], dataDir: string): number {
-  for (const { name, file, migrations } of known) {
-    const path = join(dataDir, file);
-    if (!existsSync(path)) {
-      process.stdout.write(`${name}: not there yet\n`);
+async function status(known: readonly DatabaseSpec[], dataDir: string): Promise<number> {
+  for (const spec of known) {
+    if (!isThere(dataDir, spec)) {
+      process.stdout.write(`${spec.name}: not there yet\n`);
       continue;
     }
+    const path = pathOf(dataDir, spec);
+    const migrations = await spec.migrations();
     using sqlite = openPatiently(path);
-    const version = currentVersion(sqlite, path);
-    process.stdout.write(`${name}: version ${version}; this Roost knows ${migrations.length}\n`);
+    const version = currentVersion(sqlite, path, spec.identity);
+    process.stdout.write(`${spec.name}: version ${version}; this Roost knows ${migrations.length}\n`);
     migrations.forEach((migration, index) => {
       process.stdout.write(`  ${index < version ? "applied" : "pending"}  ${migration.name}\n`);
     });
@@ -93,14 +97,15 @@ function status(known: readonly KnownDatabase[], dataDir: string): number {
   return 0;
 }
 
-function down({ name, file, migrations }: KnownDatabase, dataDir: string): number {
-  const path = join(dataDir, file);
-  if (!existsSync(path)) throw new Error(`There is no database ${path}.`);
+async function down(spec: DatabaseSpec, dataDir: string): Promise<number> {
+  const path = pathOf(dataDir, spec);
+  if (!isThere(dataDir, spec)) throw new Error(`There is no database ${path}.`);
+  const migrations = await spec.migrations();
   using sqlite = openPatiently(path);
   sqlite.run("PRAGMA foreign_keys = ON");
-  const { from, to, snapshot } = undoLast(sqlite, migrations, path);
+  const { from, to, snapshot } = undoLast(sqlite, migrations, path, spec.identity);
   process.stdout.write(
-    `The database of ${name} went from version ${from} back to ${to}. The newer file is kept as ${snapshot}.\n` +
+    `The database of ${spec.name} went from version ${from} back to ${to}. The newer file is kept as ${snapshot}.\n` +
       "Start the older Roost now: this one would bring it up again.\n",
   );
   return 0;

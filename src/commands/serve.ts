@@ -2,21 +2,21 @@
 
 import type { Command } from "../cli/command.ts";
 import { LiveConfig } from "../config/live.ts";
-import { loadConfig } from "../config/load.ts";
-import type { Config } from "../config/settings.ts";
 import { unusedVariables } from "../config/unused-variables.ts";
 import { startServer } from "../context.ts";
 import { changeLevel, createLog, standardOutput } from "../observability/log.ts";
 import { keepMemorySmall } from "../ops/idle-memory.ts";
 import { serviceManager } from "../ops/service-manager.ts";
+import type { HouseConfig } from "../protocol/house-settings.ts";
+import type { Program } from "../protocol/program.ts";
 import { followChanges, logCertificate } from "./follow-changes.ts";
 import { addresses, greeting } from "./greeting.ts";
 
-export const serve: Command = {
+export const serve: Command<Program> = {
   about: "run the server (the default command)",
-  run: async (argv) => {
-    const { config: initial, places } = await loadConfig(argv);
-    const live = new LiveConfig(initial);
+  run: async (argv, program) => {
+    const { config: initial, places } = await program.load(argv);
+    const live = new LiveConfig(program.catalogue.settings, initial);
     const { config } = live;
     // Whatever is created from here on is for the owner's eyes only.
     process.umask(0o077);
@@ -26,23 +26,35 @@ export const serve: Command = {
       if (applied.includes("logLevel") || applied.includes("logLevels"))
         changeLevel(log, config.logLevel, config.logLevels);
     });
-    for (const sentence of unusedVariables(process.env)) log.warn(sentence);
+    for (const sentence of unusedVariables(program.catalogue, process.env)) log.warn(sentence);
     const manager = await serviceManager(log);
     const stopping = Promise.withResolvers<string>();
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopping.resolve);
-    const server = await startServer(config, log).catch((error: unknown) => {
+    const server = await startServer(config, log, program.protocols).catch((error: unknown) => {
       throw explained(error, config);
     });
     const { port, firstRun, certificate } = server;
-    const follower = followChanges({ argv, places, live, server, log, manager, hungUp: stopping.resolve });
+    const follower = followChanges({
+      argv,
+      program,
+      places,
+      live,
+      server,
+      log,
+      manager,
+      hungUp: stopping.resolve,
+    });
     if (certificate !== undefined) logCertificate(log, certificate);
     process.stdout.write(
-      await greeting({
-        ...addresses(config.host, port, certificate !== undefined),
-        config,
-        firstRun,
-        terminal: process.stdout.isTTY === true,
-      }),
+      await greeting(
+        {
+          ...addresses(config.host, port, certificate !== undefined),
+          config,
+          firstRun,
+          terminal: process.stdout.isTTY === true,
+        },
+        program.on(config),
+      ),
     );
     manager.ready(`Listening on port ${port}`);
     manager.keepAlive(() => server.deadly());
@@ -61,7 +73,7 @@ export const serve: Command = {
 };
 
 /** The system's error codes as a sentence that says what to do. */
-function explained(error: unknown, { port, dataDir }: Config): unknown {
+function explained(error: unknown, { port, dataDir }: HouseConfig): unknown {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "EADDRINUSE") {
     return new Error(

@@ -1,4 +1,5 @@
 // `roost service install|print|uninstall`: Roost as a hardened systemd service that starts with the machine.
+
 import {
   chmodSync,
   copyFileSync,
@@ -11,21 +12,21 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Command } from "../cli/command.ts";
-import { parseConfig } from "../config/config.ts";
-import { readFlags } from "../config/env.ts";
-import type { Setting } from "../config/setting.ts";
-import { flagName, type SettingName, settings } from "../config/settings.ts";
+import { takeOption } from "../cli/words.ts";
+import { flagName } from "../config/setting.ts";
 import { UsageError } from "../config/usage.ts";
+import { type Child, startChild } from "../ops/child-process.ts";
+import type { Program } from "../protocol/program.ts";
 import { CONFIG_TEMPLATE, SERVICE_PATHS, serviceUnit } from "./service-unit.ts";
 
 const USAGE =
   'Say what to do: "roost service install", "roost service print" or "roost service uninstall". Settings such as --port may follow.';
 
-export const service: Command = {
+export const service: Command<Program> = {
   about: "run as a systemd service: service install|print|uninstall; settings such as --port may follow",
-  run: async ([action, ...words]) => {
-    if (action === "print") process.stdout.write(unitFor(words));
-    else if (action === "install") await install(words);
+  run: async ([action, ...words], program) => {
+    if (action === "print") process.stdout.write(unitFor(program, words));
+    else if (action === "install") await install(program, words);
     else if (action === "uninstall") await uninstall(words);
     else throw new UsageError(USAGE);
     return 0;
@@ -33,12 +34,11 @@ export const service: Command = {
 };
 
 /** @throws UsageError for flags that are no settings, not usable, or not for a file that everybody can read. */
-function unitFor(flags: readonly string[]): string {
-  const raw = readFlags(flags);
-  const config = parseConfig(raw);
-  for (const name of Object.keys(raw) as SettingName[]) {
-    const setting: Setting = settings[name];
-    if (setting.secret)
+function unitFor(program: Program, flags: readonly string[]): string {
+  const raw = program.readFlags(flags);
+  const { config } = program.parse(raw);
+  for (const name of Object.keys(raw)) {
+    if (program.catalogue.settings[name]?.secret)
       throw new UsageError(
         `${flagName(name)} is a secret: put it into ${SERVICE_PATHS.secrets}, not on a command line.`,
       );
@@ -50,9 +50,9 @@ function unitFor(flags: readonly string[]): string {
   return serviceUnit({ flags, privilegedPort: config.port > 0 && config.port < 1024 });
 }
 
-async function install(words: readonly string[]): Promise<void> {
+async function install(program: Program, words: readonly string[]): Promise<void> {
   const { at, root, flags } = target(words);
-  const unit = unitFor(flags);
+  const unit = unitFor(program, flags);
   if (!Bun.isStandaloneExecutable)
     throw new Error(
       'Only the compiled file can be installed: build it with "bun run build.ts" and run that.',
@@ -99,13 +99,12 @@ async function uninstall(words: readonly string[]): Promise<void> {
 
 /** `--root DIR` prepares another file system, such as an image that is being made, and starts nothing. */
 function target(words: readonly string[]) {
-  const index = words.indexOf("--root");
-  const root = index < 0 ? undefined : words[index + 1];
-  if (index >= 0 && (root === undefined || !existsSync(root)))
+  const { value: root, rest: flags } = takeOption(words, "--root");
+  if (root !== undefined && !existsSync(root))
     throw new UsageError("--root needs the folder of a file system that is there.");
   return {
     root: root === undefined ? undefined : realpathSync(root),
-    flags: index < 0 ? words : words.toSpliced(index, 2),
+    flags,
     at: (path: string) => (root === undefined ? path : join(realpathSync(root), path)),
   };
 }
@@ -131,14 +130,14 @@ function copyExecutable(path: string): void {
 }
 
 async function systemctl(...words: string[]): Promise<void> {
-  let child: Bun.Subprocess<"ignore", "pipe", "pipe">;
+  let child: Child;
   try {
-    child = Bun.spawn(["systemctl", ...words], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+    child = startChild(["systemctl", ...words]);
   } catch {
     throw new Error("The command systemctl is not on this machine.");
   }
-  const [errors, code] = await Promise.all([child.stderr.text(), child.exited]);
-  if (code !== 0) throw new Error(`"systemctl ${words.join(" ")}" failed: ${errors.trim()}`);
+  const { code, errors } = await child.ended;
+  if (code !== 0) throw new Error(`"systemctl ${words.join(" ")}" failed: ${errors}`);
 }
 
 function say(...lines: string[]): void {

@@ -1,8 +1,6 @@
 // roost.yaml: how settings may be written in it, and that every mistake is named with its line.
 import { expect, test } from "bun:test";
-import { parseConfig } from "./config.ts";
-import { parseConfigFile } from "./config-file.ts";
-import { UsageError } from "./env.ts";
+import { parseConfig, parseConfigFile, UsageError } from "../../test/support/config.ts";
 
 const read = (content: string) => parseConfigFile(content, "roost.yaml");
 

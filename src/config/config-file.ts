@@ -1,5 +1,5 @@
 // roost.yaml -> raw settings. Keys may be nested, in camelCase or snake_case: `tls: {cert: ...}` and `tlsCert: ...` are one setting,
-// and so are the frames hub's own keys. Every complaint names the file and the line.
+// and so are the keys of an original's own file. Every complaint names the file and the line.
 import { readFileSync } from "node:fs";
 import {
   type Document,
@@ -11,12 +11,12 @@ import {
   type YAMLMap,
   type YAMLParseError,
 } from "yaml";
-import { nearest, type RawSettings, UsageError } from "./env.ts";
-import type { Setting } from "./setting.ts";
-import { type SettingName, settings } from "./settings.ts";
+import type { Catalogue } from "./catalogue.ts";
+import { nearest, UsageError } from "./env.ts";
+import type { RawSettings, RawValue } from "./raw.ts";
 
 /** @throws UsageError when it cannot be read, is no YAML, or has a key that is no setting. */
-export function readConfigFile(path: string): RawSettings {
+export function readConfigFile(catalogue: Catalogue, path: string): RawSettings {
   let content: string;
   try {
     content = readFileSync(path, "utf8");
@@ -24,11 +24,11 @@ export function readConfigFile(path: string): RawSettings {
     const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
     throw new UsageError(`The configuration file ${path} ${missing ? "is not there" : "cannot be read"}.`);
   }
-  return parseConfigFile(content, path);
+  return parseConfigFile(catalogue, content, path);
 }
 
 /** As `readConfigFile`; the path is only for the person. */
-export function parseConfigFile(content: string, path: string): RawSettings {
+export function parseConfigFile(catalogue: Catalogue, content: string, path: string): RawSettings {
   const lines = new LineCounter();
   const document = parseDocument(content, { lineCounter: lines, prettyErrors: false });
   const place = (offset: number) => `${path}, line ${lines.linePos(offset).line}`;
@@ -38,8 +38,8 @@ export function parseConfigFile(content: string, path: string): RawSettings {
   if (contents === null || (isScalar(contents) && contents.value === null)) return {};
   if (!isMap(contents))
     throw new UsageError(`${path} is not usable: it must consist of lines such as "port: 3005".`);
-  const raw: RawSettings = {};
-  collect(contents, [], { document, place, raw });
+  const raw: Record<string, RawValue> = {};
+  collect(contents, [], { document, place, raw, names: new Names(catalogue) });
   return raw;
 }
 
@@ -49,52 +49,42 @@ const problem = ({ code, message }: YAMLParseError) =>
 interface Reading {
   readonly document: Document;
   readonly place: (offset: number) => string;
-  readonly raw: RawSettings;
+  readonly raw: Record<string, RawValue>;
+  readonly names: Names;
 }
 
-const NESTED_PLACE = "server.hub.";
-
 function collect(map: YAMLMap, above: readonly string[], reading: Reading): void {
-  const { document, place, raw } = reading;
+  const { document, place, raw, names } = reading;
   for (const { key, value } of map.items) {
     const at = place((isNode(key) ? key.range?.[0] : undefined) ?? 0);
     const keys = [...above, String(isScalar(key) ? key.value : key)];
     const written = keys.join(".");
-    const name = settingAt(keys);
-    if (isMap(value) && isGroup(keys) && !(name !== undefined && takes(name, value.toJS(document)))) {
+    const name = names.settingAt(keys);
+    if (
+      isMap(value) &&
+      names.isGroup(keys) &&
+      !(name !== undefined && names.takes(name, value.toJS(document)))
+    ) {
       collect(value, keys, reading);
       continue;
     }
     if (name === undefined)
       throw new UsageError(
-        `${at}: unknown setting ${written}. Did you mean ${nearest(joined(keys), names)}?`,
+        `${at}: unknown setting ${written}. Did you mean ${nearest(joined(keys), names.listed)}?`,
       );
     if (name === "config") throw new UsageError(`${at}: a file cannot name the configuration file.`);
     const before = raw[name];
-    // A key's place in the hub's later versions; where both are given the first version's place wins (frames contract, section 15).
-    if (before !== undefined && written.startsWith(NESTED_PLACE)) continue;
-    if (before !== undefined && !before.source.startsWith(NESTED_PLACE))
+    // A key's place in later versions of an original; where both are given the first version's place wins.
+    if (before !== undefined && names.isLaterPlace(written)) continue;
+    if (before !== undefined && !names.isLaterPlace(before.source))
       throw new UsageError(`${at}: ${written} was given before, as ${before.source}. Keep one of the two.`);
     const plain: unknown = isNode(value) ? value.toJS(document) : value;
     if (isCyclic(plain)) throw new UsageError(`${at}: ${written} contains itself.`);
     if (plain === null || plain === undefined)
       throw new UsageError(`${at}: ${written} has no value. Give it one, or remove the line.`);
     const digits = isScalar(value) && typeof plain === "number" ? value.source : undefined;
-    raw[name] = { value: asText(name, digits ?? plain), source: `${written} (${at})` };
+    raw[name] = { value: names.asText(name, digits ?? plain), source: `${written} (${at})` };
   }
-}
-
-/** What a flag would say, but a switch, a list or a structure as such: a number's own digits, so that ids keep all of theirs. */
-function asText(name: SettingName, value: unknown): unknown {
-  if (typeof value === "object" || (typeof value === "boolean" && takes(name, value))) return value;
-  return String(value);
-}
-
-/** Whether the setting wants such a value as it is, and does not merely turn it into another. */
-function takes(name: SettingName, value: unknown): boolean {
-  const setting: Setting = settings[name];
-  const parsed = setting.schema.safeParse(value);
-  return parsed.success && (typeof value !== "boolean" || parsed.data === value);
 }
 
 function isCyclic(value: unknown): boolean {
@@ -106,26 +96,64 @@ function isCyclic(value: unknown): boolean {
   }
 }
 
-const names = Object.keys(settings) as SettingName[];
-/** `["server", "hub", "ws_path"]` -> `SERVER_HUB_WS_PATH`: the frames hub's keys under their own names. */
+/** `["server", "hub", "ws_path"]` -> `SERVER_HUB_WS_PATH`: keys as the variables of an original write them behind their prefix. */
 const shouted = (keys: readonly string[]) =>
   keys.map((key) => key.replace(/([a-z])([A-Z])/g, "$1_$2").toUpperCase()).join("_");
-const hubKeys = new Map(
-  names.flatMap((name) => {
-    const { legacy = [] }: Setting = settings[name];
-    return legacy
-      .filter((variable) => variable.startsWith("GOHUB_"))
-      .map((variable) => [variable.slice("GOHUB_".length), name] as const);
-  }),
-);
 
 /** `["tls", "cert"]` -> `tlsCert`; `["data_dir"]` -> `dataDir`. */
 const joined = (keys: readonly string[]) =>
   keys.join("_").replace(/[_-]+(.)/g, (_, letter: string) => letter.toUpperCase());
 
-const settingAt = (keys: readonly string[]): SettingName | undefined =>
-  names.find((name) => name === joined(keys)) ?? hubKeys.get(shouted(keys));
+/** Which setting a key of the file means. */
+class Names {
+  readonly listed: readonly string[];
+  /** Of today, and of earlier releases. */
+  readonly #known: ReadonlyMap<string, string>;
+  readonly #originals: ReadonlyMap<string, string>;
 
-const isGroup = (keys: readonly string[]): boolean =>
-  names.some((name) => name.startsWith(joined(keys)) && /^[A-Z]/.test(name.slice(joined(keys).length))) ||
-  [...hubKeys.keys()].some((key) => key.startsWith(`${shouted(keys)}_`));
+  constructor(private readonly catalogue: Catalogue) {
+    const { settings, renamed, originals } = catalogue;
+    this.listed = Object.keys(settings);
+    this.#known = new Map([...renamed, ...this.listed.map((name) => [name, name] as const)]);
+    this.#originals = new Map(
+      Object.entries(settings).flatMap(([name, { legacy = [] }]) =>
+        legacy.flatMap((variable) =>
+          originals
+            .filter(({ prefix }) => variable.startsWith(prefix))
+            .map(({ prefix }) => [variable.slice(prefix.length), name] as const),
+        ),
+      ),
+    );
+  }
+
+  isLaterPlace(written: string): boolean {
+    return this.catalogue.originals.some(
+      ({ laterPlace }) => laterPlace !== undefined && written.startsWith(laterPlace),
+    );
+  }
+
+  settingAt(keys: readonly string[]): string | undefined {
+    return this.#known.get(joined(keys)) ?? this.#originals.get(shouted(keys));
+  }
+
+  isGroup(keys: readonly string[]): boolean {
+    const group = joined(keys);
+    return (
+      [...this.#known.keys()].some(
+        (name) => name.startsWith(group) && /^[A-Z]/.test(name.slice(group.length)),
+      ) || [...this.#originals.keys()].some((key) => key.startsWith(`${shouted(keys)}_`))
+    );
+  }
+
+  /** What a flag would say, but a switch, a list or a structure as such: a number's own digits, so that ids keep all of theirs. */
+  asText(name: string, value: unknown): unknown {
+    if (typeof value === "object" || (typeof value === "boolean" && this.takes(name, value))) return value;
+    return String(value);
+  }
+
+  /** Whether the setting wants such a value as it is, and does not merely turn it into another. */
+  takes(name: string, value: unknown): boolean {
+    const parsed = this.catalogue.settings[name]?.schema.safeParse(value);
+    return parsed?.success === true && (typeof value !== "boolean" || parsed.data === value);
+  }
+}

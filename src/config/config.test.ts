@@ -1,7 +1,6 @@
 // Raw values become one typed configuration: which source wins, and what is said about a value that is not usable.
 import { expect, test } from "bun:test";
-import { parseConfig } from "./config.ts";
-import { UsageError } from "./env.ts";
+import { parseConfig, UsageError } from "../../test/support/config.ts";
 
 const given = (source: string, values: Record<string, unknown>) =>
   Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { value, source }]));

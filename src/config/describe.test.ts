@@ -1,8 +1,8 @@
 // What people are shown of a setting: as they wrote it, and never a secret.
 import { expect, test } from "bun:test";
+import { settings } from "../../test/support/config.ts";
 import { describeDefault, describeEffective } from "./describe.ts";
 import type { Setting } from "./setting.ts";
-import { settings } from "./settings.ts";
 
 const secret: Setting = settings.masterSecret;
 const duration: Setting = settings.serverReadTimeout;

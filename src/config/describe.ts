@@ -1,6 +1,6 @@
 // A setting in words: its value as a person would write it, and never a secret.
 import { z } from "zod";
-import type { RawValue } from "./env.ts";
+import type { RawValue } from "./raw.ts";
 import type { Setting } from "./setting.ts";
 
 /** What holds when nobody gives a value; undefined for nothing. */

@@ -1,6 +1,6 @@
 // Flags and variables: how they are written, and that a misspelt one is an error with the nearest known name.
 import { expect, test } from "bun:test";
-import { nearest, readEnvironment, readFlags, UsageError } from "./env.ts";
+import { nearest, readEnvironment, readFlags, UsageError } from "../../test/support/config.ts";
 
 test.each([
   [["--port", "4000"], { port: "4000" }],

@@ -1,20 +1,10 @@
 // Step one of three: raw strings as people gave them, with where each came from. No parsing, no defaults.
-import type { Setting } from "./setting.ts";
-import { flagName, type SettingName, settings, variableName } from "./settings.ts";
+import type { Catalogue } from "./catalogue.ts";
+import type { RawSettings, RawValue } from "./raw.ts";
+import { flagName, variableName } from "./setting.ts";
 import { nearest, UsageError } from "./usage.ts";
 
 export { nearest, UsageError };
-
-export interface RawValue {
-  /** Text, but what YAML wrote as a switch, a list or a structure is given as such. */
-  readonly value: unknown;
-  /** The flag, the variable, or the key and place in the file, as the person wrote it. */
-  readonly source: string;
-}
-
-export type RawSettings = Partial<Record<SettingName, RawValue>>;
-
-const names = Object.keys(settings) as SettingName[];
 
 /** Variables that steer this project's own tests, not a server. */
 const FOR_TESTS = /^ROOST_(TEST_\w*|EXECUTABLE)$/;
@@ -25,24 +15,28 @@ const isServiceLink = (name: string, value: string) =>
   SERVICE_LINK.test(name) || (name.endsWith("PORT") && /^(tcp|udp):\/\//.test(value));
 
 /**
- * Variables of the environment: ROOST_* wins over the originals' names. An empty variable counts as unset.
+ * Variables of the environment: ROOST_* wins over the originals' names, a name of today over an earlier one. An empty variable counts
+ * as unset.
  * @throws UsageError for a ROOST_* variable that is no setting, with the nearest one that is.
  */
-export function readEnvironment(variables: Record<string, string | undefined>): RawSettings {
-  const raw: RawSettings = {};
-  const known = names.map(variableName);
+export function readEnvironment(
+  { settings, renamed }: Catalogue,
+  variables: Record<string, string | undefined>,
+): RawSettings {
+  const raw: Record<string, RawValue> = {};
+  const listed = Object.keys(settings).map(variableName);
+  const known = new Set([...listed, ...[...renamed.keys()].map(variableName)]);
   const environment: Record<string, string> = {};
   for (const [name, value] of Object.entries(variables)) {
     if (value === undefined || (name.startsWith("ROOST_") && isServiceLink(name, value))) continue;
     environment[name] = value;
-    if (name.startsWith("ROOST_") && !known.includes(name) && !FOR_TESTS.test(name))
+    if (name.startsWith("ROOST_") && !known.has(name) && !FOR_TESTS.test(name))
       throw new UsageError(
-        `Unknown setting ${name} in the environment. Did you mean ${nearest(name, known)}?`,
+        `Unknown setting ${name} in the environment. Did you mean ${nearest(name, listed)}?`,
       );
   }
-  for (const name of names) {
-    const { legacy = [] }: Setting = settings[name];
-    for (const variable of [variableName(name), ...legacy]) {
+  for (const [name, { was = [], legacy = [] }] of Object.entries(settings)) {
+    for (const variable of [...[name, ...was].map(variableName), ...legacy]) {
       const value = environment[variable];
       if (value === undefined || value === "") continue;
       raw[name] = { value, source: variable };
@@ -56,26 +50,29 @@ export function readEnvironment(variables: Record<string, string | undefined>): 
  * Flags of the form `--name value`, `--name=value` and, for switches, `--name`.
  * @throws UsageError for an unknown flag (with the nearest known one), a missing value or a stray word.
  */
-export function readFlags(argv: readonly string[]): RawSettings {
-  const raw: RawSettings = {};
-  const byFlag = new Map(names.map((name) => [flagName(name), name]));
+export function readFlags(catalogue: Catalogue, argv: readonly string[]): RawSettings {
+  const { settings, renamed } = catalogue;
+  const raw: Record<string, RawValue> = {};
+  const listed = new Map(Object.keys(settings).map((name) => [flagName(name), name]));
+  const earlier = new Map([...renamed].map(([old, name]) => [flagName(old), name]));
   for (let index = 0; index < argv.length; index++) {
     const word = argv[index] ?? "";
     const [flag, inline] = splitOnce(word, "=");
-    const name = byFlag.get(flag);
-    if (name === undefined) throw unknown(word, flag, [...byFlag.keys()]);
+    const name = listed.get(flag) ?? earlier.get(flag);
+    if (name === undefined) throw unknown(word, flag, [...listed.keys()]);
     const next = argv[index + 1];
     if (inline !== undefined) raw[name] = { value: inline, source: flag };
     else if (next !== undefined && !next.startsWith("--")) {
       raw[name] = { value: next, source: flag };
       index++;
-    } else if (isSwitch(name)) raw[name] = { value: true, source: flag };
+    } else if (isSwitch(catalogue, name)) raw[name] = { value: true, source: flag };
     else throw new UsageError(`${flag} needs a value, for example "${flag} ${example(name)}".`);
   }
   return raw;
 }
 
-const isSwitch = (name: SettingName) => settings[name].schema.safeParse(true).data === true;
+const isSwitch = ({ settings }: Catalogue, name: string) =>
+  settings[name]?.schema.safeParse(true).data === true;
 
 function splitOnce(text: string, separator: string): [string, string | undefined] {
   const at = text.indexOf(separator);
@@ -87,6 +84,6 @@ function unknown(word: string, flag: string, known: string[]): UsageError {
   return new UsageError(`Unknown setting ${flag}. Did you mean ${nearest(flag, known)}?`);
 }
 
-function example(name: SettingName): string {
+function example(name: string): string {
   return name === "port" ? "3005" : name === "dataDir" ? "/var/lib/roost" : "VALUE";
 }

@@ -3,14 +3,14 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { createHmac } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Folder, roost } from "../../test/support/executable.ts";
+import type { Config } from "../../test/support/config.ts";
+import { catalogue, parseConfig, readEnvironment } from "../../test/support/config.ts";
+import { Folder } from "../../test/support/executable.ts";
 import { accountWith, call, newAccount } from "../../test/support/happy-client.ts";
+import { roostCommand } from "../../test/support/process.ts";
 import { s3Service } from "../../test/support/s3.ts";
 import { type TestServer, testServer } from "../../test/support/server.ts";
 import { ELEVEN_LABS_KEY, REVENUE_CAT_KEY, voiceServices } from "../../test/support/voice.ts";
-import { parseConfig } from "./config.ts";
-import { readEnvironment } from "./env.ts";
-import type { Config } from "./settings.ts";
 import { unusedVariables } from "./unused-variables.ts";
 
 /** Made by the original's own library with the secret `compat-probe-0` (HTTP contract 21). */
@@ -69,7 +69,7 @@ test.each<[string, string, Partial<Config>]>([
   ["ENV", "dev", {}],
 ])("%s=%j", (name, value, expected) => {
   expect(parseConfig(readEnvironment({ [name]: value }))).toEqual({ ...parseConfig({}), ...expected });
-  expect(unusedVariables({ [name]: value })).toEqual([]);
+  expect(unusedVariables(catalogue, { [name]: value })).toEqual([]);
 });
 
 test("the defaults are the original's", () => {
@@ -94,8 +94,8 @@ test.each([
   ],
 ])("%s changes nothing, and one sentence says so without its value", (name, value, sentence) => {
   expect(parseConfig(readEnvironment({ [name]: value }))).toEqual(parseConfig({}));
-  expect(unusedVariables({ [name]: value, UNRELATED: "x" })).toEqual([sentence]);
-  expect(unusedVariables({ [name]: "" })).toEqual([]);
+  expect(unusedVariables(catalogue, { [name]: value, UNRELATED: "x" })).toEqual([sentence]);
+  expect(unusedVariables(catalogue, { [name]: "" })).toEqual([]);
 });
 
 /** A port that nobody listens on. */
@@ -124,8 +124,11 @@ test("as the launcher of the original starts it: migrate, then serve, all by var
     DATABASE_URL: "postgres://user:hush@db.example/happy",
     REDIS_URL: "redis://:hush@redis.example",
   };
-  expect(await folder.run([...roost(), "migrate"], environment)).toMatchObject({ code: 0, stderr: "" });
-  const server = folder.start([...roost(), "serve"], environment);
+  expect(await folder.run([...roostCommand(), "migrate"], environment)).toMatchObject({
+    code: 0,
+    stderr: "",
+  });
+  const server = folder.start([...roostCommand(), "serve"], environment);
   const url = await server.printed(/(http:\/\/127\.0\.0\.1:\d+)/);
   expect(url).toBe(`http://127.0.0.1:${port}`);
 

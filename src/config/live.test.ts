@@ -3,12 +3,12 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseConfig } from "./config.ts";
+import { parseConfig, settings } from "../../test/support/config.ts";
 import { LiveConfig } from "./live.ts";
 import { watchFiles } from "./watch-files.ts";
 
 test("live settings change in place, the others stay and are named", () => {
-  const live = new LiveConfig(parseConfig({}));
+  const live = new LiveConfig(settings, parseConfig({}));
   const { config } = live;
   const heard: unknown[] = [];
   const stop = live.onChange((applied) => heard.push(applied));

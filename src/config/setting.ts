@@ -1,4 +1,5 @@
-// What one setting is: its type, default and meaning, and the names under which people may give it.
+// What one setting is: its type, default and meaning, and the names under which people may give it. Each part of the house lists its
+// own in a file `settings.ts` beside its code.
 import type { z } from "zod";
 
 export interface Setting<T extends z.ZodType = z.ZodType> {
@@ -8,14 +9,30 @@ export interface Setting<T extends z.ZodType = z.ZodType> {
   readonly about: string;
   /** Environment variables of the original servers that mean the same. */
   readonly legacy?: readonly string[];
+  /** Names that it had in earlier releases: their flags, variables and keys still work, and are not listed. */
+  readonly was?: readonly string[];
   /** Never printed, never logged. */
   readonly secret?: boolean;
   /** Takes effect while the server runs. Its user reads it from the configuration at the time of use, or listens (live.ts). */
   readonly live?: boolean;
 }
 
+/** By name, in camelCase; the flag, the variable and the key of the file follow from it. */
+export type Settings = Readonly<Record<string, Setting>>;
+
+/** The configuration that a list of settings gives. */
+export type Values<S extends Settings> = { readonly [K in keyof S]: z.output<S[K]["schema"]> };
+
 export const setting = <T extends z.ZodType>(
   schema: T,
   about: string,
   more: Omit<Setting<T>, "schema" | "about"> = {},
 ): Setting<T> => ({ schema, about, ...more });
+
+/** `dataDir` -> `--data-dir`. */
+export const flagName = (name: string): string =>
+  `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** `dataDir` -> `ROOST_DATA_DIR`. */
+export const variableName = (name: string): string =>
+  `ROOST_${name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;

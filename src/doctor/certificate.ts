@@ -1,6 +1,8 @@
 // Whether phones will accept the certificate that a server shows: trusted, whole chain, right name, not about to end.
+
 import { isIP } from "node:net";
 import { connect } from "node:tls";
+import { within } from "../within.ts";
 import { type Finding, failure, ok, problemOf, skipped, warning } from "./finding.ts";
 import { FULL_CHAIN } from "./proxy-lines.ts";
 
@@ -82,9 +84,6 @@ function look(url: URL): Promise<Shown> {
     },
   );
   socket.on("error", reject);
-  const timer = setTimeout(() => reject(new Error(`no answer within ${SHAKE_MS / 1_000} s`)), SHAKE_MS);
-  return promise.finally(() => {
-    clearTimeout(timer);
-    socket.destroy();
-  });
+  const late = () => new Error(`no answer within ${SHAKE_MS / 1_000} s`);
+  return within(SHAKE_MS, promise, late).finally(() => socket.destroy());
 }

@@ -1,4 +1,6 @@
-// Findings as a person reads them: the sentence, and under a failure the line to change.
+// Findings as a person reads them: the sentence, and under a failure the line to change. A look from outside quotes a foreign server:
+// what would steer the terminal is shown plainly.
+import { plain } from "../cli/table.ts";
 import type { Finding, Result } from "./finding.ts";
 import { PROXIES } from "./finding.ts";
 
@@ -12,9 +14,9 @@ const MARKS: Readonly<Record<Result, { word: string; color: number }>> = {
 export function report({ check, result, says, fix, proxy }: Finding, colored: boolean): string {
   const { word, color } = MARKS[result];
   const mark = colored ? `\x1b[${color}m${word.padEnd(8)}\x1b[0m` : word.padEnd(8);
-  const lines = [`  ${mark} ${check.padEnd(11)} ${says}`];
+  const lines = [`  ${mark} ${check.padEnd(11)} ${plain(says)}`];
   const indent = " ".repeat(23);
-  if (fix !== undefined) lines.push(`${indent}${fix}`);
+  if (fix !== undefined) lines.push(`${indent}${plain(fix)}`);
   if (proxy !== undefined)
     for (const name of PROXIES) lines.push(`${indent}${`${name}:`.padEnd(13)}${proxy[name]}`);
   return `${lines.join("\n")}\n`;

@@ -4,9 +4,9 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Config } from "../../test/support/config.ts";
+import { parseConfig } from "../../test/support/config.ts";
 import { testServer } from "../../test/support/server.ts";
-import { parseConfig } from "../config/config.ts";
-import type { Config } from "../config/settings.ts";
 import type { Finding } from "./finding.ts";
 import {
   checkBackups,
@@ -77,15 +77,15 @@ test("the clock: right, wrong, and nothing to compare it with", async () => {
   });
   const expoUrl = `http://127.0.0.1:${server.port}`;
   try {
-    expect(result(await checkClock(config({ expoUrl })))).toEqual(["ok", about("right within")]);
+    expect(result(await checkClock(expoUrl))).toEqual(["ok", about("right within")]);
     date = new Date(Date.now() + 15 * 60_000);
-    expect(result(await checkClock(config({ expoUrl })))).toEqual(["failure", about("s behind")]);
+    expect(result(await checkClock(expoUrl))).toEqual(["failure", about("s behind")]);
     date = new Date(Date.now() - 15 * 60_000);
-    expect(result(await checkClock(config({ expoUrl })))).toEqual(["failure", about("s ahead")]);
+    expect(result(await checkClock(expoUrl))).toEqual(["failure", about("s ahead")]);
   } finally {
     await server.stop(true);
   }
-  expect(result(await checkClock(config({ expoUrl })))).toEqual(["skipped", about("does not answer")]);
+  expect(result(await checkClock(expoUrl))).toEqual(["skipped", about("does not answer")]);
 });
 
 test("the disk: room, and less than uploads need", () => {
@@ -115,12 +115,14 @@ test("the port: free, held by Roost, held by another program", async () => {
 });
 
 test("the database: none, sound beside a running server, damaged, no database", async () => {
-  expect([...checkDatabases(config())].map(result)).toEqual([["skipped", about("no database yet")]]);
+  expect([...checkDatabases(config(), ["happy.db", "topics.db"])].map(result)).toEqual([
+    ["skipped", about("no database yet")],
+  ]);
   const server = await testServer();
   try {
-    expect([...checkDatabases(config({ dataDir: server.dataDir }))].map(result)).toEqual([
-      ["ok", about("is sound")],
-    ]);
+    expect(
+      [...checkDatabases(config({ dataDir: server.dataDir }), ["happy.db", "topics.db"])].map(result),
+    ).toEqual([["ok", about("is sound")]]);
     const health = await fetch(`${server.url}/ready`);
     expect(health.status).toBe(200);
   } finally {
@@ -134,17 +136,21 @@ test("the database: none, sound beside a running server, damaged, no database", 
     for (let row = 0; row < 2_000; row++) insert.run(`row ${row} ${"x".repeat(50)}`);
   })();
   sqlite.close();
-  expect([...checkDatabases(config())].map(result)).toEqual([["ok", about("is sound")]]);
+  expect([...checkDatabases(config(), ["happy.db", "topics.db"])].map(result)).toEqual([
+    ["ok", about("is sound")],
+  ]);
   expect(readdirSync(dataDir)).toEqual(["happy.db"]);
   const bytes = new Uint8Array(await Bun.file(path).arrayBuffer());
   bytes.fill(0x5a, 8 * 4096, 12 * 4096);
   writeFileSync(path, bytes);
-  expect([...checkDatabases(config())]).toMatchObject([{ result: "failure", fix: about("roost restore") }]);
+  expect([...checkDatabases(config(), ["happy.db", "topics.db"])]).toMatchObject([
+    { result: "failure", fix: about("roost restore") },
+  ]);
   writeFileSync(
     path,
     "this is no database, but long enough to look like a file that once was one".repeat(50),
   );
-  expect([...checkDatabases(config())].map(result)).toEqual([
+  expect([...checkDatabases(config(), ["happy.db", "topics.db"])].map(result)).toEqual([
     ["failure", about("cannot be read as a database")],
   ]);
 });

@@ -1,5 +1,6 @@
 // Looks at the machine and the data folder. Nothing is changed: what is written for a test is removed again, and a database that a
 // server uses is only read.
+
 import { Database as Sqlite } from "bun:sqlite";
 import {
   closeSync,
@@ -12,46 +13,58 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { listBackups } from "../backup/folder.ts";
 import { isDated } from "../backup/keep.ts";
-import type { Config } from "../config/settings.ts";
+import type { BackupConfig } from "../backup/settings.ts";
+import type { PlaceConfig } from "../config/settings.ts";
 import { readCertificate } from "../server/certificate.ts";
+import { localUrl } from "../server/machine-addresses.ts";
+import type { ServerConfig } from "../server/settings.ts";
+import { codeOf, isBusy } from "../storage/errors.ts";
+import type { StorageConfig } from "../storage/settings.ts";
 import { untilWhen } from "./certificate.ts";
 import { type Finding, failure, ok, problemOf, skipped, warning } from "./finding.ts";
 import { ask } from "./http-probe.ts";
-import { checkRefusedMessages } from "./refused-messages.ts";
 import { checkRetention } from "./retention.ts";
 import { checkAddresses, checkBounds, type ToldLimits } from "./running-server.ts";
 
-const BANNER = "Welcome to Happy Server!";
+/** The settings that are looked at, of whatever owner. */
+export type Looked = PlaceConfig & ServerConfig & StorageConfig & BackupConfig;
 
 export interface AskedBefore {
   /** See checkRetention. */
   readonly ageLimits: Readonly<Record<string, number>>;
   /** What the server that runs on the folder says; undefined where none does. */
   readonly limits: ToldLimits | undefined;
+  /** File names of the databases that may be in the folder. */
+  readonly databases: readonly string[];
+  /** A service that tells the time; undefined when the server speaks to none. */
+  readonly clockUrl: string | undefined;
+  /** What each protocol looks at. */
+  readonly ofProtocols: readonly AsyncIterable<Finding>[];
 }
 
 export async function* thisMachine(
-  config: Config,
-  { ageLimits, limits }: AskedBefore,
+  config: Looked,
+  { ageLimits, limits, databases, clockUrl, ofProtocols }: AskedBefore,
 ): AsyncGenerator<Finding> {
   const folder = checkFolder(config);
   yield folder;
   yield checkPermissions(config);
-  yield await checkClock(config);
+  if (clockUrl !== undefined) yield await checkClock(clockUrl);
   yield checkDisk(config);
   yield await checkPort(config);
-  yield* checkDatabases(config);
-  yield checkRefusedMessages(config);
+  yield* checkDatabases(config, databases);
+  for (const findings of ofProtocols) yield* findings;
   yield checkBackups(config);
-  yield checkRetention(config.dataDir, ageLimits);
+  yield await checkRetention(config.dataDir, ageLimits);
   yield checkAddresses(limits);
   yield checkBounds(limits);
   yield checkOwnCertificate(config);
 }
 
-export function checkFolder({ dataDir }: Config): Finding {
+export function checkFolder({ dataDir }: Looked): Finding {
   const at = statSync(dataDir, { throwIfNoEntry: false });
   if (at === undefined)
     return warning("folder", `The data folder ${dataDir} is not there yet; the first start makes it.`, {
@@ -79,9 +92,9 @@ export function checkFolder({ dataDir }: Config): Finding {
 }
 
 /** What holds keys, tokens and content, or admits to them. */
-const PRIVATE = /^(happy|topics)\.db|secret|\.key$/;
+const PRIVATE = /\.db(-|\.|$)|secret|\.key$/;
 
-export function checkPermissions({ dataDir, tlsKey }: Config): Finding {
+export function checkPermissions({ dataDir, tlsKey }: Looked): Finding {
   if (process.platform === "win32")
     return skipped("permissions", "Windows keeps permissions in another way.");
   if (statSync(dataDir, { throwIfNoEntry: false }) === undefined)
@@ -117,8 +130,8 @@ const modeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mode
 const DAY_MS = 86_400_000;
 const CLOCK_TOLERANCE_MS = 60_000;
 
-/** Compared with the push service that Roost speaks to anyway. What is shown and kept carries this machine's time. */
-export async function checkClock({ expoUrl }: Config): Promise<Finding> {
+/** Compared with a service that Roost speaks to anyway. What is shown and kept carries this machine's time. */
+export async function checkClock(url: string): Promise<Finding> {
   const built = Date.parse("2025-01-01T00:00:00Z");
   if (Date.now() < built)
     return failure("clock", `The clock says ${new Date().toISOString()}.`, {
@@ -127,16 +140,16 @@ export async function checkClock({ expoUrl }: Config): Promise<Finding> {
   let date: string | null;
   const askedAt = Date.now();
   try {
-    date = (await ask(expoUrl, { method: "HEAD" })).headers.get("date");
+    date = (await ask(url, { method: "HEAD" })).headers.get("date");
   } catch {
     return skipped(
       "clock",
-      `The clock could not be compared: ${new URL(expoUrl).host}, which push needs too, does not answer.`,
+      `The clock could not be compared: ${new URL(url).host}, which push needs too, does not answer.`,
     );
   }
   const theirs = Date.parse(date ?? "");
   if (Number.isNaN(theirs))
-    return skipped("clock", `The clock could not be compared: ${new URL(expoUrl).host} tells no time.`);
+    return skipped("clock", `The clock could not be compared: ${new URL(url).host} tells no time.`);
   const off = (askedAt + Date.now()) / 2 - theirs;
   const seconds = Math.round(Math.abs(off) / 1_000);
   if (Math.abs(off) > CLOCK_TOLERANCE_MS)
@@ -150,7 +163,7 @@ export async function checkClock({ expoUrl }: Config): Promise<Finding> {
   return ok("clock", `The clock is right within ${Math.max(1, seconds)} s.`);
 }
 
-export function checkDisk({ dataDir, minFreeBytes }: Config): Finding {
+export function checkDisk({ dataDir, minFreeBytes }: Looked): Finding {
   const folder = statSync(dataDir, { throwIfNoEntry: false }) === undefined ? "." : dataDir;
   const { bavail, blocks, bsize, ffree, files } = statfsSync(folder);
   const free = bavail * bsize;
@@ -164,14 +177,14 @@ export function checkDisk({ dataDir, minFreeBytes }: Config): Finding {
   return ok("disk", `${text}.`);
 }
 
-export async function checkPort({ host, port, tlsCert }: Config): Promise<Finding> {
+export async function checkPort({ host, port, tlsCert }: Looked): Promise<Finding> {
   if (port === 0) return skipped("port", "Port 0 takes any free one.");
   try {
     const server = Bun.serve({ hostname: host, port, fetch: () => new Response() });
     await server.stop(true);
     return ok("port", `Port ${port} is free; Roost does not run there now.`);
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    const code = codeOf(error);
     if (code === "EACCES")
       return failure("port", `Port ${port} may not be opened by this user.`, {
         fix: "Choose one above 1023: --port 3005.",
@@ -181,17 +194,30 @@ export async function checkPort({ host, port, tlsCert }: Config): Promise<Findin
         fix: "Check --host.",
       });
   }
-  const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host.includes(":") ? `[${host}]` : host;
-  const url = `${tlsCert === undefined ? "http" : "https"}://${name}:${port}/`;
-  const answer = await ask(url, { headers: { accept: "text/plain" } }).catch(() => undefined);
-  if (answer?.text.includes(BANNER)) return ok("port", `Roost runs on port ${port}.`);
+  const url = `${localUrl(host, port, tlsCert !== undefined)}/ready`;
+  const answer = await ask(url).catch(() => undefined);
+  if (answer !== undefined && isReadiness(answer.text)) return ok("port", `Roost runs on port ${port}.`);
   return failure("port", `Another program holds port ${port}.`, {
     fix: `Stop it, or choose another port: --port ${port + 1}.`,
   });
 }
 
-export function* checkDatabases({ dataDir }: Config): Generator<Finding> {
-  const paths = ["happy.db", "topics.db"].map((name) => join(dataDir, name));
+/** The page that says which parts are well; no other program has it. */
+function isReadiness(text: string): boolean {
+  try {
+    return readiness.safeParse(JSON.parse(text)).success;
+  } catch {
+    return false;
+  }
+}
+
+const readiness = z.object({
+  status: z.enum(["ready", "not ready"]),
+  checks: z.record(z.string(), z.string()),
+});
+
+export function* checkDatabases({ dataDir }: Looked, files: readonly string[]): Generator<Finding> {
+  const paths = files.map((name) => join(dataDir, name));
   const there = paths.filter((path) => statSync(path, { throwIfNoEntry: false }) !== undefined);
   if (there.length === 0) yield skipped("database", "There is no database yet.");
   for (const path of there) yield checkDatabase(path);
@@ -217,7 +243,7 @@ function checkDatabase(path: string): Finding {
       sqlite.close();
     }
   } catch (error) {
-    if (error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY"))
+    if (isBusy(error))
       return failure("database", `Another program keeps ${path} locked, also for readers.`, {
         fix: `End it: fuser ${path} names it.`,
       });
@@ -226,7 +252,7 @@ function checkDatabase(path: string): Finding {
   return ok("database", `${path} is sound.`);
 }
 
-export function checkBackups({ backupDir, backupEvery, dataDir }: Config): Finding {
+export function checkBackups({ backupDir, backupEvery, dataDir }: Looked): Finding {
   if (backupDir === undefined)
     return warning("backups", "No backups are made.", { fix: "--backup-dir FOLDER   (on another disk)" });
   const now = Date.now();
@@ -268,7 +294,7 @@ export function checkBackups({ backupDir, backupEvery, dataDir }: Config): Findi
   return ok("backups", says);
 }
 
-export function checkOwnCertificate({ tlsCert, tlsKey, publicUrl }: Config): Finding {
+export function checkOwnCertificate({ tlsCert, tlsKey, publicUrl }: Looked): Finding {
   if (tlsCert === undefined || tlsKey === undefined)
     return publicUrl?.startsWith("https:")
       ? skipped("certificate", `The proxy shows the certificate: roost doctor ${publicUrl} looks at it.`)

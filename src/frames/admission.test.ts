@@ -7,7 +7,8 @@ import {
   inSeconds,
   framesToken as token,
 } from "../../test/support/frames-token.ts";
-import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
+import { type HubNode, type HubNodeOptions, hubNode } from "../../test/support/hub-node.ts";
+import { until } from "../../test/support/until.ts";
 
 /** Of the contract: user u1, permissions join:room and send:message, valid until 2030. */
 const TOKEN =
@@ -162,6 +163,16 @@ describe("permissions", () => {
       data: { room_id: "nowhere", target_id: "nobody", content: "x" },
     });
     expect(reply.data.code === 2001).toBe(!permitted);
+  });
+
+  test("a token that names no user gives its permissions and no others, under the name that the client chose", async () => {
+    const node = await start({ settings: { auth: { ...auth, anonymousPermissions: ["join:room"] } } });
+    await FramesClient.connect(node.url, {
+      token: await token({ user_id: undefined, permissions: ["read:message"] }),
+      client_id: "named",
+    });
+    expect(node.sdk.getClientPermissions("named")).toEqual(["read:message"]);
+    expect(node.sdk.checkClientPermission("named", "join:room")).toBe(false);
   });
 
   test("anonymous clients have what the configuration gives them; without tokens everybody has everything", async () => {

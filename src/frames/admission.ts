@@ -1,13 +1,14 @@
-// Who may connect, decided before the upgrade: token, rate, origin, id (frames contract, section 13 and its decisions). A refusal is an
-// HTTP answer with a short text; only its status is contract.
-import { z } from "zod";
+// Who may connect, decided before the upgrade: token, rate, origin, id, number of clients (frames contract, section 13 and its
+// decisions). A refusal is an HTTP answer with a short text; only its status is contract.
+import type { Bounds } from "../limits/bounds.ts";
 import { networkOf } from "../limits/network.ts";
 import type { RequestFacts } from "../server/request-facts.ts";
 import type { Hub } from "./hub.ts";
+import type { AuthSettings, HubSettings } from "./hub-settings.ts";
 import { clientId, type Identity, isSame } from "./identity.ts";
+import type { HubMetrics } from "./metrics.ts";
 import { isOwnOrigin, type OwnNames } from "./origin.ts";
-import type { AuthSettings } from "./settings.ts";
-import type { Share } from "./shares.ts";
+import type { Share, Shares } from "./shares.ts";
 import { subjectOf, verify } from "./token.ts";
 
 export interface Admitted {
@@ -21,57 +22,66 @@ const STRANGERS = 3 / 4;
 
 type Caller = Pick<RequestFacts, "clientAddress" | "trustedProxy">;
 
+export interface AdmissionParts {
+  /** Who is here already. */
+  readonly hub: Pick<Hub, "find" | "clientCount">;
+  readonly settings: HubSettings;
+  readonly shares: Shares;
+  readonly names: OwnNames;
+  /** Whether many people stand behind the address. */
+  readonly isShared: (address: string) => boolean;
+  readonly metrics: Pick<HubMetrics, "authSuccess" | "authFailure">;
+  readonly bounds: Bounds;
+}
+
 export class Admission {
   readonly #key: Uint8Array;
 
-  constructor(
-    private readonly hub: Hub,
-    private readonly names: OwnNames,
-    /** Whether many people stand behind the address. */
-    private readonly isShared: (address: string) => boolean,
-  ) {
-    this.#key = new TextEncoder().encode(hub.settings.auth?.secret ?? "");
+  constructor(private readonly parts: AdmissionParts) {
+    this.#key = new TextEncoder().encode(parts.settings.auth?.secret ?? "");
   }
 
   /** The identity with which the request may connect, or the refusal. */
   async admit(request: Request, caller: Caller): Promise<Admitted | Response> {
-    const { auth, maxClients } = this.hub.settings;
+    const { hub, settings, shares, isShared, bounds } = this.parts;
+    const { auth, maxClients } = settings;
     const address = caller.clientAddress;
     const query = new URL(request.url).searchParams;
     const identity = auth === undefined ? named(query) : await this.#authenticated(request, query, auth);
     const subject = identity instanceof Response ? undefined : identity.subject;
-    // Strangers, and whoever fails, count for their address; a proven identity for itself, wherever it comes from.
+    // Strangers, and those whose token fails, count for their address; a proven identity for itself, at every address.
     const share =
       subject === undefined
-        ? this.hub.shares.ofAddress(networkOf(address), this.isShared(address))
-        : this.hub.shares.ofIdentity(subject);
+        ? shares.ofAddress(networkOf(address), isShared(address))
+        : shares.ofIdentity(subject);
     if (!share.connections.take()) {
-      this.hub.bounds.refused("frames-connections", { caller: share.name });
+      bounds.refused("frames-connections", { caller: share.name });
       return refusal(429, "too many connections", { "retry-after": "1" });
     }
     if (identity instanceof Response) return identity;
     if (!this.#isOriginAllowed(request.headers, caller, identity))
       return refusal(403, "pages of this origin may not connect (frames-origins)");
+    const holder = hub.find(identity.id);
     if (this.isTaken(identity)) {
-      this.hub.find(identity.id)?.probe();
+      holder?.probe();
       return refusal(409, "this client id is in use");
     }
-    const replaces = this.hub.find(identity.id) !== undefined;
-    if (!share.hasRoom && !replaces) {
-      this.hub.bounds.refused("frames-clients", { caller: share.name, clients: share.clients });
+    const replaces = holder !== undefined;
+    if (!share.hasPlace && !replaces) {
+      bounds.refused("frames-clients", { caller: share.name, clients: share.clients });
       return refusal(429, "too many clients", { "retry-after": "5" });
     }
     // Strangers leave places for those who prove who they are.
     const places =
       auth !== undefined && subject === undefined ? Math.ceil(maxClients * STRANGERS) : maxClients;
-    if (this.hub.clientCount >= places && !replaces)
+    if (hub.clientCount >= places && !replaces)
       return refusal(503, "too many clients", { "retry-after": "5" });
     return { identity, share };
   }
 
   /** A client is replaced only by one with the same verified identity. */
   isTaken(identity: Identity): boolean {
-    const holder = this.hub.find(identity.id);
+    const holder = this.parts.hub.find(identity.id);
     return holder !== undefined && !isSame(holder.identity, identity);
   }
 
@@ -80,7 +90,7 @@ export class Admission {
     query: URLSearchParams,
     auth: AuthSettings,
   ): Promise<Identity | Response> {
-    const { authSuccess, authFailure } = this.hub.metrics;
+    const { authSuccess, authFailure } = this.parts.metrics;
     const token = tokenOf(request, query);
     if (token === undefined) {
       if (!auth.allowAnonymous) {
@@ -105,21 +115,19 @@ export class Admission {
   /** Where none are listed, a page of another origin needs a token: it has nothing from the browser that it could abuse then. */
   #isOriginAllowed(headers: Headers, { trustedProxy }: Caller, { subject }: Identity): boolean {
     const origin = headers.get("origin");
-    const { origins } = this.hub.settings;
+    const { settings, names } = this.parts;
+    const { origins } = settings;
     if (origin === null || origins?.includes("*") || origins?.includes(origin)) return true;
     if (origins === undefined && subject !== undefined) return true;
-    return isOwnOrigin({ headers, trustedProxy }, this.names);
+    return isOwnOrigin({ headers, trustedProxy }, names);
   }
 }
 
-const bearer = z.string().regex(/^Bearer +\S+$/);
-
-/** The query wins over the header. */
+/** The query wins over the header, which may have more than one space (unlike auth/bearer.ts). */
 function tokenOf(request: Request, query: URLSearchParams): string | undefined {
   const token = query.get("token");
   if (token !== null && token !== "") return token;
-  const header = bearer.safeParse(request.headers.get("authorization"));
-  return header.success ? header.data.slice("Bearer ".length).trim() : undefined;
+  return /^Bearer +(\S+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
 }
 
 /** Without a token the client names itself, or gets a name. */

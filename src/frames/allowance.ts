@@ -25,7 +25,7 @@ export class Allowance {
   take(bytes: number): Verdict {
     const cost = 1 + Math.floor(bytes / BYTES_A_MESSAGE);
     if (this.#own.take(cost) && this.share.takeMessage(cost)) return "allowed";
-    if (!this.share.bearMessage()) return "flood";
+    if (!this.share.takeExcess()) return "flood";
     const now = this.now();
     if (now - this.#toldAt < TELL_EVERY_MS) return "quiet";
     this.#toldAt = now;

@@ -1,5 +1,5 @@
 // One connected client: its outgoing queue, its messages one after another, its deadlines, and a shutdown that happens exactly once
-// whatever ends it first (frames contract, section 7).
+// for the first reason that comes (frames contract, section 7).
 import type { Allowance } from "./allowance.ts";
 import type { EndOfTurn } from "./end-of-turn.ts";
 import { ClientClosedError, SendBufferFullError } from "./errors.ts";
@@ -51,7 +51,8 @@ export interface ClientParts {
   readonly writeTimeoutMs: number;
   readonly serverPing: boolean;
   readonly closeOnExpiry: boolean;
-  readonly onMessage: (client: Client, frame: string | Uint8Array) => void | Promise<void>;
+  /** A message whose turn it is. Must not throw. */
+  readonly handle: (client: Client, frame: string | Uint8Array) => void | Promise<void>;
   /** A frame was handed to the system. */
   readonly onSent: () => void;
   /** Called once, before the queue fails and the socket closes: the hub forgets the client. */
@@ -88,7 +89,7 @@ export class Client {
       onLost: () => this.shutdown(closeReasons.lost),
       onSent: parts.onSent,
     });
-    this.#inbox = new Inbox({ handle: (frame) => parts.onMessage(this, frame), budget, pace });
+    this.#inbox = new Inbox({ handle: (frame) => parts.handle(this, frame), budget, pace });
     this.#heartbeat = new Heartbeat({
       readTimeoutMs,
       ping: serverPing ? () => connection.ping() : undefined,
@@ -109,7 +110,7 @@ export class Client {
     return this.#closed;
   }
 
-  /** Aborted when the client is gone. Made when somebody asks. */
+  /** Aborted when the client is gone. Made when a handler asks for it. */
   get signal(): AbortSignal {
     this.#abort ??= new AbortController();
     if (this.#closed) this.#abort.abort();
@@ -136,8 +137,8 @@ export class Client {
     return this.parts.allowance;
   }
 
-  /** A data frame arrived. False when too many wait. */
-  receive(frame: string | Uint8Array): boolean {
+  /** A data frame arrived: it is handled when those before it are done. False when too many wait. */
+  accept(frame: string | Uint8Array): boolean {
     this.#heartbeat.heard();
     return this.#closed || this.#inbox.accept(frame);
   }

@@ -1,9 +1,10 @@
 // Several hubs on one bus (T2, T3, T6, T8, T9, T12): exactly one copy for every client, in order, on every node. The same tests on the
 // memory bus and on a real etcd.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { bentBus } from "../../test/support/bent-bus.ts";
-import { type Etcd, startEtcd, withoutEtcd } from "../../test/support/etcd.ts";
+import { type Etcd, startEtcd, withEtcd, withoutEtcd } from "../../test/support/etcd.ts";
 import { type HubNode, type HubNodeOptions, hubNode, NO_COUNTERS } from "../../test/support/hub-node.ts";
+import { until } from "../../test/support/until.ts";
 import { PublishFailedError } from "../bus/errors.ts";
 import { EtcdBus } from "../bus/etcd.ts";
 import { MemoryExchange } from "../bus/memory.ts";
@@ -40,14 +41,6 @@ const engines: Record<string, () => () => MessageBus> = {
   },
 };
 
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 5_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(5);
-  }
-}
-
 async function node(bus: MessageBus, options: HubNodeOptions = {}): Promise<HubNode> {
   const made = await hubNode({ ...options, bus });
   nodes.push(made);
@@ -55,7 +48,7 @@ async function node(bus: MessageBus, options: HubNodeOptions = {}): Promise<HubN
 }
 
 for (const [name, engine] of Object.entries(engines)) {
-  describe.skipIf(name === "etcd" && withoutEtcd)(`hubs on the ${name} bus`, () => {
+  withEtcd.when(name === "etcd").describe(`hubs on the ${name} bus`, () => {
     const pair = async (options?: HubNodeOptions) => {
       const join = engine();
       const [one, two] = await Promise.all([node(join(), options), node(join(), options)]);
@@ -260,7 +253,7 @@ for (const [name, engine] of Object.entries(engines)) {
   });
 }
 
-test.skipIf(withoutEtcd)("H12 a value that etcdctl would put arrives as text at every client", async () => {
+withEtcd.test("H12 a value that etcdctl would put arrives as text at every client", async () => {
   const join = engines.etcd?.();
   if (join === undefined || etcd === undefined) throw new Error("no etcd");
   const [one, two] = [await node(join()), await node(join())];

@@ -1,5 +1,5 @@
-// The end of a turn of the event loop: whoever has something to write is asked for it once, however often it got something. With a
-// thousand clients and a burst of messages this is the difference between one system call a client and one a message.
+// The end of a turn of the event loop: each writer that got something in the turn is asked once to write it, however often it got
+// something. With a thousand clients and a burst of messages this is one system call a client instead of one a message.
 
 export interface Flushable {
   flush(): void;

@@ -1,9 +1,12 @@
 // The hub's WebSocket path at the front door: upgrades what may come in, and hands the socket's events to its client.
+import type { Logger } from "pino";
 import type { Peer } from "../server/peer.ts";
 import type { SocketEndpoint } from "../server/socket-endpoint.ts";
 import type { Admission, Admitted } from "./admission.ts";
 import type { Client } from "./client.ts";
 import type { Hub } from "./hub.ts";
+import type { HubSettings } from "./hub-settings.ts";
+import type { HubMetrics } from "./metrics.ts";
 
 /** From the upgrade to the last event of one socket. */
 class ConnectionSlot {
@@ -11,25 +14,28 @@ class ConnectionSlot {
   constructor(readonly admitted: Admitted) {}
 }
 
-export interface EndpointOptions {
+export interface EndpointParts {
   readonly path: string;
+  /** Bytes that one socket may buffer. */
   readonly maxQueuedBytes: number;
+  readonly hub: Hub;
+  readonly admission: Admission;
+  readonly settings: Pick<HubSettings, "readBufferSize" | "readTimeoutMs">;
+  readonly metrics: Pick<HubMetrics, "criticalErrors">;
+  readonly log: Logger;
 }
 
-export function hubEndpoint(
-  hub: Hub,
-  admission: Admission,
-  { path, maxQueuedBytes }: EndpointOptions,
-): SocketEndpoint {
+export function hubEndpoint(parts: EndpointParts): SocketEndpoint {
+  const { path, maxQueuedBytes, hub, admission, settings, metrics, log } = parts;
   const clientOf = (peer: Peer): Client | undefined =>
     peer.data instanceof ConnectionSlot ? peer.data.client : undefined;
   return {
     path,
     limits: {
-      maxMessageBytes: hub.settings.readBufferSize,
+      maxMessageBytes: settings.readBufferSize,
       maxQueuedBytes,
       // The hub's own heartbeat decides, also after its deadline was raised; the door's reaper must not be faster.
-      silenceSeconds: Math.max(960, Math.ceil((hub.settings.readTimeoutMs / 1_000) * 1.2) + 5),
+      silenceSeconds: Math.max(960, Math.ceil((settings.readTimeoutMs / 1_000) * 1.2) + 5),
     },
     handle: async (request, upgrader, facts) => {
       if (request.method !== "GET") return plain(405, "only GET", { allow: "GET" });
@@ -38,7 +44,7 @@ export function hubEndpoint(
       const admitted = await admission.admit(request, facts);
       if (admitted instanceof Response) return admitted;
       const { identity, share } = admitted;
-      // Counted before the socket opens, so that handshakes of one moment do not all find the same room.
+      // Counted before the socket opens, so that handshakes of one moment do not all find the same place.
       share.clients++;
       if (!upgrader.upgrade(request, { data: new ConnectionSlot(admitted) })) {
         share.clients--;
@@ -48,12 +54,12 @@ export function hubEndpoint(
       return new Response(null);
     },
     open: (peer) => {
-      const seat = peer.data;
-      if (!(seat instanceof ConnectionSlot)) return;
-      const { identity, share } = seat.admitted;
+      const slot = peer.data;
+      if (!(slot instanceof ConnectionSlot)) return;
+      const { identity, share } = slot.admitted;
       // Between admission and now another client may have come for the same id.
       if (admission.isTaken(identity)) peer.close(1008, "this client id is in use");
-      else seat.client = hub.register(identity, peer, share);
+      else slot.client = hub.register(identity, peer, share);
     },
     message: (peer, message) => {
       const client = clientOf(peer);
@@ -62,9 +68,9 @@ export function hubEndpoint(
       try {
         hub.receive(client, message);
       } catch (error) {
-        // Whatever a client sends costs at most its own connection.
-        hub.metrics.criticalErrors.add();
-        hub.log.error(
+        // A message on which the hub itself fails costs its client's connection, and no other.
+        metrics.criticalErrors.add();
+        log.error(
           { err: error, client: client.id },
           "the hub failed on a message; its client was disconnected",
         );

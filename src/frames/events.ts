@@ -1,5 +1,5 @@
-// What happened in the hub, for whoever embeds it (frames contract, section 17). Listeners run after the change; one that throws is
-// logged and stops nobody.
+// What happened in the hub, for server code that listens (frames contract, section 17). Listeners run after the change; one that throws
+// is logged and stops no other.
 import type { Logger } from "pino";
 import type { Claims } from "./identity.ts";
 
@@ -16,7 +16,7 @@ export type HubEventType =
 
 export interface HubEvent {
   readonly type: HubEventType;
-  readonly clientId?: string;
+  readonly clientId?: string | undefined;
   readonly roomId?: string;
   readonly message?: unknown;
   /** Epoch milliseconds. */
@@ -46,7 +46,7 @@ export class HubEvents {
     this.#listeners.get(type)?.delete(listener);
   }
 
-  /** Costs nothing while nobody listens. */
+  /** Costs nothing while there is no listener. */
   emit(type: HubEventType, facts: Omit<HubEvent, "type" | "time">): void {
     const listeners = this.#listeners.get(type);
     if (listeners === undefined || listeners.size === 0) return;

@@ -1,6 +1,7 @@
 // The hub as the rest of the server sees it: its rooms, its events and its figures (frames contract 12, 17).
 import { afterEach, describe, expect, test } from "bun:test";
-import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
+import { type HubNode, type HubNodeOptions, hubNode } from "../../test/support/hub-node.ts";
+import { until } from "../../test/support/until.ts";
 import { ClientNotFoundError, RoomNotFoundError } from "./errors.ts";
 
 const nodes: HubNode[] = [];

@@ -2,8 +2,9 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { rawPeer } from "../../test/support/frames-client.ts";
 import { FRAMES_SECRET, framesToken } from "../../test/support/frames-token.ts";
-import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
-import type { Connection } from "./client.ts";
+import { type HubNode, type HubNodeOptions, hubNode } from "../../test/support/hub-node.ts";
+import { stuckConnection } from "../../test/support/stuck-connection.ts";
+import { until } from "../../test/support/until.ts";
 import { ClientClosedError, ClientNotFoundError, SendBufferFullError } from "./errors.ts";
 import type { HubEvent } from "./events.ts";
 
@@ -75,24 +76,6 @@ describe("push", () => {
 
 /** What was sent in this turn of the event loop has been written. */
 const turnOver = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)));
-
-/** A socket whose writes complete when the test says so. */
-function stuckConnection() {
-  const sent: unknown[] = [];
-  const closes: [number, string][] = [];
-  const connection: Connection = {
-    queuedBytes: 0,
-    send: (data) => {
-      sent.push(data);
-      return "waiting";
-    },
-    cork: (work) => work(),
-    ping: () => {},
-    close: (code, reason) => closes.push([code, reason]),
-    closeWithin: (_, code, reason) => closes.push([code, reason]),
-  };
-  return { connection, sent, closes };
-}
 
 describe("T5 a client that does not read", () => {
   test("one frame is in flight, the capacity waits, the next is ErrSendBufferFull; the client stays", async () => {
@@ -283,10 +266,12 @@ describe("the end of a connection", () => {
   test("the server's stop is 1001 for everybody", async () => {
     const node = await start();
     const clients = await Promise.all(["a", "b"].map((id) => node.connect(id)));
+    node.sdk.createRoom("r", "Room");
     node.sdk.close();
     node.sdk.close();
     for (const client of clients) expect(await client.closed).toEqual({ code: 1001, reason: "shutdown" });
     expect(node.sdk.getClientCount()).toBe(0);
+    expect(node.sdk.getRoomCount()).toBe(0);
   });
 
   test("the server side may disconnect a client", async () => {
@@ -295,6 +280,15 @@ describe("the end of a connection", () => {
     node.sdk.disconnectClient("a");
     expect(await client.closed).toEqual({ code: 1000, reason: "disconnected" });
     expect(() => node.sdk.disconnectClient("a")).toThrow(ClientNotFoundError);
+  });
+
+  test("what was sent just before the end arrives before it", async () => {
+    const node = await start();
+    const client = await node.connect("a");
+    await node.sdk.sendToClient("a", { data: "last words" });
+    node.sdk.disconnectClient("a");
+    await client.closed;
+    expect(client.frames).toEqual(["last words"]);
   });
 
   test("a client that is gone is in no room", async () => {

@@ -37,7 +37,7 @@ export interface Identity {
   readonly claims?: Claims;
   /** Whom the verified token names: the user, else the subject, else the token itself. Undefined without a token. */
   readonly subject?: string;
-  /** Undefined: everything is permitted, because nobody is asked for a token. */
+  /** Undefined: everything is permitted, because the hub asks for no tokens. */
   readonly permissions?: ReadonlySet<string>;
 }
 
@@ -47,6 +47,6 @@ export function isPermitted({ permissions: granted }: Identity, anyOf: readonly 
   return anyOf.some((permission) => granted.has(permission));
 }
 
-/** True when a verified token says that both are the same; without tokens nobody is known to be the same. */
+/** True when a verified token says that both are the same; without tokens the hub knows of no two that they are. */
 export const isSame = (one: Identity, other: Identity): boolean =>
   one.subject !== undefined && one.subject === other.subject;

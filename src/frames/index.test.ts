@@ -1,19 +1,23 @@
-// The hub as one room of the house: its paths, its settings, what changes while it runs, and that it costs nothing when it is off.
+// The hub as a protocol of the server: its paths, its settings, what changes while it runs, and that it costs nothing when it is off.
 import { afterEach, describe, expect, test } from "bun:test";
+import {
+  parseConfig,
+  parseConfigFile,
+  readEnvironment,
+  settings,
+  UsageError,
+} from "../../test/support/config.ts";
 import { FramesClient, rawPeer } from "../../test/support/frames-client.ts";
 import { hubNode } from "../../test/support/hub-node.ts";
 import { testLimits } from "../../test/support/limits.ts";
 import { testServer } from "../../test/support/server.ts";
 import { MemoryExchange } from "../bus/memory.ts";
-import { parseConfig } from "../config/config.ts";
-import { parseConfigFile } from "../config/config-file.ts";
-import { readEnvironment, UsageError } from "../config/env.ts";
 import { LiveConfig } from "../config/live.ts";
 import { createLog } from "../observability/log.ts";
 import { Metrics } from "../observability/metrics.ts";
 import { openFrontDoor } from "../server/front-door.ts";
+import { hubSettings } from "./hub-settings.ts";
 import { framesProtocol } from "./index.ts";
-import { hubSettings } from "./settings.ts";
 
 const log = createLog("silent");
 const cleanup: (() => Promise<void> | void)[] = [];
@@ -25,9 +29,9 @@ afterEach(async () => {
 const configured = (environment: Record<string, string> = {}) =>
   parseConfig(readEnvironment({ GOHUB_HUB_ENABLED: "true", ...environment }));
 
-/** The room behind a real door. */
-function room(environment: Record<string, string> = {}, bus = false) {
-  const live = new LiveConfig(configured(environment));
+/** The hub behind a real door. */
+function served(environment: Record<string, string> = {}, bus = false) {
+  const live = new LiveConfig(settings, configured(environment));
   const metrics = new Metrics();
   const limits = testLimits();
   const counters = { publishError() {}, gap() {}, duplicate() {}, reconnect() {} };
@@ -51,7 +55,7 @@ function room(environment: Record<string, string> = {}, bus = false) {
 
 describe("health", () => {
   test("says version, time and what it is made of; HEAD has no body, other methods are refused", async () => {
-    const { url } = room();
+    const { url } = served();
     const answer = await fetch(`${url}/ws/health`);
     expect(answer.headers.get("cache-control")).toBe("no-store");
     expect(await answer.json()).toEqual({
@@ -67,7 +71,7 @@ describe("health", () => {
   });
 
   test("with the bus away it is degraded, and still 200", async () => {
-    const { url, cluster } = room({}, true);
+    const { url, cluster } = served({}, true);
     expect(await (await fetch(`${url}/ws/health`)).json()).toMatchObject({
       status: "ok",
       checks: { bus: "ok" },
@@ -187,7 +191,7 @@ describe("settings", () => {
   });
 
   test("a deadline and the answer to a full queue change while it runs, for clients that come then", async () => {
-    const { url, live } = room();
+    const { url, live } = served();
     const before = await FramesClient.connect(url);
     live.update({ ...live.config, serverReadTimeout: 200, hubServerPing: true, hubOnFull: "disconnect" });
     const settings = hubSettings(live.config);
@@ -200,13 +204,13 @@ describe("settings", () => {
 });
 
 test("its paths may be others, and nobody else's answers change", async () => {
-  const { url } = room({ GOHUB_SERVER_WS_PATH: "/hub", GOHUB_HUB_HEALTH_PATH: "/hub-health" });
+  const { url } = served({ GOHUB_SERVER_WS_PATH: "/hub", GOHUB_HUB_HEALTH_PATH: "/hub-health" });
   expect((await fetch(`${url}/hub`)).status).toBe(426);
   expect((await fetch(`${url}/hub-health`)).status).toBe(200);
 });
 
 test("server code reaches the room's clients through its SDK; figures stand with those of the whole server", async () => {
-  const { url, protocol, metrics } = room();
+  const { url, protocol, metrics } = served();
   const client = await FramesClient.connect(url, { client_id: "a" });
   await protocol.sdk.sendToClient("a", { data: "hello" });
   await client.until(({ frames }) => frames.includes("hello"));

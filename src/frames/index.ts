@@ -2,7 +2,6 @@
 import type { Logger } from "pino";
 import { build } from "../build-info.ts";
 import type { Cluster } from "../bus/cluster.ts";
-import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Served } from "../server/served.ts";
@@ -10,12 +9,14 @@ import { Admission } from "./admission.ts";
 import { hubEndpoint } from "./endpoint.ts";
 import { defaultDispatcher } from "./handlers/index.ts";
 import { Hub } from "./hub.ts";
+import { type HubSettings, hubSettings } from "./hub-settings.ts";
 import { hubMetrics } from "./metrics.ts";
 import { HubSdk } from "./sdk.ts";
-import { type HubSettings, hubSettings } from "./settings.ts";
+import type { FramesConfig } from "./settings.ts";
+import { Shares } from "./shares.ts";
 
 export interface FramesParts {
-  readonly config: Config;
+  readonly config: FramesConfig;
   /** Tokens are signed with a secret that derives from it, where no other is given. */
   readonly masterSecret?: string | undefined;
   readonly metrics: Metrics;
@@ -36,19 +37,34 @@ export interface FramesProtocol extends Served {
 export function framesProtocol(parts: FramesParts): FramesProtocol {
   const { config, masterSecret, metrics, limits, cluster, log } = parts;
   const settings = hubSettings(config, masterSecret);
+  const figures = hubMetrics(metrics);
+  const shares = new Shares(settings);
   const hub = new Hub({
     settings,
     cluster,
     dispatcher: defaultDispatcher(log),
-    metrics: hubMetrics(metrics),
+    shares,
+    metrics: figures,
     limits,
     log,
   });
-  const names = { publicUrl: config.publicUrl, tls: config.tlsCert !== undefined };
-  const admission = new Admission(hub, names, (address) => limits.addresses.standing(address) === "shared");
-  const endpoint = hubEndpoint(hub, admission, {
+  const admission = new Admission({
+    hub,
+    settings,
+    shares,
+    names: { publicUrl: config.publicUrl, tls: config.tlsCert !== undefined },
+    isShared: (address) => limits.addresses.standing(address) === "shared",
+    metrics: figures,
+    bounds: limits.bounds,
+  });
+  const endpoint = hubEndpoint({
     path: config.serverWsPath,
     maxQueuedBytes: config.maxQueuedBytes,
+    hub,
+    admission,
+    settings,
+    metrics: figures,
+    log,
   });
   sayWhoMayComeIn(settings, log);
   if (settings.auth !== undefined && config.authSecretKey === undefined)
@@ -73,7 +89,7 @@ export function framesProtocol(parts: FramesParts): FramesProtocol {
   };
 }
 
-/** Nobody should learn from a stranger that the hub is open. */
+/** The operator shall not learn from a stranger that the hub is open. */
 function sayWhoMayComeIn({ auth }: HubSettings, log: Logger): void {
   if (auth === undefined)
     log.warn("whoever reaches this server can use the frames hub: it asks for no tokens (auth-enabled)");

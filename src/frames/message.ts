@@ -28,7 +28,7 @@ const message = z
     message_id: z.int().default(0),
     message_type: z.string().default(""),
     data: z.unknown().optional(),
-    // The sender's clock is nobody's business here, but a text in its place is a malformed message.
+    // The hub has no use for the sender's clock, but a text in its place is a malformed message.
     ts: z.number().nullish(),
     timestamp: z.number().nullish(),
   })

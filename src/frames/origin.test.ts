@@ -29,6 +29,7 @@ describe("its own", () => {
     { origin: "https://relay.example", host: "relay.example", tls: true },
     { origin: "https://relay.example", host: "relay.example", proxied: FORWARDED },
     { origin: "https://relay.example", proxied: { ...FORWARDED, "x-forwarded-host": "relay.example" } },
+    { origin: "https://relay.example", proxied: { ...FORWARDED, "x-forwarded-host": "x, relay.example" } },
   ])("%p", (asked) => expect(own(asked)).toBe(true));
 
   test("no origin: it is no web page", () => {
@@ -47,12 +48,18 @@ describe("a stranger's", () => {
     { origin: "http://127.0.0.1" },
     { origin: "http://127.0.0.1:3005.evil.example" },
     { origin: "http://127.0.0.1:3005@evil.example" },
+    { origin: "app://127.0.0.1:3005" },
     // A name that its owner pointed at this machine.
     { origin: "http://evil.example:3005", host: "evil.example:3005" },
     // Only a trusted proxy says which name was asked for.
     { origin: "https://evil.example", host: "127.0.0.1:3005", publicUrl: "https://relay.example" },
     { origin: "https://evil.example", host: "relay.example", proxied: FORWARDED },
     { origin: "https://evil.example", proxied: { "x-forwarded-host": "evil.example" } },
+    // What stands before the proxy's own word was the client's.
+    {
+      origin: "https://evil.example",
+      proxied: { ...FORWARDED, "x-forwarded-host": "evil.example, relay.example" },
+    },
   ])("%p", (asked) => expect(own(asked)).toBe(false));
 
   test("what a stranger says of forwarding is not believed", () => {

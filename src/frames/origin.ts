@@ -15,7 +15,7 @@ export interface OriginFacts {
   readonly trustedProxy: boolean;
 }
 
-/** No origin, and so no web page. An opaque one ("null") is a page's, and nobody's. */
+/** True also without an origin: no web page asks then. An opaque one ("null") is a page's, but not this server's. */
 export function isOwnOrigin({ headers, trustedProxy }: OriginFacts, { publicUrl, tls }: OwnNames): boolean {
   const origin = headers.get("origin");
   if (origin === null) return true;

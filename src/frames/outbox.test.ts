@@ -165,3 +165,37 @@ test("what an acknowledgement pushes comes after what waits", () => {
   box.flush();
   expect(sink.writes).toEqual([["1"], ["2"], ["3"]]);
 });
+
+describe("the budget of all queues", () => {
+  test("ends a client as soon as one frame that is in flight exceeds it", async () => {
+    const { sink, ends, push } = outbox({ budgetBytes: 10_000 });
+    sink.answers = ["waiting"];
+    push("x".repeat(20_000));
+    expect(ends).toEqual([]);
+    await turnOver();
+    expect(ends).toEqual(["over budget"]);
+  });
+
+  test("ends a client as soon as what waits behind exceeds it", async () => {
+    const { sink, ends, push } = outbox({ budgetBytes: 10_000 });
+    sink.answers = ["waiting"];
+    push("x".repeat(4_000));
+    await turnOver();
+    push("y".repeat(4_000));
+    expect(ends).toEqual([]);
+    push("z".repeat(4_000));
+    expect(ends).toEqual(["over budget"]);
+  });
+
+  test("does not ask a client that has nothing left, or is gone", async () => {
+    const { sink, ends, box, push, budget } = outbox();
+    for (const end of [() => box.drained(), () => box.close()]) {
+      sink.answers = ["waiting"];
+      push("x");
+      await turnOver();
+      end();
+      budget.giveUpSlowest();
+      expect(ends).toEqual([]);
+    }
+  });
+});

@@ -111,7 +111,7 @@ export class Outbox implements BlockedQueue {
     this.parts.onOverBudget();
   }
 
-  /** Whatever has not been written never will be. */
+  /** What has not been written never will be. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

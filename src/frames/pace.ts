@@ -1,5 +1,5 @@
 // The hub's part of one turn of the event loop: when it is used up, further messages wait for the next turn, so that a burst of them
-// keeps nobody else of this server waiting.
+// does not keep the server's other work waiting.
 
 const SLICE_MS = 10;
 

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { createLog } from "../observability/log.ts";
 import { Metrics } from "../observability/metrics.ts";
 import type { Client } from "./client.ts";
-import { LimitError, RoomNotFoundError } from "./errors.ts";
+import { ClientNotInRoomError, LimitError, RoomNotFoundError } from "./errors.ts";
 import { HubEvents } from "./events.ts";
 import { hubMetrics } from "./metrics.ts";
 import { Rooms } from "./rooms.ts";
@@ -28,4 +28,30 @@ test("all clients together are in so many rooms and no more; who leaves makes ro
   for (const id of ["there", "four", "five"]) rooms.join(id, a);
   expect(() => rooms.join("there", b)).toThrow(LimitError);
   rooms.close();
+});
+
+function someRooms() {
+  return new Rooms(new HubEvents(createLog("silent"), Date.now), hubMetrics(new Metrics()), false);
+}
+
+test("another connection under a member's id is no member", () => {
+  const rooms = someRooms();
+  const [member, other] = [client("same"), client("same")];
+  rooms.create("r", "Room");
+  rooms.join("r", member);
+  expect(() => rooms.requireMember("r", other)).toThrow(ClientNotInRoomError);
+  expect(() => rooms.leave("r", other)).toThrow(ClientNotInRoomError);
+  expect(() => rooms.requireMember("nowhere", member)).toThrow(RoomNotFoundError);
+  rooms.requireMember("r", member);
+  rooms.close();
+});
+
+test("a node has so many rooms and no more", () => {
+  const rooms = someRooms();
+  for (let index = 0; index < 100_000; index++) rooms.create(`r${index}`, "Room");
+  expect(() => rooms.create("one more", "Room")).toThrow(LimitError);
+  rooms.delete("r0");
+  rooms.create("one more", "Room");
+  rooms.close();
+  expect(rooms.count).toBe(0);
 });

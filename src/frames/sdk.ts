@@ -2,9 +2,9 @@
 // promise is the hub's.
 import type { Payload } from "../bus/envelope.ts";
 import { type Client, closeReasons } from "./client.ts";
-import type { Handler } from "./dispatcher.ts";
 import type { HubEventType, HubListener } from "./events.ts";
 import type { BroadcastResult, Frame } from "./frame.ts";
+import type { Handler } from "./handler.ts";
 import type { Hub } from "./hub.ts";
 import type { Permission } from "./identity.ts";
 import type { RoomInfo } from "./rooms.ts";

@@ -1,107 +1,177 @@
-// What the hub needs to know from the configuration. The deadlines, the limits and the answer to a full queue are read at the time of
-// use, because they may change while the server runs; clients that are connected keep the deadlines they came with.
-import { hkdfSync } from "node:crypto";
-import { UsageError } from "../config/env.ts";
-import type { Config } from "../config/settings.ts";
-import type { ShareSizes } from "./shares.ts";
+// Settings of the frames hub alone. `legacy` names the hub's own variables and keys. Whether the hub is on and asks for tokens is
+// decided from them in switch.ts.
+import { z } from "zod";
+import { duration } from "../config/duration.ts";
+import { type Setting, setting, type Values } from "../config/setting.ts";
+import { flag, list, listenAddress, text, urlPath, whole } from "../config/values.ts";
+import type { HouseConfig } from "../protocol/house-settings.ts";
 
-export interface HubSettings extends ShareSizes {
-  readonly readTimeoutMs: number;
-  readonly writeTimeoutMs: number;
-  /** Largest inbound message. */
-  readonly readBufferSize: number;
-  /** Frames that may wait for one client, beside the one in flight. */
-  readonly messageBufferCap: number;
-  readonly serverPing: boolean;
-  readonly errorReplies: boolean;
-  readonly onFull: "error" | "disconnect";
-  readonly presence: boolean;
-  readonly autoCreateRooms: boolean;
-  readonly maxClients: number;
-  /** Memory of all queues together. */
-  readonly maxQueuedBytes: number;
-  readonly auth: AuthSettings | undefined;
-  readonly closeOnExpiry: boolean;
-  /** Origins of web pages that may connect; undefined: this server's own, and any that has a token. */
-  readonly origins: readonly string[] | undefined;
-}
+const HOUR = 3_600_000;
+const MIB = 1024 * 1024;
+const live = { live: true } as const;
 
-/** Undefined in HubSettings: nobody is asked for a token. */
-export interface AuthSettings {
-  readonly secret: string;
-  readonly issuer: string;
-  readonly allowAnonymous: boolean;
-  readonly anonymousPermissions: readonly string[];
-}
+/** The hub's own variable for a key: `server.ws_path` -> `GOHUB_SERVER_WS_PATH`. Keys that once stood under `server.hub` keep it. */
+const hubKey = (key: string, ...aliases: string[]) => ({
+  legacy: [key, ...aliases].map((name) => `GOHUB_${name.toUpperCase().replaceAll(".", "_")}`),
+});
+const hubServerKey = (name: string) => hubKey(`server.${name}`, `server.hub.${name}`);
 
-/** @throws UsageError when tokens are asked for without a secret to check them with. */
-export function hubSettings(config: Config, masterSecret?: string): HubSettings {
-  return {
-    get readTimeoutMs() {
-      return config.serverReadTimeout;
+export const framesSettings = {
+  framesEnabled: setting(
+    flag().optional(),
+    "serve the frames hub, with tokens unless set otherwise (on by itself when one of its own keys or GOHUB_* variables is given)",
+  ),
+  framesOrigins: setting(
+    list().optional(),
+    "origins of web pages that may connect to the frames hub, comma-separated, * for all; without it this server's own, and any page that has a token",
+  ),
+  hubEnabled: setting(
+    flag().optional(),
+    "another name of frames-enabled; as the hub's own key or variable it keeps the hub's defaults, which ask for no token",
+    hubKey("hub.enabled"),
+  ),
+  serverAddr: setting(
+    listenAddress().optional(),
+    "host:port to listen on, as the frames hub writes it; host and port win where they are given",
+    hubKey("server.addr"),
+  ),
+  serverWsPath: setting(urlPath().default("/ws"), "path of the frames hub", hubServerKey("ws_path")),
+  serverReadTimeout: setting(
+    duration(100, 24 * HOUR).prefault("3m"),
+    "silence after which a client of the frames hub is disconnected",
+    { ...hubServerKey("read_timeout"), live: true },
+  ),
+  serverWriteTimeout: setting(
+    duration(10, 24 * HOUR).prefault("3m"),
+    "time in which a client of the frames hub must take a frame",
+    { ...hubServerKey("write_timeout"), live: true },
+  ),
+  serverReadBufferSize: setting(
+    whole(1, 1_000_000).default(4_096),
+    "largest message from a client of the frames hub, in bytes",
+    hubServerKey("read_buffer_size"),
+  ),
+  serverWriteBufferSize: setting(
+    whole(0, 2 ** 30).default(4_096),
+    "accepted so that old configurations work; has no effect",
+    hubServerKey("write_buffer_size"),
+  ),
+  serverMessageBufferCap: setting(
+    whole(1, 1_000_000).default(256),
+    "frames that may wait for one client of the frames hub",
+    hubServerKey("message_buffer_cap"),
+  ),
+  serverAllowedOrigins: setting(
+    list().optional(),
+    "as frames-origins, which wins, under the hub's own name",
+    hubServerKey("allowed_origins"),
+  ),
+  hubServerPing: setting(
+    flag().default(true),
+    "ping silent clients of the frames hub; without it only their own frames count as life",
+    hubKey("hub.server_ping"),
+  ),
+  hubErrorReplies: setting(
+    flag().default(true),
+    "answer unreadable and unknown messages to the frames hub with an error",
+    hubKey("hub.error_replies"),
+  ),
+  hubOnFull: setting(
+    z.enum(["error", "disconnect"]).default("error"),
+    "what happens to a client of the frames hub whose queue is full",
+    { ...hubKey("hub.on_full"), live: true },
+  ),
+  hubPresence: setting(
+    flag().default(false),
+    "tell the other nodes which clients are here, so that a message to nobody is an error",
+    hubKey("hub.presence"),
+  ),
+  hubAutoCreateRooms: setting(
+    flag().default(false),
+    "make a room of the frames hub when somebody joins it",
+    hubKey("hub.auto_create_rooms"),
+  ),
+  hubMaxClients: setting(
+    whole(1, 1_000_000).default(10_000),
+    "clients of the frames hub on this node at one time",
+    hubKey("hub.max_clients"),
+  ),
+  hubHealthPath: setting(
+    urlPath().default("/ws/health"),
+    "path of the frames hub's health check",
+    hubKey("hub.health_path"),
+  ),
+  authEnabled: setting(
+    flag().optional(),
+    "ask clients of the frames hub for a token; true, unless the hub is on by its own keys or variables only",
+    hubKey("auth.enabled"),
+  ),
+  authAllowAnonymous: setting(
+    flag().optional(),
+    "let clients of the frames hub in without a token also when tokens are asked for; false, unless the hub is on by its own keys or variables only",
+    hubKey("auth.allow_anonymous"),
+  ),
+  authSecretKey: setting(
+    text().optional(),
+    "secret that signs the tokens of the frames hub (HS256); derived from the master secret when absent, unless auth-enabled is given",
+    {
+      ...hubKey("auth.secret_key"),
+      secret: true,
     },
-    get writeTimeoutMs() {
-      return config.serverWriteTimeout;
-    },
-    readBufferSize: config.serverReadBufferSize,
-    messageBufferCap: config.serverMessageBufferCap,
-    serverPing: config.hubServerPing,
-    errorReplies: config.hubErrorReplies,
-    get onFull() {
-      return config.hubOnFull;
-    },
-    presence: config.hubPresence,
-    autoCreateRooms: config.hubAutoCreateRooms,
-    maxClients: config.hubMaxClients,
-    get maxQueuedBytes() {
-      return config.framesMaxQueuedBytes;
-    },
-    get maxClientsPerAddress() {
-      return config.framesMaxClientsPerAddress;
-    },
-    get maxConnectionsPerSecond() {
-      return config.framesMaxConnectionsPerSecond;
-    },
-    get maxMessagesPerSecond() {
-      return config.framesMaxMessagesPerSecond;
-    },
-    auth: authSettings(config, masterSecret),
-    closeOnExpiry: config.authCloseOnExpiry,
-    origins: (config.framesOrigins ?? config.serverAllowedOrigins)?.map(asBrowsersWrite),
-  };
-}
+  ),
+  authIssuer: setting(
+    text().default("gohub"),
+    "issuer of the tokens of the frames hub",
+    hubKey("auth.issuer"),
+  ),
+  authAnonymousPermissions: setting(
+    list().default([]),
+    "what clients without a token may do when tokens are asked for, comma-separated",
+    hubKey("auth.anonymous_permissions"),
+  ),
+  authCloseOnExpiry: setting(
+    flag().default(true),
+    "disconnect a client of the frames hub when its token expires",
+    hubKey("auth.close_on_expiry"),
+  ),
+  framesMaxQueuedBytes: setting(
+    whole(MIB, 2 ** 36).default(64 * MIB),
+    "bytes that may wait in the frames hub for all its clients together; above it the slowest readers are closed first",
+    live,
+  ),
+  framesMaxClientsPerAddress: setting(
+    whole(0, 1_000_000).default(2_000),
+    "clients of the frames hub without a token from one address (IPv6: one /64), or with tokens of one identity (0 for no limit)",
+    live,
+  ),
+  framesMaxConnectionsPerSecond: setting(
+    whole(0, 1_000_000).default(200),
+    "connections to the frames hub that one address or identity may begin in a second, five times as many at once (0 for no limit)",
+    live,
+  ),
+  framesMaxMessagesPerSecond: setting(
+    whole(0, 1_000_000).default(2_000),
+    "messages to the frames hub from one address or identity in a second, five times as many at once, half of it from one connection (0 for no limit)",
+    live,
+  ),
+} as const satisfies Record<string, Setting>;
 
-/** An origin as a browser sends it, also when it was copied from an address bar. */
-function asBrowsersWrite(origin: string): string {
-  const written = URL.parse(origin)?.origin ?? "null";
-  return written === "null" ? origin : written;
-}
+export type FramesConfig = HouseConfig & Values<typeof framesSettings>;
 
-function authSettings(config: Config, masterSecret: string | undefined): AuthSettings | undefined {
-  if (config.authEnabled === false) return undefined;
-  return {
-    secret: tokenSecret(config, masterSecret),
-    issuer: config.authIssuer,
-    allowAnonymous: config.authAllowAnonymous ?? false,
-    anonymousPermissions: config.authAnonymousPermissions,
-  };
-}
-
-/**
- * The secret of the hub's tokens. Whoever asks for tokens in words gives one, as always with this hub; where Roost asks by itself, it
- * is derived from the master secret, and of no use for anything else.
- * @throws UsageError when there is none.
- */
-export function tokenSecret(
-  { authSecretKey, authEnabled }: Pick<Config, "authSecretKey" | "authEnabled">,
-  masterSecret: string | undefined,
-): string {
-  if (authSecretKey !== undefined) return authSecretKey;
-  if (authEnabled === true || masterSecret === undefined)
-    throw new UsageError(
-      "The frames hub asks for tokens (--auth-enabled), so it needs --auth-secret-key, the secret that signs them.",
-    );
-  return Buffer.from(hkdfSync("sha256", masterSecret, "", "roost frames hub tokens", 32)).toString(
-    "base64url",
-  );
-}
+/** The hub's own variables for settings that all protocols share. */
+export const hubVariables = {
+  logLevel: hubKey("log.level").legacy,
+  logFormat: hubKey("log.format").legacy,
+  serverBusTimeout: hubServerKey("bus_timeout").legacy,
+  clusterEnabled: hubKey("cluster.enabled").legacy,
+  clusterBusType: hubKey("cluster.bus_type").legacy,
+  clusterEtcdEndpoints: hubKey("cluster.etcd.endpoints").legacy,
+  clusterEtcdDialTimeout: hubKey("cluster.etcd.dial_timeout").legacy,
+  clusterEtcdKeyPrefix: hubKey("cluster.etcd.key_prefix").legacy,
+  clusterEtcdLeaseTtl: hubKey("cluster.etcd.lease_ttl").legacy,
+  clusterEtcdUsername: hubKey("cluster.etcd.username").legacy,
+  clusterEtcdPassword: hubKey("cluster.etcd.password").legacy,
+  clusterEtcdTlsCa: hubKey("cluster.etcd.tls.ca").legacy,
+  clusterEtcdTlsCert: hubKey("cluster.etcd.tls.cert").legacy,
+  clusterEtcdTlsKey: hubKey("cluster.etcd.tls.key").legacy,
+} as const;

@@ -60,6 +60,19 @@ describe("one connection", () => {
   });
 });
 
+test("what reaches many is paid for by the connection, its address and all strangers; a proven identity pays alone", () => {
+  const { shares: made, allowance } = shares();
+  const [one, neighbour, other] = [allowance(), allowance(), allowance(made.ofAddress("192.0.2.2", false))];
+  const proven = allowance(made.ofIdentity("x"));
+  one.take(100);
+  one.spend(499);
+  expect([neighbour.take(100), other.take(100), proven.take(100)]).toEqual(["refused", "allowed", "allowed"]);
+  one.spend(500);
+  expect([other.take(100), proven.take(100)]).toEqual(["refused", "allowed"]);
+  proven.spend(500);
+  expect(allowance(made.ofIdentity("x")).take(100)).toBe("refused");
+});
+
 test("connections of one address have its rate together; another address has its own", () => {
   const { shares: made, allowance } = shares();
   const crowd = Array.from({ length: 4 }, () => allowance());
@@ -104,9 +117,9 @@ test("clients are counted, and a shared address has room for more", () => {
   const { shares: made } = shares();
   const share = made.ofAddress("10.0.0.1", false);
   share.clients = 3;
-  expect(share.hasRoom).toBe(false);
-  expect(made.ofAddress("10.0.0.1", true).hasRoom).toBe(true);
-  expect(made.ofAddress("10.0.0.1", false).hasRoom).toBe(false);
+  expect(share.hasPlace).toBe(false);
+  expect(made.ofAddress("10.0.0.1", true).hasPlace).toBe(true);
+  expect(made.ofAddress("10.0.0.1", false).hasPlace).toBe(false);
 });
 
 test("zero is no limit", () => {
@@ -117,7 +130,7 @@ test("zero is no limit", () => {
   });
   const share = made.ofAddress("192.0.2.1", false);
   share.clients = 1_000_000;
-  expect(share.hasRoom).toBe(true);
+  expect(share.hasPlace).toBe(true);
   expect(count(10_000, () => share.connections.take())).toEqual({ true: 10_000 });
   const one = allowance(share);
   expect(count(10_000, () => one.take(100))).toEqual({ allowed: 10_000 });

@@ -11,7 +11,7 @@ export interface ShareSizes {
 
 /** A burst is so many seconds of the rate. */
 const BURST_SECONDS = 5;
-/** All strangers together have so many times what one address has: whoever owns many networks is still one sender. */
+/** All strangers together have so many times what one address has: one sender may own many networks. */
 const STRANGERS = { burst: 2, rate: 4 };
 /** A private address from which several accounts come is a proxy's: many people share it. */
 const SHARED = 4;
@@ -30,7 +30,7 @@ export class Share {
   readonly connections: TokenBucket;
   readonly #messages: TokenBucket;
   /** For messages above the rate. */
-  readonly #patience: TokenBucket;
+  readonly #excess: TokenBucket;
   #factor = 1;
 
   constructor(
@@ -45,7 +45,7 @@ export class Share {
       now,
     );
     this.#messages = new TokenBucket(() => bucketSize(this.sizes.maxMessagesPerSecond * this.#factor), now);
-    this.#patience = new TokenBucket(() => {
+    this.#excess = new TokenBucket(() => {
       const perSecond = this.sizes.maxMessagesPerSecond * this.#factor;
       return { burst: perSecond, perSecond: perSecond / 10 };
     }, now);
@@ -56,9 +56,9 @@ export class Share {
     this.#factor = shared ? SHARED : 1;
   }
 
-  /** One message above the rate. False when there were too many: the connection that sent it is to be closed. */
-  bearMessage(): boolean {
-    if (this.#patience.take()) return true;
+  /** One message above the rate. False when there were too many: the hub closes the connection that sent it. */
+  takeExcess(): boolean {
+    if (this.#excess.take()) return true;
     // Coming again must not be cheaper than keeping to the rate.
     this.connections.exhaust();
     return false;
@@ -73,7 +73,7 @@ export class Share {
     this.strangers?.owe(more);
   }
 
-  get hasRoom(): boolean {
+  get hasPlace(): boolean {
     const { maxClientsPerAddress } = this.sizes;
     return maxClientsPerAddress === 0 || this.clients < maxClientsPerAddress * this.#factor;
   }

@@ -1,8 +1,6 @@
 // When the frames hub is on, and whether it asks for tokens: what people give, in which words, decides.
 import { describe, expect, test } from "bun:test";
-import { parseConfig } from "../config/config.ts";
-import { parseConfigFile } from "../config/config-file.ts";
-import { readEnvironment, readFlags } from "../config/env.ts";
+import { parseConfig, parseConfigFile, readEnvironment, readFlags } from "../../test/support/config.ts";
 import { framesOn } from "./switch.ts";
 
 const ofEnvironment = (environment: Record<string, string>) => parseConfig(readEnvironment(environment));

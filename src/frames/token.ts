@@ -1,5 +1,5 @@
-// Tokens of the hub: JWTs, HS256 (frames contract, section 13). A signature is checked first and at once, because anybody can send any
-// number of wrong ones; only what was signed with the secret is looked at further.
+// Tokens of the hub: JWTs, HS256 (frames contract, section 13). A signature is checked first and at once, because a stranger can send
+// any number of wrong ones; only what was signed with the secret is looked at further.
 import { createHmac, hash, timingSafeEqual } from "node:crypto";
 import { errors, jwtVerify } from "jose";
 import { type Claims, claims } from "./identity.ts";
@@ -35,7 +35,7 @@ export async function verify(token: string, key: Uint8Array, issuer: string): Pr
   }
 }
 
-/** Whom a verified token names; a token that names nobody stands for itself. */
+/** The user that a verified token names, else its subject; a token that names neither stands for itself. */
 export function subjectOf({ user_id, sub }: Claims, token: string): string {
   const named = user_id ?? sub;
   return named === undefined ? `token ${hash("sha256", token, "base64url")}` : `user ${named}`;

@@ -71,6 +71,21 @@ describe("H04 what is no message is answered with 1001, and the connection stays
   });
 });
 
+test("what is nested too deeply is no message either: it is not parsed, and that is counted", async () => {
+  const nested = (depth: number) =>
+    `{"message_id":5,"message_type":"ping","data":${"[".repeat(depth)}${"]".repeat(depth)}}`;
+  const replies = await heardAfter(nested(20), nested(500));
+  expect(
+    replies
+      .map((reply) => JSON.parse(reply))
+      .map(({ message_id, message_type, data }) => [message_id, message_type, data.code]),
+  ).toEqual([
+    [5, "pong", undefined],
+    [0, "error", 1001],
+  ]);
+  expect(node.metrics.render()).toContain('roost_bound_refusals_total{bound="json-depth"} 1\n');
+});
+
 test("H05 an unknown type, an unknown number, a message without both", async () => {
   const replies = await heardAfter({ message_id: 9, message_type: "nope" }, { message_id: 8 }, {});
   expect(
@@ -110,7 +125,9 @@ test("unknown fields, a client id, both names of the time and null data are acce
 test("a binary frame with JSON is a message; one that is no UTF-8 is not", async () => {
   const client = await node.connect("c1");
   client.sendBytes(new TextEncoder().encode('{"message_id":3,"message_type":"ping"}'));
-  client.sendBytes(Uint8Array.from([0x7b, 0xff, 0x7d]));
+  const broken = Buffer.from('{"message_id":4,"message_type":"ping","data":{"x":"?"}}');
+  broken[broken.indexOf("?")] = 0xff;
+  client.sendBytes(broken);
   await client.settled();
   expect(client.messages.map(({ message_id, message_type }) => [message_id, message_type])).toEqual([
     [3, "pong"],

@@ -1,28 +1,32 @@
 // What every endpoint and socket event of the Happy protocol may use. Built once by index.ts.
 import type { Logger } from "pino";
-import type { Config } from "../config/settings.ts";
 import type { FixedWindow } from "../limits/fixed-window.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { MessagePace } from "../limits/message-pace.ts";
 import type { RefusalPace } from "../limits/refusal-pace.ts";
+import type { ValueSizes } from "../limits/value-sizes.ts";
+import type { RpcRelay } from "../relay/rpc-relay.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import type { BlobStore } from "../storage/blobs.ts";
-import type { Database } from "../storage/database.ts";
 import type { Pairings } from "./admission/pairings.ts";
 import type { RateLimits } from "./admission/rate-limits.ts";
 import type { Revocations } from "./admission/revocations.ts";
 import type { TokenUsage } from "./admission/token-usage.ts";
 import type { ServerKeys } from "./auth/server-keys.ts";
 import type { Tokens } from "./auth/tokens.ts";
-import type { WebApp } from "./http/web-app.ts";
 import type { HappyMetrics } from "./metrics.ts";
 import type { Presence } from "./presence/presence.ts";
 import type { Publisher } from "./publisher.ts";
-import type { Pusher } from "./push/pusher.ts";
-import type { RpcRelay } from "./realtime/rpc-relay.ts";
+import type { HappyPusher } from "./push/push-events.ts";
+import type { HappyConfig } from "./settings.ts";
+import type { HappyStore } from "./store/index.ts";
 
 export interface HappyContext extends Limits {
-  readonly config: Config;
-  readonly database: Database;
+  readonly config: HappyConfig;
+  /** Everything that is kept, but for files. */
+  readonly store: HappyStore;
+  /** How large one stored value may be. */
+  readonly sizes: ValueSizes;
   /** Attachments, and public files such as avatars. */
   readonly blobs: BlobStore;
   readonly keys: ServerKeys;
@@ -41,11 +45,11 @@ export interface HappyContext extends Limits {
   readonly presence: Presence;
   readonly rpc: RpcRelay;
   /** Push notifications to phones. */
-  readonly pusher: Pusher;
+  readonly pusher: HappyPusher;
   /** How often each account asks to upload. */
   readonly uploadRequests: FixedWindow;
-  /** The web app beside the API, when there is one to serve. */
-  readonly webApp: WebApp | undefined;
+  /** The page of the web app beside the API, when there is one to serve. */
+  readonly webApp: { page(request: Request, facts: RequestFacts): Promise<Response> } | undefined;
   readonly metrics: HappyMetrics;
   readonly log: Logger;
 }

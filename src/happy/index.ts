@@ -1,23 +1,19 @@
 // The Happy protocol as one value: zero-knowledge sync over REST and Socket.IO. The server stores blobs that it cannot read.
-import type { Logger } from "pino";
-import type { Cluster } from "../bus/cluster.ts";
-import type { Config } from "../config/settings.ts";
-import type { FrontPageShare } from "../http/front-page.ts";
-import type { Limits } from "../limits/limits.ts";
 import { MessagePace } from "../limits/message-pace.ts";
 import { RefusalPace } from "../limits/refusal-pace.ts";
-import type { Metrics } from "../observability/metrics.ts";
-import type { Served } from "../server/served.ts";
-import type { SocketIoPaths } from "../server/socket-io.ts";
-import type { BlobStore } from "../storage/blobs.ts";
-import type { Database } from "../storage/database.ts";
+import type { House, OpenProtocol } from "../protocol/house.ts";
+import { EXPO_RECEIPT_TIMING, Expo } from "../push/channels/expo.ts";
+import { ReceiptReader } from "../push/receipts.ts";
+import { adminRoutes } from "./admin.ts";
 import { Administration } from "./admission/administration.ts";
 import { Pairings } from "./admission/pairings.ts";
 import { RateLimits } from "./admission/rate-limits.ts";
 import { Revocations } from "./admission/revocations.ts";
 import { TokenUsage } from "./admission/token-usage.ts";
+import { attachmentOwners } from "./attachment-owners.ts";
 import { userScoped } from "./audience.ts";
 import { serverKeys } from "./auth/server-keys.ts";
+import { REQUEST_LABELS } from "./client.ts";
 import { ClientLogs } from "./client-logs.ts";
 import type { HappyContext } from "./context.ts";
 import { removeAttachments, uploadRequestWindow } from "./http/attachments.ts";
@@ -30,92 +26,73 @@ import { WebApp } from "./http/web-app.ts";
 import { HappyMetrics } from "./metrics.ts";
 import { Presence, TIMING } from "./presence/presence.ts";
 import { socketPublisher } from "./publisher.ts";
-import { Expo } from "./push/expo.ts";
-import { Pusher } from "./push/pusher.ts";
-import { ReceiptReader } from "./push/receipts.ts";
-import { RPC_TIMING, RpcRelay } from "./realtime/rpc-relay.ts";
+import { HappyPushLedger } from "./push/ledger.ts";
+import { happyOutcome } from "./push/outcome.ts";
+import { happyPusher } from "./push/push-events.ts";
+import { happyRelay, RPC_TIMING } from "./realtime/rpc.ts";
 import { claimHappySockets, HappySockets } from "./realtime/sockets.ts";
-import { applyRetention, type Removed } from "./retention.ts";
-import { settleInvites } from "./store/invites.ts";
-import { continueIds } from "./store/newest-id.ts";
-import type { OldCutoffs } from "./store/retention.ts";
-import { loadRefusals } from "./store/revocations.ts";
+import { happyRetention } from "./retention.ts";
+import type { HappyConfig } from "./settings.ts";
+import { happyStore } from "./store/index.ts";
 import { deletedSession } from "./wire/updates.ts";
 
-export { hasAccounts } from "./store/accounts.ts";
-export { migrations } from "./store/migrations.ts";
-
-export interface HappyProtocol extends Served {
-  /** What it says where no path is its own. */
-  readonly frontPage: FrontPageShare;
-  /** Begins timers and background work. The door is open by then. */
-  start(): void;
-  /** Ends background work and stores what is pending. No request arrives any more. */
-  stop(): Promise<void>;
-  /** For commands of the person who runs the server. */
-  readonly administration: Administration;
-  /** Deletes what is older than the operator keeps, and tells the clients of whom it was. `goOn` false ends it early. */
-  forgetOld(cutoffs: OldCutoffs, goOn: () => boolean): Promise<Removed>;
-}
-
-export interface HappyParts {
-  readonly config: Config;
-  readonly masterSecret: string;
-  readonly database: Database;
-  readonly blobs: BlobStore;
-  readonly metrics: Metrics;
-  readonly limits: Limits;
-  /** Where it claims its namespaces. */
-  readonly sockets: SocketIoPaths;
-  /** Undefined: this node is alone. */
-  readonly cluster?: Cluster | undefined;
-  readonly log: Logger;
-}
-
-export function happyProtocol({
+export async function openHappy({
   config,
   masterSecret,
-  database,
+  database: databaseOf,
   blobs,
   metrics,
   limits,
   sockets: paths,
   cluster,
+  baseUrl,
   log,
-}: HappyParts): HappyProtocol {
-  continueIds(database);
+}: House<HappyConfig>): Promise<OpenProtocol> {
+  const database = databaseOf("happy");
+  const store = happyStore(database);
+  await store.continueIds();
+  // Nothing can change meanwhile: nobody is served yet.
+  const [newestArchive, refusals] = await Promise.all([store.newestArchive(), store.loadRefusals()]);
   // Nothing that is held keeps the server from stopping.
   const closing = () => refusalPace.release();
   const claimed = claimHappySockets(paths, { config, cluster, closing, log });
   const sockets = new HappySockets(claimed);
   const happyMetrics = new HappyMetrics(metrics);
-  happyMetrics.reportRecords(database);
+  happyMetrics.reportRecords(() => store.countRecords());
   happyMetrics.reportSockets(() => sockets.connected());
   const publisher = socketPublisher(claimed.namespace);
   const timing = { ...TIMING, graceMs: config.presenceGraceMs };
-  const presence = new Presence(database, publisher, log, timing, happyMetrics);
+  const presence = new Presence({
+    store,
+    publisher,
+    log,
+    timing,
+    newestArchive,
+    metrics: happyMetrics,
+  });
   const expo = new Expo(config.expoUrl);
-  const pusher = new Pusher({
-    database,
-    expo,
+  const ledger = new HappyPushLedger(store);
+  const pusher = happyPusher({
+    ledger,
+    channel: expo,
     isLooking: (account) => sockets.isLooking(account),
     log,
-    decided: (outcome) => happyMetrics.pushed(outcome),
+    decided: (outcome) => happyMetrics.pushed(happyOutcome(outcome)),
     atMost: () => config.maxAccountPushes,
     refused: (account) =>
       limits.bounds.refused("account-pushes", { account, limit: config.maxAccountPushes }),
   });
-  const receipts = new ReceiptReader(database, expo, log);
+  const receipts = new ReceiptReader({ ledger, channel: expo, timing: EXPO_RECEIPT_TIMING, log });
   const keys = serverKeys(masterSecret);
-  const revocations = new Revocations(loadRefusals(database));
+  const revocations = new Revocations(refusals);
   const refusalPace = new RefusalPace();
   const tokenUsage = new TokenUsage({
-    database,
+    store,
     limit: () => config.maxAccountTokens,
     bounds: limits.bounds,
     log,
   });
-  const pairings = new Pairings({ database, bounds: limits.bounds, addresses: limits.addresses, log });
+  const pairings = new Pairings({ store, bounds: limits.bounds, addresses: limits.addresses, log });
   const messagePace = new MessagePace({
     perSecond: () => config.maxAccountMessagesPerSecond,
     bounds: limits.bounds,
@@ -126,7 +103,8 @@ export function happyProtocol({
   const context: HappyContext = {
     ...limits,
     config,
-    database,
+    store,
+    sizes: database.sizes,
     blobs,
     keys,
     tokens: keys.bearer,
@@ -138,7 +116,7 @@ export function happyProtocol({
     messagePace,
     publisher,
     presence,
-    rpc: new RpcRelay(RPC_TIMING, limits.memory),
+    rpc: happyRelay(RPC_TIMING, limits.memory),
     pusher,
     uploadRequests: uploadRequestWindow(),
     webApp,
@@ -147,7 +125,7 @@ export function happyProtocol({
   };
   sockets.accept(context);
   const administration = new Administration({
-    database,
+    store,
     blobs,
     revocations,
     tokenUsage,
@@ -173,24 +151,23 @@ export function happyProtocol({
       otherwise: fetch,
     },
     sockets: [],
-    administration,
-    forgetOld: (cutoffs, goOn) =>
-      applyRetention({
-        database,
-        cutoffs,
-        goOn,
-        isShared: true,
-        announce: ({ id, account }, seq) => {
-          presence.suppress(account, id);
-          publisher.update(userScoped(account), seq, deletedSession(id));
-          void removeAttachments(context, id);
-        },
-      }),
+    requestLabels: REQUEST_LABELS,
+    admin: adminRoutes({ administration, baseUrl, registration: () => config.registration }),
+    retention: happyRetention({
+      config,
+      store,
+      announce: ({ id, account }, seq) => {
+        presence.suppress(account, id);
+        publisher.update(userScoped(account), seq, deletedSession(id));
+        void removeAttachments(context, id);
+      },
+    }),
+    blobOwners: attachmentOwners({ config, store, counts: true }),
     start: () => {
       presence.start();
       tokenUsage.start();
       pairings.start();
-      settleInvites(database).catch((error: unknown) => {
+      store.settleInvites().catch((error: unknown) => {
         log.warn({ err: error }, "invites could not be looked through");
       });
       receipts.start();

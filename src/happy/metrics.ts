@@ -1,14 +1,12 @@
 // What the Happy protocol counts, under the original's names and with its label app="happy-server" (HTTP contract 3.5, realtime
 // contract 17). Every label is one of a bounded set.
-import { count } from "drizzle-orm";
 import type { CounterSeries, Labels, Metrics } from "../observability/metrics.ts";
-import { type ClientLabel, clientLabel } from "../ops/client-label.ts";
-import type { Database } from "../storage/database.ts";
+import type { ClientLabel } from "../ops/client-label.ts";
+import type { RelayFailure, RelayOutcome } from "../relay/outcome.ts";
+import { clientLabel, REQUEST_LABELS } from "./client.ts";
 import type { PresenceMetrics } from "./presence/presence.ts";
-import type { RpcAnswer } from "./realtime/rpc-relay.ts";
-import { accounts, machines, messages, sessions } from "./store/schema.ts";
 
-const APP = { app: "happy-server" };
+const APP = { app: REQUEST_LABELS.app };
 /** What the original counts; the rest would be noise. */
 const COUNTED = [
   "session-alive",
@@ -21,7 +19,6 @@ const COUNTED = [
   "disconnect",
 ] as const;
 const PUSH_OUTCOMES = ["sent", "partial", "failed", "suppressed", "no_tokens"] as const;
-const TABLES = { accounts, sessions, messages, machines };
 /** Counting rows reads an index: not at every look. */
 const COUNT_EVERY_MS = 60_000;
 /** Methods that had a target once; every other one is "other". */
@@ -82,18 +79,14 @@ export class HappyMetrics implements PresenceMetrics {
     );
   }
 
-  /** Reads rows of the database now and then, when somebody looks at the page. */
-  reportRecords({ reads }: Pick<Database, "reads">): void {
-    const counts = new Map<Labels, number>();
-    const tables = Object.entries(TABLES).map(([name, table]) => ({
-      labels: { ...APP, table: name },
-      table,
-    }));
+  /** Rows of each table are counted now and then, when the page is asked for. */
+  reportRecords(count: () => Promise<Readonly<Record<string, number>>>): void {
+    let counts: (readonly [Labels, number])[] = [];
     let countedAt = Number.NEGATIVE_INFINITY;
-    this.metrics.gauge("database_records_total", "Rows, at most a minute old").reportEach(() => {
+    this.metrics.gauge("database_records_total", "Rows, at most a minute old").reportAsked(async () => {
       if (Date.now() - countedAt >= COUNT_EVERY_MS) {
-        for (const { labels, table } of tables)
-          counts.set(labels, reads.select({ rows: count() }).from(table).get()?.rows ?? 0);
+        const rows = Object.entries(await count());
+        counts = rows.map(([table, number]) => [{ ...APP, table }, number] as const);
         countedAt = Date.now();
       }
       return counts;
@@ -148,11 +141,11 @@ export class HappyMetrics implements PresenceMetrics {
   }
 
   /** Names of methods are the clients' own words: one is believed after a target has answered to it, and only so many are. */
-  called(method: string, answer: RpcAnswer, ms: number): void {
+  called(method: string, outcome: RelayOutcome, ms: number): void {
     const name = method.slice(method.lastIndexOf(":") + 1);
-    if (answer.ok && this.#methods.size < MAX_METHODS && /^[\w-]{1,40}$/.test(name)) this.#methods.add(name);
+    if (outcome.ok && this.#methods.size < MAX_METHODS && /^[\w-]{1,40}$/.test(name)) this.#methods.add(name);
     const known = this.#methods.has(name) ? name : "other";
-    const result = resultOf(answer);
+    const result = outcome.ok ? "success" : RESULTS[outcome.code];
     const key = `${known} ${result}`;
     let labels = this.#rpcLabels.get(key);
     if (labels === undefined) {
@@ -164,14 +157,12 @@ export class HappyMetrics implements PresenceMetrics {
   }
 }
 
-const RESULTS: Readonly<Record<string, string>> = {
-  "RPC method not available": "not_available",
-  "Cannot call RPC on the same socket": "self_call",
-  "operation has timed out": "timeout",
-  "RPC target disconnected": "target_disconnected",
-  "Invalid parameters: method is required": "invalid_params",
+const RESULTS: Readonly<Record<RelayFailure, string>> = {
+  "not-available": "not_available",
+  "own-method": "self_call",
+  "timed-out": "timeout",
+  disconnected: "target_disconnected",
+  "params-too-large": "internal_error",
+  "answer-too-large": "internal_error",
+  "too-many": "internal_error",
 };
-
-function resultOf(answer: RpcAnswer): string {
-  return answer.ok ? "success" : (RESULTS[answer.error] ?? "internal_error");
-}

@@ -7,6 +7,7 @@ import { type TestServer, testServer } from "../../test/support/server.ts";
 import { createLog } from "../observability/log.ts";
 import { openDatabase } from "../storage/database.ts";
 import { applyRetention } from "./retention.ts";
+import { happyStore } from "./store/index.ts";
 import { migrations } from "./store/migrations.ts";
 import { countOld, deleteInactiveSession, type OldCutoffs, type OldSession } from "./store/retention.ts";
 
@@ -70,12 +71,16 @@ async function scene(): Promise<Scene> {
 function apply({ database }: Scene, cutoffs: Partial<OldCutoffs>, goOn: () => boolean = () => true) {
   const gone: OldSession[] = [];
   const announce = (session: OldSession) => gone.push(session);
-  return applyRetention({ database, cutoffs: { ...NONE, ...cutoffs }, announce, goOn, isShared: true }).then(
-    (removed) => ({
-      removed,
-      gone: gone.map(({ id }) => id),
-    }),
-  );
+  return applyRetention({
+    store: happyStore(database),
+    cutoffs: { ...NONE, ...cutoffs },
+    announce,
+    goOn,
+    isShared: true,
+  }).then((removed) => ({
+    removed,
+    gone: gone.map(({ id }) => id),
+  }));
 }
 
 test("inactive sessions go with their messages and reports; active and younger ones stay", async () => {
@@ -84,7 +89,7 @@ test("inactive sessions go with their messages and reports; active and younger o
   const young = await all.session("young", 10, 3);
   const { body } = await all.account.call("POST", "/v1/sessions", { tag: "active", metadata: "m" });
   const before = Date.now() - 90 * DAY_MS;
-  expect(countOld(all.database.reads, { ...NONE, sessions: before })).toEqual([
+  expect(await countOld(all.database, { ...NONE, sessions: before })).toEqual([
     { kind: "sessions", account: all.account.id, count: 1, bytes: 4501 },
   ]);
   const { removed, gone } = await apply(all, { sessions: before });
@@ -94,7 +99,7 @@ test("inactive sessions go with their messages and reports; active and younger o
     [young, body.session.id].sort(),
   );
   expect([all.rows("messages"), all.rows("usage_reports")]).toEqual([3, 1]);
-  expect(countOld(all.database.reads, { ...NONE, sessions: before })).toEqual([]);
+  expect(await countOld(all.database, { ...NONE, sessions: before })).toEqual([]);
 });
 
 test("messages of inactive sessions go, the session stays, and its numbers go on", async () => {
@@ -131,7 +136,7 @@ test("old usage reports go, those that were changed since stay", async () => {
   await all.session("old", 100, 1);
   await all.session("young", 1, 1);
   const before = Date.now() - 30 * DAY_MS;
-  expect(countOld(all.database.reads, { ...NONE, usage: before })).toMatchObject([
+  expect(await countOld(all.database, { ...NONE, usage: before })).toMatchObject([
     { kind: "usage reports", count: 1 },
   ]);
   expect((await apply(all, { usage: before })).removed.usageReports).toBe(1);

@@ -1,26 +1,17 @@
 // Applies the operator's age limits to what the Happy protocol keeps, a little at a time. The same rules for the server, which tells
 // the clients, and for the command, which works beside a running one.
-import { setTimeout as wait } from "node:timers/promises";
-import type { Database } from "../storage/database.ts";
-import {
-  deleteInactiveSession,
-  deleteSomeFeed,
-  deleteSomeMessages,
-  deleteSomeUsage,
-  nextInactiveSession,
-  type OldCutoffs,
-  type OldSession,
-} from "./store/retention.ts";
-
-/** Share of the time in which the disk is somebody else's. */
-const REST = 4;
-const LONGEST_REST_MS = 250;
+import { rest } from "../retention/rest.ts";
+import type { Retention } from "../retention/retention.ts";
+import { cutoffs, hasRules, shortest } from "./retention-rules.ts";
+import type { HappyConfig } from "./settings.ts";
+import type { HappyStore } from "./store/index.ts";
+import type { OldCutoffs, OldSession } from "./store/retention.ts";
 
 export interface RetentionOptions {
-  readonly database: Database;
+  readonly store: HappyStore;
   readonly cutoffs: OldCutoffs;
   /** After the commit that deleted a session, with the number of its announcement. */
-  readonly announce: (session: OldSession, updateSeq: number) => void;
+  readonly announce: (session: OldSession, updateSeq: number) => unknown;
   /** False ends the work at the next pause. */
   readonly goOn: () => boolean;
   /** Others use the database or the thread: rests between the steps. */
@@ -36,7 +27,7 @@ export interface Removed {
 
 /** Resolves with what went. */
 export async function applyRetention({
-  database,
+  store,
   cutoffs,
   announce,
   goOn,
@@ -61,7 +52,7 @@ export async function applyRetention({
   ): Promise<void> => {
     let pk = 0;
     while (goOn()) {
-      const session = nextInactiveSession(database.reads, before, pk, withMessages);
+      const session = await store.nextInactiveSession(before, pk, withMessages);
       if (session === undefined) return;
       pk = session.pk;
       const began = performance.now();
@@ -72,21 +63,50 @@ export async function applyRetention({
   const { sessions, messages, usage, feed } = cutoffs;
   if (sessions !== undefined)
     await eachInactive(sessions, false, async (session) => {
-      removed.messages += await inSlices(() => deleteSomeMessages(database, session.pk, sessions));
+      removed.messages += await inSlices(() => store.deleteSomeMessages(session.pk, sessions));
       if (!goOn()) return;
-      if (await deleteInactiveSession(database, session.pk, sessions, (seq) => announce(session, seq)))
+      if (await store.deleteInactiveSession(session.pk, sessions, (seq) => announce(session, seq)))
         removed.sessions++;
     });
   if (messages !== undefined)
     await eachInactive(messages, true, async ({ pk }) => {
-      removed.messages += await inSlices(() => deleteSomeMessages(database, pk, messages));
+      removed.messages += await inSlices(() => store.deleteSomeMessages(pk, messages));
     });
-  if (usage !== undefined) removed.usageReports = await inSlices(() => deleteSomeUsage(database, usage));
-  if (feed !== undefined) removed.feedEntries = await inSlices(() => deleteSomeFeed(database, feed));
+  if (usage !== undefined) removed.usageReports = await inSlices(() => store.deleteSomeUsage(usage));
+  if (feed !== undefined) removed.feedEntries = await inSlices(() => store.deleteSomeFeed(feed));
   return removed;
 }
 
-/** Long enough that whoever waits for the database gets it in between. */
-export async function rest(workedMs: number): Promise<void> {
-  await wait(Math.min(LONGEST_REST_MS, Math.max(1, workedMs * REST)));
+export interface HappyRetentionParts {
+  /** Read at each use: limits may change while the server runs. */
+  readonly config: HappyConfig;
+  readonly store: HappyStore;
+  /** See RetentionOptions. */
+  readonly announce: RetentionOptions["announce"];
 }
+
+const KINDS = ["sessions", "messages", "usage reports", "feed entries"] as const;
+
+export function happyRetention({ config, store, announce }: HappyRetentionParts): Retention {
+  return {
+    kinds: [...KINDS.slice(0, 2), "attachments", ...KINDS.slice(2)],
+    shortestMs: () => shortest(config),
+    newest: (now) => store.newestMoment(now),
+    plan: (now) => store.countOld(cutoffs(config, now)),
+    run: async ({ now, goOn, isShared }) => {
+      const limits = cutoffs(config, now ?? Number.NEGATIVE_INFINITY);
+      const { sessions, messages, usageReports, feedEntries } =
+        now === undefined || !hasRules(limits)
+          ? NOTHING
+          : await applyRetention({ store, cutoffs: limits, announce, goOn, isShared });
+      return {
+        sessions,
+        messages,
+        "usage reports": usageReports,
+        "feed entries": feedEntries,
+      } satisfies Record<(typeof KINDS)[number], number>;
+    },
+  };
+}
+
+const NOTHING: Removed = { sessions: 0, messages: 0, usageReports: 0, feedEntries: 0 };

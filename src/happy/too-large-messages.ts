@@ -4,12 +4,12 @@ import type { Appended } from "./store/messages.ts";
 
 /** The client is told that all is well, because it would repeat the batch for ever; the operator is told the truth. */
 export function warnOfTooLarge(
-  { bounds, database }: Pick<HappyContext, "bounds" | "database">,
+  { bounds, sizes }: Pick<HappyContext, "bounds" | "sizes">,
   account: string,
   session: string,
   { tooLarge }: Pick<Appended, "tooLarge">,
 ): void {
-  const limitBytes = database.sizes.limit("content");
+  const limitBytes = sizes.limit("content");
   for (const { bytes } of tooLarge)
     bounds.refused("value-size", { account, session, value: "content", bytes, limitBytes });
 }

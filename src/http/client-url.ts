@@ -4,14 +4,15 @@
 // the address that the client used wins, which is what it put into `Host` or a trusted proxy into `X-Forwarded-Host`. PUBLIC_URL
 // says what `Host` cannot: the scheme and path that a proxy in front took away, and the port that it left out. It is taken when its
 // host is the one that the client used, and when a proxy replaced `Host` by a loopback address, which no client behind it can reach.
-import type { Config } from "../config/settings.ts";
+
 import type { RequestFacts } from "../server/request-facts.ts";
+import type { ServerConfig } from "../server/settings.ts";
 
 /** Without a slash at its end. */
 export function clientUrl(
   request: Request,
   facts: Pick<RequestFacts, "trustedProxy">,
-  { publicUrl, port }: Pick<Config, "publicUrl" | "port">,
+  { publicUrl, port }: Pick<ServerConfig, "publicUrl" | "port">,
 ): string {
   const { headers } = request;
   const forwarded = (name: string) => (facts.trustedProxy ? first(headers.get(name)) : undefined);

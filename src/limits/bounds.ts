@@ -3,7 +3,10 @@
 import type { Logger } from "pino";
 import type { CounterSeries, Metrics } from "../observability/metrics.ts";
 
-/** Name of the bound as the metric has it, and what the log says when it refuses. Their sizes are in config/bound-settings.ts. */
+/** Name of a bound as the metric has it, and what the log says when it refuses. */
+export type BoundCatalogue = Readonly<Record<string, string>>;
+
+/** Of all protocols together; their sizes are in settings.ts. A protocol brings its own with its manifest. */
 export const BOUNDS = {
   "connections-per-address": "an address holds too many connections; further ones were closed",
   descriptors: "file descriptors run out; connections of strangers were closed",
@@ -15,53 +18,33 @@ export const BOUNDS = {
   "memory-in-flight": "bodies, answers and queues fill their share of memory; the largest was given up",
   "value-size": "a stored value was larger than permitted; it was refused",
   "json-depth": "a JSON text was nested too deeply; it was refused",
-  "pairings-per-address":
-    "an address has too many pairings that wait; those that were asked for least lately were given up",
   "account-bytes": "an account stores as much as it may; something new was refused",
   "account-messages": "an account sends faster than it may; it was slowed down",
   "account-sockets": "an account holds as many sockets as it may; a further one was refused",
-  "account-machines": "an account has as many machines as it may; a further one was refused",
-  "account-tokens": "an account has as many tokens in use as it may; the oldest was forgotten",
-  "account-access-keys": "an account has as many access keys as it may; a further one was refused",
-  "account-push-tokens":
-    "an account has as many phones as it may; the one that registered longest ago was forgotten",
-  "account-pushes": "an account has as many pushes under way as it may; a further one was refused",
-  "frames-clients":
-    "an address or identity holds too many clients of the frames hub; a further one was refused",
-  "frames-connections": "an address or identity connects to the frames hub too often; it was asked to wait",
-  "frames-messages":
-    "an address, identity or connection sends to the frames hub faster than it may; messages were refused",
-  "frames-queues": "queues of the frames hub fill their memory; its slowest readers were closed",
-} as const satisfies Record<string, string>;
-
-export type BoundName = keyof typeof BOUNDS;
+} as const satisfies BoundCatalogue;
 
 const REPEAT_MS = 10_000;
 
 export class Bounds {
-  readonly #counts = new Map<BoundName, CounterSeries>();
-  readonly #quiet = new Map<BoundName, { until: number; unsaid: number }>();
+  readonly #counts = new Map<string, CounterSeries>();
+  readonly #quiet = new Map<string, { until: number; unsaid: number }>();
 
   constructor(
     metrics: Metrics,
     private readonly log: Logger,
     private readonly now: () => number = () => performance.now(),
+    private readonly catalogue: BoundCatalogue = BOUNDS,
   ) {
     const counter = metrics.counter(
       "roost_bound_refusals_total",
       "What was refused because a bound was reached",
       true,
     );
-    for (const name of Object.keys(BOUNDS) as BoundName[])
-      this.#counts.set(name, counter.of({ bound: name }));
+    for (const name of Object.keys(catalogue)) this.#counts.set(name, counter.of({ bound: name }));
   }
 
   /** Counts one refusal, or several at once, and says it. `facts` name the address or account and the limit; never a secret or a content. */
-  refused(
-    name: BoundName,
-    facts: Readonly<Record<string, string | number | undefined>> = {},
-    times = 1,
-  ): void {
+  refused(name: string, facts: Readonly<Record<string, string | number | undefined>> = {}, times = 1): void {
     this.#counts.get(name)?.add(times);
     const now = this.now();
     const quiet = this.#quiet.get(name);
@@ -71,11 +54,14 @@ export class Bounds {
     }
     const since = quiet?.unsaid ?? 0;
     this.#quiet.set(name, { until: now + REPEAT_MS, unsaid: 0 });
-    this.log.warn({ bound: name, ...facts, ...(since > 0 && { notLogged: since }) }, BOUNDS[name]);
+    this.log.warn(
+      { bound: name, ...facts, ...(since > 0 && { notLogged: since }) },
+      this.catalogue[name] ?? name,
+    );
   }
 
   /** Refusals so far. */
-  count(name: BoundName): number {
+  count(name: string): number {
     return this.#counts.get(name)?.value ?? 0;
   }
 

@@ -1,16 +1,16 @@
 // The limits that all protocols share, one of each in a server: the catalogue of bounds, who is known by address, one memory ceiling
 // and the budget of request bodies under it.
 import type { Logger } from "pino";
-import type { Config } from "../config/settings.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { Addresses } from "./addresses.ts";
 import { Answers } from "./answers.ts";
 import { BodyBudget } from "./body-budget.ts";
-import { Bounds } from "./bounds.ts";
+import { BOUNDS, type BoundCatalogue, Bounds } from "./bounds.ts";
 import { Handshakes } from "./handshakes.ts";
 import { LargeBodies } from "./large-bodies.ts";
 import { MemoryCeiling } from "./memory-ceiling.ts";
 import { MemoryPieces } from "./memory-pieces.ts";
+import type { LimitsConfig } from "./settings.ts";
 import { Strangers } from "./strangers.ts";
 
 export interface Limits {
@@ -35,7 +35,7 @@ export interface Limits {
 export interface LimitsParts {
   /** Asked each time: limits may change while the server runs. */
   readonly config: Pick<
-    Config,
+    LimitsConfig,
     | "maxMemoryBytesInFlight"
     | "maxBodyBytesInFlight"
     | "maxAnonymousBytesPerSecond"
@@ -43,6 +43,8 @@ export interface LimitsParts {
     | "maxHandshakes"
     | "maxHandshakesPerAddress"
   >;
+  /** What protocols bound beside what all have in common. */
+  readonly bounds?: BoundCatalogue;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -50,8 +52,8 @@ export interface LimitsParts {
 /** Of all memory that clients may hold. */
 const ANSWERS_SHARE = 0.25;
 
-export function openLimits({ config, metrics, log }: LimitsParts): Limits {
-  const bounds = new Bounds(metrics, log);
+export function openLimits({ config, bounds: more = {}, metrics, log }: LimitsParts): Limits {
+  const bounds = new Bounds(metrics, log, () => performance.now(), { ...BOUNDS, ...more });
   const addresses = new Addresses();
   const memory = new MemoryCeiling(
     () => config.maxMemoryBytesInFlight,

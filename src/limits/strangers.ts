@@ -1,7 +1,7 @@
 // What strangers cost, by address: the bytes that they send, the processor time that they take, and how many requests of theirs wait
 // for the rest of their body. Who has proved an account is none and is never counted. In memory and bounded; a restart forgets.
 import type { Addresses } from "./addresses.ts";
-import type { BoundName, Bounds } from "./bounds.ts";
+import type { Bounds } from "./bounds.ts";
 import { networkOf } from "./network.ts";
 
 /** Each refills by its rate, and holds so many seconds of it. */
@@ -54,7 +54,7 @@ export class Strangers {
     const known = this.#networks.get(networkOf(address));
     if (known === undefined) return undefined;
     const gone = (this.#now() - known.at) / 1_000;
-    const over = (used: number, bound: BoundName) => {
+    const over = (used: number, bound: string) => {
       const seconds = used - gone - SECONDS;
       if (seconds > 0) this.parts.bounds.refused(bound, { address });
       return Math.max(0, seconds);

@@ -2,9 +2,11 @@
 import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { LOG_AREAS, logLevels } from "../config/values.ts";
+import { parseConfig } from "../../test/support/config.ts";
+import { logLevels } from "../config/values.ts";
 import { changeLevel, createLog } from "./log.ts";
 import { logText } from "./log-text.ts";
+import { LOG_AREAS } from "./settings.ts";
 
 test("a changed level reaches every part that was made from the log, before and after", () => {
   const lines: string[] = [];
@@ -54,7 +56,9 @@ test.each([
   ["happy=loud", "the level of happy must be one of"],
   ["happy", "the level of happy must be one of"],
 ])("the levels %j are refused with a reason", (given, reason) => {
-  expect(logLevels().safeParse(given).error?.issues[0]?.message).toContain(reason);
+  expect(() => parseConfig({ logLevels: { value: given, source: "here" } })).toThrow(
+    `here ${JSON.stringify(given)} is not usable: ${reason}`,
+  );
 });
 
 test("tokens, keys and the values of errors are hidden wherever they stand", () => {
@@ -77,11 +81,50 @@ test("tokens, keys and the values of errors are hidden wherever they stand", () 
     expect(all).toContain(kept);
 });
 
+test.each([
+  "token",
+  "authorization",
+  "secret",
+  "masterSecret",
+  "publicKey",
+  "challenge",
+  "signature",
+  "response",
+  "metadata",
+  "content",
+])("what stands under %s is hidden at each of three levels", (key) => {
+  const lines: string[] = [];
+  const log = createLog("trace", { write: (line: string) => lines.push(line) });
+  const fact = { [key]: "h1dden" };
+  log.info(fact);
+  log.info({ one: fact });
+  log.info({ one: { two: fact } });
+  expect(lines.map((line) => line.split("[hidden]").length)).toEqual([2, 2, 2]);
+  expect(lines.join("")).not.toContain("h1dden");
+});
+
+test("a bearer token of any form is hidden in a text, and an error that is its own cause is told", () => {
+  const lines: string[] = [];
+  const log = createLog("trace", { write: (line: string) => lines.push(line) });
+  log.info("sent Bearer 0123456789abcdef.~+/=-, and was refused");
+  expect(lines[0]).toContain("sent [hidden], and was refused");
+  const circle: Error = new Error("round and round");
+  circle.cause = circle;
+  log.error({ err: circle }, "failed");
+  // Itself, and three causes.
+  expect(lines[1]?.match(/"message":"round and round"/g)).toHaveLength(4);
+});
+
 test("a line for people has time, level, area, message and facts, and nothing that steers a terminal", () => {
   const lines: string[] = [];
   const log = createLog("info", { write: (line: string) => lines.push(Bun.stripANSI(logText(line))) });
   log.child({ area: "happy" }).warn({ port: 3005, odd: "\u001b[2Jx" }, "a \u001b]0;title\u0007 message");
   log.error({ err: new Error("broken") }, "failed");
+  const steering = logText(
+    `${JSON.stringify({ msg: "m", err: { stack: "a\u001b]0;title\u0007\n\u009b2J" } })}\n`,
+  );
+  expect(steering.split("\n")[1]).toBe("    a]0;title");
+  expect(steering.split("\n")[2]).toBe("    2J");
   expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d\.\d{3} warn {2}happy a \]0;title message port=3005 odd=\[2Jx\n$/);
   expect(lines[1]).toMatch(/error failed\n {4}Error: broken\n {8}at /);
   expect(logText("not JSON\n")).toBe("not JSON\n");

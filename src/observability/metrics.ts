@@ -55,9 +55,12 @@ export class Counter implements Metric {
   }
 }
 
+type Reported = Iterable<readonly [Labels | undefined, number]>;
+
 /** Read when somebody asks; what several parts report under the same labels is added up. */
 export class Gauge implements Metric {
-  readonly #sources = new Set<() => Iterable<readonly [Labels | undefined, number]>>();
+  readonly #sources = new Set<() => Reported>();
+  readonly #asked = new Set<() => Promise<void>>();
 
   constructor(
     readonly help: string,
@@ -71,9 +74,31 @@ export class Gauge implements Metric {
   }
 
   /** As `report`, for labels that come and go. */
-  reportEach(read: () => Iterable<readonly [Labels | undefined, number]>): () => void {
+  reportEach(read: () => Reported): () => void {
     this.#sources.add(read);
     return () => this.#sources.delete(read);
+  }
+
+  /** As `reportEach`, for figures that take a wait: asked for before the page is made. */
+  reportAsked(ask: () => Promise<Reported>): () => void {
+    let last: Reported | undefined;
+    const look = async () => {
+      last = await ask().catch(() => undefined);
+    };
+    const end = this.reportEach(() => {
+      if (last === undefined) throw new Error("the figure could not be read");
+      return last;
+    });
+    this.#asked.add(look);
+    return () => {
+      this.#asked.delete(look);
+      end();
+    };
+  }
+
+  /** Asks for what takes a wait. Never rejects. */
+  async ask(): Promise<void> {
+    await Promise.all([...this.#asked].map((look) => look()));
   }
 
   *lines(name: string): Iterable<string> {
@@ -172,6 +197,14 @@ export class Metrics {
     return this.#get(name, Histogram, () => new Histogram(help, bounds, labelled));
   }
 
+  /** The page, with the figures that take a wait. */
+  async page(): Promise<string> {
+    const gauges = [...this.#metrics.values()].filter((metric) => metric instanceof Gauge);
+    await Promise.all(gauges.map((gauge) => gauge.ask()));
+    return this.render();
+  }
+
+  /** Figures that take a wait are as they were at the last `page`. */
   render(): string {
     let page = "";
     for (const [name, metric] of this.#metrics) {

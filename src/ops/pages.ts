@@ -1,5 +1,6 @@
 // The pages for whoever watches the server: `/metrics` and `/ready` on the main port, and `/metrics`, `/ready` and `/health` on a port
 // of their own (HTTP contract 3.5). Whatever goes wrong here is an answer here; the API never notices.
+
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { Logger } from "pino";
 import { bearerToken } from "../auth/bearer.ts";
@@ -8,6 +9,7 @@ import { pathOf } from "../server/http-routes.ts";
 import { sayWhatIsOwed } from "../server/owed.ts";
 import type { Served } from "../server/served.ts";
 import { StorageError } from "../storage/errors.ts";
+import { within } from "../within.ts";
 
 export interface Check {
   readonly name: string;
@@ -63,9 +65,9 @@ function page(path: string, answer: (request: Request) => Response | Promise<Res
   };
 }
 
-export function metricsPage(metrics: Metrics, log: Logger): Response {
+export async function metricsPage(metrics: Metrics, log: Logger): Promise<Response> {
   try {
-    return new Response(metrics.render(), {
+    return new Response(await metrics.page(), {
       headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8", "cache-control": "no-store" },
     });
   } catch (error) {
@@ -80,18 +82,14 @@ async function readiness(checks: readonly Check[], log: Logger): Promise<Respons
   const problems: Record<string, string> = {};
   await Promise.all(
     checks.map(async ({ name, run }) => {
-      const { promise: late, reject } = Promise.withResolvers<never>();
-      const timer = setTimeout(() => reject(new NoAnswer(`No answer within ${CHECK_MS} ms.`)), CHECK_MS);
       try {
-        await Promise.race([run(), late]);
+        await within(CHECK_MS, run(), () => new NoAnswer(`No answer within ${CHECK_MS} ms.`));
         results[name] = "ok";
       } catch (error) {
         results[name] = "failed";
         problems[name] = sentenceOf(error);
         if (toBeLogged(name, problems[name]))
           log.error({ err: error, check: name }, "the server is not ready");
-      } finally {
-        clearTimeout(timer);
       }
     }),
   );
@@ -142,7 +140,7 @@ export function openPagesPort(host: string, port: number, watched: Watched): Pag
         status: 401,
         headers: { ...TEXT, "www-authenticate": "Bearer" },
       });
-    return metricsPage(metrics, log);
+    return await metricsPage(metrics, log);
   };
   try {
     const server = Bun.serve({

@@ -1,5 +1,5 @@
-// What is kept about each finished HTTP request: its figures under the contract's names (HTTP contract 3.5) and one log line. Only
-// templates and bounded words get in: never a path, a query, a header or a body.
+// What is kept about each finished HTTP request: its figures under the names that dashboards of the original know, and one log line.
+// Only templates and bounded words get in: never a path, a query, a header or a body.
 import type { Logger } from "pino";
 import type {
   Counter,
@@ -9,11 +9,22 @@ import type {
   Metrics,
 } from "../observability/metrics.ts";
 import type { RequestFacts } from "../server/request-facts.ts";
-import { type ClientLabel, clientLabel, OTHER_CLIENT } from "./client-label.ts";
+import { type ClientLabel, OTHER_CLIENT, UNKNOWN_CLIENT } from "./client-label.ts";
 
 const METHODS = new Set(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]);
 /** Sets of labels; what comes later is counted without its client. */
 const MAX_SERIES = 1_000;
+
+/** What a protocol says about the figures of requests. */
+export interface RequestLabels {
+  /** Value of the label `app`. */
+  readonly app: string;
+  /** One of a bounded set. */
+  readonly clientOf: (request: Request) => ClientLabel;
+}
+
+/** Where no protocol has a word. */
+const NAMELESS: RequestLabels = { app: "roost", clientOf: () => UNKNOWN_CLIENT };
 
 interface Series {
   readonly total: CounterSeries;
@@ -30,6 +41,7 @@ export class Requests {
   constructor(
     metrics: Metrics,
     private readonly log: Logger,
+    private readonly labels: RequestLabels = NAMELESS,
   ) {
     this.#total = metrics.counter("http_requests_total", "HTTP requests that were answered", true);
     this.#duration = metrics.histogram(
@@ -52,7 +64,7 @@ export class Requests {
   #finished(request: Request, facts: RequestFacts, status: number, ms: number): void {
     const method = METHODS.has(request.method) ? request.method : "OTHER";
     const route = facts.route ?? (method === "OPTIONS" ? "preflight" : "unknown");
-    const client = clientLabel(request.headers.get("x-happy-client"));
+    const client = this.labels.clientOf(request);
     const { total, duration } = this.#find(client, route, method, status);
     total.add();
     duration.observe(ms / 1_000);
@@ -81,7 +93,7 @@ export class Requests {
     const statuses = inner(inner(routes, route), method);
     let series = statuses.get(status);
     if (series === undefined) {
-      const labels = { app: "happy-server", method, route, status: String(status), ...client };
+      const labels = { app: this.labels.app, method, route, status: String(status), ...client };
       series = { total: this.#total.of(labels), duration: this.#duration.of(labels) };
       statuses.set(status, series);
       this.#size++;

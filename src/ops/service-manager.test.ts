@@ -1,6 +1,7 @@
 // Holds the keep-alive to what a restart mends: it stops for that and for nothing else, and goes on when it was a mistake.
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import pino from "pino";
+import { onLinux } from "../../test/support/needs.ts";
 import { serviceManager } from "./service-manager.ts";
 
 async function scene(environment: Record<string, string | undefined>) {
@@ -17,29 +18,23 @@ async function scene(environment: Record<string, string | undefined>) {
   return { manager, sent, said, beats };
 }
 
-test.skipIf(process.platform !== "linux")(
-  "it beats while nothing is deadly, stops with a word in the log, and beats again",
-  async () => {
-    const { manager, said, beats } = await scene({ WATCHDOG_USEC: "40000" });
-    let deadly: string | undefined;
-    expect(await beats(100)).toBe(0);
-    manager.keepAlive(() => deadly);
-    expect(await beats(200)).toBeGreaterThan(1);
-    deadly = "The log was replaced.";
-    expect(await beats(200)).toBe(0);
-    expect(said).toEqual(["the service manager is asked for a restart"]);
-    deadly = undefined;
-    expect(await beats(200)).toBeGreaterThan(1);
-  },
-);
+onLinux.test("it beats while nothing is deadly, stops with a word in the log, and beats again", async () => {
+  const { manager, said, beats } = await scene({ WATCHDOG_USEC: "40000" });
+  let deadly: string | undefined;
+  expect(await beats(100)).toBe(0);
+  manager.keepAlive(() => deadly);
+  expect(await beats(200)).toBeGreaterThan(1);
+  deadly = "The log was replaced.";
+  expect(await beats(200)).toBe(0);
+  expect(said).toEqual(["the service manager is asked for a restart"]);
+  deadly = undefined;
+  expect(await beats(200)).toBeGreaterThan(1);
+});
 
-test.skipIf(process.platform !== "linux")(
-  "it is silent where nobody asked, or asked another process",
-  async () => {
-    for (const environment of [{}, { WATCHDOG_USEC: "0" }, { WATCHDOG_USEC: "20000", WATCHDOG_PID: "1" }]) {
-      const { manager, beats } = await scene(environment);
-      manager.keepAlive(() => undefined);
-      expect(await beats(100)).toBe(0);
-    }
-  },
-);
+onLinux.test("it is silent where nobody asked, or asked another process", async () => {
+  for (const environment of [{}, { WATCHDOG_USEC: "0" }, { WATCHDOG_USEC: "20000", WATCHDOG_PID: "1" }]) {
+    const { manager, beats } = await scene(environment);
+    manager.keepAlive(() => undefined);
+    expect(await beats(100)).toBe(0);
+  }
+});

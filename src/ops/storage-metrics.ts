@@ -1,9 +1,8 @@
 // What is kept: bytes of each database and of the blobs, and how much waits to be written.
 
 import { statSync } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { Metrics } from "../observability/metrics.ts";
+import { filesBelow } from "../storage/blob-files.ts";
 import type { Database } from "../storage/database.ts";
 
 export function reportDatabase(metrics: Metrics, name: string, { path, writer }: Database): void {
@@ -38,7 +37,7 @@ export function reportFolder(metrics: Metrics, folder: string): void {
     const now = performance.now();
     if (now - measuredAt < MEASURE_EVERY_MS) return;
     measuredAt = now;
-    measure(folder).then(
+    filesBelow(folder).then(
       (found) => {
         last = found;
       },
@@ -54,22 +53,4 @@ export function reportFolder(metrics: Metrics, folder: string): void {
       return last.bytes;
     });
   metrics.gauge("roost_blobs", "Files that clients exchange, at most a minute old").report(() => last.files);
-}
-
-export async function measure(folder: string): Promise<{ bytes: number; files: number }> {
-  let bytes = 0;
-  let files = 0;
-  const folders = [folder];
-  for (let next = folders.pop(); next !== undefined; next = folders.pop()) {
-    for (const entry of await readdir(next, { withFileTypes: true }).catch(() => [])) {
-      const path = join(next, entry.name);
-      if (entry.isDirectory()) folders.push(path);
-      else {
-        // Deleted meanwhile: it takes no room.
-        bytes += (await stat(path).catch(() => undefined))?.size ?? 0;
-        files++;
-      }
-    }
-  }
-  return { bytes, files };
 }

@@ -30,7 +30,7 @@ export interface RetentionClockOptions {
   /** Of what it decides: each kind of data has limits and a moment of its own. */
   readonly name: string;
   /** The newest moment in the store that is not later than `now`. */
-  readonly newest: (now: number) => number | undefined;
+  readonly newest: (now: number) => Promise<number | undefined>;
   readonly now?: () => number;
 }
 
@@ -44,13 +44,13 @@ export class RetentionClock {
 
   constructor(private readonly options: RetentionClockOptions) {
     this.#now = options.now ?? Date.now;
-    const now = this.#now();
     this.#written = readMoments(options.dataDir)[options.name];
-    this.#known = this.#written ?? options.newest(now);
+    this.#known = this.#written;
   }
 
   /** To be called by a server before it stores anything: a wrong clock of this start must not become what is known at the next. */
-  begin(): void {
+  async begin(): Promise<void> {
+    this.#known ??= await this.options.newest(this.#now());
     if (readMoments(this.options.dataDir)[this.options.name] === undefined) this.#write();
   }
 
@@ -59,12 +59,16 @@ export class RetentionClock {
    * @param shortestMs the shortest time for which something is kept.
    * @returns undefined when the clock is believed.
    */
-  doubt(shortestMs: number): ClockDoubt | undefined {
-    const doubt = this.look(shortestMs);
+  async doubt(shortestMs: number): Promise<ClockDoubt | undefined> {
+    const doubt = await this.look(shortestMs);
     const now = doubt?.now ?? this.#now();
     // What was known lies ahead, and what is stored agrees with now: it was a wrong clock that was believed once (nothing had been
     // stored yet), and that must not be believed at once when it comes again.
-    if (this.#known !== undefined && now < this.#known - DAY_MS && this.#isNearStored(now, shortestMs)) {
+    if (
+      this.#known !== undefined &&
+      now < this.#known - DAY_MS &&
+      (await this.#isNearStored(now, shortestMs))
+    ) {
       this.#known = now;
       this.#write();
     }
@@ -76,21 +80,21 @@ export class RetentionClock {
   }
 
   /** The same without moving anything on. */
-  look(shortestMs: number): ClockDoubt | undefined {
+  async look(shortestMs: number): Promise<ClockDoubt | undefined> {
     const { dataDir, name, newest } = this.options;
     const now = this.#now();
     // A person may have said meanwhile, by a command, that it is right.
     const said = readMoments(dataDir)[name];
     if (said !== undefined && said !== this.#written) this.#known = said;
     this.#written = said;
-    this.#known ??= newest(now);
+    this.#known ??= await newest(now);
     return this.#known !== undefined && now > this.#known + reachOf(shortestMs)
       ? { now, known: this.#known }
       : undefined;
   }
 
-  #isNearStored(now: number, shortestMs: number): boolean {
-    const newest = this.options.newest(now);
+  async #isNearStored(now: number, shortestMs: number): Promise<boolean> {
+    const newest = await this.options.newest(now);
     return newest !== undefined && now <= newest + reachOf(shortestMs);
   }
 

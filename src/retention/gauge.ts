@@ -1,11 +1,9 @@
 // Measures in the background how much the data folder holds: databases often, because that is two pragmas; blobs seldom, because it is
 // a walk over every file. Free pages inside a database do not count: deleting makes room at once, long before the file shrinks.
-import { stat } from "node:fs/promises";
-import { sql } from "drizzle-orm";
 import type { Logger } from "pino";
-import type { Db } from "../storage/query.ts";
+import { filesBelow } from "../storage/blob-files.ts";
+import type { Database } from "../storage/database.ts";
 import type { Quota } from "../storage/quota.ts";
-import { blobFiles } from "./blob-files.ts";
 
 const MEASURE_EVERY_MS = 2_000;
 /** A walk takes at most this share of the time. */
@@ -16,7 +14,7 @@ const SOON_MS = 1_000;
 
 export interface GaugeOptions {
   readonly quota: Quota;
-  readonly databases: readonly { readonly reads: Db }[];
+  readonly databases: readonly Pick<Database, "usedBytes">[];
   /** Folder of the blobs; undefined when they are elsewhere. */
   readonly blobFolder: string | undefined;
   readonly log: Logger;
@@ -50,7 +48,7 @@ export class StorageGauge {
   /** Databases now; blobs when it is time. */
   async measure(): Promise<void> {
     const { quota, databases } = this.options;
-    quota.databaseBytes = databases.reduce((sum, { reads }) => sum + databaseBytes(reads), 0);
+    quota.databaseBytes = databases.reduce((sum, database) => sum + database.usedBytes(), 0);
     if (performance.now() >= this.#walkAt) {
       this.#walking ??= this.#walk().finally(() => {
         this.#walking = undefined;
@@ -79,15 +77,9 @@ export class StorageGauge {
     const before = quota.blobBytes;
     // Set first: what is removed while the walk goes by asks for another one.
     this.#walkAt = began + WALK_EVERY_MS;
-    let bytes = 0;
-    if (blobFolder !== undefined)
-      for await (const { path } of blobFiles(blobFolder)) {
-        if (this.#stopped) return;
-        bytes += await stat(path).then(
-          ({ size }) => size,
-          () => 0,
-        );
-      }
+    const { bytes } =
+      blobFolder === undefined ? { bytes: 0 } : await filesBelow(blobFolder, () => !this.#stopped);
+    if (this.#stopped) return;
     // Uploads that ended meanwhile may be in the sum or not: better twice than not at all.
     quota.blobBytes = bytes + Math.max(0, quota.blobBytes - before);
     const took = performance.now() - began;
@@ -104,9 +96,4 @@ export class StorageGauge {
     if (refused === "") log.info(facts, "there is room again below the storage maximum");
     else log.warn(facts, "the storage maximum is near: some requests are refused");
   }
-}
-
-function databaseBytes(reads: Db): number {
-  const pragma = (name: string) => Number(reads.values<[number]>(sql.raw(`PRAGMA ${name}`))[0]?.[0] ?? 0);
-  return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
 }

@@ -1,37 +1,41 @@
-// Everything that looks after the data while the server runs: the storage maximum, retention, and scheduled backups.
+// Everything that looks after the data while the server runs: the storage maximum, retention of every protocol, and scheduled backups.
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { BackupSchedule } from "../backup/schedule.ts";
-import type { Config } from "../config/settings.ts";
+import type { BackupConfig } from "../backup/settings.ts";
+import type { PlaceConfig } from "../config/settings.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 import { MeteredBlobs } from "../storage/metered-blobs.ts";
 import type { Quota } from "../storage/quota.ts";
-import type { FilesFound, SessionOwner } from "./blob-sweep.ts";
+import type { StorageConfig } from "../storage/settings.ts";
+import type { BlobOwners } from "./blob-owners.ts";
 import type { RetentionClock } from "./clock.ts";
 import { StorageGauge } from "./gauge.ts";
 import { RetentionJob } from "./job.ts";
-import type { Cutoffs } from "./rules.ts";
+import type { Retention } from "./retention.ts";
+import { SweepJob } from "./sweep-job.ts";
 
-export interface KeepingParts {
-  readonly config: Config;
+export interface MaintenanceParts {
+  readonly config: PlaceConfig & StorageConfig & BackupConfig;
   readonly quota: Quota;
   readonly log: Logger;
 }
 
 export interface Kept {
   readonly databases: readonly Database[];
-  readonly clock: RetentionClock;
-  readonly forgetOld: (limits: Cutoffs, goOn: () => boolean) => Promise<object>;
-  readonly ownerOf: (sessionId: string) => SessionOwner | undefined;
-  /** Hears, of each session with files, what it has. */
-  readonly counted: (sessionId: string, found: FilesFound) => Promise<void>;
+  readonly retentions: readonly {
+    readonly retention: Retention;
+    readonly clock: RetentionClock;
+    readonly log: Logger;
+  }[];
+  readonly owners: readonly BlobOwners[];
 }
 
 export class Maintenance {
   #gauge: StorageGauge | undefined;
 
-  constructor(private readonly parts: KeepingParts) {}
+  constructor(private readonly parts: MaintenanceParts) {}
 
   /** Blobs in the data folder count against the maximum; those in a bucket do not. */
   metered(blobs: BlobStore): BlobStore {
@@ -40,19 +44,26 @@ export class Maintenance {
   }
 
   /** @returns how to stop it all, which waits for what is under way. */
-  start({ databases, clock, forgetOld, ownerOf, counted }: Kept): () => Promise<void> {
+  start({ databases, retentions, owners }: Kept): () => Promise<void> {
     const { config, quota, log } = this.parts;
     const blobFolder = config.s3Host === undefined ? join(config.dataDir, "files") : undefined;
     const gauge = new StorageGauge({ quota, databases, blobFolder, log });
     this.#gauge = gauge;
+    const isNowBelieved = async () => {
+      for (const { retention, clock } of retentions)
+        if ((await clock.look(retention.shortestMs())) !== undefined) return false;
+      return true;
+    };
     const onRemoved = () => gauge.removed();
-    const job = new RetentionJob({ config, databases, clock, forgetOld, ownerOf, counted, onRemoved, log });
-    const schedule = new BackupSchedule(config, log);
-    gauge.start();
-    job.start();
-    schedule.start();
+    const jobs = [
+      gauge,
+      ...retentions.map((one) => new RetentionJob(one)),
+      new SweepJob({ config, databases, owners, isNowBelieved, onRemoved, log }),
+      new BackupSchedule(config, log),
+    ];
+    for (const job of jobs) job.start();
     return async () => {
-      await Promise.all([gauge.stop(), job.stop(), schedule.stop()]);
+      await Promise.all(jobs.map((job) => job.stop()));
     };
   }
 }

@@ -7,11 +7,13 @@ import { dirname, join } from "node:path";
 import { createLog } from "../observability/log.ts";
 import { openDatabase } from "../storage/database.ts";
 import { Quota } from "../storage/quota.ts";
-import { type SessionOwner, sweepFiles, type Unwanted, unwantedFiles } from "./blob-sweep.ts";
+import type { BlobOwner, BlobOwners } from "./blob-owners.ts";
+import { sweepFiles, type Unwanted, unwantedFiles } from "./blob-sweep.ts";
 import { releaseFreePages } from "./free-pages.ts";
 import { StorageGauge } from "./gauge.ts";
 import { RetentionJob } from "./job.ts";
-import { cutoffs, hasRules } from "./rules.ts";
+import type { Retention } from "./retention.ts";
+import { SweepJob } from "./sweep-job.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -38,35 +40,20 @@ function file(folder: string, name: string, ageMs: number, bytes = 10): string {
   return path;
 }
 
-const owners: Record<string, SessionOwner> = {
+const owners: Record<string, BlobOwner> = {
   here: { account: "ada", isLeaving: false },
   leaving: { account: "bob", isLeaving: true },
 };
 const ownerOf = (session: string) => owners[session];
-
-test("days become moments, and 0 keeps everything", () => {
-  const limits = cutoffs(
-    {
-      retentionSessionsDays: 2,
-      retentionMessagesDays: 0,
-      retentionAttachmentsDays: 1,
-      retentionUsageDays: 0,
-      retentionFeedDays: 0,
-    },
-    10 * DAY_MS,
-  );
-  expect(limits).toEqual({
-    sessions: 8 * DAY_MS,
-    messages: undefined,
-    attachments: 9 * DAY_MS,
-    usage: undefined,
-    feed: undefined,
-  });
-  expect([hasRules(limits), hasRules({ ...limits, sessions: undefined, attachments: undefined })]).toEqual([
-    true,
-    false,
-  ]);
-});
+const attachments = (before?: number, counted?: BlobOwners["counted"]): BlobOwners[] => [
+  {
+    folder: "sessions",
+    kind: "attachments",
+    ownerOf,
+    filesBefore: () => before,
+    ...(counted && { counted }),
+  },
+];
 
 function blobs() {
   const folder = freshFolder();
@@ -86,7 +73,7 @@ function blobs() {
 test("what would go is named with its owner, and nothing is touched by asking", async () => {
   const { folder, paths } = blobs();
   const found: Unwanted[] = [];
-  const options = { folder, now: Date.now(), attachmentsBefore: Date.now() - 30 * DAY_MS, ownerOf };
+  const options = { folder, now: Date.now(), owners: attachments(Date.now() - 30 * DAY_MS) };
   for await (const one of unwantedFiles(options)) found.push(one);
   expect(found.sort((a, b) => a.bytes - b.bytes)).toEqual([
     { kind: "attachments", account: "ada", path: paths.old, bytes: 11 },
@@ -103,14 +90,14 @@ test("a sweep removes exactly that, and the empty folders of sessions that are g
   mkdirSync(bare);
   const at = new Date(Date.now() - DAY_MS);
   utimesSync(bare, at, at);
-  await sweepFiles({ folder, now: Date.now(), attachmentsBefore: undefined, ownerOf }, () => {});
+  await sweepFiles({ folder, now: Date.now(), owners: attachments() }, () => {});
   const there = Object.entries(paths).flatMap(([name, path]) => (existsSync(path) ? [name] : []));
   expect(there).toEqual(["old", "young", "justMade", "uploading", "avatar"]);
   expect(existsSync(bare)).toBe(false);
 });
 
 test("a folder of blobs that is not there is swept without a word", async () => {
-  const options = { folder: join(freshFolder(), "none"), now: 0, attachmentsBefore: 1, ownerOf };
+  const options = { folder: join(freshFolder(), "none"), now: 0, owners: attachments(1) };
   await sweepFiles(options, () => expect.unreachable());
 });
 
@@ -176,73 +163,95 @@ test("blobs that went away are noticed by the next look", async () => {
   await gauge.stop();
 });
 
-test("the server's round applies the limits it reads then, sweeps, and tells who has to know", async () => {
-  const { opened } = database();
-  const dataDir = freshFolder();
-  const orphan = file(dataDir, "files/sessions/gone/attachments/a.enc", 2 * HOUR_MS);
-  const config = {
-    dataDir,
-    s3Host: undefined,
-    retentionSessionsDays: 0,
-    retentionMessagesDays: 0,
-    retentionAttachmentsDays: 0,
-    retentionUsageDays: 0,
-    retentionFeedDays: 0,
-  };
-  const asked: (number | undefined)[] = [];
-  let removals = 0;
-  const job = new RetentionJob({
-    config,
-    databases: [opened],
-    clock: { doubt: () => undefined },
-    forgetOld: async ({ sessions }) => {
-      asked.push(sessions);
-      return {};
-    },
-    ownerOf,
-    counted: async () => {},
-    onRemoved: () => removals++,
-    log,
-  });
-  await job.run();
-  expect([asked, existsSync(orphan), removals]).toEqual([[], false, 1]);
-  config.retentionSessionsDays = 7;
-  const now = Date.now();
-  await job.run();
-  expect(asked).toHaveLength(1);
-  expect(Math.abs((asked[0] ?? 0) - (now - 7 * DAY_MS))).toBeLessThan(5_000);
-  await job.stop();
+const retentionOf = (run: Retention["run"]): Retention => ({
+  kinds: ["things"],
+  shortestMs: () => 7 * DAY_MS,
+  newest: async () => undefined,
+  plan: async () => [],
+  run,
 });
 
-test("a round whose clock cannot be believed deletes nothing, says so, and still counts what is there", async () => {
-  const { opened } = database();
-  const dataDir = freshFolder();
-  const orphan = file(dataDir, "files/sessions/gone/attachments/a.enc", 2 * HOUR_MS);
-  const attachment = file(dataDir, `files/sessions/here/attachments/a.enc`, 400 * DAY_MS);
+test("a round asks by the time of now, tells what went, and a failed one is tried again", async () => {
+  const asked: (number | undefined)[] = [];
   const lines: string[] = [];
-  const counted: string[] = [];
   const job = new RetentionJob({
-    config: {
-      dataDir,
-      s3Host: undefined,
-      retentionSessionsDays: 7,
-      retentionMessagesDays: 7,
-      retentionAttachmentsDays: 7,
-      retentionUsageDays: 7,
-      retentionFeedDays: 7,
-    },
-    databases: [opened],
-    clock: { doubt: () => ({ now: Date.now(), known: Date.now() - 365 * DAY_MS }) },
-    forgetOld: () => Promise.reject(new Error("asked to delete")),
-    ownerOf,
-    counted: async (session) => void counted.push(session),
-    onRemoved: () => {},
+    retention: retentionOf(async ({ now }) => {
+      asked.push(now);
+      if (asked.length === 2) throw new Error("the disk");
+      return { things: 3 };
+    }),
+    clock: { doubt: async () => undefined },
+    log: createLog("info", { write: (line: string) => lines.push(line) }),
+  });
+  const now = Date.now();
+  for (let round = 0; round < 3; round++) await job.run();
+  await job.stop();
+  expect(asked.map((at) => Math.abs((at ?? 0) - now) < 5_000)).toEqual([true, true, true]);
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { level: 30, things: 3, msg: "deleted what is older than is kept" },
+    { level: 40, msg: "old things could not all be deleted" },
+    { level: 30, things: 3 },
+  ]);
+});
+
+test("a round whose clock cannot be believed judges nothing by its age, and says so", async () => {
+  const asked: (number | undefined)[] = [];
+  const lines: string[] = [];
+  const job = new RetentionJob({
+    retention: retentionOf(async ({ now }) => {
+      asked.push(now);
+      return { things: 0 };
+    }),
+    clock: { doubt: async () => ({ now: Date.now(), known: Date.now() - 365 * DAY_MS }) },
     log: createLog("info", { write: (line: string) => lines.push(line) }),
   });
   await job.run();
   await job.stop();
-  expect([existsSync(orphan), existsSync(attachment), counted]).toEqual([true, true, ["here"]]);
+  expect(asked).toEqual([undefined]);
   expect(lines.map((line) => JSON.parse(line))).toMatchObject([
     { level: 40, msg: expect.stringContaining("Nothing is deleted by its age") },
+  ]);
+});
+
+function sweeping(isNowBelieved: boolean) {
+  const { opened } = database();
+  const dataDir = freshFolder();
+  const paths = {
+    orphan: file(dataDir, "files/sessions/gone/attachments/a.enc", 2 * HOUR_MS),
+    attachment: file(dataDir, "files/sessions/here/attachments/a.enc", 400 * DAY_MS),
+  };
+  const counted: string[] = [];
+  const told = { removals: 0, counted };
+  const job = new SweepJob({
+    config: { dataDir, s3Host: undefined },
+    databases: [opened],
+    owners: attachments(undefined, async (session) => void counted.push(session)),
+    isNowBelieved: async () => isNowBelieved,
+    onRemoved: () => told.removals++,
+    log,
+  });
+  return { job, paths, told };
+}
+
+test("the server sweeps what nobody can reach, and does so every six hours only", async () => {
+  const { job, paths, told } = sweeping(true);
+  await job.run();
+  await job.run();
+  await job.stop();
+  expect([existsSync(paths.orphan), existsSync(paths.attachment), told]).toEqual([
+    false,
+    true,
+    { removals: 1, counted: ["here"] },
+  ]);
+});
+
+test("a sweep whose clock cannot be believed removes nothing, and still counts what is there", async () => {
+  const { job, paths, told } = sweeping(false);
+  await job.run();
+  await job.stop();
+  expect([existsSync(paths.orphan), existsSync(paths.attachment), told]).toEqual([
+    true,
+    true,
+    { removals: 0, counted: ["here"] },
   ]);
 });

@@ -1,11 +1,12 @@
 // Two nodes, a client on each: both hear, the own node's first and at once, whether the bus is there or not. On every engine.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import type { Namespace } from "socket.io";
 import { io as connectTo, type Socket } from "socket.io-client";
 import { bentBus } from "../../test/support/bent-bus.ts";
-import { type Etcd, startEtcd, withoutEtcd } from "../../test/support/etcd.ts";
+import { type Etcd, startEtcd, withEtcd, withoutEtcd } from "../../test/support/etcd.ts";
 import { NO_COUNTERS } from "../../test/support/hub-node.ts";
 import { testLimits } from "../../test/support/limits.ts";
+import { until } from "../../test/support/until.ts";
 import { PublishFailedError } from "../bus/errors.ts";
 import { EtcdBus } from "../bus/etcd.ts";
 import { MemoryExchange } from "../bus/memory.ts";
@@ -105,16 +106,8 @@ async function node(bus: MessageBus, path = "/io/"): Promise<Node> {
   };
 }
 
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 10_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(5);
-  }
-}
-
 for (const [name, engine] of Object.entries(engines)) {
-  describe.skipIf(name === "etcd" && withoutEtcd)(`Socket.IO on the ${name} bus`, () => {
+  withEtcd.when(name === "etcd").describe(`Socket.IO on the ${name} bus`, () => {
     const pair = async () => {
       const join = engine();
       return [await node(join()), await node(join())] as const;

@@ -1,7 +1,9 @@
 // The certificate that the front door shows, read from its files. Only a pair that fits is ever handed on: while a renewal is half
 // written, whoever asks gets an error and keeps what it has.
+
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { codeOf } from "../storage/errors.ts";
 
 export interface CertificateFiles {
   readonly cert: string;
@@ -37,7 +39,7 @@ function read(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    const missing = error instanceof Error && "code" in error && error.code === "ENOENT";
+    const missing = codeOf(error) === "ENOENT";
     throw new Error(`The file ${path} ${missing ? "is not there" : "cannot be read by this user"}.`);
   }
 }

@@ -6,6 +6,7 @@ import { connect as connectTls } from "node:tls";
 import { io } from "socket.io-client";
 import { testLimits } from "../../test/support/limits.ts";
 import { claimOf, PATH, sharedSockets } from "../../test/support/shared-sockets.ts";
+import { until } from "../../test/support/until.ts";
 import { createLog } from "../observability/log.ts";
 import { readCertificate } from "./certificate.ts";
 import { type FrontDoor, type FrontDoorOptions, openFrontDoor } from "./front-door.ts";
@@ -52,14 +53,6 @@ function opened(options: Partial<FrontDoorOptions> = {}): FrontDoor {
   });
   cleanup.push(() => door.close(500));
   return door;
-}
-
-async function until(what: string, look: () => boolean, boundMs = 10_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!look()) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(5);
-  }
 }
 
 const text = async (url: string) => (await fetch(url, insecure as RequestInit)).text();

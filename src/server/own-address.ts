@@ -19,10 +19,3 @@ export function ownAddress(dataDir: string): string | undefined {
     return undefined;
   }
 }
-
-/** An address of this machine at which a server that listens on `host` answers. */
-export function localUrl(host: string, port: number, secure: boolean): string {
-  const address =
-    host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "[::1]" : host.includes(":") ? `[${host}]` : host;
-  return `${secure ? "https" : "http"}://${address}:${port}`;
-}

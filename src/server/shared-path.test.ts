@@ -10,6 +10,7 @@ import {
   type SharedSockets,
   sharedSockets,
 } from "../../test/support/shared-sockets.ts";
+import { until } from "../../test/support/until.ts";
 import { MemoryExchange } from "../bus/memory.ts";
 import { createLog } from "../observability/log.ts";
 import type { NamespaceClaim } from "./socket-claims.ts";
@@ -31,14 +32,6 @@ async function served(...args: Parameters<typeof sharedSockets>): Promise<Shared
   const sockets = await sharedSockets(...args);
   cleanup.push(() => sockets.close());
   return sockets;
-}
-
-async function until(what: string, look: () => boolean, boundMs = 5_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!look()) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(5);
-  }
 }
 
 const closed = (client: Client) =>

@@ -7,6 +7,7 @@ import { Decoder, Encoder, type Packet, PacketType } from "socket.io-parser";
 import { z } from "zod";
 import type { Cluster } from "../bus/cluster.ts";
 import { BusNode } from "../bus/node.ts";
+import { endsWithin } from "../within.ts";
 
 /** Of one write on the bus, before its own envelope; a single message may be larger. */
 const MAX_BATCH_CHARACTERS = 500_000;
@@ -70,7 +71,7 @@ export class SocketBus {
   }
 
   async close(): Promise<void> {
-    await Promise.race([this.#flushing, Bun.sleep(FLUSH_MS)]);
+    await endsWithin(FLUSH_MS, this.#flushing);
     this.#node.close();
   }
 

@@ -1,5 +1,6 @@
 // What is done about bytes that arrived and were not handed over, with a kernel and a memory that the test makes up.
 import { afterEach, expect, test } from "bun:test";
+import { until } from "../../test/support/until.ts";
 import { Bounds } from "../limits/bounds.ts";
 import { MemoryCeiling } from "../limits/memory-ceiling.ts";
 import { MemoryPieces } from "../limits/memory-pieces.ts";
@@ -88,13 +89,6 @@ function room({ kernel = true, limit = 50 * MIB } = {}) {
   };
 }
 
-async function until(look: () => boolean, boundMs = 3_000): Promise<void> {
-  const bound = performance.now() + boundMs;
-  while (!look()) {
-    if (performance.now() > bound) throw new Error("did not happen in time");
-    await Bun.sleep(5);
-  }
-}
 /** So many looks at strangers have passed. */
 const looks = (count: number) => Bun.sleep(10 + count * 30);
 
@@ -104,7 +98,7 @@ test("a stranger that sends more than a handshake needs is ended, one that does 
   await looks(1);
   small.receive(50 * 1024);
   large.receive(200 * 1024);
-  await until(() => large.sender.ended);
+  await until("the sender of the large frame to be ended", () => large.sender.ended);
   await looks(2);
   expect(small.sender.ended).toBe(false);
   expect(bounds.count("anonymous-bytes")).toBe(1);
@@ -120,7 +114,10 @@ test("what arrived before the first look is in doubt, and acted on in sum when m
   await looks(3);
   expect(bursts.filter(({ sender }) => sender.ended)).toHaveLength(0);
   resident.bytes += 60 * MIB;
-  await until(() => bursts.some(({ sender }) => sender.ended) || used.sender.ended);
+  await until(
+    "one of them to be ended",
+    () => bursts.some(({ sender }) => sender.ended) || used.sender.ended,
+  );
   await looks(2);
   expect(bursts.filter(({ sender }) => !sender.ended).length).toBeGreaterThan(0);
 });
@@ -130,10 +127,10 @@ test("two sockets from one port of a stranger, to two ports of ours, are told ap
   const [first, second] = [1, 2].map((localPort) => open(true, 300, true, { port: 5_000, localPort }));
   await looks(2);
   first?.receive(MIB);
-  await until(() => first?.sender.ended === true);
+  await until("the first to end", () => first?.sender.ended === true);
   expect(second?.sender.ended).toBe(false);
   second?.receive(MIB);
-  await until(() => second?.sender.ended === true);
+  await until("the second to end", () => second?.sender.ended === true);
 });
 
 test("a socket that was let in may send a large frame; what it has sent of it counts when memory grows", async () => {
@@ -143,12 +140,12 @@ test("a socket that was let in may send a large frame; what it has sent of it co
   frames.letIn(sender);
   receive(8 * MIB);
   resident.bytes += 40 * MIB;
-  await until(() => arriving.held() > 7 * MIB);
+  await until("the pieces to count", () => arriving.held() > 7 * MIB);
   // Handed over whole.
   sender.arrivedBytes += 8 * MIB;
   sender.arrivedFrames++;
   resident.bytes += 40 * MIB;
-  await until(() => arriving.held() === 0);
+  await until("nothing to count any more", () => arriving.held() === 0);
   expect(sender.ended).toBe(false);
 });
 
@@ -156,7 +153,7 @@ test("the frames of all sockets together keep below the ceiling, the largest goe
   const { open, arriving, resident } = room({ limit: 30 * MIB });
   const sockets = [14, 12, 10].map((mib) => open(false, 300 + mib * MIB));
   resident.bytes += 40 * MIB;
-  await until(() => sockets.some(({ sender }) => sender.ended));
+  await until("one of them to be ended", () => sockets.some(({ sender }) => sender.ended));
   await looks(10);
   expect(sockets.map(({ sender }) => sender.ended)).toEqual([true, false, false]);
   expect(arriving.held()).toBeLessThan(30 * MIB);
@@ -175,7 +172,7 @@ test("a socket that left where it was let in is a stranger again", async () => {
   await looks(2);
   expect(sender.ended).toBe(false);
   receive(MIB);
-  await until(() => sender.ended);
+  await until("its sender to be ended", () => sender.ended);
 });
 
 test("closed sockets are forgotten, and their descriptors may be somebody else's", async () => {
@@ -187,7 +184,7 @@ test("closed sockets are forgotten, and their descriptors may be somebody else's
   const next = open(true);
   await looks(1);
   next.receive(MIB);
-  await until(() => next.sender.ended);
+  await until("the next to be ended", () => next.sender.ended);
   expect(sender.ended).toBe(false);
 });
 
@@ -197,8 +194,8 @@ test("where nothing can be counted, so few sockets may wait that 96 MiB are not 
   expect(frames.webSocketLimit()).toBeUndefined();
   // A kernel that tells nothing of the socket's own request.
   open(true, 0);
-  await until(() => frames.webSocketLimit() === 6);
+  await until("fewer sockets to be permitted", () => frames.webSocketLimit() === 6);
   const other = room();
   other.open(true, 300, false);
-  await until(() => other.frames.webSocketLimit() === 6);
+  await until("fewer sockets to be permitted", () => other.frames.webSocketLimit() === 6);
 });

@@ -1,19 +1,28 @@
 // What one account may keep, so that none fills the disk for the others. Asked before something of an account grows; deleting never
 // asks. How much an account keeps is in the database; the answer is remembered as room that is left, so that it is read now and then.
-import type { BoundName } from "../limits/bounds.ts";
 import { StorageError } from "./errors.ts";
 
 /** 0 is no limit. */
 export interface AccountLimits {
   readonly bytes: number;
-  readonly machines: number;
-  readonly accessKeys: number;
+  /** Of what an account may have only so many, by name. */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** Something that an account may have only so many of. */
+export interface CountBound {
+  /** Names the limit. */
+  readonly name: string;
+  /** As figures and the log call its refusals. */
+  readonly bound: string;
+  /** For the person at the client. */
+  sentence(limit: number): string;
 }
 
 export interface AccountBoundsParts {
   /** Asked each time: limits may change while the server runs. */
   readonly limits: () => AccountLimits;
-  readonly refused: (name: BoundName, facts: Readonly<Record<string, string | number>>) => void;
+  readonly refused: (name: string, facts: Readonly<Record<string, string | number>>) => void;
 }
 
 /** What the account keeps is its limit. Code "quota", with a sentence for the person at the client. */
@@ -37,7 +46,7 @@ const MAX_ROOM = 16 * 1024 * 1024;
 const MAX_ACCOUNTS = 10_000;
 
 const NONE: AccountBoundsParts = {
-  limits: () => ({ bytes: 0, machines: 0, accessKeys: 0 }),
+  limits: () => ({ bytes: 0, counts: {} }),
   refused: () => {},
 };
 
@@ -71,26 +80,12 @@ export class AccountBounds {
     }
   }
 
-  /** One more machine. @throws AccountFull */
-  admitMachine({ account }: Owner, kept: () => number): void {
-    const limit = this.parts.limits().machines;
+  /** One more of something; `kept` reads how many there are now. @throws AccountFull */
+  admitOneMore({ account }: Owner, { name, bound, sentence }: CountBound, kept: () => number): void {
+    const limit = this.parts.limits().counts[name] ?? 0;
     if (limit === 0 || kept() < limit) return;
-    this.parts.refused("account-machines", { account, limit });
-    throw new AccountFull(
-      account,
-      `Your account has as many machines on this server as it may (${limit}). Delete one that you no longer use, or ask its operator for more.`,
-    );
-  }
-
-  /** One more access key. @throws AccountFull */
-  admitAccessKey({ account }: Owner, kept: () => number): void {
-    const limit = this.parts.limits().accessKeys;
-    if (limit === 0 || kept() < limit) return;
-    this.parts.refused("account-access-keys", { account, limit });
-    throw new AccountFull(
-      account,
-      `Your account has as many access keys on this server as it may (${limit}). Delete old sessions, or ask its operator for more.`,
-    );
+    this.parts.refused(bound, { account, limit });
+    throw new AccountFull(account, sentence(limit));
   }
 }
 

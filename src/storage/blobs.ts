@@ -1,4 +1,4 @@
-// Files that clients exchange, under keys such as `sessions/<id>/attachments/<name>`. A blob is wholly there or not at all. Each way to
+// Files that clients exchange, under keys such as `<folder>/<id>/<name>`. A blob is wholly there or not at all. Each way to
 // keep them is one file beside this one, held to the same tests.
 
 export interface StoredBlob {

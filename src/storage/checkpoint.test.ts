@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
+import { until } from "../../test/support/until.ts";
 import { Checkpointer } from "./checkpoint.ts";
 
 // A busy machine is slow, not wrong.
@@ -39,14 +40,6 @@ const DIES = "self.onmessage = () => process.exit(0);";
 const SILENT = "self.onmessage = () => {};";
 const REAL = () => new Worker(new URL("./checkpoint-worker.ts", import.meta.url).href);
 
-async function until(holds: () => boolean): Promise<void> {
-  const end = performance.now() + 15_000;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error("it did not come to that");
-    await Bun.sleep(10);
-  }
-}
-
 for (const [name, script] of [
   ["dies without a word", DIES],
   ["never answers", SILENT],
@@ -57,7 +50,7 @@ for (const [name, script] of [
     const worker = () => (begun++ === 0 ? thread(script) : REAL());
     const checkpointer = new Checkpointer(sqlite, path, log, { worker, answerMs: 500, restMs: 10 });
     write(6);
-    await until(() => {
+    await until("the checkpoint", () => {
       checkpointer.committed();
       return bytes().database > 5 * MIB;
     });

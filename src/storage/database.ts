@@ -11,7 +11,8 @@ import { Checkpointer } from "./checkpoint.ts";
 import { Condition } from "./condition.ts";
 import { asStorageError, heldError, isBusy, StorageError } from "./errors.ts";
 import { FileGuard, refuseBesideRescue } from "./file-guard.ts";
-import { currentVersion, type Migration, type MigrationReport, migrate } from "./migrations.ts";
+import { currentVersion, type DatabaseIdentity, OWN } from "./identity.ts";
+import { type Migration, type MigrationReport, migrate } from "./migrations.ts";
 import { explained, openConnection, settle } from "./open-connection.ts";
 import { type Db, probe } from "./query.ts";
 import { Quota } from "./quota.ts";
@@ -25,6 +26,10 @@ export interface Database {
   /** Committed rows only. */
   readonly reads: Db;
   readonly migration: MigrationReport;
+  /** Whether the query gives a row. */
+  holds(query: string): boolean;
+  /** What is in use of the file: pages that are free make room at once, long before the file shrinks. */
+  usedBytes(): number;
   /** Asked by store functions before something grows. */
   readonly quota: Quota;
   /** Asked by store functions before they store what a client sent. */
@@ -45,6 +50,8 @@ export interface Database {
 export interface DatabaseOptions {
   readonly path: string;
   readonly migrations: readonly Migration[];
+  /** Our own, unless it is said. */
+  readonly identity?: DatabaseIdentity;
   readonly log: Logger;
   /** Without one there is no maximum. */
   readonly quota?: Quota;
@@ -63,22 +70,23 @@ const HELD_TRY_MS = 100;
 export function openDatabase({
   path,
   migrations,
+  identity = OWN,
   log,
   quota = new Quota(),
   sizes = new ValueSizes(),
 }: DatabaseOptions): Database {
   const name = basename(path);
   refuseBesideRescue(path, log);
-  const connection = openConnection(path);
+  const connection = openConnection(path, identity, migrations.length);
   let migration: MigrationReport;
   try {
-    if (currentVersion(connection, path) === 0) refuseBesideRescue(path, log, true);
-    migration = migrate(connection, migrations, path);
+    if (currentVersion(connection, path, identity) === 0) refuseBesideRescue(path, log, true);
+    migration = migrate(connection, migrations, path, identity);
   } catch (error) {
     connection.close();
     throw isBusy(error) ? explained(error, path) : asStorageError(error);
   }
-  const reading = openConnection(path);
+  const reading = openConnection(path, identity);
   settle(connection, reading);
   const soundness: Soundness = new Soundness(path, log, (problem) => {
     if (problem === undefined) condition.passedCheck();
@@ -150,6 +158,8 @@ export function openDatabase({
     writer,
     reads,
     migration,
+    holds: (query) => reading.query(query).get() !== null,
+    usedBytes: () => usedBytes(reading),
     quota,
     sizes,
     check,
@@ -169,6 +179,12 @@ export function openDatabase({
       connection.close();
     },
   };
+}
+
+function usedBytes(sqlite: Sqlite): number {
+  const pragma = (name: string) =>
+    sqlite.query<Record<string, number>, []>(`PRAGMA ${name}`).get()?.[name] ?? 0;
+  return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
 }
 
 /** The thread for checkpoints may still be on its way out, and keeps others from it for that moment. */

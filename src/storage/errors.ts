@@ -70,4 +70,7 @@ export function codeOf(error: unknown): string {
   return "code" in error ? String(error.code) : codeOf(error.cause);
 }
 
+/** The file or folder is not there (any more). */
+export const isAbsent = (error: unknown): boolean => ["ENOENT", "ENOTDIR"].includes(codeOf(error));
+
 export const isBusy = (error: unknown): boolean => codeOf(error).startsWith("SQLITE_BUSY");

@@ -27,8 +27,8 @@ export function weightOf(...columns: AnyColumn[]): SQL<number> {
 
 /**
  * Reads one row by its key; values of `large` columns that are large stay in the database.
- * @example const light = lightRow(sessions, { metadata: "metadataVersion", agentState: "agentStateVersion" });
- *          light(db, pk)?.metadata; // text, or a StoredValue
+ * @example const light = lightRow(documents, { title: "titleVersion", text: "textVersion" });
+ *          light(db, pk)?.text; // text, or a StoredValue
  */
 export function lightRow<T extends Keyed, const L extends LargeColumns<T["$inferSelect"]>>(
   table: T,

@@ -2,12 +2,13 @@
 // renamed: a crash or a cut-off upload never leaves half a blob, and temporary files of an earlier run are swept after the start.
 import { createHash } from "node:crypto";
 import { mkdirSync, statfsSync } from "node:fs";
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
+import { blobFiles, filesBelow } from "./blob-files.ts";
 import { type BlobContent, type BlobStore, isBlobKey, type StoredBlob } from "./blobs.ts";
 import { whenDescriptorsAreFree } from "./descriptor-wait.ts";
-import { asStorageError, StorageError } from "./errors.ts";
+import { asStorageError, isAbsent, StorageError } from "./errors.ts";
 
 export interface LocalBlobsOptions {
   /** Made when it is absent. */
@@ -74,11 +75,11 @@ export class LocalBlobs implements BlobStore {
 
   async folderBytes(folder: string): Promise<number> {
     const path = this.#path(folder);
-    return path === undefined ? 0 : bytesBelow(path);
+    return path === undefined ? 0 : (await filesBelow(path)).bytes;
   }
 
   start(): void {
-    this.#sweeping = this.#sweep(this.#folder).catch((error: unknown) => {
+    this.#sweeping = this.#sweep().catch((error: unknown) => {
       this.#log.warn({ err: error }, "leftovers of cut-off uploads could not be swept");
     });
   }
@@ -126,12 +127,11 @@ export class LocalBlobs implements BlobStore {
     }
   }
 
-  async #sweep(folder: string): Promise<void> {
-    for (const entry of await readdir(folder, { withFileTypes: true })) {
+  async #sweep(): Promise<void> {
+    for await (const { path, parts } of blobFiles(this.#folder)) {
       if (this.#stopped) return;
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) await this.#sweep(path).catch(unlessAbsent);
-      else if (entry.name.startsWith(TEMPORARY) && !entry.name.startsWith(`${TEMPORARY}${this.#run}-`))
+      const name = parts.at(-1) ?? "";
+      if (name.startsWith(TEMPORARY) && !name.startsWith(`${TEMPORARY}${this.#run}-`))
         await rm(path, { force: true });
     }
   }
@@ -171,27 +171,4 @@ async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
-}
-
-async function bytesBelow(folder: string): Promise<number> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
-    unlessAbsent(error);
-    return [];
-  });
-  let bytes = 0;
-  for (const entry of entries) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) bytes += await bytesBelow(path);
-    else bytes += (await stat(path).then(({ size }) => size, unlessAbsent)) ?? 0;
-  }
-  return bytes;
-}
-
-function unlessAbsent(error: unknown): void {
-  if (!isAbsent(error)) throw error;
-}
-
-function isAbsent(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
-  return code === "ENOENT" || code === "ENOTDIR";
 }

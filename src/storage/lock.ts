@@ -3,7 +3,7 @@
 import { Database } from "bun:sqlite";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { StorageError } from "./errors.ts";
+import { isBusy, StorageError } from "./errors.ts";
 import { removeHalfMade } from "./snapshot.ts";
 
 export interface FolderLock {
@@ -19,8 +19,7 @@ export function lockFolder(folder: string): FolderLock {
     lock.run("BEGIN EXCLUSIVE");
   } catch (error) {
     lock.close();
-    if (!(error instanceof Error && "code" in error && String(error.code).startsWith("SQLITE_BUSY")))
-      throw error;
+    if (!isBusy(error)) throw error;
     throw new StorageError(
       "in-use",
       `Another Roost${holder(pidFile)} is using the data folder ${folder}. Stop it, or give this one another folder with --data-dir.`,

@@ -4,8 +4,9 @@ import { afterEach, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
+import { currentVersion } from "./identity.ts";
 import { lockFolder } from "./lock.ts";
-import { currentVersion, type Migration, migrate, undoLast } from "./migrations.ts";
+import { type Migration, migrate, undoLast } from "./migrations.ts";
 import { changeWithSnapshot } from "./snapshot.ts";
 
 const first: Migration = {

@@ -1,7 +1,9 @@
 // A database is at one numbered version. Opening an older one brings it up inside one transaction, after a snapshot of the old
-// file; a newer one, or a file that is not ours, is refused and not touched. The last step can be undone, again after a snapshot.
+// file; a newer one, or a file of another kind (identity.ts), is refused and not touched. The last step can be undone, again after a
+// snapshot; in a foreign format nothing is undone, because its versions are not ours.
 import type { Database } from "bun:sqlite";
-import { isBusy, StorageError } from "./errors.ts";
+import { isBusy } from "./errors.ts";
+import { APPLICATION_ID, currentVersion, type DatabaseIdentity, knownVersion, OWN } from "./identity.ts";
 import { changeWithSnapshot, forgetOldSnapshots } from "./snapshot.ts";
 
 export interface Migration {
@@ -19,39 +21,53 @@ export interface MigrationReport {
   readonly snapshot?: string;
 }
 
-/** "Rst1" in ASCII: marks the file as Roost's in SQLite's own header. */
-const APPLICATION_ID = 0x52737431;
-
 /** @throws StorageError "newer" or "foreign"; the file is then as it was. */
-export function migrate(sqlite: Database, migrations: readonly Migration[], path: string): MigrationReport {
-  const from = currentVersion(sqlite, path);
+export function migrate(
+  sqlite: Database,
+  migrations: readonly Migration[],
+  path: string,
+  identity: DatabaseIdentity = OWN,
+): MigrationReport {
   const to = migrations.length;
-  if (from > to) {
-    throw new StorageError(
-      "newer",
-      `The database ${path} was written by a newer Roost (version ${from}, this one knows ${to}). Use the newer executable; nothing was changed.`,
-    );
-  }
+  const from = knownVersion(sqlite, path, identity, to);
   if (from === to) {
     // An earlier start may have ended before it did.
     forgetOldSnapshots(path);
+    addTo(sqlite, identity);
     return { from, to };
   }
   const change = () => {
-    for (const migration of migrations.slice(from)) sqlite.run(migration.up);
+    if (from === 0 && identity.kind === "foreign") sqlite.run(identity.fresh);
+    else for (const migration of migrations.slice(from)) sqlite.run(migration.up);
     sqlite.run(`PRAGMA user_version = ${to}`);
-    sqlite.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+    if (identity.kind === "own") sqlite.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+    else if (identity.additions !== undefined) sqlite.run(identity.additions);
   };
   if (from > 0) return { from, to, snapshot: changeWithSnapshot(sqlite, path, from, change) };
   sqlite.transaction(change).immediate();
   return { from, to };
 }
 
+function addTo(sqlite: Database, identity: DatabaseIdentity): void {
+  if (identity.kind === "own" || identity.additions === undefined) return;
+  const { additions } = identity;
+  sqlite.transaction(() => sqlite.run(additions)).immediate();
+}
+
 /**
  * Undoes the last migration, so that the Roost before it can open the file.
  * @throws Error with a sentence when it cannot be undone, because newer data needs it; nothing is changed then.
  */
-export function undoLast(sqlite: Database, migrations: readonly Migration[], path: string): MigrationReport {
+export function undoLast(
+  sqlite: Database,
+  migrations: readonly Migration[],
+  path: string,
+  identity: DatabaseIdentity = OWN,
+): MigrationReport {
+  if (identity.kind === "foreign")
+    throw new Error(
+      `The versions of ${path} are those of ${identity.format}: only that can undo them. Nothing was changed.`,
+    );
   const from = currentVersion(sqlite, path);
   const last = migrations[from - 1];
   if (from > migrations.length || last === undefined)
@@ -81,18 +97,3 @@ const inWords = (problem: string) =>
     /^CHECK constraint failed: (\w+)$/,
     (_, name: string) => `it needs that ${name.replaceAll("_", " ")}`,
   );
-
-/** The version of an open database, 0 for an empty file. */
-export function currentVersion(sqlite: Database, path: string): number {
-  const number = (pragma: string) =>
-    sqlite.query<Record<string, number>, []>(`PRAGMA ${pragma}`).get()?.[pragma] ?? 0;
-  const id = number("application_id");
-  const tables = sqlite.query<{ n: number }, []>("SELECT count(*) AS n FROM sqlite_schema").get()?.n ?? 0;
-  if (id !== APPLICATION_ID && (id !== 0 || tables > 0)) {
-    throw new StorageError(
-      "foreign",
-      `The file ${path} is not a Roost database. Move it away, or choose another --data-dir.`,
-    );
-  }
-  return number("user_version");
-}

@@ -2,7 +2,7 @@
 // program's lock; from `settle` on nothing on this thread waits for more than a few milliseconds.
 import { Database as Sqlite } from "bun:sqlite";
 import { asStorageError, isBusy, StorageError } from "./errors.ts";
-import { currentVersion } from "./migrations.ts";
+import { type DatabaseIdentity, knownVersion, OWN } from "./identity.ts";
 
 /** While nobody is served yet. */
 const OPENING_WAIT_MS = 5_000;
@@ -10,14 +10,18 @@ const OPENING_WAIT_MS = 5_000;
 const READING_WAIT_MS = 5;
 
 /** @throws StorageError "foreign", "damaged" or "held", each with a sentence for the person. */
-export function openConnection(path: string): Sqlite {
+export function openConnection(
+  path: string,
+  identity: DatabaseIdentity = OWN,
+  newest = Number.POSITIVE_INFINITY,
+): Sqlite {
   const sqlite = new Sqlite(path, { create: true, readwrite: true, strict: true });
   try {
     sqlite.run(`PRAGMA busy_timeout = ${OPENING_WAIT_MS}`);
     // Looks first: both pragmas write, and a file of somebody else or of a newer Roost is left as it is.
-    const isNew = currentVersion(sqlite, path) === 0;
-    // Must come before WAL.
-    if (isNew) sqlite.run("PRAGMA auto_vacuum = INCREMENTAL");
+    const isNew = knownVersion(sqlite, path, identity, newest) === 0;
+    // Must come before WAL. A foreign format has its own header.
+    if (isNew && identity.kind === "own") sqlite.run("PRAGMA auto_vacuum = INCREMENTAL");
     sqlite.run("PRAGMA journal_mode = WAL");
   } catch (error) {
     sqlite.close();

@@ -21,7 +21,9 @@ test("a folder that holds the data, is it, or is among its files is refused; one
     join(folder, "link"),
     "/",
   ])
-    expect(() => refusePublicData({ dataDir, staticDir: bad })).toThrow("everybody could read it");
+    expect(() => refusePublicData(dataDir, { folder: bad, flag: "--static-dir" })).toThrow(
+      "everybody could read it",
+    );
   for (const good of [
     undefined,
     join(dataDir, "web"),
@@ -29,5 +31,5 @@ test("a folder that holds the data, is it, or is among its files is refused; one
     join(folder, "data-web"),
     join(folder, "not-there"),
   ])
-    expect(() => refusePublicData({ dataDir, staticDir: good })).not.toThrow();
+    expect(() => refusePublicData(dataDir, { folder: good, flag: "--static-dir" })).not.toThrow();
 });

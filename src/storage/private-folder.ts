@@ -2,17 +2,22 @@
 // SQLite would drop the locks that this process holds on it. A folder of its own inside the data folder is fine (one volume for all).
 import { realpathSync } from "node:fs";
 import { join, sep } from "node:path";
-import type { Config } from "../config/settings.ts";
 
-/** @throws Error with a sentence when the folder of the web app holds the data folder, or what is kept in it. */
-export function refusePublicData({ dataDir, staticDir }: Pick<Config, "dataDir" | "staticDir">): void {
-  if (staticDir === undefined) return;
+/**
+ * `served`: the folder that everybody may read, and the flag that named it.
+ * @throws Error with a sentence when it holds the data folder, or what is kept in it.
+ */
+export function refusePublicData(
+  dataDir: string,
+  served: { folder: string | undefined; flag: string },
+): void {
+  if (served.folder === undefined) return;
   const data = real(dataDir);
-  const open = real(staticDir);
+  const open = real(served.folder);
   if (data === undefined || open === undefined) return;
   if (!isBelow(data, open) && !isBelow(open, join(data, "files"))) return;
   throw new Error(
-    `The folder of the web app, ${staticDir}, holds the data of ${dataDir}: everybody could read it. Name another one with --static-dir.`,
+    `The folder of the web app, ${served.folder}, holds the data of ${dataDir}: everybody could read it. Name another one with ${served.flag}.`,
   );
 }
 

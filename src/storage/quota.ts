@@ -3,7 +3,7 @@
 import { AccountBounds } from "./account-bounds.ts";
 import { StorageError } from "./errors.ts";
 
-/** What wants to grow: bytes of a file, a new thing such as a session, a message or another entry of something that is there. */
+/** What wants to grow: bytes of a file, a new thing, a message or another entry of something that is there. */
 export type Growth = "upload" | "thing" | "message";
 
 /** Share of the maximum from which each is refused. */

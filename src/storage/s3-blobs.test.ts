@@ -1,7 +1,7 @@
 // Addresses signed here admit to what they were signed for, by a verifier that knows nothing of this code and by Amazon's own example.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { parseConfig } from "../../test/support/config.ts";
 import { type S3Service, s3Service } from "../../test/support/s3.ts";
-import { parseConfig } from "../config/config.ts";
 import type { DirectTransfer } from "./blobs.ts";
 import { S3Blobs, s3PublicBase, signPolicy } from "./s3-blobs.ts";
 

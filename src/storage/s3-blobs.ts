@@ -1,8 +1,9 @@
 // Blobs in an S3 bucket. Clients exchange attachments with the bucket itself, by addresses signed here that admit them for 15 minutes;
 // bytes of theirs never pass through this server. Addresses are path-style, which every S3-compatible store understands.
+
 import { createHmac } from "node:crypto";
 import { S3Client } from "bun";
-import type { Config } from "../config/settings.ts";
+import { within } from "../within.ts";
 import {
   type BlobContent,
   type BlobStore,
@@ -12,9 +13,10 @@ import {
   type StoredBlob,
 } from "./blobs.ts";
 import { StorageError } from "./errors.ts";
+import type { StorageConfig } from "./settings.ts";
 
-export type S3Address = Pick<Config, "s3Host" | "s3Port" | "s3UseSsl" | "s3Bucket" | "s3PublicUrl">;
-export type S3Config = S3Address & Pick<Config, "s3Region" | "s3AccessKey" | "s3SecretKey">;
+export type S3Address = Pick<StorageConfig, "s3Host" | "s3Port" | "s3UseSsl" | "s3Bucket" | "s3PublicUrl">;
+export type S3Config = S3Address & Pick<StorageConfig, "s3Region" | "s3AccessKey" | "s3SecretKey">;
 
 /** How long a signed address admits. */
 const ADMITS_SECONDS = 15 * 60;
@@ -161,16 +163,12 @@ export function signPolicy(policy: string, secretKey: string, scope: readonly st
 
 /** @throws StorageError when the store refuses or stays silent. */
 async function answered<T>(asked: Promise<T>): Promise<T> {
-  const deadline = Promise.withResolvers<never>();
-  const timer = setTimeout(() => deadline.reject(new Error("no answer in time")), DEADLINE_MS);
   try {
-    return await Promise.race([asked, deadline.promise]);
+    return await within(DEADLINE_MS, asked, () => new Error("no answer in time"));
   } catch (error) {
     const code = error instanceof Error && "code" in error ? ` (${error.code})` : "";
     throw new StorageError("failed", `The S3 store could not be used${code}. Try again later.`, {
       cause: error,
     });
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -12,7 +12,7 @@ export const WHOLE_BYTES = 1024 * 1024;
 const WHOLE_ROWS = 2_000;
 
 export interface Listed<T> {
-  /** Read as they are asked for when `isHeavy`, to be gone through once. */
+  /** All of them; when `isHeavy` they are read as they are asked for, to be gone through once. */
   readonly rows: Iterable<T>;
   readonly isHeavy: boolean;
   /** Rows were left out, for their number or their bytes. */
@@ -33,7 +33,14 @@ export function listedByKey<F extends { readonly bytes: number }, T>(
 ): Listed<T> {
   const bytes = found.reduce((sum, one) => sum + one.bytes, 0);
   const isHeavy = bytes > WHOLE_BYTES || found.length > WHOLE_ROWS;
-  return { rows: eachRead(found, read), isHeavy, hasMore: false, lastPk: undefined };
+  const rows = eachRead(found, read);
+  return { rows: isHeavy ? rows : [...rows], isHeavy, hasMore: false, lastPk: undefined };
+}
+
+/** The same list with other rows, made when the rows are read; undefined leaves one out. */
+export function listedAs<F, T>(listed: Listed<F>, as: (row: F) => T | undefined): Listed<T> {
+  const rows = eachRead(listed.rows, as);
+  return { ...listed, rows: listed.isHeavy ? rows : [...rows] };
 }
 
 export interface ListSpec<T extends Keyed, L> {
@@ -135,7 +142,7 @@ export function cutPage<W extends Pick<Weighed, "bytes">>(
 }
 
 /** A row that was deleted meanwhile is left out. */
-export function* eachRead<F, T>(found: readonly F[], read: (one: F) => T | undefined): Generator<T> {
+export function* eachRead<F, T>(found: Iterable<F>, read: (one: F) => T | undefined): Generator<T> {
   for (const one of found) {
     const row = read(one);
     if (row !== undefined) yield row;

@@ -1,6 +1,8 @@
 // What the configuration says about topics: which there are, and how long their events are kept.
-import type { Config } from "../config/settings.ts";
+
 import { type DocumentTopic, documentTopic } from "./declared.ts";
+import type { TopicsConfig } from "./settings.ts";
+import { shortestKept } from "./store/retention.ts";
 import { type Retention, registry, type Topic } from "./topic.ts";
 import { websitesTopic } from "./websites.ts";
 
@@ -11,12 +13,16 @@ export interface ConfiguredTopics {
 }
 
 /** Websites, what the operator declared, and `more`. @throws Error for topics that are not usable, with a sentence for the person. */
-export function configuredTopics(config: Config, more: readonly Topic[] = []): ConfiguredTopics {
+export function configuredTopics(config: TopicsConfig, more: readonly Topic[] = []): ConfiguredTopics {
   const documents = config.topics.map(documentTopic);
   return { documents, topics: registry([websitesTopic, ...documents.map(({ topic }) => topic), ...more]) };
 }
 
-export const retentionOf = (config: Config): Retention => ({
+export const retentionOf = (config: TopicsConfig): Retention => ({
   days: config.realtimeRetentionDays,
   maxRows: config.realtimeRetentionMaxRows,
 });
+
+/** The shortest time for which events are kept, in ms; infinite where only their number counts. */
+export const shortestAgeMs = (config: TopicsConfig): number =>
+  shortestKept(retentionOf(config), configuredTopics(config).topics.values());

@@ -1,6 +1,6 @@
 // Topics of JSON documents that the operator declares in the configuration: a name, a schema, and what may differ from the defaults.
 import type { z } from "zod";
-import type { DeclaredTopic } from "../config/declared-topic.ts";
+import type { DeclaredTopic } from "./declared-topic.ts";
 import { zodOf } from "./json-schema.ts";
 import { documentItem, newestDocuments } from "./store/documents.ts";
 import { type Topic, topic } from "./topic.ts";

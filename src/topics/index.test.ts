@@ -3,9 +3,9 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Config } from "../../test/support/config.ts";
 import type { TestServer } from "../../test/support/server.ts";
 import { login, openRows, site, type TopicsUser, topicsServer } from "../../test/support/topics-client.ts";
-import type { Config } from "../config/settings.ts";
 
 let dataDir: string;
 beforeEach(() => {

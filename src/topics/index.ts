@@ -2,32 +2,28 @@
 // This module is loaded only when the room is on.
 import type { Logger } from "pino";
 import type { Cluster } from "../bus/cluster.ts";
-import type { Config } from "../config/settings.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import { doubtInWords, type RetentionClock } from "../retention/clock.ts";
-import type { Served } from "../server/served.ts";
+import type { House, OpenProtocol } from "../protocol/house.ts";
 import type { SocketIoPaths } from "../server/socket-io.ts";
 import type { Database } from "../storage/database.ts";
-import { configuredTopics, retentionOf } from "./configured.ts";
+import { configuredTopics } from "./configured.ts";
 import type { TopicsContext } from "./context.ts";
 import { topicEndpoints } from "./http/index.ts";
 import { topicsApp } from "./http/kit/app.ts";
 import { failedLogins } from "./http/session.ts";
 import { hashPassword } from "./passwords.ts";
 import { SOCKET_PATH, type TopicSockets, topicSockets } from "./realtime/sockets.ts";
+import { topicsRetention } from "./retention.ts";
+import type { TopicsConfig } from "./settings.ts";
 import { EventLog } from "./store/events.ts";
 import { prepareStore } from "./store/opening.ts";
-import { pruneEvents, shortestKept } from "./store/retention.ts";
 import { addUser, hasUsers } from "./store/users.ts";
 import { derivedSecret, LoginTokens } from "./tokens.ts";
 import type { Topic } from "./topic.ts";
 
-export { openTopicsDatabase } from "./store/database.ts";
-export { newestEventAt } from "./store/retention.ts";
-
 export interface TopicsParts {
-  readonly config: Config;
+  readonly config: TopicsConfig;
   readonly masterSecret: string;
   readonly database: Database;
   readonly metrics: Metrics;
@@ -37,22 +33,21 @@ export interface TopicsParts {
   /** Undefined when this node is alone. */
   readonly cluster?: Cluster | undefined;
   readonly log: Logger;
-  /** Whether events may be deleted by their age; without one they may. */
-  readonly clock?: Pick<RetentionClock, "doubt">;
   /** Further topics that are not documents; whoever publishes them uses the room's event log. */
   readonly topics?: readonly Topic[];
 }
 
-export interface TopicsProtocol extends Served {
-  start(): void;
-  stop(): Promise<void>;
-}
-
 export interface Topics {
-  readonly protocol: TopicsProtocol;
+  readonly protocol: OpenProtocol;
   readonly context: TopicsContext;
   /** Undefined while realtime is off. */
   readonly sockets: TopicSockets | undefined;
+}
+
+/** As the house opens it. */
+export async function openTopics(house: House<TopicsConfig>): Promise<OpenProtocol> {
+  const { protocol } = await topicsProtocol({ ...house, database: house.database("topics") });
+  return protocol;
 }
 
 /** @throws Error for topics that are not usable, with a sentence for the person. */
@@ -85,8 +80,7 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
   parts.metrics
     .total("realtime_publish_failures_total", "Events of topics that could not be announced at once")
     .report(() => sockets?.failures() ?? 0);
-  const retention = retentionJob(context, parts.clock);
-  const protocol: TopicsProtocol = {
+  const protocol: OpenProtocol = {
     name: "topics",
     // The socket path too, so that nobody else answers there while realtime is off.
     http: [
@@ -96,17 +90,15 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
       },
     ],
     sockets: [],
-    start: () => retention.start(),
-    stop: async () => {
-      sockets?.stop();
-      await retention.stop();
-    },
+    retention: topicsRetention({ config, database, topics }),
+    start: () => {},
+    stop: async () => sockets?.stop(),
   };
   return { protocol, context, sockets };
 }
 
 /** The first user comes from the configuration, once; without one the log says how to make one (topics contract, 3.2). */
-async function firstUser(config: Config, database: Database, log: Logger): Promise<void> {
+async function firstUser(config: TopicsConfig, database: Database, log: Logger): Promise<void> {
   if (hasUsers(database.reads)) return;
   const { adminUsername: username, adminPassword: password } = config;
   if (username === undefined || password === undefined) {
@@ -115,36 +107,4 @@ async function firstUser(config: Config, database: Database, log: Logger): Promi
   }
   await addUser(database, { username, passwordHash: await hashPassword(password), role: "admin" });
   log.info({ username }, "the first user of the topics API was made");
-}
-
-function retentionJob({ config, database, topics, log }: TopicsContext, clock: TopicsParts["clock"]) {
-  let timer: Timer | undefined;
-  let running: Promise<void> = Promise.resolve();
-  let isDoubted = false;
-  const run = () => {
-    const rule = retentionOf(config);
-    const doubt = clock?.doubt(shortestKept(rule, topics.values()));
-    if (doubt !== undefined && !isDoubted) {
-      const { problem, fix } = doubtInWords(doubt);
-      log.warn(`${problem} ${fix}`);
-    }
-    isDoubted = doubt !== undefined;
-    running = pruneEvents(database, rule, topics.values(), isDoubted ? undefined : Date.now()).then(
-      (deleted) => {
-        if (deleted > 0) log.info({ deleted }, "old events of topics were deleted");
-      },
-      (error: unknown) => log.error({ err: error }, "old events of topics could not be deleted"),
-    );
-  };
-  return {
-    start: () => {
-      run();
-      timer = setInterval(run, config.realtimeRetentionInterval);
-      timer.unref();
-    },
-    stop: () => {
-      clearInterval(timer);
-      return running;
-    },
-  };
 }

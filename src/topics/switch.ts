@@ -1,8 +1,8 @@
 // Whether the topics room is on. It stands apart so that a server without topics loads nothing else of them.
-import type { Config } from "../config/settings.ts";
+import type { TopicsConfig } from "./settings.ts";
 
 /** Off, unless it is switched on or something of it is configured. */
-export function topicsOn(config: Config): boolean {
+export function topicsOn(config: TopicsConfig): boolean {
   const { topicsEnabled, topics, jwtSecret, adminUsername } = config;
   return topicsEnabled ?? (topics.length > 0 || jwtSecret !== undefined || adminUsername !== undefined);
 }

@@ -2,12 +2,12 @@
 // "Archive"): the process's own end lasts until it is resumed, a person's archive outlives a process that still beats, and a resume by
 // hand or by RPC is shown active again. Run by `bun run test:clients`.
 import { afterAll, expect } from "bun:test";
+import { until } from "../support/until.ts";
 import { Conversation, spawnConversation } from "./conversation.ts";
 import type { HappyComputer } from "./happy-cli.ts";
 import { Phone } from "./phone.ts";
 import type { launchInTerminal } from "./processes.ts";
 import { boundMs, story } from "./scene.ts";
-import { until } from "./waiting.ts";
 import { presenceGraceMs } from "./world.ts";
 
 /** A heartbeat was ignored for 60 s after an archive, and then made the session active again. */
@@ -30,10 +30,10 @@ const isActive = async (talk: Conversation) =>
   (await phone.sessions()).find(({ id }) => id === talk.session.id)?.active;
 
 async function heard(talk: Conversation, words: string): Promise<void> {
-  await until(`"${words}" among the stored messages`, boundMs, async () =>
-    (await talk.history(0)).some(({ from, text }) => from === "agent" && text.includes(words))
-      ? true
-      : undefined,
+  await until(
+    `"${words}" among the stored messages`,
+    async () => (await talk.history(0)).some(({ from, text }) => from === "agent" && text.includes(words)),
+    boundMs,
   );
 }
 
@@ -50,11 +50,7 @@ async function shownInactive(talk: Conversation, from: number, withinMs: number)
 /** In the list too, which heartbeats reach a moment after the phone's socket. */
 async function shownActive(talk: Conversation, from: number): Promise<void> {
   await phone.sessionAlive(talk.session.id, boundMs, from);
-  await until(
-    "an active session in the list",
-    presenceGraceMs / 2,
-    async () => (await isActive(talk)) || undefined,
-  );
+  await until("an active session in the list", () => isActive(talk), presenceGraceMs / 2);
 }
 
 const isRunning = (pid: number): boolean => {
@@ -72,7 +68,7 @@ scene("a terminal is paired, and its daemon is online", async () => {
   desk = tale.world.addComputer("desk");
   const { terminalKey, process } = await desk.login();
   await phone.approveTerminal(terminalKey, "v2");
-  await until("the login to end", boundMs, () => process.child.exitCode ?? undefined);
+  await until("the login to end", () => process.child.exitCode ?? undefined, boundMs);
   desk.run("daemon", "start-sync");
   await phone.machineOnline(desk.machineId, boundMs);
 });
@@ -92,11 +88,15 @@ scene("Ctrl-C in the terminal ends its session, and it is shown inactive at once
   await own.say("hello");
   await heard(own, "heard: hello");
   const ended = phone.ephemerals.mark;
-  await until("the terminal to give up at Ctrl-C", boundMs, async () => {
-    terminal.type(CTRL_C);
-    await Bun.sleep(300);
-    return terminal.child.exitCode ?? undefined;
-  });
+  await until(
+    "the terminal to give up at Ctrl-C",
+    async () => {
+      terminal.type(CTRL_C);
+      await Bun.sleep(300);
+      return terminal.child.exitCode ?? undefined;
+    },
+    boundMs,
+  );
   await shownInactive(own, ended, presenceGraceMs / 2);
 });
 
@@ -139,7 +139,7 @@ scene(
     const cipher = phone.cipherOf(machine ?? { dataEncryptionKey: null });
     const sessionId = asked.session.id;
     await phone.rpc(desk.machineId, "stop-session", { sessionId }, cipher);
-    await until("the session's process to end", boundMs, () => (isRunning(hostPid) ? undefined : true));
+    await until("the session's process to end", () => !isRunning(hostPid), boundMs);
     expect(await isActive(asked)).toBe(false);
     const from = phone.ephemerals.mark;
     const resumed = await phone.rpc(desk.machineId, "resume-happy-session", { sessionId }, cipher);

@@ -1,17 +1,16 @@
 // A computer with a release of the happy CLI on it, run under Node with a home of its own, so that nothing of the person who runs the
 // tests is read or touched. Its Claude Code is the tiny one.
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { networkAddresses } from "../../src/server/machine-addresses.ts";
+import { until } from "../support/until.ts";
 import { fromBase64 } from "./encryption.ts";
 import { type Launched, launch, launchInTerminal } from "./processes.ts";
-import { until } from "./waiting.ts";
 
 /** The CLI waits for a network before it reconnects; a server on loopback does not count as one for it. */
 export function requireNetworkAddress(): void {
-  const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
-  if (addresses.some(({ family, internal }) => family === "IPv4" && !internal)) return;
+  if (networkAddresses().length > 0) return;
   throw new Error(
     "This computer has no IPv4 address but loopback: the happy CLI would never reconnect here.",
   );
@@ -92,14 +91,20 @@ export class HappyComputer {
    */
   async login(): Promise<{ terminalKey: Uint8Array; process: Launched }> {
     const process = this.runInTerminal("auth", "login");
-    await until("the question how to authenticate", 30_000, () =>
-      process.output().includes("How would you like to authenticate?") ? true : undefined,
+    await until(
+      "the question how to authenticate",
+      () => process.output().includes("How would you like to authenticate?"),
+      30_000,
     );
     process.type("1");
-    const key = await until("the address that the app scans", 30_000, () => {
-      if (process.child.exitCode !== null) throw new Error(`The login ended:\n${process.output()}`);
-      return /happy:\/\/terminal\?([\w-]{43})\s/.exec(process.output())?.[1];
-    });
+    const key = await until(
+      "the address that the app scans",
+      () => {
+        if (process.child.exitCode !== null) throw new Error(`The login ended:\n${process.output()}`);
+        return /happy:\/\/terminal\?([\w-]{43})\s/.exec(process.output())?.[1];
+      },
+      30_000,
+    );
     return { terminalKey: fromBase64(key), process };
   }
 

@@ -4,6 +4,7 @@
 import { io, type Socket } from "socket.io-client";
 import nacl from "tweetnacl";
 import type { z } from "zod";
+import { until } from "../support/until.ts";
 import {
   base64,
   type Cipher,
@@ -14,7 +15,7 @@ import {
   openSealed,
   sealFor,
 } from "./encryption.ts";
-import { Recorder, until } from "./waiting.ts";
+import { Recorder } from "./recorder.ts";
 import {
   answers,
   type Ephemeral,
@@ -122,8 +123,10 @@ export class Phone {
       boundMs,
       (event) => (event.type === "machine-activity" && event.id === id && event.active) || undefined,
     );
-    return until("an active machine in the list", boundMs, async () =>
-      (await this.machines()).find((row) => row.id === id && row.active),
+    return until(
+      "an active machine in the list",
+      async () => (await this.machines()).find((row) => row.id === id && row.active),
+      boundMs,
     );
   }
 

@@ -1,8 +1,8 @@
 // The compiled Roost executable as a process: started on a port and data folder of its own, stopped the way an init system does.
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { until } from "../support/until.ts";
 import { type Launched, launch } from "./processes.ts";
-import { until } from "./waiting.ts";
 
 /** What `bun run build` makes for this platform; a packager may point the tests at another file. */
 export function executablePath(): string {
@@ -41,11 +41,15 @@ export class RoostServer {
       logPath: join(this.folder, "roost.log"),
     });
     this.#running = server;
-    await until("the server to answer /health", 30_000, async () => {
-      if (server.child.exitCode !== null)
-        throw new Error(`The server ended with code ${server.child.exitCode}:\n${server.output()}`);
-      return (await fetch(`${this.url}/health`)).ok || undefined;
-    });
+    await until(
+      "the server to answer /health",
+      async () => {
+        if (server.child.exitCode !== null)
+          throw new Error(`The server ended with code ${server.child.exitCode}:\n${server.output()}`);
+        return (await fetch(`${this.url}/health`)).ok || undefined;
+      },
+      30_000,
+    );
   }
 
   /** SIGTERM. @returns the exit code and how long it took. */

@@ -3,6 +3,7 @@
 import { afterAll, expect } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { until } from "../support/until.ts";
 import { answeredAndDone, type Conversation, startConversation } from "./conversation.ts";
 import { base64 } from "./encryption.ts";
 import { type HappyComputer, requireNetworkAddress } from "./happy-cli.ts";
@@ -10,7 +11,6 @@ import { currentRelease } from "./happy-release.ts";
 import { Phone } from "./phone.ts";
 import { type Launched, whileRunning } from "./processes.ts";
 import { boundMs, story } from "./scene.ts";
-import { until } from "./waiting.ts";
 import { answers, tokenClaims } from "./wire.ts";
 import { presenceGraceMs } from "./world.ts";
 
@@ -41,7 +41,7 @@ scene(
     expect(await phone.pairingStatus(terminalKey)).toEqual({ status: "pending", supportsV2: true });
     await phone.approveTerminal(terminalKey, "v2");
     expect(await phone.pairingStatus(terminalKey)).toEqual({ status: "authorized", supportsV2: false });
-    await until("the login to end", boundMs, () => process.child.exitCode ?? undefined);
+    await until("the login to end", () => process.child.exitCode ?? undefined, boundMs);
     expect(process.output()).toContain("Authentication successful");
 
     const kept = desk.credentials;
@@ -60,7 +60,7 @@ scene("a terminal pairs with the V1 bundle and keeps the account's secret", asyn
   oldDesk = day.world.addComputer("old-desk");
   const { terminalKey, process } = await oldDesk.login();
   await oldPhone.approveTerminal(terminalKey, "v1");
-  await until("the login to end", boundMs, () => process.child.exitCode ?? undefined);
+  await until("the login to end", () => process.child.exitCode ?? undefined, boundMs);
   const kept = oldDesk.credentials;
   if (!("secret" in kept)) throw new Error("The CLI kept V2 credentials.");
   expect(kept.secret).toBe(base64(oldPhone.secret));
@@ -77,12 +77,16 @@ scene("the daemon registers its machine and comes online", async () => {
   const cipher = phone.cipherOf(machine);
   expect(cipher.variant).toBe("dataKey");
   expect(cipher.decrypt(machine.metadata)).toMatchObject({ happyCliVersion: currentRelease.version });
-  await until("the daemon to report that it runs", boundMs, async () => {
-    const [row] = await phone.machines();
-    const state = cipher.decrypt(row?.daemonState ?? "");
-    expect(state).toMatchObject({ status: "running", pid: deskDaemon.child.pid });
-    return true;
-  });
+  await until(
+    "the daemon to report that it runs",
+    async () => {
+      const [row] = await phone.machines();
+      const state = cipher.decrypt(row?.daemonState ?? "");
+      expect(state).toMatchObject({ status: "running", pid: deskDaemon.child.pid });
+      return true;
+    },
+    boundMs,
+  );
 });
 
 scene("an encrypted RPC from the phone reaches the daemon and its answer comes back", async () => {
@@ -128,10 +132,14 @@ scene(
     const seen = (await talk.history(0)).at(-1)?.seq ?? 0;
     phone.disconnect();
     await talk.say("are you there");
-    const missed = await until("the agent's answer in the history", boundMs, async () => {
-      const lines = await talk.history(seen);
-      return answeredAndDone(lines, "are you there") ? lines : undefined;
-    });
+    const missed = await until(
+      "the agent's answer in the history",
+      async () => {
+        const lines = await talk.history(seen);
+        return answeredAndDone(lines, "are you there") ? lines : undefined;
+      },
+      boundMs,
+    );
     expect(missed.map((line) => line.seq)).toEqual(missed.map((_, index) => seen + 1 + index));
     expect(missed[0]).toMatchObject({ from: "person", text: "are you there" });
     await phone.connect();
@@ -161,14 +169,18 @@ scene("the agent asks for permission, the phone grants it, the agent goes on", a
     talk.cipher,
   );
   await whileRunning(session, talk.hear("permission: proceed_once", boundMs, from));
-  await until("the request to be settled in the stored state", boundMs, async () => {
-    const row = (await phone.sessions()).find(({ id }) => id === talk.session.id);
-    expect(talk.cipher.decrypt(row?.agentState ?? "")).toMatchObject({
-      requests: {},
-      completedRequests: { [request]: { status: "approved" } },
-    });
-    return true;
-  });
+  await until(
+    "the request to be settled in the stored state",
+    async () => {
+      const row = (await phone.sessions()).find(({ id }) => id === talk.session.id);
+      expect(talk.cipher.decrypt(row?.agentState ?? "")).toMatchObject({
+        requests: {},
+        completedRequests: { [request]: { status: "approved" } },
+      });
+      return true;
+    },
+    boundMs,
+  );
 });
 
 scene(
@@ -186,8 +198,10 @@ scene(
     const machine = (await phone.machines()).find(({ id }) => id === desk.machineId);
     expect(machine?.active).toBe(true);
 
-    const answered = until("the answer in the history", boundMs, async () =>
-      answeredAndDone(await talk.history(0), "still here?") ? true : undefined,
+    const answered = until(
+      "the answer in the history",
+      async () => answeredAndDone(await talk.history(0), "still here?"),
+      boundMs,
     );
     await whileRunning(session, answered);
     const cipher = phone.cipherOf(machine ?? { dataEncryptionKey: null });

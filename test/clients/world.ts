@@ -3,11 +3,11 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../support/until.ts";
 import { HappyComputer } from "./happy-cli.ts";
 import { currentRelease, type HappyRelease, installRelease } from "./happy-release.ts";
 import { allLaunched, killAll, killAllNow } from "./processes.ts";
 import { freePort, RoostServer } from "./roost-server.ts";
-import { until } from "./waiting.ts";
 
 /** The shortest grace that the server accepts: the tests wait for its end. */
 export const presenceGraceMs = 30_000;
@@ -72,12 +72,16 @@ export class World {
   async close(): Promise<void> {
     await killAll();
     this.#killDetached();
-    await until("every process of the tests to end", 10_000, () => {
-      const left = processesWith(this.folder);
-      for (const pid of left) kill(pid);
-      if (left.length > 0) throw new Error(`Still running: ${left.join(", ")}`);
-      return true;
-    });
+    await until(
+      "every process of the tests to end",
+      () => {
+        const left = processesWith(this.folder);
+        for (const pid of left) kill(pid);
+        if (left.length > 0) throw new Error(`Still running: ${left.join(", ")}`);
+        return true;
+      },
+      10_000,
+    );
     rmSync(this.folder, { recursive: true, force: true });
   }
 

@@ -4,8 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
-import { parseConfig } from "../../src/config/config.ts";
-import { readEnvironment } from "../../src/config/env.ts";
+import { parseConfig, readEnvironment } from "../support/config.ts";
 
 const service = z.object({
   environment: z.record(z.string(), z.string()),

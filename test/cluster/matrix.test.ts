@@ -1,8 +1,9 @@
 // The test matrix of the hub (frames contract, section 18) on nodes that are processes of their own, with a real etcd that dies and
 // comes back under them.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { type Etcd, startEtcd, withoutEtcd } from "../support/etcd.ts";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { type Etcd, startEtcd, withEtcd, withoutEtcd } from "../support/etcd.ts";
 import { FramesClient, rawPeer } from "../support/frames-client.ts";
+import { until } from "../support/until.ts";
 import { type NodeProcess, startNode } from "./node-process.ts";
 
 let etcd: Etcd | undefined;
@@ -36,14 +37,6 @@ const join = (env: Record<string, string> = {}) =>
     GOHUB_CLUSTER_ETCD_KEY_PREFIX: `/matrix${prefixes}`,
     ...env,
   });
-
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 10_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(10);
-  }
-}
 
 const connect = (node: NodeProcess | undefined, id: string) =>
   FramesClient.connect(node?.url ?? "", { client_id: id });
@@ -100,7 +93,7 @@ test("T5 one node: a peer that stops reading fills its queue, is refused more, a
   slow.destroy();
 }, 30_000);
 
-describe.skipIf(withoutEtcd)("nodes as processes, over a real etcd", () => {
+withEtcd.describe("nodes as processes, over a real etcd", () => {
   test("T2 two nodes: a hundred broadcasts, each heard exactly once by every client, in order; a third node hears none of the past", async () => {
     const [one, two] = await cluster(2);
     const clients = [await connect(one, "a"), await connect(two, "b")];

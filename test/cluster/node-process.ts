@@ -1,5 +1,6 @@
 // Starts node-program.ts and calls it.
 import { resolve } from "node:path";
+import { untilTheRunEnds } from "../support/process.ts";
 
 export interface Call {
   readonly number: number;
@@ -29,10 +30,6 @@ export interface NodeProcess {
 }
 
 const START_BOUND_MS = 20_000;
-const running = new Set<Bun.Subprocess>();
-process.once("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
 
 export async function startNode(env: Readonly<Record<string, string>>): Promise<NodeProcess> {
   const pending = new Map<number, (reply: Reply) => void>();
@@ -48,9 +45,8 @@ export async function startNode(env: Readonly<Record<string, string>>): Promise<
       pending.delete(reply.number);
     },
   });
-  running.add(child);
+  untilTheRunEnds(child);
   void child.exited.then((code) => {
-    running.delete(child);
     for (const settle of pending.values()) settle({ number: -1, error: `NodeEnded${code}` });
   });
   const timer = setTimeout(() => ready.reject(new Error("the node did not become ready")), START_BOUND_MS);

@@ -1,20 +1,20 @@
 // A node of the frames hub as a process of its own, whose server side a test reaches over the process's message channel: what code that
 // embeds the hub would call. The settings come from GOHUB_* variables, as in the compose file.
 import { openCluster } from "../../src/bus/cluster.ts";
-import { parseConfig } from "../../src/config/config.ts";
-import { readEnvironment } from "../../src/config/env.ts";
+import { FRAMES_BOUNDS } from "../../src/frames/bounds.ts";
 import { framesProtocol } from "../../src/frames/index.ts";
 import { openLimits } from "../../src/limits/limits.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { openFrontDoor } from "../../src/server/front-door.ts";
+import { parseConfig, readEnvironment } from "../support/config.ts";
 import type { Call, Reply } from "./node-process.ts";
 
 const config = parseConfig(readEnvironment(process.env));
 const log = createLog("warn");
 const metrics = new Metrics();
 const cluster = await openCluster(config, metrics, log);
-const limits = openLimits({ config, metrics, log });
+const limits = openLimits({ config, bounds: FRAMES_BOUNDS, metrics, log });
 const protocol = framesProtocol({ config, metrics, limits, cluster, log });
 const { sdk } = protocol;
 const door = openFrontDoor({

@@ -1,12 +1,14 @@
 // Two whole servers and an etcd: what clients of every protocol hear of the other node, and what a server says about its bus.
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ServerProcess, startProcess } from "../faults/server-process.ts";
-import { type Etcd, freePort, startEtcd, withoutEtcd } from "../support/etcd.ts";
+import { type Etcd, startEtcd, withEtcd, withoutEtcd } from "../support/etcd.ts";
 import { FramesClient } from "../support/frames-client.ts";
+import { freePort } from "../support/free-port.ts";
 import { accountWith, listen, newAccount } from "../support/happy-client.ts";
+import { until } from "../support/until.ts";
 
 let etcd: Etcd | undefined;
 let prefixes = 0;
@@ -57,14 +59,6 @@ async function twoServers(env: Record<string, string> = {}): Promise<[ServerProc
 const health = async (url: string): Promise<any> => await (await fetch(`${url}/ws/health`)).json();
 const metrics = async (url: string): Promise<string> =>
   await (await fetch(`${url}/metrics`, { headers: { authorization: "Bearer scrape" } })).text();
-
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 10_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(10);
-  }
-}
 
 test("H13 a server alone: health with version and time, and the number of clients among its figures", async () => {
   const { url } = await server();
@@ -117,7 +111,7 @@ test("tokens are asked for when the configuration says so, and their secret is i
   expect(one.output.stdout + one.output.stderr).not.toContain(secret);
 }, 30_000);
 
-describe.skipIf(withoutEtcd)("two servers", () => {
+withEtcd.describe("two servers", () => {
   test("H08 H12 T12 direct messages, rooms and values written by hand cross", async () => {
     const [one, two] = await twoServers({ GOHUB_HUB_AUTO_CREATE_ROOMS: "true" });
     const [a, b] = [

@@ -1,37 +1,22 @@
 // Backups beside a running server take nothing from it: its locks stay in the kernel's table, its log stays its log when another
 // program visits, and whoever closes the database last syncs what it moves.
-import { afterEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { expect } from "bun:test";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { listBackups } from "../../src/backup/folder.ts";
 import { newAccount } from "../support/happy-client.ts";
 import { holdsDatabase } from "../support/kernel-locks.ts";
+import { nothingLeftBehind } from "../support/left-behind.ts";
+import { needs, onLinux } from "../support/needs.ts";
+import { roostCommand, run, runRoost } from "../support/process.ts";
+import { until } from "../support/until.ts";
 import { inspect } from "./database-file.ts";
 import { powerTest } from "./power-loss/recording.ts";
 import { readCalls, TRACED } from "./power-loss/system-calls.ts";
-import { type ServerProcess, serveCommand, startProcess } from "./server-process.ts";
 
 const BOUND_MS = 60_000;
 
-const folders: string[] = [];
-const servers: ServerProcess[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.end("SIGKILL");
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
-function freshFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "roost-beside-"));
-  folders.push(folder);
-  return folder;
-}
-
-async function started(dataDir: string, env: Record<string, string> = {}): Promise<ServerProcess> {
-  const server = await startProcess({ dataDir, env: { ROOST_LOG_LEVEL: "warn", ...env } });
-  servers.push(server);
-  return server;
-}
+const { freshFolder, started } = nothingLeftBehind("beside", { env: { ROOST_LOG_LEVEL: "warn" } });
 
 /** Posts so many messages to a new session. @returns how often it was acknowledged. */
 async function post(url: string, messages: number): Promise<number> {
@@ -46,18 +31,9 @@ async function post(url: string, messages: number): Promise<number> {
   return acknowledged;
 }
 
-async function until(what: string, isTrue: () => boolean): Promise<void> {
-  const end = performance.now() + BOUND_MS / 2;
-  while (!isTrue()) {
-    if (performance.now() > end) throw new Error(`did not come true: ${what}`);
-    await Bun.sleep(20);
-  }
-}
+const visited = needs.all(onLinux, needs.program("sqlite3")).test;
 
-const sqlite3 = Bun.which("sqlite3");
-const linux = process.platform === "linux" && sqlite3 !== null ? test : test.skip;
-
-linux(
+visited(
   "after a scheduled backup and its drill the server holds its locks, and another program's visit takes nothing",
   async () => {
     const [dataDir, backupDir] = [join(freshFolder(), "data"), freshFolder()];
@@ -66,17 +42,13 @@ linux(
     const before = await post(server.url, 20);
     await until("a backup passed its drill", () => listBackups(backupDir).some(({ drill }) => drill.ok));
     // By hand too, and a look of the doctor.
-    const command = serveCommand().slice(0, -1);
-    const options = { env: {}, stdout: "ignore", stderr: "inherit" } as const;
-    expect(
-      Bun.spawnSync([...command, "backup", join(backupDir, "a.tar.zst"), "--data-dir", dataDir], options)
-        .exitCode,
-    ).toBe(0);
-    Bun.spawnSync([...command, "doctor", "--data-dir", dataDir], options);
+    const byHand = await runRoost(["backup", join(backupDir, "a.tar.zst"), "--data-dir", dataDir]);
+    expect(byHand).toMatchObject({ code: 0, stderr: "" });
+    await runRoost(["doctor", "--data-dir", dataDir]);
     for (const name of ["happy.db", "topics.db"])
       expect([name, holdsDatabase(join(dataDir, name), server.pid)]).toEqual([name, true]);
     const log = statSync(`${path}-wal`).ino;
-    expect(Bun.spawnSync([sqlite3 ?? "", path, "SELECT 1"]).exitCode).toBe(0);
+    expect(Bun.spawnSync(["sqlite3", path, "SELECT 1"]).exitCode).toBe(0);
     expect(statSync(`${path}-wal`).ino).toBe(log);
     const after = await post(server.url, 20);
     await server.end("SIGKILL");
@@ -99,25 +71,9 @@ powerTest.each(["backup FILE", "doctor", "prune", "accounts list"])(
     expect(statSync(`${path}-wal`).size).toBeGreaterThan(0);
     const trace = join(home, "trace");
     const named = words.split(" ").map((word) => (word === "FILE" ? join(home, "a.tar.zst") : word));
-    const options = [
-      "-f",
-      "--seccomp-bpf",
-      "-yy",
-      "-xx",
-      "-s",
-      "100000",
-      "-o",
-      trace,
-      "-e",
-      `trace=?${TRACED.join(",?")}`,
-    ];
-    const command = [...serveCommand().slice(0, -1), ...named, "--data-dir", dataDir];
-    const child = Bun.spawn(["strace", ...options, "--", ...command], {
-      env: {},
-      stdout: "ignore",
-      stderr: "ignore",
-    });
-    await child.exited;
+    const options = ["-f", "--seccomp-bpf", "-yy", "-xx", "-s", "100000", "-o", trace];
+    const traced = ["strace", ...options, "-e", `trace=?${TRACED.join(",?")}`, "--"];
+    await run([...traced, ...roostCommand(), ...named, "--data-dir", dataDir]);
     const { calls } = readCalls(readFileSync(trace, "latin1"), (target) => target.startsWith(path), 0);
     const moved = calls.findLast(({ name, target }) => /write/.test(name) && target === path);
     const gone = calls.find(
@@ -141,7 +97,7 @@ powerTest.each(["backup FILE", "doctor", "prune", "accounts list"])(
 
 /** Another program that opened the database and did this; it lets go when it is told to end. */
 async function holder(path: string, sql: string): Promise<{ end(): Promise<void> }> {
-  const child = Bun.spawn([sqlite3 ?? "", path], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  const child = Bun.spawn(["sqlite3", path], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
   child.stdin.write(`.bail on\n${sql}\nSELECT 'held';\n`);
   await child.stdin.flush();
   for await (const chunk of child.stdout) if (Buffer.from(chunk).includes("held")) break;
@@ -153,7 +109,7 @@ async function holder(path: string, sql: string): Promise<{ end(): Promise<void>
   };
 }
 
-linux(
+visited(
   "a backup waits for no writer, and for a program that keeps readers out only a bounded time, with a sentence",
   async () => {
     const home = freshFolder();
@@ -162,15 +118,9 @@ linux(
     const server = await started(dataDir);
     await post(server.url, 5);
     const backup = async (file: string) => {
-      const words = ["backup", join(home, file), "--data-dir", dataDir];
-      const child = Bun.spawn([...serveCommand().slice(0, -1), ...words], {
-        env: {},
-        stdout: "ignore",
-        stderr: "pipe",
-      });
       const began = performance.now();
-      const said = await child.stderr.text();
-      return { code: await child.exited, said, ms: performance.now() - began };
+      const { code, stderr } = await runRoost(["backup", join(home, file), "--data-dir", dataDir]);
+      return { code, said: stderr, ms: performance.now() - began };
     };
     const writer = await holder(path, "BEGIN IMMEDIATE;");
     expect(await backup("beside-a-writer.tar.zst")).toMatchObject({ code: 0, said: "" });

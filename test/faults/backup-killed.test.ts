@@ -1,18 +1,9 @@
 // What backups and restores leave behind: nothing, when they are killed and another one comes, and nothing beside the databases when
 // they went well. A backup that is still at work is left alone.
 import { Database } from "bun:sqlite";
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { listBackups } from "../../src/backup/folder.ts";
@@ -20,24 +11,18 @@ import { writeTar } from "../../src/backup/tar.ts";
 import { migrations } from "../../src/happy/store/migrations.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { openDatabase } from "../../src/storage/database.ts";
-import { type ServerProcess, serveCommand, startProcess } from "./server-process.ts";
+import { nothingLeftBehind } from "../support/left-behind.ts";
+import { roostCommand, runRoost, type Started, start } from "../support/process.ts";
+import { until } from "../support/until.ts";
 
 const BOUND_MS = 60_000;
 const SCRATCH = ".roost-work-";
 
-const folders: string[] = [];
-const children: Bun.Subprocess[] = [];
-const servers: ServerProcess[] = [];
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill("SIGKILL");
-  for (const server of servers.splice(0)) await server.end("SIGKILL");
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
+const { freshFolder, started, undo } = nothingLeftBehind("killed");
 
 /** A data folder whose database takes a moment to copy, and an empty folder for backups. */
 async function filledFolder(): Promise<{ dataDir: string; backupDir: string }> {
-  const home = mkdtempSync(join(tmpdir(), "roost-killed-"));
-  folders.push(home);
+  const home = freshFolder();
   const [dataDir, backupDir] = [join(home, "data"), join(home, "backups")];
   mkdirSync(dataDir, { mode: 0o700 });
   mkdirSync(backupDir);
@@ -49,27 +34,13 @@ async function filledFolder(): Promise<{ dataDir: string; backupDir: string }> {
   return { dataDir, backupDir };
 }
 
-function backup({ dataDir, backupDir }: { dataDir: string; backupDir: string }): Bun.Subprocess {
-  const words = ["backup", "--data-dir", dataDir, "--backup-dir", backupDir];
-  const child = Bun.spawn([...serveCommand().slice(0, -1), ...words], {
-    env: { PATH: process.env.PATH ?? "" },
-    stdin: "ignore",
-    stdout: "ignore",
-    stderr: "inherit",
-  });
-  children.push(child);
+function backup({ dataDir, backupDir }: { dataDir: string; backupDir: string }): Started {
+  const child = start([...roostCommand(), "backup", "--data-dir", dataDir, "--backup-dir", backupDir]);
+  undo(() => child.end("SIGKILL"));
   return child;
 }
 
 const scratchIn = (folder: string) => readdirSync(folder).filter((name) => name.startsWith(SCRATCH));
-
-async function until(what: string, isTrue: () => boolean): Promise<void> {
-  const end = performance.now() + BOUND_MS / 2;
-  while (!isTrue()) {
-    if (performance.now() > end) throw new Error(`did not come true: ${what}`);
-    await Bun.sleep(1);
-  }
-}
 
 /** One that has begun to copy the database, and the name of the folder in which it works. */
 async function begunBackup(place: { dataDir: string; backupDir: string }) {
@@ -93,14 +64,13 @@ test(
   async () => {
     const place = await filledFolder();
     const { child: living, name } = await begunBackup(place);
-    living.kill("SIGSTOP");
+    living.signal("SIGSTOP");
     const { child: killed, name: left } = await begunBackup(place);
-    killed.kill("SIGKILL");
-    await killed.exited;
+    await killed.end("SIGKILL");
     expect(scratchIn(place.backupDir)).toContain(left);
     expect(await backup(place).exited).toBe(0);
     expect(scratchIn(place.backupDir)).toEqual([name]);
-    living.kill("SIGCONT");
+    living.signal("SIGCONT");
     expect(await living.exited).toBe(0);
     expect(scratchIn(place.backupDir)).toEqual([]);
     // Both are of one day, which keeps the newest.
@@ -119,14 +89,12 @@ test(
   async () => {
     const place = await filledFolder();
     const { child } = await begunBackup(place);
-    child.kill("SIGKILL");
-    await child.exited;
+    await child.end("SIGKILL");
     expect(scratchIn(place.backupDir)).toHaveLength(1);
-    const server = await startProcess({
-      dataDir: place.dataDir,
-      env: { ROOST_BACKUP_DIR: place.backupDir, ROOST_LOG_LEVEL: "info" },
+    const server = await started(place.dataDir, {
+      ROOST_BACKUP_DIR: place.backupDir,
+      ROOST_LOG_LEVEL: "info",
     });
-    servers.push(server);
     await until("it is gone", () => scratchIn(place.backupDir).length === 0);
     await until("the log says so", () => server.output.stdout.includes("a killed backup or restore"));
   },
@@ -167,13 +135,7 @@ test(
     for await (const chunk of writeTar(entries())) chunks.push(chunk);
     writeFileSync(file, zstdCompressSync(Buffer.concat(chunks)));
     const target = join(backupDir, "target");
-    const words = ["restore", file, "--data-dir", target];
-    const child = Bun.spawn([...serveCommand().slice(0, -1), ...words], {
-      env: {},
-      stdout: "ignore",
-      stderr: "inherit",
-    });
-    expect(await child.exited).toBe(0);
+    expect(await runRoost(["restore", file, "--data-dir", target])).toMatchObject({ code: 0, stderr: "" });
     expect(readdirSync(target).filter((name) => !name.startsWith("roost."))).toEqual(["happy.db"]);
     expect(existsSync(join(target, "happy.db-wal"))).toBe(false);
     expect(readFileSync(join(target, "happy.db")).equals(bytes)).toBe(true);

@@ -1,10 +1,11 @@
 // The disk is full. Reads go on, writes are refused in words a person understands, nothing is half-stored, sockets stay, and once
 // there is space again everything works without a restart. Needs a small file system of its own, so the right to mount one.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
+import { needs } from "../support/needs.ts";
 import { inspect, inspectCopy } from "./database-file.ts";
 import { refusedProcess, type ServerProcess, startProcess } from "./server-process.ts";
 
@@ -12,10 +13,12 @@ const DISK_BYTES = 24 * 1024 * 1024;
 const MESSAGE = "x".repeat(64 * 1024);
 
 const disk = mkdtempSync(join(tmpdir(), "roost-disk-"));
-const mounted =
-  process.platform === "linux" &&
-  Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${DISK_BYTES}`, "none", disk]).exitCode === 0;
-if (!mounted) console.error("disk-full: SKIPPED, this user may not mount a small file system");
+const small = needs.machine(
+  "mounting of a small file system",
+  () =>
+    process.platform === "linux" &&
+    Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${DISK_BYTES}`, "none", disk]).exitCode === 0,
+);
 
 const filler = join(disk, "filler");
 
@@ -41,7 +44,7 @@ function written(file: number, bytes: number): boolean {
   }
 }
 
-describe.skipIf(!mounted)("on a full disk", () => {
+small.describe("on a full disk", () => {
   let server: ServerProcess;
   let account: Account;
   let phone: Listener;

@@ -1,42 +1,28 @@
 // Another program holds SQLite's write lock. Reads and pings go on as if nothing were, a write waits for up to five seconds in its
 // place, then it is refused in a sentence that names the cause; nothing of it is stored, and nothing overtakes anything.
-import { afterEach, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { expect, test } from "bun:test";
+import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Account, newAccount } from "../support/happy-client.ts";
+import { nothingLeftBehind } from "../support/left-behind.ts";
 import { holdLock, type LockHolder } from "../support/lock-holder.ts";
-import { refusedProcess, type ServerProcess, startProcess } from "./server-process.ts";
+import { refusedProcess, startProcess } from "./server-process.ts";
 
 const BOUND_MS = 60_000;
 const REFUSAL =
   "Another program holds the write lock of happy.db: nothing was stored. Try again when it has finished.";
 
-const folders: string[] = [];
-const servers: ServerProcess[] = [];
-const holders: LockHolder[] = [];
-afterEach(async () => {
-  for (const holder of holders.splice(0)) await holder.release();
-  for (const server of servers.splice(0)) await server.end("SIGKILL");
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
-function freshFolder(): string {
-  const dataDir = mkdtempSync(join(tmpdir(), "roost-held-"));
-  folders.push(dataDir);
-  return dataDir;
-}
+const { freshFolder, started, undo } = nothingLeftBehind("held");
 
 async function hold(path: string, begin?: string): Promise<LockHolder> {
   const holder = await holdLock(path, begin);
-  holders.push(holder);
+  undo(() => holder.release());
   return holder;
 }
 
 async function scene() {
   const dataDir = freshFolder();
-  const server = await startProcess({ dataDir, env: { ROOST_RATE_LIMITS: "false" } });
-  servers.push(server);
+  const server = await started(dataDir, { ROOST_RATE_LIMITS: "false" });
   const account = await newAccount(server.url);
   const { body } = await account.call("POST", "/v1/sessions", { tag: "t", metadata: "m" });
   const sid: string = body.session.id;
@@ -174,8 +160,7 @@ test(
     const server = await startProcess({ dataDir, env });
     await server.end("SIGTERM");
     const holder = await hold(path);
-    const again = await startProcess({ dataDir, env });
-    servers.push(again);
+    const again = await started(dataDir, env);
     expect((await fetch(`${again.url}/health`)).status).toBe(200);
     await holder.release();
     expect((await newAccount(again.url)).id).toBeString();

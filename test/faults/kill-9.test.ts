@@ -4,14 +4,15 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { rounds } from "../support/full.ts";
 import { type Account, accountWith, type Listener, newAccount } from "../support/happy-client.ts";
 import { type Inspection, inspect, inspectCopy } from "./database-file.ts";
 import { type Random, seeded } from "./random.ts";
 import { type ServerProcess, startProcess } from "./server-process.ts";
 
-const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 100);
+const ROUNDS = rounds(16, 100);
 const SESSIONS = 4;
-const LOOK_EVERY = 10;
+const LOOK_EVERY = 4;
 
 const dataDir = mkdtempSync(join(tmpdir(), "roost-kill-"));
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }));

@@ -1,9 +1,11 @@
 // Who reads the log must not hold up who writes it: a reader that stops, is slow, or goes away costs lines at most, counted ones, and
 // never a request. Real processes; the reader is another one behind a real pipe, a socket or a terminal.
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, expect } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { needs, onUnix } from "../support/needs.ts";
+import { until } from "../support/until.ts";
 import { memoryOf, type ServerProcess, startProcess } from "./server-process.ts";
 
 const folders: string[] = [];
@@ -14,7 +16,7 @@ afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-const unix = process.platform === "win32" ? test.skip : test;
+const unix = onUnix.test;
 
 const METRICS_TOKEN = "figures-of-the-log";
 
@@ -110,44 +112,36 @@ const linesOf = (log: string): Line[] =>
 const requestsIn = (log: string) => linesOf(log).filter(({ msg }) => msg === "request").length;
 const lostIn = (log: string) => linesOf(log).reduce((sum, { lost = 0 }) => sum + lost, 0);
 
-async function until(what: string, isTrue: () => boolean, boundMs = 10_000): Promise<void> {
-  const end = performance.now() + boundMs;
-  while (!isTrue()) {
-    if (performance.now() > end) throw new Error(`not within ${boundMs} ms: ${what}`);
-    await Bun.sleep(20);
-  }
-}
-
 /** More bytes of log than are kept for a reader. */
 const FLOOD = 16_000;
 
-unix.each(["pipe", "socket", "terminal"] as const)(
-  "a reader that stops holds nobody up; what it misses is counted, and the rest comes in order: %s",
-  async (kind) => {
-    if (kind === "terminal" && Bun.which("script") === null) return;
-    const { server, pid, log, signalReader, end } = await readServer(kind);
-    signalReader("SIGSTOP");
-    expect(await askOften(server.url, FLOOD)).toBeLessThan(2_000);
-    const headers = { authorization: `Bearer ${METRICS_TOKEN}` };
-    const metrics = await (await fetch(`${server.url}/metrics`, { headers })).text();
-    expect(Number(/^roost_log_waiting_bytes (\d+)/m.exec(metrics)?.[1])).toBeLessThanOrEqual(2 * 1024 ** 2);
-    expect(Number(/^roost_log_lost_lines_total (\d+)/m.exec(metrics)?.[1])).toBeGreaterThan(1_000);
-    expect(memoryOf(pid)?.peak ?? 0).toBeLessThan(300 * 1024 ** 2);
-    signalReader("SIGCONT");
-    await until("the loss is told", () => lostIn(log()) > 0);
-    await askOften(server.url, 100);
-    await end();
-    const whole = log();
-    expect(requestsIn(whole) + lostIn(whole)).toBeGreaterThanOrEqual(FLOOD + 100);
-    expect(whole).toMatch(/"lost":\d+,"msg":"\d+ lines were lost: the reader of the log is too slow"/);
-    const times = linesOf(whole)
-      .filter(({ lost }) => lost === undefined)
-      .map(({ time }) => time);
-    expect(times).toEqual(times.toSorted());
-    expect(linesOf(whole).at(-1)?.msg).toBe("stopped");
-  },
-  60_000,
-);
+for (const kind of ["pipe", "socket", "terminal"] as const)
+  needs.all(onUnix, needs.program("script").when(kind === "terminal")).test(
+    `a reader that stops holds nobody up; what it misses is counted, and the rest comes in order: ${kind}`,
+    async () => {
+      const { server, pid, log, signalReader, end } = await readServer(kind);
+      signalReader("SIGSTOP");
+      expect(await askOften(server.url, FLOOD)).toBeLessThan(2_000);
+      const headers = { authorization: `Bearer ${METRICS_TOKEN}` };
+      const metrics = await (await fetch(`${server.url}/metrics`, { headers })).text();
+      expect(Number(/^roost_log_waiting_bytes (\d+)/m.exec(metrics)?.[1])).toBeLessThanOrEqual(2 * 1024 ** 2);
+      expect(Number(/^roost_log_lost_lines_total (\d+)/m.exec(metrics)?.[1])).toBeGreaterThan(1_000);
+      expect(memoryOf(pid)?.peak ?? 0).toBeLessThan(300 * 1024 ** 2);
+      signalReader("SIGCONT");
+      await until("the loss is told", () => lostIn(log()) > 0);
+      await askOften(server.url, 100);
+      await end();
+      const whole = log();
+      expect(requestsIn(whole) + lostIn(whole)).toBeGreaterThanOrEqual(FLOOD + 100);
+      expect(whole).toMatch(/"lost":\d+,"msg":"\d+ lines were lost: the reader of the log is too slow"/);
+      const times = linesOf(whole)
+        .filter(({ lost }) => lost === undefined)
+        .map(({ time }) => time);
+      expect(times).toEqual(times.toSorted());
+      expect(linesOf(whole).at(-1)?.msg).toBe("stopped");
+    },
+    60_000,
+  );
 
 unix(
   "nothing is lost while the reader keeps up",

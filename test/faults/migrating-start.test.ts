@@ -1,57 +1,45 @@
 // A start that brings an old database up to date serves it as safely as any other: its locks are the kernel's too, another program
 // that opens and closes the file takes nothing away, kill -9 loses nothing, and a start that fails or is killed leaves no copies.
 import { Database } from "bun:sqlite";
-import { afterEach, describe, expect, test } from "bun:test";
-import { copyFileSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { expect, test } from "bun:test";
+import { copyFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { migrations } from "../../src/happy/store/migrations.ts";
 import { newAccount } from "../support/happy-client.ts";
 import { holdsDatabase } from "../support/kernel-locks.ts";
+import { nothingLeftBehind } from "../support/left-behind.ts";
+import { needs, onLinux } from "../support/needs.ts";
+import { roostCommand, run, start } from "../support/process.ts";
+import { until } from "../support/until.ts";
 import { inspect } from "./database-file.ts";
-import { refusedProcess, type ServerProcess, serveCommand, startProcess } from "./server-process.ts";
+import { powerTest } from "./power-loss/recording.ts";
+import { refusedProcess, serveCommand } from "./server-process.ts";
 
 const FIXTURES = join(import.meta.dir, "../fixtures");
 const BOUND_MS = 60_000;
 const MESSAGES = 50;
 
-const folders: string[] = [];
-const servers: ServerProcess[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.end("SIGKILL");
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+const { freshFolder, started, undo } = nothingLeftBehind("migrating", {
+  env: { ROOST_LOG_LEVEL: "warn", ROOST_RATE_LIMITS: "false", HANDY_MASTER_SECRET: "first" },
 });
 
 /** A data folder with the first release's databases. */
 function oldFolder(): string {
-  const dataDir = mkdtempSync(join(tmpdir(), "roost-migrating-"));
-  folders.push(dataDir);
+  const dataDir = freshFolder();
   for (const name of ["happy", "topics"])
     copyFileSync(join(FIXTURES, `${name}-v1.db`), join(dataDir, `${name}.db`));
   return dataDir;
 }
 
-async function started(dataDir: string, env: Record<string, string> = {}): Promise<ServerProcess> {
-  const server = await startProcess({
-    dataDir,
-    env: { ROOST_LOG_LEVEL: "warn", ROOST_RATE_LIMITS: "false", HANDY_MASTER_SECRET: "first", ...env },
-  });
-  servers.push(server);
-  return server;
-}
-
-const tool = Bun.which("sqlite3");
-if (tool === null) console.error("migrating-start: visits SKIPPED, there is no sqlite3 here");
-
 /** Another program opens, works, closes. Not Bun: its SQLite asks for one more lock than older ones before it takes the log away. */
 function visit(path: string, sql: string): void {
-  const { exitCode, stderr } = Bun.spawnSync([tool ?? "sqlite3", path, sql]);
+  const { exitCode, stderr } = Bun.spawnSync(["sqlite3", path, sql]);
   if (exitCode !== 0) throw new Error(stderr.toString());
 }
 
 const copies = (dataDir: string) => readdirSync(dataDir).filter((name) => name.includes(".bak"));
 
-describe.skipIf(process.platform !== "linux")("after a migrating start", () => {
+onLinux.describe("after a migrating start", () => {
   test(
     "SQLite's locks are in the kernel's table, of both databases",
     async () => {
@@ -64,7 +52,7 @@ describe.skipIf(process.platform !== "linux")("after a migrating start", () => {
     BOUND_MS,
   );
 
-  test.skipIf(tool === null)(
+  needs.program("sqlite3").test(
     `${MESSAGES} acknowledged messages survive another program's visits and kill -9`,
     async () => {
       const dataDir = oldFolder();
@@ -143,22 +131,13 @@ test(
       })();
     }
     const bytes = statSync(path).size;
-    const child = Bun.spawn([...serveCommand(), "--port", "0", "--data-dir", dataDir], {
-      env: { PATH: process.env.PATH ?? "", ROOST_LOG_LEVEL: "warn" },
-      stdout: "ignore",
-      stderr: "ignore",
-    });
-    const until = performance.now() + 30_000;
-    for (;;) {
+    const child = start([...serveCommand(), "--port", "0", "--data-dir", dataDir]);
+    undo(() => child.end("SIGKILL"));
+    await until("a copy to be begun", () => {
       const [half] = copies(dataDir);
-      const size =
-        half === undefined ? 0 : (statSync(join(dataDir, half), { throwIfNoEntry: false })?.size ?? 0);
-      if (size > 0) break;
-      if (performance.now() > until || child.exitCode !== null) throw new Error("no copy was begun");
-      await Bun.sleep(1);
-    }
-    child.kill("SIGKILL");
-    await child.exited;
+      return half !== undefined && (statSync(join(dataDir, half), { throwIfNoEntry: false })?.size ?? 0) > 0;
+    });
+    await child.end("SIGKILL");
     const left = copies(dataDir);
     await started(dataDir);
     const [kept, ...more] = copies(dataDir).filter((name) => name.startsWith("happy.db."));
@@ -172,22 +151,14 @@ test(
   BOUND_MS,
 );
 
-const strace = Bun.which("strace");
-if (strace === null) console.error("migrating-start: syncs SKIPPED, there is no strace here");
-
-test.skipIf(strace === null)(
+powerTest(
   "the copy and its name are on disk before the change is committed",
   async () => {
     const dataDir = oldFolder();
     const trace = join(dataDir, "trace");
     const calls = "trace=openat,rename,renameat,renameat2,write,pwrite64,fsync,fdatasync,close";
-    const command = [...serveCommand().slice(0, -1), "migrate", "--data-dir", dataDir];
-    const child = Bun.spawn([strace ?? "strace", "-f", "-y", "-e", calls, "-o", trace, ...command], {
-      env: { PATH: process.env.PATH ?? "" },
-      stdout: "ignore",
-      stderr: "ignore",
-    });
-    expect(await child.exited).toBe(0);
+    const traced = ["strace", "-f", "-y", "-e", calls, "-o", trace, ...roostCommand()];
+    expect((await run([...traced, "migrate", "--data-dir", dataDir])).code).toBe(0);
     const lines = (await Bun.file(trace).text()).split("\n");
     const last = (pattern: RegExp) => lines.findLastIndex((line) => pattern.test(line));
     const renamed = last(/rename.*\.bak\.tmp.*\.bak"/);

@@ -4,6 +4,7 @@ import { afterAll, expect } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { rounds } from "../support/full.ts";
 import { type Acknowledged, acknowledgements } from "./power-loss/acknowledged.ts";
 import { withoutCommitSyncs } from "./power-loss/control.ts";
 import { Disk, FATES, type Fate } from "./power-loss/disk.ts";
@@ -15,7 +16,7 @@ import { workInAllStores } from "./power-loss/work.ts";
 import { type Random, seeded } from "./random.ts";
 import type { ServerProcess } from "./server-process.ts";
 
-const CUTS = process.env.ROOST_TEST_FULL === "1" ? 1_000 : 60;
+const CUTS = rounds(30, 1_000);
 /** Of these images, so many are also served by a real server. */
 const SERVED = Math.ceil(CUTS / 15);
 const EACH = 16;

@@ -1,6 +1,7 @@
 // Durable before it is told: whatever a client is told, or hears of, was in a file, and that file was synced and the sync had come back,
 // before the first byte of it went to any socket. Read from what the process really asked of the system.
 import { afterAll, expect } from "bun:test";
+import { rounds } from "../support/full.ts";
 import { type Acknowledged, acknowledgements } from "./power-loss/acknowledged.ts";
 import { withoutCommitSyncs } from "./power-loss/control.ts";
 import { Disk } from "./power-loss/disk.ts";
@@ -8,7 +9,7 @@ import { powerTest, Recording } from "./power-loss/recording.ts";
 import { STORE_ENV, STORES } from "./power-loss/stores.ts";
 import { workInAllStores } from "./power-loss/work.ts";
 
-const EACH = process.env.ROOST_TEST_FULL === "1" ? 200 : 20;
+const EACH = rounds(10, 200);
 const BOUND_MS = EACH * 15_000;
 
 const recording = new Recording();

@@ -1,31 +1,15 @@
 // Where the server must not run it says why in one sentence, ends with code 1, and leaves what it found as it was.
 import { Database } from "bun:sqlite";
-import { afterEach, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { expect, test } from "bun:test";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { refusedProcess, type ServerProcess, startProcess } from "./server-process.ts";
+import { nothingLeftBehind } from "../support/left-behind.ts";
+import { needs } from "../support/needs.ts";
+import { refusedProcess } from "./server-process.ts";
 
 const BOUND_MS = 30_000;
 
-const folders: string[] = [];
-const servers: ServerProcess[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.end("SIGKILL");
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
-function freshFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "roost-refused-"));
-  folders.push(folder);
-  return folder;
-}
-
-async function started(dataDir: string): Promise<ServerProcess> {
-  const server = await startProcess({ dataDir });
-  servers.push(server);
-  return server;
-}
+const { freshFolder, started } = nothingLeftBehind("refused");
 
 /** The files in the folder, apart from the lock that every try leaves. */
 function contents(folder: string): Record<string, string> {
@@ -88,34 +72,35 @@ test(
 );
 
 const wrapper = withoutRights();
-if (wrapper === undefined) console.error("refused-start: SKIPPED, no way to run a process without rights");
 
-test.skipIf(wrapper === undefined || process.platform === "win32")(
-  "a data folder that this user may not write, and one that it may not make",
-  async () => {
-    const parent = freshFolder();
-    const readOnly = join(parent, "read-only");
-    mkdirSync(readOnly);
-    chmodSync(readOnly, 0o555);
-    chmodSync(parent, 0o555);
-    try {
-      for (const dataDir of [readOnly, join(parent, "new")]) {
-        const refused = await refusedProcess({ dataDir, wrapper: wrapper ?? [] });
-        expect(refused).toEqual({
-          code: 1,
-          stdout: "",
-          stderr: `roost: The data folder ${dataDir} is not writable. Change its owner, or choose another one with --data-dir.\n`,
-        });
+needs
+  .machine("processes without rights", () => wrapper !== undefined && process.platform !== "win32")
+  .test(
+    "a data folder that this user may not write, and one that it may not make",
+    async () => {
+      const parent = freshFolder();
+      const readOnly = join(parent, "read-only");
+      mkdirSync(readOnly);
+      chmodSync(readOnly, 0o555);
+      chmodSync(parent, 0o555);
+      try {
+        for (const dataDir of [readOnly, join(parent, "new")]) {
+          const refused = await refusedProcess({ dataDir, wrapper: wrapper ?? [] });
+          expect(refused).toEqual({
+            code: 1,
+            stdout: "",
+            stderr: `roost: The data folder ${dataDir} is not writable. Change its owner, or choose another one with --data-dir.\n`,
+          });
+        }
+        expect(readdirSync(parent)).toEqual(["read-only"]);
+        expect(readdirSync(readOnly)).toEqual([]);
+      } finally {
+        chmodSync(parent, 0o755);
+        chmodSync(readOnly, 0o755);
       }
-      expect(readdirSync(parent)).toEqual(["read-only"]);
-      expect(readdirSync(readOnly)).toEqual([]);
-    } finally {
-      chmodSync(parent, 0o755);
-      chmodSync(readOnly, 0o755);
-    }
-  },
-  BOUND_MS,
-);
+    },
+    BOUND_MS,
+  );
 
 test(
   "a data folder that is a file",

@@ -1,28 +1,17 @@
 // A database's files are deleted or replaced under the running server. It notices, says so, refuses writes, closes its sockets so that
 // clients come back, and ends with an error. What it acknowledged is in the database, or in a file of its own beside it.
-import { afterEach, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { type Account, accountWith, newAccount } from "../support/happy-client.ts";
+import { nothingLeftBehind } from "../support/left-behind.ts";
 import { inspect } from "./database-file.ts";
-import { refusedProcess, type ServerProcess, startProcess } from "./server-process.ts";
+import { refusedProcess, type ServerProcess } from "./server-process.ts";
 
 const BOUND_MS = 60_000;
 
-const folders: string[] = [];
-const servers: ServerProcess[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.end("SIGKILL");
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
-async function started(dataDir: string, env: Record<string, string> = {}): Promise<ServerProcess> {
-  const server = await startProcess({ dataDir, env: { ROOST_RATE_LIMITS: "false", ...env } });
-  servers.push(server);
-  return server;
-}
+const { freshFolder, started } = nothingLeftBehind("replaced", { env: { ROOST_RATE_LIMITS: "false" } });
 
 class Scene {
   readonly acknowledged: string[] = [];
@@ -38,8 +27,7 @@ class Scene {
   }
 
   static async open(): Promise<Scene> {
-    const dataDir = mkdtempSync(join(tmpdir(), "roost-replaced-"));
-    folders.push(dataDir);
+    const dataDir = freshFolder();
     const server = await started(dataDir);
     const account = await newAccount(server.url);
     const { body } = await account.call("POST", "/v1/sessions", { tag: "t", metadata: "m" });
@@ -229,8 +217,7 @@ test(
 test(
   "the same for the database of topics",
   async () => {
-    const dataDir = mkdtempSync(join(tmpdir(), "roost-replaced-"));
-    folders.push(dataDir);
+    const dataDir = freshFolder();
     const server = await started(dataDir, { ROOST_TOPICS_ENABLED: "true" });
     rmSync(join(dataDir, "topics.db-wal"));
     expect(await ended(server)).toBe(1);

@@ -1,39 +1,21 @@
 // The server is stopped in the middle of work, and started where it must not run. A stop takes under five seconds, finishes what is
 // in flight, makes clients come back, and leaves one complete database file.
 import { Database } from "bun:sqlite";
-import { afterEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { expect, test } from "bun:test";
+import { existsSync, statSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Account, newAccount } from "../support/happy-client.ts";
+import { nothingLeftBehind } from "../support/left-behind.ts";
 import { inspect } from "./database-file.ts";
 import { frame, RawConnection } from "./raw-connection.ts";
-import { type ServerProcess, startProcess } from "./server-process.ts";
+import { startProcess } from "./server-process.ts";
 
 const STOP_BOUND_MS = 5_000;
 
-const folders: string[] = [];
-const servers: ServerProcess[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) await server.end("SIGKILL");
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+const { freshFolder, started, undo } = nothingLeftBehind("stop", {
+  env: { ROOST_LOG_LEVEL: "info", ROOST_RATE_LIMITS: "false" },
 });
-
-function freshFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "roost-stop-"));
-  folders.push(folder);
-  return folder;
-}
-
-async function started(dataDir: string): Promise<ServerProcess> {
-  const server = await startProcess({
-    dataDir,
-    env: { ROOST_LOG_LEVEL: "info", ROOST_RATE_LIMITS: "false" },
-  });
-  servers.push(server);
-  return server;
-}
 
 /** One HTTP request over a connection of its own, written piece by piece. */
 class SlowRequest {
@@ -187,7 +169,7 @@ test("clients come back by themselves to a server that was restarted, and hear w
   const back = new Promise<void>((resolve) => phone.socket.io.once("reconnect", () => resolve()));
   expect(await first.end("SIGINT")).toBe(0);
   const second = await startProcess({ dataDir, port: first.port });
-  servers.push(second);
+  undo(() => second.end("SIGKILL"));
   await back;
   await phone.settled();
   await newSession(account, "after");

@@ -4,6 +4,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { rounds } from "../support/full.ts";
 import {
   openRows,
   signedToken,
@@ -15,7 +16,7 @@ import {
 import { seeded } from "./random.ts";
 import { startProcess } from "./server-process.ts";
 
-const ROUNDS = Number(process.env.FAULT_ROUNDS ?? 12);
+const ROUNDS = rounds(5, 40);
 const WRITERS = 4;
 
 const dataDir = mkdtempSync(join(tmpdir(), "roost-topics-kill-"));

@@ -4,8 +4,9 @@ import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { migrations } from "../../src/happy/index.ts";
 import { Presence, type PresenceTiming } from "../../src/happy/presence/presence.ts";
+import { happyStore } from "../../src/happy/store/index.ts";
+import { migrations } from "../../src/happy/store/migrations.ts";
 import { findPresence, type PresenceKind } from "../../src/happy/store/presence.ts";
 import type { Ephemeral } from "../../src/happy/wire/updates.ts";
 import { createLog } from "../../src/observability/log.ts";
@@ -56,7 +57,13 @@ function presenceWith(timing: Partial<PresenceTiming>): Presence {
       for (const look of listening) look();
     },
   };
-  const presence = new Presence(database, publisher, createLog("silent"), { ...STILL, ...timing });
+  const presence = new Presence({
+    store: happyStore(database),
+    publisher,
+    log: createLog("silent"),
+    timing: { ...STILL, ...timing },
+    newestArchive: 0,
+  });
   presence.start();
   started.push(presence);
   return presence;
@@ -76,8 +83,8 @@ async function stored(kind: PresenceKind, id: string, active: boolean, at: numbe
   });
 }
 
-const row = (kind: PresenceKind, id: string) => {
-  const found = findPresence(database.reads, kind, ME, id);
+const row = async (kind: PresenceKind, id: string) => {
+  const found = await findPresence(database, kind, ME, id);
   return found && { active: found.active, lastActiveAt: found.lastActiveAt };
 };
 
@@ -103,13 +110,13 @@ test("every heartbeat is told, and one in thirty seconds is stored", async () =>
   for (const kind of KINDS) {
     await stored(kind, kind, true, now - 40_000);
     told = [];
-    for (const age of [9_500, 9_000, 1_000]) hear(presence, kind, kind, now - age);
+    for (const age of [9_500, 9_000, 1_000]) await hear(presence, kind, kind, now - age);
     expect(told.map(({ activeAt }) => activeAt)).toEqual([now - 9_500, now - 9_000, now - 1_000]);
     await presence.flush();
-    expect(row(kind, kind)).toEqual({ active: true, lastActiveAt: now - 1_000 });
-    hear(presence, kind, kind, now);
+    expect(await row(kind, kind)).toEqual({ active: true, lastActiveAt: now - 1_000 });
+    await hear(presence, kind, kind, now);
     await presence.flush();
-    expect(row(kind, kind)).toEqual({ active: true, lastActiveAt: now - 1_000 });
+    expect(await row(kind, kind)).toEqual({ active: true, lastActiveAt: now - 1_000 });
   }
 });
 
@@ -118,9 +125,9 @@ test("what is stored as inactive wakes with its first heartbeat, however fresh t
   const now = Date.now();
   for (const kind of KINDS) {
     await stored(kind, kind, false, now);
-    hear(presence, kind, kind, now);
+    await hear(presence, kind, kind, now);
     await presence.flush();
-    expect(row(kind, kind)).toEqual({ active: true, lastActiveAt: now });
+    expect(await row(kind, kind)).toEqual({ active: true, lastActiveAt: now });
   }
 });
 
@@ -128,16 +135,17 @@ test("heartbeats are stored by themselves every few seconds, and what still wait
   const presence = presenceWith({ flushMs: 10 });
   const now = Date.now();
   await stored("session", "flushed", false, now - MINUTE_MS);
-  hear(presence, "session", "flushed", now);
-  for (let bound = 0; bound < 400 && row("session", "flushed")?.active !== true; bound++) await Bun.sleep(5);
-  expect(row("session", "flushed")).toEqual({ active: true, lastActiveAt: now });
+  await hear(presence, "session", "flushed", now);
+  for (let bound = 0; bound < 400 && (await row("session", "flushed"))?.active !== true; bound++)
+    await Bun.sleep(5);
+  expect(await row("session", "flushed")).toEqual({ active: true, lastActiveAt: now });
 
   const stopping = presenceWith({});
   await stored("machine", "waiting", false, now - MINUTE_MS);
-  hear(stopping, "machine", "waiting", now);
-  expect(row("machine", "waiting")?.active).toBe(false);
+  await hear(stopping, "machine", "waiting", now);
+  expect((await row("machine", "waiting"))?.active).toBe(false);
   await stopping.stop();
-  expect(row("machine", "waiting")).toEqual({ active: true, lastActiveAt: now });
+  expect(await row("machine", "waiting")).toEqual({ active: true, lastActiveAt: now });
 });
 
 test("a stop turns nobody inactive, not even who is within a grace", async () => {
@@ -154,7 +162,7 @@ test("a stop turns nobody inactive, not even who is within a grace", async () =>
   other.socketLeft("other socket");
   other.socketJoined("machine", ME, "in grace", "keeps it");
   await untilTold(({ id }) => id === "marker");
-  expect(row("machine", "in grace")).toEqual({ active: true, lastActiveAt: now });
+  expect(await row("machine", "in grace")).toEqual({ active: true, lastActiveAt: now });
 });
 
 test("an ended session is not listened to for a minute, and is after it", async () => {
@@ -166,29 +174,29 @@ test("an ended session is not listened to for a minute, and is after it", async 
   told = [];
   let heardAfter = 0;
   for (let bound = 0; bound < 400 && told.length === 0; bound++) {
-    hear(presence, "session", "ended", Date.now());
+    await hear(presence, "session", "ended", Date.now());
     heardAfter = Date.now() - endedAt;
     if (told.length === 0) await Bun.sleep(5);
   }
   expect(heardAfter).toBeGreaterThanOrEqual(60);
   expect(told).toMatchObject([{ id: "ended", active: true }]);
   await presence.flush();
-  expect(row("session", "ended")?.active).toBe(true);
+  expect((await row("session", "ended"))?.active).toBe(true);
 });
 
 test("opening the session again ends the suppression at once; heartbeats that waited before the end are not stored", async () => {
   const presence = presenceWith({});
   const now = Date.now();
   await stored("session", "again", true, now - MINUTE_MS);
-  hear(presence, "session", "again", now - 1);
+  await hear(presence, "session", "again", now - 1);
   await presence.end(ME, "again", now);
   await presence.flush();
-  expect(row("session", "again")).toEqual({ active: false, lastActiveAt: now });
+  expect(await row("session", "again")).toEqual({ active: false, lastActiveAt: now });
   told = [];
-  hear(presence, "session", "again", now);
+  await hear(presence, "session", "again", now);
   expect(told).toEqual([]);
   presence.lift(ME, "again");
-  hear(presence, "session", "again", now);
+  await hear(presence, "session", "again", now);
   expect(told).toMatchObject([{ id: "again", active: true }]);
 });
 
@@ -200,18 +208,18 @@ test("the sweep finds what has been without a speaker for ten minutes of its own
     for (const [name, at] of Object.entries(times)) await stored(kind, `${name} ${kind}`, true, at);
     await stored(kind, `inactive ${kind}`, false, times.past);
     await stored(kind, `spoken ${kind}`, true, times.future);
-    hear(presence, kind, `spoken ${kind}`, now);
+    await hear(presence, kind, `spoken ${kind}`, now);
   }
   const gone = KINDS.flatMap((kind) => Object.keys(times).map((name) => `${name} ${kind}`));
   await Promise.all(gone.map((id) => untilTold((body) => body.id === id && body.active === false)));
   for (const kind of KINDS) {
-    const future = row(kind, `future ${kind}`);
+    const future = await row(kind, `future ${kind}`);
     // A time of the future is healed, in the database and on the phones alike.
     expect(future?.lastActiveAt).toBeLessThanOrEqual(Date.now());
     expect(told.find(({ id }) => id === `future ${kind}`)?.activeAt).toBe(future?.lastActiveAt);
-    expect(row(kind, `past ${kind}`)).toEqual({ active: false, lastActiveAt: times.past });
-    expect(row(kind, `present ${kind}`)).toEqual({ active: false, lastActiveAt: times.present });
-    expect(row(kind, `spoken ${kind}`)?.active).toBe(true);
+    expect(await row(kind, `past ${kind}`)).toEqual({ active: false, lastActiveAt: times.past });
+    expect(await row(kind, `present ${kind}`)).toEqual({ active: false, lastActiveAt: times.present });
+    expect((await row(kind, `spoken ${kind}`))?.active).toBe(true);
   }
   expect(told.filter(({ active }) => active === false)).toHaveLength(gone.length);
 });
@@ -220,26 +228,26 @@ test("the sweep never turns inactive what a connected socket speaks for, however
   const presence = presenceWith({ sweepMs: 5, silenceMs: 20 });
   await stored("session", "quiet", true, 1);
   await stored("machine", "connected", true, 1);
-  hear(presence, "session", "quiet", Date.now());
+  await hear(presence, "session", "quiet", Date.now());
   presence.socketJoined("machine", ME, "connected", "its daemon");
   // What has nobody shows when the sweep has come around several times.
   for (const marker of ["first", "second"]) {
     await stored("session", marker, true, Date.now());
     await untilTold(({ id, active }) => id === marker && active === false);
   }
-  expect(row("session", "quiet")?.active).toBe(true);
-  expect(row("machine", "connected")?.active).toBe(true);
+  expect((await row("session", "quiet"))?.active).toBe(true);
+  expect((await row("machine", "connected"))?.active).toBe(true);
 });
 
 test("what the sweep turned inactive wakes with its next heartbeat", async () => {
   const presence = presenceWith({ sweepMs: 10, silenceMs: 50, storeEveryMs: HOUR_MS });
   await stored("session", "slow", true, Date.now());
   await untilTold(({ active }) => active === false);
-  expect(row("session", "slow")?.active).toBe(false);
+  expect((await row("session", "slow"))?.active).toBe(false);
   const now = Date.now();
-  hear(presence, "session", "slow", now);
+  await hear(presence, "session", "slow", now);
   await presence.flush();
-  expect(row("session", "slow")).toEqual({ active: true, lastActiveAt: now });
+  expect(await row("session", "slow")).toEqual({ active: true, lastActiveAt: now });
 });
 
 test("one grace after a start, what has no speaker turns inactive as of when it was heard, whatever time it carries", async () => {
@@ -249,11 +257,11 @@ test("one grace after a start, what has no speaker turns inactive as of when it 
   await stored("session", "from the future", true, ahead);
   await stored("machine", "connected", true, ahead);
   const presence = presenceWith({ graceMs: 30 });
-  hear(presence, "session", "spoken", Date.now());
+  await hear(presence, "session", "spoken", Date.now());
   presence.socketJoined("session", ME, "watched", "an agent");
   presence.socketJoined("machine", ME, "connected", "its daemon");
   await untilTold(({ id, active }) => id === "watched" && active === false);
-  const healed = row("session", "from the future");
+  const healed = await row("session", "from the future");
   expect(healed?.lastActiveAt).toBeLessThanOrEqual(Date.now());
   const gone = (id: string, activeAt: number | undefined) => ({
     type: "activity",
@@ -267,16 +275,16 @@ test("one grace after a start, what has no speaker turns inactive as of when it 
     gone("watched", before),
     gone("from the future", healed?.lastActiveAt),
   ]);
-  expect(row("session", "silent")).toEqual({ active: false, lastActiveAt: before });
-  expect(row("session", "spoken")?.active).toBe(true);
-  expect(row("machine", "connected")?.active).toBe(true);
+  expect(await row("session", "silent")).toEqual({ active: false, lastActiveAt: before });
+  expect((await row("session", "spoken"))?.active).toBe(true);
+  expect((await row("machine", "connected"))?.active).toBe(true);
 });
 
 test("who watches a session neither ends its grace nor begins it anew, by coming or by going", async () => {
   const presence = presenceWith({ graceMs: 150 });
   const now = Date.now();
   await stored("session", "left", true, now);
-  hear(presence, "session", "left", now);
+  await hear(presence, "session", "left", now);
   const lostAt = performance.now();
   presence.socketLeft(SOCKET);
   presence.socketJoined("session", ME, "left", "watcher");
@@ -289,9 +297,9 @@ test("who watches a session neither ends its grace nor begins it anew, by coming
   clearInterval(leaving);
   const after = performance.now() - lostAt;
   expect(after).toBeGreaterThanOrEqual(145);
-  expect(row("session", "left")?.active).toBe(false);
+  expect((await row("session", "left"))?.active).toBe(false);
   // A watcher that does beat speaks for it.
-  presence.heard("session", ME, "left", Date.now(), false, "watcher");
+  await presence.heard("session", ME, "left", Date.now(), false, "watcher");
   expect(told.at(-1)).toMatchObject({ id: "left", active: true });
 });
 
@@ -302,43 +310,43 @@ test("what was made active without a heartbeat has one grace to be spoken for", 
     await stored("session", id, true, now);
     presence.madeActive("session", ME, id);
   }
-  hear(presence, "session", "spoken", now);
+  await hear(presence, "session", "spoken", now);
   await untilTold(({ active }) => active === false);
   expect(told.filter(({ active }) => active === false)).toMatchObject([{ id: "nobody" }]);
-  expect(row("session", "spoken")?.active).toBe(true);
+  expect((await row("session", "spoken"))?.active).toBe(true);
 });
 
 test("a heartbeat that could not be stored is stored with the next one", async () => {
   const presence = presenceWith({ storeEveryMs: HOUR_MS });
   const now = Date.now();
   await stored("session", "unlucky", false, now);
-  hear(presence, "session", "unlucky", now);
+  await hear(presence, "session", "unlucky", now);
   await database.writer.run((db) => db.run("ALTER TABLE sessions RENAME TO away"));
   await expect(presence.flush()).rejects.toThrow();
   await database.writer.run((db) => db.run("ALTER TABLE away RENAME TO sessions"));
-  hear(presence, "session", "unlucky", now);
+  await hear(presence, "session", "unlucky", now);
   await presence.flush();
-  expect(row("session", "unlucky")).toEqual({ active: true, lastActiveAt: now });
+  expect(await row("session", "unlucky")).toEqual({ active: true, lastActiveAt: now });
 });
 
 test("a person's archive goes on when the minute after it is over", async () => {
   const presence = presenceWith({ suppressMs: 0 });
   await stored("session", "archived", true, Date.now());
-  hear(presence, "session", "archived", Date.now());
+  await hear(presence, "session", "archived", Date.now());
   expect(await presence.archive(ME, "archived")).toBe(true);
   told = [];
-  for (let beat = 0; beat < 3; beat++) hear(presence, "session", "archived", Date.now());
+  for (let beat = 0; beat < 3; beat++) await hear(presence, "session", "archived", Date.now());
   await presence.flush();
   expect(told).toEqual([]);
-  expect(row("session", "archived")?.active).toBe(false);
+  expect((await row("session", "archived"))?.active).toBe(false);
   expect(await presence.archive(ME, "unknown")).toBe(false);
 });
 
 test("an end that could not be stored leaves the session as it was: heard, and in its grace when nothing speaks for it", async () => {
   const presence = presenceWith({ graceMs: 60 });
   for (const id of ["spoken", "lost"]) await stored("session", id, true, Date.now());
-  hear(presence, "session", "spoken", Date.now());
-  presence.heard("session", ME, "lost", Date.now(), false, "gone");
+  await hear(presence, "session", "spoken", Date.now());
+  await presence.heard("session", ME, "lost", Date.now(), false, "gone");
   presence.socketLeft("gone");
   await database.writer.run((db) =>
     db.run("CREATE TRIGGER refuse BEFORE UPDATE ON sessions BEGIN SELECT RAISE(ABORT, 'no'); END"),
@@ -347,9 +355,9 @@ test("an end that could not be stored leaves the session as it was: heard, and i
   await expect(presence.end(ME, "lost", Date.now())).rejects.toThrow();
   await database.writer.run((db) => db.run("DROP TRIGGER refuse"));
   told = [];
-  hear(presence, "session", "spoken", Date.now());
+  await hear(presence, "session", "spoken", Date.now());
   expect(told).toMatchObject([{ id: "spoken", active: true }]);
   await untilTold(({ id, active }) => id === "lost" && active === false);
-  expect(row("session", "lost")?.active).toBe(false);
-  expect(row("session", "spoken")?.active).toBe(true);
+  expect((await row("session", "lost"))?.active).toBe(false);
+  expect((await row("session", "spoken"))?.active).toBe(true);
 });

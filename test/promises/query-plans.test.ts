@@ -3,8 +3,9 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { migrations } from "../../src/happy/index.ts";
 import { Presence } from "../../src/happy/presence/presence.ts";
+import { happyStore } from "../../src/happy/store/index.ts";
+import { migrations } from "../../src/happy/store/migrations.ts";
 import type { Ephemeral } from "../../src/happy/wire/updates.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { openDatabase } from "../../src/storage/database.ts";
@@ -150,10 +151,11 @@ test("flushing heartbeats, the end of a grace and the sweep read indexes of acti
     },
   };
   const timing = { graceMs: 5, flushMs: 1_000, storeEveryMs: 0, sweepMs: 20, silenceMs: 0, suppressMs: 0 };
-  const presence = new Presence(database, publisher, createLog("silent"), timing);
+  const store = happyStore(database);
+  const presence = new Presence({ store, publisher, log: createLog("silent"), timing, newestArchive: 0 });
   presence.start();
   for (const kind of ["session", "machine"] as const) {
-    presence.heard(kind, account, "thing", Date.now(), false, `${kind}'s socket`);
+    await presence.heard(kind, account, "thing", Date.now(), false, `${kind}'s socket`);
     await presence.flush();
     presence.socketLeft(`${kind}'s socket`);
   }
@@ -168,25 +170,39 @@ test("flushing heartbeats, the end of a grace and the sweep read indexes of acti
 });
 
 test("pairing reads and clears away by index, and a poll that changes nothing prepares no write", async () => {
+  const database = openDatabase({
+    path: join(server.dataDir, "pairing.db"),
+    migrations,
+    log: createLog("silent"),
+  });
   prepared = [];
   const newKey = () => Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("base64");
-  for (const [path, table] of [
-    ["/v1/auth", "terminal_auth_requests"],
-    ["/v1/auth/account", "account_auth_requests"],
+  for (const [kind, path, table] of [
+    ["terminal", "/v1/auth", "terminal_auth_requests"],
+    ["account", "/v1/auth/account", "account_auth_requests"],
   ] as const) {
     const publicKey = newKey();
     const poll = () => account.call("POST", `${path}/request`, { publicKey });
     expect((await poll()).body.state).toBe("requested");
     await account.call("POST", `${path}/response`, { publicKey, response: "x" });
     expect((await poll()).body.state).toBe("authorized");
+    expectCheap(taken());
+    await poll();
+    expect(taken()).toEqual([]);
+    // What the timer does, where something is over.
+    const store = happyStore(database);
+    const long = { kind, publicKey: "AA", supportsV2: false, now: 0 };
+    await store.pollPairing(long, () => []);
+    taken();
+    expect(await store.expirePairings(kind, Date.now())).toEqual({ waiting: ["AA"], more: false });
     const texts = taken();
     expectCheap(texts);
     expect(about(texts, table)).toContain(`${table}_waiting (created_at<?)`);
     expect(about(texts, table)).toContain(`${table}_approved (updated_at<?)`);
     expect(about(texts, table)).toContain(`${table}_delivered (first_delivered_at`);
-    await poll();
-    expect(taken()).toEqual([]);
   }
+  await database.close();
+  taken();
   await account.call("GET", `/v1/auth/request/status?publicKey=${encodeURIComponent(newKey())}`);
   for (const text of taken()) expect(planOf(text).filter((step) => step.startsWith("SCAN"))).toEqual([]);
 });

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { is, sql } from "drizzle-orm";
 import { getTableConfig, SQLiteTable } from "drizzle-orm/sqlite-core";
-import { migrations } from "../../src/happy/index.ts";
+import { migrations } from "../../src/happy/store/migrations.ts";
 import * as schema from "../../src/happy/store/schema.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { openDatabase } from "../../src/storage/database.ts";

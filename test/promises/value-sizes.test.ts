@@ -1,7 +1,7 @@
 // No stored value is larger than permitted: HTTP answers 413, a socket's event its own error, and nothing changes. Only a message is
 // left out of its batch instead, because the CLI repeats every refusal for ever; the operator hears of it.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { checkRefusedMessages } from "../../src/doctor/refused-messages.ts";
+import { checkRefusedMessages } from "../../src/happy/doctor/refused-messages.ts";
 import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
 import { type TestServer, testServer } from "../support/server.ts";
 

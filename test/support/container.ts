@@ -2,7 +2,7 @@
 // volumes, as its user, without privileges.
 import { readFileSync } from "node:fs";
 import type { Image } from "./dockerfile.ts";
-import type { Finished } from "./executable.ts";
+import { type Finished, run, untilTheRunEnds } from "./process.ts";
 
 /** As Docker does it with --read-only: /etc/hosts, /proc, a few devices, and nothing that can be written but the volumes. */
 const START = `set -e
@@ -54,7 +54,7 @@ export class Container {
       ],
       { stdin: "ignore", stdout: "pipe", stderr: "pipe" },
     );
-    this.#host = host;
+    this.#host = untilTheRunEnds(host);
     this.#read = (async () => {
       for await (const chunk of host.stdout.pipeThrough(new TextDecoderStream())) this.output.stdout += chunk;
     })();
@@ -77,16 +77,8 @@ export class Container {
       "--wd",
       ...userOf(this.#image),
     ];
-    const child = Bun.spawn(
-      ["setpriv", "--clear-groups", "--no-new-privs", "env", "-i", ...words(this.#env), ...enter, ...command],
-      {
-        stdin: "ignore",
-        stdout: "pipe",
-        stderr: "pipe",
-      },
-    );
-    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-    return { code: await child.exited, stdout, stderr };
+    const bare = ["setpriv", "--clear-groups", "--no-new-privs", "env", "-i"];
+    return await run([...bare, ...words(this.#env), ...enter, ...command]);
   }
 
   /** `docker stop`. */

@@ -3,6 +3,7 @@
 // Linux with namespaces.
 import { cpSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Need, needs } from "./needs.ts";
 
 interface Instruction {
   readonly name: string;
@@ -28,11 +29,14 @@ export interface Image {
   readonly healthcheck: readonly string[];
 }
 
-export function canContain(): boolean {
-  if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
-  if (["unshare", "nsenter", "chroot", "setpriv", "ldd"].some((tool) => Bun.which(tool) === null))
-    return false;
-  return Bun.spawnSync(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
+export function containable(): Need {
+  return needs.all(
+    ...(["unshare", "nsenter", "setpriv"] as const).map((tool) => needs.program(tool)),
+    needs.machine("namespaces with root rights", () => {
+      if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
+      return Bun.spawnSync(["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).exitCode === 0;
+    }),
+  );
 }
 
 export function parseDockerfile(text: string): Stage[] {

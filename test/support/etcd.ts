@@ -1,15 +1,17 @@
 // A real etcd on free ports in a folder of its own, which a test may kill and start again. Without the binary the tests that need it
-// are skipped, and the test run says so.
+// are skipped, and named at the end of the run.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "./free-port.ts";
+import { needs } from "./needs.ts";
+import { untilTheRunEnds } from "./process.ts";
 
 const binary = Bun.which("etcd");
 
-/** For `describe.skipIf(withoutEtcd)`. */
-export const withoutEtcd = binary === null;
-if (withoutEtcd)
-  console.warn("SKIPPED: tests that need a real etcd. Install it (Debian: etcd-server) to run them.");
+/** For suites that need it: `withEtcd.describe(...)`. */
+export const withEtcd = needs.program("etcd");
+export const withoutEtcd = !withEtcd.met;
 
 export interface Etcd {
   readonly url: string;
@@ -29,10 +31,6 @@ export interface Etcd {
 }
 
 const START_BOUND_MS = 15_000;
-const running = new Set<Bun.Subprocess>();
-process.once("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
 
 export interface EtcdOptions {
   readonly flags?: readonly string[];
@@ -73,8 +71,7 @@ export async function startEtcd({ flags = [], scheme = "http", tls }: EtcdOption
       { stdin: "ignore", stdout: "ignore", stderr: "ignore" },
     );
     child = started;
-    running.add(started);
-    void started.exited.then(() => running.delete(started));
+    untilTheRunEnds(started);
     const deadline = performance.now() + START_BOUND_MS;
     for (;;) {
       if (started.exitCode !== null) throw new Error(`etcd ended with code ${started.exitCode}`);
@@ -105,12 +102,4 @@ export async function startEtcd({ flags = [], scheme = "http", tls }: EtcdOption
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** Free now; nobody else here takes it within the moment until etcd does. */
-export function freePort(): number {
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = probe;
-  probe.stop(true);
-  return port;
 }

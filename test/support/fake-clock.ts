@@ -1,19 +1,19 @@
 // A clock that a test can move under a running server and across its restarts, by libfaketime (Debian: libfaketime). Only wall-clock
-// time moves: timers and performance.now() go on as they are, as after a real correction of the clock. Tests that need it skip by
-// name where the library is missing.
-import { test } from "bun:test";
+// time moves: timers and performance.now() go on as they are, as after a real correction of the clock. Tests that need it are
+// skipped by name where the library is missing.
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Launch, type ServerProcess, startProcess } from "../faults/server-process.ts";
+import { needs } from "./needs.ts";
 
 export const DAY_MS = 86_400_000;
 export const YEAR_MS = 365 * DAY_MS;
 
 const LIBRARY = findLibrary();
 
-/** `test`, or a skipped one that says what is missing. */
-export const clockTest = LIBRARY === undefined ? test.skip : test;
+/** `test`, or one that is skipped by name. */
+export const clockTest = needs.program("faketime", () => LIBRARY).test;
 
 export interface FakeClock extends Disposable {
   /** What a server with this clock takes for now; Unix ms. */

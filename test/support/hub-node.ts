@@ -3,13 +3,16 @@
 import type { Cluster } from "../../src/bus/cluster.ts";
 import type { BusCounters, MessageBus } from "../../src/bus/message-bus.ts";
 import { Admission } from "../../src/frames/admission.ts";
+import { FRAMES_BOUNDS } from "../../src/frames/bounds.ts";
 import { hubEndpoint } from "../../src/frames/endpoint.ts";
 import { createDispatcher } from "../../src/frames/handlers/index.ts";
 import { Hub } from "../../src/frames/hub.ts";
+import type { HubSettings } from "../../src/frames/hub-settings.ts";
 import { hubMetrics } from "../../src/frames/metrics.ts";
 import { HubSdk } from "../../src/frames/sdk.ts";
-import type { HubSettings } from "../../src/frames/settings.ts";
-import { Bounds } from "../../src/limits/bounds.ts";
+import { Shares } from "../../src/frames/shares.ts";
+import { BOUNDS, Bounds } from "../../src/limits/bounds.ts";
+import type { Limits } from "../../src/limits/limits.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { parseRanges } from "../../src/server/client-address.ts";
@@ -46,6 +49,7 @@ export interface HubNode {
   /** Log lines as JSON text. */
   readonly lines: string[];
   readonly metrics: Metrics;
+  readonly limits: Limits;
   connect(id: string, query?: Record<string, string>): Promise<FramesClient>;
   stop(): Promise<void>;
 }
@@ -62,7 +66,7 @@ export interface HubNodeOptions {
 }
 
 export async function hubNode({
-  settings,
+  settings: changed,
   bus,
   busTimeoutMs = 5_000,
   publicUrl,
@@ -72,28 +76,48 @@ export async function hubNode({
   const lines: string[] = [];
   const log = createLog("debug", { write: (line: string) => lines.push(line) });
   const metrics = new Metrics();
-  const limits = testLimits();
-  const bounds = new Bounds(metrics, log);
+  const limits = {
+    ...testLimits(),
+    bounds: new Bounds(metrics, log, undefined, { ...BOUNDS, ...FRAMES_BOUNDS }),
+  };
   const cluster: Cluster | undefined =
     bus === undefined ? undefined : { bus, counters: NO_COUNTERS, timeoutMs: busTimeoutMs };
+  const settings = { ...HUB_DEFAULTS, ...changed };
+  const shares = new Shares(settings);
+  const figures = hubMetrics(metrics);
   const hub = new Hub({
-    settings: { ...HUB_DEFAULTS, ...settings },
+    settings,
     cluster,
     dispatcher: createDispatcher(log),
-    metrics: hubMetrics(metrics),
-    limits: { ...limits, bounds },
+    shares,
+    metrics: figures,
+    limits,
     log,
     ...(now === undefined ? {} : { now }),
   });
-  const endpoint = hubEndpoint(hub, new Admission(hub, { publicUrl, tls: false }, () => false), {
+  const admission = new Admission({
+    hub,
+    settings,
+    shares,
+    names: { publicUrl, tls: false },
+    isShared: () => false,
+    metrics: figures,
+    bounds: limits.bounds,
+  });
+  const endpoint = hubEndpoint({
     path: "/ws",
     maxQueuedBytes: 16 * 1024 * 1024,
+    hub,
+    admission,
+    settings,
+    metrics: figures,
+    log,
   });
   const door = openFrontDoor({
     host: "127.0.0.1",
     listeners: [{ port: 0, served: [{ name: "frames", http: [], sockets: [endpoint] }] }],
     trustedProxies: parseRanges(trustedProxies),
-    limits: testLimits(),
+    limits,
     log,
   });
   const url = `http://127.0.0.1:${door.port}`;
@@ -104,19 +128,11 @@ export async function hubNode({
     url,
     lines,
     metrics,
+    limits,
     connect: (id, query = {}) => FramesClient.connect(url, { client_id: id, ...query }),
     stop: async () => {
       await door.close(1_000);
       await bus?.close();
     },
   };
-}
-
-/** Resolves when `look` is true; rejects after the bound with what was waited for. */
-export async function until(what: string, look: () => boolean, boundMs = 5_000): Promise<void> {
-  const deadline = performance.now() + boundMs;
-  while (!look()) {
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms in vain for ${what}`);
-    await Bun.sleep(5);
-  }
 }

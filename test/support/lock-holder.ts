@@ -1,4 +1,6 @@
 // Another program that holds SQLite's write lock on a database, as a backup script or a person with a shell does.
+import { untilTheRunEnds } from "./process.ts";
+
 export interface LockHolder {
   /** Lets go, and ends. */
   release(): Promise<void>;
@@ -21,7 +23,7 @@ export async function holdLock(path: string, begin = "BEGIN IMMEDIATE"): Promise
     stdout: "pipe",
     stderr: "inherit",
   });
-  process.once("exit", () => child.kill("SIGKILL"));
+  untilTheRunEnds(child);
   const reader = child.stdout.getReader();
   const { value } = await reader.read();
   if (value === undefined) throw new Error("the lock could not be taken");

@@ -1,13 +1,15 @@
 // The limit that other tests rely on really kills, and a process within it lives.
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
 import { memoryLimit } from "./memory-limit.ts";
+import { needs } from "./needs.ts";
 
 const MIB = 1024 * 1024;
 const holding = (mib: number) => `new Uint8Array(${mib * MIB}).fill(1); console.log("held");`;
 
-test("what holds more than its limit is killed, what holds less is not", async () => {
-  const limit = memoryLimit(256 * MIB);
-  if (limit.kind === "watch") return;
+const limit = memoryLimit(256 * MIB);
+const limited = needs.machine("control groups of memory", () => limit.kind === "cgroup");
+
+limited.test("what holds more than its limit is killed, what holds less is not", async () => {
   const run = async (mib: number) => {
     const child = Bun.spawn([...limit.wrapper, process.execPath, "-e", holding(mib)], { stdout: "pipe" });
     return { code: await child.exited, said: await child.stdout.text() };

@@ -3,6 +3,7 @@
 import { accessSync, constants, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { memoryOf } from "../faults/server-process.ts";
+import { noteLesser } from "./needs.ts";
 
 /** What the unit of `roost service install` permits. */
 export const UNIT_MEMORY_BYTES = 512 * 1024 * 1024;
@@ -19,7 +20,10 @@ export interface MemoryLimit {
 }
 
 export function memoryLimit(bytes: number = UNIT_MEMORY_BYTES): MemoryLimit {
-  return cgroup(bytes) ?? { kind: "watch", wrapper: [], kills: () => 0, release: () => {} };
+  const limit = cgroup(bytes);
+  if (limit !== undefined) return limit;
+  noteLesser("control groups of memory", "attacked servers are watched instead of limited");
+  return { kind: "watch", wrapper: [], kills: () => 0, release: () => {} };
 }
 
 /** The most that a process had resident so far. @throws Error where the system does not tell. */

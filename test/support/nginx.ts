@@ -3,13 +3,14 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "./free-port.ts";
+import { needs } from "./needs.ts";
 
 const PLACES = ["/usr/sbin/nginx", "/usr/local/sbin/nginx", "/usr/bin/nginx"];
 
-/** Undefined where none is installed. */
-export function nginxPath(): string | undefined {
-  return Bun.which("nginx") ?? PLACES.find((path) => existsSync(path));
-}
+const binary = Bun.which("nginx") ?? PLACES.find((path) => existsSync(path));
+
+/** For suites that need it. */
+export const withNginx = needs.program("nginx", () => binary);
 
 export interface Nginx {
   readonly port: number;
@@ -52,7 +53,7 @@ ${server}
 }
 `,
   );
-  const child = Bun.spawn([nginxPath() ?? "nginx", "-p", folder, "-c", path], {
+  const child = Bun.spawn([binary ?? "nginx", "-p", folder, "-c", path], {
     stdout: "ignore",
     stderr: "pipe",
   });

@@ -1,23 +1,12 @@
 // What the person who runs a server does in a test: commands as processes of their own, and a look into the database.
 import { Database as Sqlite } from "bun:sqlite";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
+import { type Finished, runRoost } from "./process.ts";
 import type { TestServer } from "./server.ts";
 
-const main = resolve(import.meta.dir, "../../src/main.ts");
-
 /** `roost <words>` on the server's data folder, as a process of its own. */
-export async function roost(server: Pick<TestServer, "dataDir">, ...words: string[]) {
-  const child = Bun.spawn([process.execPath, main, ...words, "--data-dir", server.dataDir], {
-    env: { PATH: process.env.PATH ?? "", HOME: process.env.HOME ?? "/" },
-    stdout: "pipe",
-    stderr: "pipe",
-  });
-  const [stdout, stderr, code] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { stdout, stderr, code };
+export function roost(server: Pick<TestServer, "dataDir">, ...words: string[]): Promise<Finished> {
+  return runRoost([...words, "--data-dir", server.dataDir]);
 }
 
 const FINGERPRINT = /[0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4}/;

@@ -31,9 +31,9 @@ export function pngOf(
   return Uint8Array.from(
     Buffer.concat([
       Buffer.from("89504e470d0a1a0a", "hex"),
-      chunk("IHDR", header),
-      chunk("IDAT", deflateSync(rows)),
-      chunk("IEND", Buffer.alloc(0)),
+      chunkOf("IHDR", header),
+      chunkOf("IDAT", deflateSync(rows)),
+      chunkOf("IEND", Buffer.alloc(0)),
     ]),
   );
 }
@@ -49,7 +49,7 @@ export function gradient(width: number, height: number, alpha = 255): Uint8Array
   return rgba;
 }
 
-function chunk(type: string, data: Uint8Array): Buffer {
+export function chunkOf(type: string, data: Uint8Array): Buffer {
   const out = Buffer.alloc(12 + data.length);
   out.writeUInt32BE(data.length, 0);
   out.write(type, 4, "latin1");

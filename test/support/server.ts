@@ -2,10 +2,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseConfig } from "../../src/config/config.ts";
-import type { Config } from "../../src/config/settings.ts";
 import { type RunningServer, startServer } from "../../src/context.ts";
 import { createLog } from "../../src/observability/log.ts";
+import type { Config } from "./config.ts";
+import { parseConfig } from "./config.ts";
 
 export interface TestServer {
   readonly url: string;

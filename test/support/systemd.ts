@@ -1,8 +1,10 @@
 // A machine that was started by a real systemd, in namespaces of its own: the host's programs read-only, everything else empty and
-// gone afterwards. Needs root on Linux with systemd and namespaces; `canBoot` tells.
-import { mkdirSync, writeFileSync } from "node:fs";
+// gone afterwards. Needs root on Linux with systemd and namespaces: `bootable`.
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Finished } from "./executable.ts";
+import { type Need, needs } from "./needs.ts";
+import { type Finished, run, untilTheRunEnds } from "./process.ts";
+import { until } from "./until.ts";
 
 const INIT = `set -e
 root=$1
@@ -36,12 +38,18 @@ const NAMESPACES = ["--mount", "--pid", "--uts", "--ipc", "--cgroup"];
 const PATH = "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const BOOT_MS = 20_000;
 
-export function canBoot(): boolean {
-  if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
-  const tools = ["/lib/systemd/systemd", "/usr/bin/systemctl", "/usr/bin/nsenter", "/usr/sbin/pivot_root"];
-  if (!tools.every((tool) => Bun.file(tool).size > 0)) return false;
-  const probe = Bun.spawnSync(["unshare", ...NAMESPACES, "--fork", "mount", "-t", "proc", "proc", "/proc"]);
-  return probe.exitCode === 0;
+export function bootable(): Need {
+  return needs.all(
+    needs.program("systemctl", () => existsSync("/lib/systemd/systemd") && Bun.which("systemctl")),
+    needs.program("unshare"),
+    needs.program("nsenter"),
+    needs.program("pgrep"),
+    needs.machine("namespaces with root rights", () => {
+      if (process.platform !== "linux" || process.getuid?.() !== 0) return false;
+      const command = ["unshare", ...NAMESPACES, "--fork", "mount", "-t", "proc", "proc", "/proc"];
+      return Bun.spawnSync(command).exitCode === 0;
+    }),
+  );
 }
 
 export class Machine {
@@ -58,33 +66,26 @@ export class Machine {
     mkdirSync(root);
     writeFileSync(script, INIT);
     const machine = new Machine(
-      Bun.spawn(["unshare", "--fork", "--kill-child", ...NAMESPACES, "sh", script, root, executable], {
-        stdin: "ignore",
-        stdout: "ignore",
-        stderr: "ignore",
-      }),
+      untilTheRunEnds(
+        Bun.spawn(["unshare", "--fork", "--kill-child", ...NAMESPACES, "sh", script, root, executable], {
+          stdin: "ignore",
+          stdout: "ignore",
+          stderr: "ignore",
+        }),
+      ),
     );
-    const bound = Date.now() + BOOT_MS;
-    while (!(await machine.#isUp())) {
-      if (Date.now() > bound) {
-        await machine.end();
-        throw new Error("the machine did not boot in time");
-      }
-      await Bun.sleep(50);
+    try {
+      await until("the machine to boot", () => machine.#isUp(), BOOT_MS);
+    } catch (error) {
+      await machine.end();
+      throw error;
     }
     return machine;
   }
 
-  async run(...command: string[]): Promise<Finished> {
+  run(...command: string[]): Promise<Finished> {
     const enter = ["nsenter", "--target", `${this.#first}`, ...NAMESPACES, "--root", "--wd"];
-    const child = Bun.spawn([...enter, ...command], {
-      env: { PATH },
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
-    });
-    const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
-    return { code: await child.exited, stdout, stderr };
+    return run([...enter, ...command], { env: { PATH } });
   }
 
   /** Nothing that ran in it is left. */

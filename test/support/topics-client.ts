@@ -4,7 +4,7 @@ import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { SignJWT } from "jose";
 import { io, type ManagerOptions, type Socket, type SocketOptions } from "socket.io-client";
-import type { Config } from "../../src/config/settings.ts";
+import type { Config } from "./config.ts";
 import { type TestServer, testServer } from "./server.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: what comes from the wire is looked at field by field

@@ -1,4 +1,4 @@
-// etcd v3 through its JSON gateway: one POST a call, 64-bit numbers as text, keys and values in base64 (frames contract 10.4).
+// etcd v3 through its JSON gateway: one POST a call, 64-bit numbers as text, keys and values in base64 (bus contract 10.4).
 // Endpoints are tried in order, beginning with the one that answered last.
 import type { Logger } from "pino";
 import { z } from "zod";
@@ -164,7 +164,7 @@ async function* jsonLines(response: Response): AsyncGenerator<unknown> {
 export const base64 = (text: string): string => Buffer.from(text).toString("base64");
 export const fromBase64 = (text: string): Buffer<ArrayBuffer> => Buffer.from(text, "base64");
 
-/** The end of a prefix's range: its last byte plus one (`/gohub/` ends before `/gohub0`). */
+/** The end of a prefix's range: its last byte plus one (`/a/` ends before `/a0`). */
 export function rangeEnd(prefix: string): string {
   return `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
 }

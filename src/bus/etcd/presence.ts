@@ -1,9 +1,9 @@
 // Which node holds which client, under a lease that is kept alive while the node lives. After an outage of etcd the entries of this
-// node are written again (frames contract 6.2).
+// node are written again (bus contract 6.2).
 import type { Logger } from "pino";
 import { z } from "zod";
+import { keyOfTopic } from "../bus-topic.ts";
 import type { PresenceBoard } from "../message-bus.ts";
-import { keyOfTopic } from "../topics.ts";
 import { base64, EtcdError, type EtcdGateway, fromBase64 } from "./gateway.ts";
 
 const granted = z.object({ ID: z.string() });

@@ -1,10 +1,11 @@
 // Writes of one node, in the order of the calls: one request is in flight, and what waits behind it goes together in the next
 // transaction. Every key hangs on a lease, so that it vanishes 20 to 30 seconds after its last write (frames contract 10.2).
 import { z } from "zod";
+import { endsWithin } from "../../within.ts";
 import { BusClosedError, PublishFailedError } from "../errors.ts";
 import { base64, EtcdError, type EtcdGateway } from "./gateway.ts";
 
-/** etcd takes requests of 1.5 MiB; the rest is room for the key and the lease. */
+/** etcd takes requests of 1.5 MiB; the rest is left for the key and the lease. */
 export const MAX_VALUE_BYTES = 1_500_000;
 /** etcd takes 128 operations in one transaction. */
 const MAX_BATCH = 100;
@@ -61,12 +62,7 @@ export class EtcdPublisher {
 
   /** What waits is written first if that takes at most `withinMs`; the rest is rejected. */
   async close(withinMs: number): Promise<void> {
-    let timer: Timer | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, withinMs);
-    });
-    await Promise.race([this.#pumping, late]);
-    clearTimeout(timer);
+    await endsWithin(withinMs, this.#pumping);
     this.#stop.abort(new BusClosedError());
     for (const write of this.#take(0, this.#waiting.length)) write.settle(new BusClosedError());
     await this.#pumping;

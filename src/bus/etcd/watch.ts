@@ -1,4 +1,4 @@
-// The one prefix watch of a node (frames contract 10.3). It resumes after the last revision it saw, so that nothing is lost across
+// The one prefix watch of a node (bus contract 10.3). It resumes after the last revision it saw, so that nothing is lost across
 // reconnects; it notices a connection that is silently dead, a history that was compacted, and an etcd that began anew.
 import type { Logger } from "pino";
 import { z } from "zod";
@@ -45,6 +45,16 @@ const range = z.object({ header, kvs: z.array(kv).default([]) });
 /** While the watch is silent, a read this often tells what it should have shown. Below the 20 s for which every key lives. */
 const PROBE_MS = 10_000;
 
+export interface EtcdWatchParts {
+  readonly gateway: EtcdGateway;
+  /** Ends in a slash. */
+  readonly prefix: string;
+  readonly hooks: WatchHooks;
+  readonly log: Logger;
+  /** How often a silent watch is checked; 10 s. */
+  readonly probeMs?: number | undefined;
+}
+
 export class EtcdWatch {
   readonly #stop = new AbortController();
   /** Every event up to here was handed on; undefined before the first connection. */
@@ -56,14 +66,7 @@ export class EtcdWatch {
   #missing: number | undefined;
   readonly #running: Promise<void>;
 
-  constructor(
-    private readonly gateway: EtcdGateway,
-    /** Ends in a slash. */
-    private readonly prefix: string,
-    private readonly hooks: WatchHooks,
-    private readonly log: Logger,
-    private readonly probeMs = PROBE_MS,
-  ) {
+  constructor(private readonly parts: EtcdWatchParts) {
     this.#running = this.#run();
   }
 
@@ -73,7 +76,8 @@ export class EtcdWatch {
   }
 
   async #run(): Promise<void> {
-    const prober = setInterval(() => void this.#probe(), this.probeMs);
+    const { hooks, log, probeMs = PROBE_MS } = this.parts;
+    const prober = setInterval(() => void this.#probe(), probeMs);
     const { signal } = this.#stop;
     for (let failures = 0; !signal.aborted; ) {
       let problem: unknown = new Error("etcd ended the watch");
@@ -87,8 +91,8 @@ export class EtcdWatch {
       }
       if (signal.aborted) break;
       if (failures === 0)
-        this.log.warn({ err: problem }, "the bus is away; this node hears only itself until it is back");
-      this.hooks.onLost();
+        log.warn({ err: problem }, "the bus is away; this node hears only itself until it is back");
+      hooks.onLost();
       await backoff(failures++, signal);
     }
     clearInterval(prober);
@@ -100,11 +104,11 @@ export class EtcdWatch {
     this.#missing = undefined;
     const signal = AbortSignal.any([this.#stop.signal, this.#connection.signal]);
     const request = {
-      key: base64(this.prefix),
-      range_end: base64(rangeEnd(this.prefix)),
+      key: base64(this.parts.prefix),
+      range_end: base64(rangeEnd(this.parts.prefix)),
       ...(this.#seen === undefined ? {} : { start_revision: String(this.#seen + 1) }),
     };
-    const lines = await this.gateway.stream("/v3/watch", { create_request: request }, signal);
+    const lines = await this.parts.gateway.stream("/v3/watch", { create_request: request }, signal);
     for await (const text of lines) {
       if (signal.aborted) break;
       const { result, error } = line.parse(text);
@@ -114,7 +118,7 @@ export class EtcdWatch {
         if (await this.#beganAnew(result.header.revision)) return true;
         this.#seen ??= result.header.revision;
         connected();
-        this.hooks.onConnected();
+        this.parts.hooks.onConnected();
       }
       this.#hand(result.events);
     }
@@ -136,7 +140,7 @@ export class EtcdWatch {
       last = Math.max(last, mod_revision);
       // Deletions are leases that ran out.
       if (type === "DELETE") continue;
-      this.hooks.onPut({
+      this.parts.hooks.onPut({
         key: Buffer.from(key, "base64").toString(),
         value: Buffer.from(value, "base64"),
         revision: mod_revision,
@@ -147,12 +151,12 @@ export class EtcdWatch {
 
   #canceled(compacted: number | undefined, reason: string | undefined): boolean {
     if (compacted === undefined || compacted === 0) throw new Error(reason ?? "etcd cancelled the watch");
-    this.log.warn(
+    this.parts.log.warn(
       { from: this.#seen, to: compacted },
       "etcd no longer has all messages since the bus was lost",
     );
     this.#seen = compacted - 1;
-    this.hooks.onGap();
+    this.parts.hooks.onGap();
     return true;
   }
 
@@ -162,19 +166,22 @@ export class EtcdWatch {
     // A member that lags behind also has a lower number; a linearizable read asks the majority.
     const { header: current } = await this.#read(0);
     if (current.revision >= this.#seen) return false;
-    this.log.warn({ from: this.#seen, to: current.revision }, "etcd began anew; messages may be missing");
+    this.parts.log.warn(
+      { from: this.#seen, to: current.revision },
+      "etcd began anew; messages may be missing",
+    );
     this.#seen = current.revision;
-    this.hooks.onGap();
+    this.parts.hooks.onGap();
     return true;
   }
 
   /** The newest put after the given revision. */
   #read(after: number) {
-    return this.gateway.call(
+    return this.parts.gateway.call(
       "/v3/kv/range",
       {
-        key: base64(this.prefix),
-        range_end: base64(rangeEnd(this.prefix)),
+        key: base64(this.parts.prefix),
+        range_end: base64(rangeEnd(this.parts.prefix)),
         min_mod_revision: String(after + 1),
         sort_target: "MOD",
         sort_order: "DESCEND",

@@ -1,6 +1,6 @@
 // `direct_message`: to one client, on this node or another. With a bus, success means that the bus took it.
 import { z } from "zod";
-import type { Handler } from "../dispatcher.ts";
+import type { Handler } from "../handler.ts";
 import { writeMessage } from "../message.ts";
 import { content, read, target } from "./data.ts";
 

@@ -1,6 +1,7 @@
 // The built-in messages by type, and the one dispatcher that hubs share unless they are given another.
 import type { Logger } from "pino";
-import { Dispatcher, type Handler } from "../dispatcher.ts";
+import { Dispatcher } from "../dispatcher.ts";
+import type { Handler } from "../handler.ts";
 import { directMessage } from "./direct-message.ts";
 import { ping } from "./ping.ts";
 import { joinRoom, leaveRoom, roomMessage } from "./rooms.ts";
@@ -24,7 +25,7 @@ export function createDispatcher(log: Logger): Dispatcher {
 
 let shared: Dispatcher | undefined;
 
-/** The only global state of this room: handlers are registered on it before the server starts. */
+/** The only global state of the hub: server code registers its handlers here before the server starts. */
 export function defaultDispatcher(log: Logger): Dispatcher {
   shared ??= createDispatcher(log);
   return shared;

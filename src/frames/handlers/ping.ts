@@ -1,6 +1,6 @@
 // `ping`: always answered, with the client's time when it gave one, the server's, and the way between them.
 import { z } from "zod";
-import type { Handler } from "../dispatcher.ts";
+import type { Handler } from "../handler.ts";
 
 const data = z.object({ ts: z.number() });
 
@@ -10,7 +10,7 @@ export const ping: Handler = {
     const given = data.safeParse(payload);
     const ts = given.success ? given.data.ts : server;
     const rtt = Math.max(0, server - ts);
-    if (given.success) hub.metrics.messageLatency.observe(rtt);
+    if (given.success) hub.observeLatency(rtt);
     reply("pong", { ts, server_ts: server, rtt });
   },
 };

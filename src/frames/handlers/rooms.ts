@@ -1,6 +1,6 @@
-// `join_room`, `leave_room`, `room_message`: membership is checked, and the sender does not hear its own message.
+// `join_room`, `leave_room`, `room_message`: the hub checks the membership, and keeps a sender's message from the sender.
 import { z } from "zod";
-import type { Handler } from "../dispatcher.ts";
+import type { Handler } from "../handler.ts";
 import { writeMessage } from "../message.ts";
 import { content, read, roomId } from "./data.ts";
 
@@ -11,7 +11,7 @@ export const joinRoom: Handler = {
   permissions: ["join:room"],
   handle: ({ hub, reply }, client, data) => {
     const { room_id } = read(membership, data);
-    hub.rooms.join(room_id, client);
+    hub.joinRoom(client, room_id);
     reply("room_joined", { room_id, status: "joined" });
   },
 };
@@ -20,7 +20,7 @@ export const leaveRoom: Handler = {
   permissions: ["leave:room", "join:room"],
   handle: ({ hub, reply }, client, data) => {
     const { room_id } = read(membership, data);
-    hub.rooms.leave(room_id, client);
+    hub.leaveRoom(client, room_id);
     reply("room_left", { room_id, status: "left" });
   },
 };
@@ -29,8 +29,6 @@ export const roomMessage: Handler = {
   permissions: ["send:message"],
   handle: ({ hub, now }, client, data) => {
     const { room_id, content } = read(message, data);
-    hub.rooms.requireMember(room_id, client);
-    hub.chargeForRoom(client, room_id);
     const ts = now();
     const text = writeMessage({
       message_id: 0,
@@ -38,7 +36,6 @@ export const roomMessage: Handler = {
       data: { room_id, content, sender_id: client.id, timestamp: ts },
       ts,
     });
-    // The next message of this client need not wait until the bus took this one: their order is kept anyway.
-    void hub.broadcastToRoom(room_id, text, client.id);
+    hub.sendToRoom(client, room_id, text);
   },
 };

@@ -1,30 +1,22 @@
 // What the person who runs the server can do about accounts, keys, tokens and invites. The same in a running server and on its
 // database alone; a running server's memory and sockets follow each change in the announcement of its commit.
+
 import type { Logger } from "pino";
 import type { BlobStore } from "../../storage/blobs.ts";
-import type { Database } from "../../storage/database.ts";
 import type { TokenClaims } from "../auth/tokens.ts";
 import type { ConnectionFacts } from "../realtime/connection.ts";
-import { deleteAccount, publicFolder } from "../store/account-deletion.ts";
-import {
-  type AccountRow,
-  listAccountKeys,
-  listAccountRows,
-  ownBytes,
-  sessionBytes,
-  sessionIdsOf,
-} from "../store/account-overview.ts";
-import { approveKey } from "../store/admission.ts";
-import { createInvite, type Invite } from "../store/invites.ts";
-import { revokeAllTokens, revokeToken, setDisabled } from "../store/revocations.ts";
-import { listSeenTokens, type SeenToken } from "../store/token-uses.ts";
-import { listWaiting, refuseKey, type WaitingKey } from "../store/waiting-keys.ts";
+import { publicFolder } from "../store/account-deletion.ts";
+import type { AccountRow } from "../store/account-overview.ts";
+import type { HappyStore } from "../store/index.ts";
+import type { Invite } from "../store/invites.ts";
+import type { SeenToken } from "../store/token-uses.ts";
+import type { WaitingKey } from "../store/waiting-keys.ts";
 import { fingerprintOf, readFingerprint } from "./fingerprint.ts";
 import type { Revocations } from "./revocations.ts";
 import type { TokenUsage } from "./token-usage.ts";
 
 export interface AdministrationParts {
-  readonly database: Database;
+  readonly store: HappyStore;
   readonly blobs: BlobStore;
   readonly revocations: Revocations;
   readonly tokenUsage: TokenUsage;
@@ -47,23 +39,23 @@ export class Administration {
   constructor(private readonly parts: AdministrationParts) {}
 
   async list(): Promise<{ accounts: AccountOverview[]; waiting: WaitingKey[] }> {
-    const { database } = this.parts;
+    const { store } = this.parts;
     await this.#noteConnected();
     const accounts: AccountOverview[] = [];
-    for (const { publicKey, ...row } of listAccountRows(database))
+    for (const { publicKey, ...row } of await store.listAccountRows())
       accounts.push({
         ...row,
         fingerprint: fingerprintOf(publicKey),
         bytes: await this.#bytesOf(row.id),
         connections: this.#connections(row.id),
       });
-    return { accounts, waiting: listWaiting(database) };
+    return { accounts, waiting: await store.listWaiting() };
   }
 
   /** The account's id, for an id or the fingerprint of its key. */
-  find(name: string): string | undefined {
+  async find(name: string): Promise<string | undefined> {
     const fingerprint = readFingerprint(name);
-    return listAccountKeys(this.parts.database).find(
+    return (await this.parts.store.listAccountKeys()).find(
       ({ id, publicKey }) =>
         id === name || (fingerprint !== undefined && fingerprintOf(publicKey) === fingerprint),
     )?.id;
@@ -72,32 +64,32 @@ export class Administration {
   /** The new account's id; undefined when no such key waits. */
   async approve(fingerprint: string): Promise<string | undefined> {
     const plain = readFingerprint(fingerprint);
-    return plain === undefined ? undefined : approveKey(this.parts.database, plain);
+    return plain === undefined ? undefined : this.parts.store.approveKey(plain);
   }
 
   /** False when no such key waits. */
   async refuse(fingerprint: string): Promise<boolean> {
     const plain = readFingerprint(fingerprint);
-    return plain !== undefined && (await refuseKey(this.parts.database, plain));
+    return plain !== undefined && (await this.parts.store.refuseKey(plain));
   }
 
   /** Its tokens are refused and its sockets closed until it is enabled. */
   disable(account: string): Promise<boolean> {
-    const { database, revocations, sockets } = this.parts;
-    return setDisabled(database, account, true, () => {
+    const { store, revocations, sockets } = this.parts;
+    return store.setDisabled(account, true, () => {
       revocations.disable(account);
       sockets.shutOut((claims) => claims.account === account);
     });
   }
 
   enable(account: string): Promise<boolean> {
-    return setDisabled(this.parts.database, account, false, () => this.parts.revocations.enable(account));
+    return this.parts.store.setDisabled(account, false, () => this.parts.revocations.enable(account));
   }
 
   /** Deletes the account with everything that it owns. False when there is none. */
   async remove(account: string): Promise<boolean> {
-    const { database, revocations, sockets, blobs, log } = this.parts;
-    const deleted = await deleteAccount(database, account, () => {
+    const { store, revocations, sockets, blobs, log } = this.parts;
+    const deleted = await store.deleteAccount(account, () => {
       revocations.remove(account);
       sockets.shutOut((claims) => claims.account === account);
     });
@@ -116,14 +108,14 @@ export class Administration {
 
   async tokens(account?: string): Promise<SeenToken[]> {
     await this.#noteConnected();
-    return listSeenTokens(this.parts.database, account).filter(
+    return (await this.parts.store.listSeenTokens(account)).filter(
       (token) => !this.parts.revocations.refuses({ ...token, id: token.tokenId }),
     );
   }
 
   revokeToken(account: string, tokenId: string): Promise<boolean> {
-    const { database, revocations, sockets } = this.parts;
-    return revokeToken(database, account, tokenId, () => {
+    const { store, revocations, sockets } = this.parts;
+    return store.revokeToken(account, tokenId, () => {
       revocations.revokeToken(tokenId);
       sockets.shutOut(({ id }) => id === tokenId);
     });
@@ -131,8 +123,8 @@ export class Administration {
 
   /** Whoever holds the account's key signs in again; everything else must be paired again. */
   async revokeAllTokens(account: string): Promise<boolean> {
-    const { database, revocations, sockets } = this.parts;
-    const revoked = await revokeAllTokens(database, account, (cut) => {
+    const { store, revocations, sockets } = this.parts;
+    const revoked = await store.revokeAllTokens(account, (cut) => {
       revocations.revokeBefore(account, cut);
       sockets.shutOut((claims) => revocations.refuses(claims));
     });
@@ -140,14 +132,14 @@ export class Administration {
   }
 
   invite(uses: number, forMs: number): Promise<Invite> {
-    return createInvite(this.parts.database, uses, forMs);
+    return this.parts.store.createInvite(uses, forMs);
   }
 
   async #bytesOf(account: string): Promise<number> {
-    const { database, blobs } = this.parts;
-    let bytes = ownBytes(database, account) + (await blobs.folderBytes(publicFolder(account)));
-    for (const session of sessionIdsOf(database, account))
-      bytes += sessionBytes(database, session) + (await blobs.folderBytes(`sessions/${session}`));
+    const { store, blobs } = this.parts;
+    let bytes = (await store.ownBytes(account)) + (await blobs.folderBytes(publicFolder(account)));
+    for (const session of await store.sessionIdsOf(account))
+      bytes += (await store.sessionBytes(session)) + (await blobs.folderBytes(`sessions/${session}`));
     return bytes;
   }
 

@@ -9,6 +9,7 @@ import { testLimits } from "../../../test/support/limits.ts";
 import { createLog } from "../../observability/log.ts";
 import { type Database, openDatabase } from "../../storage/database.ts";
 import { findOrCreateAccount } from "../store/accounts.ts";
+import { happyStore } from "../store/index.ts";
 import { migrations } from "../store/migrations.ts";
 import { Pairings } from "./pairings.ts";
 import { WaitingPairings } from "./waiting-pairings.ts";
@@ -25,11 +26,17 @@ afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step();
 });
 
-function opened(folder = mkdtempSync(join(tmpdir(), "roost-pairings-"))) {
+function opened(folder = mkdtempSync(join(tmpdir(), "roost-pairings-")), clearEveryMs = 60_000) {
   const database = openDatabase({ path: join(folder, "happy.db"), migrations, log });
   const limits = testLimits();
   const clock = { now: Date.now() };
-  const pairings = new Pairings({ database, ...limits, log, now: () => clock.now });
+  const pairings = new Pairings({
+    store: happyStore(database),
+    ...limits,
+    log,
+    now: () => clock.now,
+    clearEveryMs,
+  });
   let isOpen = true;
   const close = async () => {
     if (!isOpen) return;
@@ -81,13 +88,25 @@ describe("with 27,000 requests that wait", () => {
     const { database, pairings, clock } = opened();
     await fill(database, 27_000, clock.now);
     clock.now += 15 * MINUTE + 1;
+    // None of them stands in the way of a new one meanwhile.
     await poll(pairings, 1);
-    // The poll that made one took a slice with it.
-    expect(count(database)).toBe(26_801);
+    expect(count(database)).toBe(27_001);
     await pairings.clear();
     expect(count(database)).toBe(1);
     expect((await poll(pairings, 1)).state).toBe("requested");
   });
+});
+
+test("what is over is cleared away by a timer, and takes no room in the limits any more", async () => {
+  const { database, pairings, clock } = opened(undefined, 10);
+  pairings.start();
+  await flood(pairings, 20);
+  await poll(pairings, 1_000);
+  await pairings.approve("terminal", keyOf(1_000), await account(database), "ok");
+  expect(await poll(pairings, 1_000)).toMatchObject({ state: "authorized" });
+  clock.now += 15 * MINUTE + 1;
+  for (let tries = 0; tries < 500 && count(database) !== 0; tries++) await Bun.sleep(10);
+  expect([count(database), pairings.waiting("terminal")]).toEqual([0, 0]);
 });
 
 describe("too many", () => {
@@ -103,7 +122,7 @@ describe("too many", () => {
     expect(count(database)).toBe(200);
     expect(pairings.waiting("terminal")).toBe(200);
     expect(limits.bounds.count("pairings-per-address")).toBeGreaterThan(500);
-    expect(pairings.status(keyOf(honest))).toEqual({ status: "pending", supportsV2: true });
+    expect(await pairings.status(keyOf(honest))).toEqual({ status: "pending", supportsV2: true });
     expect(await pairings.approve("terminal", keyOf(honest), await account(database), "ok")).toBe(true);
     expect(await poll(pairings, honest)).toMatchObject({ state: "authorized", response: "ok" });
   });
@@ -113,7 +132,7 @@ describe("too many", () => {
     for (let n = 0; n < 5; n++) await poll(pairings, 1_000_000 + n, "198.51.100.1");
     await flood(pairings, 1_000, (n) => `2001:db8:1:2::${n.toString(16)}`);
     expect(count(database)).toBe(205);
-    for (let n = 0; n < 5; n++) expect(pairings.status(keyOf(1_000_000 + n)).status).toBe("pending");
+    for (let n = 0; n < 5; n++) expect((await pairings.status(keyOf(1_000_000 + n))).status).toBe("pending");
   });
 
   test("have more room where accounts have come from", async () => {
@@ -198,7 +217,7 @@ describe("over a restart", () => {
       clock.now += 5 * MINUTE + 1;
       expect(await poll(pairings, 2)).toEqual({ state: "requested" });
       clock.now += 10 * MINUTE;
-      expect(pairings.status(keyOf(1)).status).toBe("not_found");
+      expect((await pairings.status(keyOf(1))).status).toBe("not_found");
       expect(await poll(pairings, 3)).toMatchObject({ state: "authorized", response: "three" });
       clock.now += DAY;
       await pairings.clear();
@@ -213,8 +232,8 @@ describe("over a restart", () => {
     const { clock, pairings } = opened(first.folder);
     clock.now += YEAR;
     pairings.start();
-    expect(pairings.status(keyOf(1)).status).toBe("not_found");
+    expect((await pairings.status(keyOf(1))).status).toBe("not_found");
     expect(await poll(pairings, 1)).toEqual({ state: "requested" });
-    expect(pairings.status(keyOf(1)).status).toBe("pending");
+    expect((await pairings.status(keyOf(1))).status).toBe("pending");
   });
 });

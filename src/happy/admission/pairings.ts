@@ -1,24 +1,12 @@
 // Pairing of terminals and further devices: who may keep how many requests waiting, and a timer that clears away those that are over.
+
 import type { Logger } from "pino";
 import type { Addresses, Standing } from "../../limits/addresses.ts";
 import type { Bounds } from "../../limits/bounds.ts";
 import { networkOf } from "../../limits/network.ts";
-import type { Database } from "../../storage/database.ts";
 import { steadyNow } from "../../storage/steady-time.ts";
-import {
-  approvePairing,
-  expirePairings,
-  forgetPairings,
-  hasDeadPairings,
-  PAIRING_KINDS,
-  type PairingKind,
-  type PairingStatus,
-  type Poll,
-  pairingStatus,
-  pollPairing,
-  settlePairings,
-  waitingPairings,
-} from "../store/pairing.ts";
+import type { HappyStore } from "../store/index.ts";
+import { PAIRING_KINDS, type PairingKind, type PairingStatus, type Poll } from "../store/pairing.ts";
 import { WaitingPairings } from "./waiting-pairings.ts";
 
 /** Requests of one network that wait, of each kind: many times what the pace of pairing lets one address make within a second. */
@@ -27,12 +15,14 @@ const LIMITS: Readonly<Record<Standing, number>> = { unknown: 200, known: 1_000,
 const CLEAR_EVERY_MS = 15_000;
 
 export interface PairingsParts {
-  readonly database: Database;
+  readonly store: HappyStore;
   readonly bounds: Bounds;
   readonly addresses: Addresses;
   readonly log: Logger;
   /** Steady time. */
   readonly now?: () => number;
+  /** Between two looks for requests that are over. */
+  readonly clearEveryMs?: number;
 }
 
 export class Pairings {
@@ -51,8 +41,7 @@ export class Pairings {
     const waiting = this.#waiting[kind];
     waiting.asked(publicKey, network);
     const request = { kind, publicKey, supportsV2, now: this.#now() };
-    return pollPairing(this.parts.database, request, (over) => {
-      for (const key of over) waiting.remove(key);
+    return this.parts.store.pollPairing(request, () => {
       const limit = LIMITS[this.parts.addresses.standing(address)];
       const givenUp = waiting.add(publicKey, network, limit);
       if (givenUp.length > 0) this.parts.bounds.refused("pairings-per-address", { network, limit });
@@ -60,21 +49,21 @@ export class Pairings {
     });
   }
 
-  status(publicKey: string): PairingStatus {
-    return pairingStatus(this.parts.database, publicKey, this.#now());
+  status(publicKey: string): Promise<PairingStatus> {
+    return this.parts.store.pairingStatus(publicKey, this.#now());
   }
 
   /** The first approval wins. False when there is no such request. @throws UnknownAccount */
   async approve(kind: PairingKind, publicKey: string, account: string, response: string): Promise<boolean> {
     const approval = { kind, publicKey, account, response, now: this.#now() };
-    const found = await approvePairing(this.parts.database, approval);
+    const found = await this.parts.store.approvePairing(approval);
     if (found && response !== "") this.#waiting[kind].remove(publicKey);
     return found;
   }
 
   /** Takes over what an earlier run left, and begins to clear away. */
   start(): void {
-    this.#timer = setInterval(() => void this.clear(), CLEAR_EVERY_MS);
+    this.#timer = setInterval(() => void this.clear(), this.parts.clearEveryMs ?? CLEAR_EVERY_MS);
     this.#clearing = this.#takeOver()
       .catch((error: unknown) => this.#failed(error))
       .finally(() => {
@@ -103,24 +92,22 @@ export class Pairings {
   }
 
   async #takeOver(): Promise<void> {
-    const { database } = this.parts;
-    await settlePairings(database, this.#now());
+    const { store } = this.parts;
+    await store.settlePairings(this.#now());
     for (const kind of PAIRING_KINDS) {
       const waiting = this.#waiting[kind];
-      const givenUp = waitingPairings(database, kind).flatMap((key) =>
-        waiting.has(key) ? [] : waiting.add(key, "", Number.POSITIVE_INFINITY),
+      await store.takeOverPairings(kind, (keys) =>
+        keys.flatMap((key) => (waiting.has(key) ? [] : waiting.add(key, "", Number.POSITIVE_INFINITY))),
       );
-      if (givenUp.length > 0) await forgetPairings(database, kind, givenUp);
     }
     await this.#clear();
   }
 
   async #clear(): Promise<void> {
-    const { database } = this.parts;
+    const { store } = this.parts;
     for (const kind of PAIRING_KINDS) {
-      // Reading first: most of the time there is nothing, and nothing is written then.
-      for (let more = hasDeadPairings(database, kind, this.#now()); more; ) {
-        const expired = await expirePairings(database, kind, this.#now());
+      for (let more = true; more; ) {
+        const expired = await store.expirePairings(kind, this.#now());
         for (const key of expired.waiting) this.#waiting[kind].remove(key);
         more = expired.more;
       }

@@ -1,9 +1,10 @@
 // Notes which token is used by whom and when, cheap enough for every request: in memory, written once a minute and at the end.
+
 import type { Logger } from "pino";
 import type { Bounds } from "../../limits/bounds.ts";
-import type { Database } from "../../storage/database.ts";
 import type { TokenClaims } from "../auth/tokens.ts";
-import { storeTokenUses, type TokenUse } from "../store/token-uses.ts";
+import type { HappyStore } from "../store/index.ts";
+import type { TokenUse } from "../store/token-uses.ts";
 
 const STORE_EVERY_MS = 60_000;
 /** Tokens that wait to be written; beyond, further ones wait for their next use. */
@@ -12,7 +13,7 @@ const MAX_ID_LENGTH = 100;
 const MAX_LABEL_LENGTH = 100;
 
 export interface SightingsParts {
-  readonly database: Database;
+  readonly store: Pick<HappyStore, "storeTokenUses">;
   /** Tokens of one account that are remembered; 0 for all. Asked each time: it may change while the server runs. */
   readonly limit: () => number;
   readonly bounds: Pick<Bounds, "refused">;
@@ -54,7 +55,7 @@ export class TokenUsage {
     const uses = [...this.#pending.values()];
     this.#pending = new Map();
     const limit = this.parts.limit();
-    const over = await storeTokenUses(this.parts.database, uses, limit);
+    const over = await this.parts.store.storeTokenUses(uses, limit);
     for (const account of over) this.parts.bounds.refused("account-tokens", { account, limit });
   }
 

@@ -2,6 +2,7 @@
 // points of small order, encodings that are not the shortest, points that are none.
 import { expect, test } from "bun:test";
 import nacl from "tweetnacl";
+import { rounds } from "../../../test/support/full.ts";
 import { isSignature } from "./ed25519.ts";
 
 const L = (1n << 252n) + 27742317777372353535851937790883648493n;
@@ -80,7 +81,7 @@ test("keys and points of small order, and their longer encodings", () => {
   const signer = nacl.sign.keyPair.fromSeed(new Uint8Array(32).fill(5));
   for (const key of Object.values(SMALL).map(bytes32)) {
     // tweetnacl takes its time.
-    for (let round = 0; round < (process.env.ROOST_TEST_FULL === "1" ? 8 : 1); round++) {
+    for (let round = 0; round < rounds(1, 8); round++) {
       const text = Uint8Array.of(round);
       // With a key of small order the number zero fits the identity as point, for one message in so many.
       for (const point of Object.values(SMALL).map(bytes32))

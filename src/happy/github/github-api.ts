@@ -1,7 +1,7 @@
 // GitHub, as far as Roost needs it: where a sign-in begins, what a code is worth, who signed in (HTTP contract 13.1, 13.2).
 import { z } from "zod";
-import type { Config } from "../../config/settings.ts";
 import { callService, ServiceError, serviceUrl } from "../../http/service-call.ts";
+import type { HappyConfig } from "../settings.ts";
 import { type GithubProfile, githubProfileSchema } from "../wire/profile.ts";
 
 const SCOPE = "read:user,user:email,read:org,codespace";
@@ -15,7 +15,7 @@ export interface OAuthApp {
 }
 
 export function authorizeUrl(
-  { githubUrl }: Pick<Config, "githubUrl">,
+  { githubUrl }: Pick<HappyConfig, "githubUrl">,
   clientId: string,
   redirectUrl: string,
   state: string,
@@ -32,7 +32,7 @@ export type Exchange = { readonly accessToken: string } | { readonly refusal: st
 
 /** GitHub answers a refusal with status 200. @throws ServiceError, or the error of the network. */
 export async function exchangeCode(
-  { githubUrl }: Pick<Config, "githubUrl">,
+  { githubUrl }: Pick<HappyConfig, "githubUrl">,
   { clientId, clientSecret }: OAuthApp,
   code: string,
 ): Promise<Exchange> {
@@ -51,7 +51,7 @@ export async function exchangeCode(
 
 /** Undefined when GitHub refuses to say. @throws ServiceError, or the error of the network. */
 export async function fetchUser(
-  { githubApiUrl }: Pick<Config, "githubApiUrl">,
+  { githubApiUrl }: Pick<HappyConfig, "githubApiUrl">,
   accessToken: string,
 ): Promise<GithubProfile | undefined> {
   const answer = await callService(serviceUrl(githubApiUrl, "/user"), {

@@ -1,7 +1,8 @@
 // Avatars: only PNG and JPEG, their own size as stored, and the standard ThumbHash of the picture scaled into 100x100.
 import { describe, expect, test } from "bun:test";
+import { deflateSync } from "node:zlib";
 import { rgbaToThumbHash, thumbHashToApproximateAspectRatio, thumbHashToAverageRGBA } from "thumbhash";
-import { gradient, pngOf } from "../../../test/support/png.ts";
+import { chunkOf, gradient, pngOf } from "../../../test/support/png.ts";
 import { examine, PictureError } from "./picture.ts";
 import { pngPixels } from "./png-pixels.ts";
 
@@ -59,6 +60,13 @@ describe("examine", () => {
     expect(thumbHashToApproximateAspectRatio(hashOf(picture))).toBeGreaterThan(1);
   });
 
+  test("a colour profile that the picture brought along changes nothing", async () => {
+    const png = Buffer.from(pngOf(120, 60, gradient(120, 60)));
+    const profile = Buffer.concat([Buffer.from("big\0\0"), deflateSync(Buffer.alloc(4 * 1024 * 1024, 7))]);
+    const marked = Buffer.concat([png.subarray(0, 33), chunkOf("iCCP", profile), png.subarray(33)]);
+    expect(await examine(Uint8Array.from(marked))).toEqual(await examine(Uint8Array.from(png)));
+  });
+
   test.each([
     [
       "a GIF",
@@ -97,11 +105,41 @@ describe("pngPixels", () => {
     }
   });
 
+  test("of a view into other bytes are its own", () => {
+    const rgba = gradient(5, 4);
+    const png = pngOf(5, 4, rgba);
+    const around = new Uint8Array(png.length + 20);
+    around.set(png, 7);
+    expect(pngPixels(around.subarray(7, 7 + png.length)).rgba).toEqual(rgba);
+  });
+
+  test("does not look at what a picture brought along", () => {
+    const rgba = gradient(5, 4);
+    const png = Buffer.from(pngOf(5, 4, rgba));
+    const profile = chunkOf("iCCP", Buffer.from("a\0\0this is no zlib stream"));
+    const more = Buffer.concat([
+      png.subarray(0, 33),
+      profile,
+      chunkOf("tRNS", Buffer.alloc(3)),
+      png.subarray(33),
+    ]);
+    expect(pngPixels(more).rgba).toEqual(rgba);
+  });
+
+  test("refuses more pixels than a thumbnail has, before and after they are inflated", () => {
+    expect(pngPixels(pngOf(100, 100, gradient(100, 100))).height).toBe(100);
+    expect(() => pngPixels(pngOf(101, 100, gradient(101, 100)))).toThrow("too many pixels");
+    const noise = () => crypto.getRandomValues(new Uint8Array(40_000));
+    const png = Buffer.from(pngOf(100, 200, Buffer.concat([noise(), noise()])));
+    png.writeUInt32BE(100, 20);
+    expect(() => pngPixels(png)).toThrow("too many pixels");
+  });
+
   test("refuses what Bun does not write", () => {
     const png = Buffer.from(pngOf(2, 2, gradient(2, 2)));
     png[25] = 2;
     expect(() => pngPixels(png)).toThrow("not a PNG of 8-bit RGBA");
     expect(() => pngPixels(Buffer.from("plain"))).toThrow();
-    expect(() => pngPixels(pngOf(2, 2, gradient(2, 2), () => 7))).toThrow("unknown filter");
+    expect(() => pngPixels(pngOf(2, 2, gradient(2, 2), () => 7))).toThrow("Unsupported filter");
   });
 });

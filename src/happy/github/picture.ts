@@ -1,7 +1,6 @@
 // What Roost needs to know of an avatar (HTTP contract 7.5): PNG or JPEG, its own size, and the ThumbHash of it scaled into 100x100.
 // Bun decodes and scales, on every platform and off the main thread.
 import { encode } from "../wire/base64.ts";
-import { pngPixels } from "./png-pixels.ts";
 
 export interface Picture {
   readonly extension: "png" | "jpg";
@@ -30,9 +29,12 @@ export async function examine(bytes: Uint8Array<ArrayBuffer>): Promise<Picture> 
   const thumb = await decoding(() =>
     open(bytes).resize(THUMB_SIDE, THUMB_SIDE, { fit: "inside" }).png({ compressionLevel: 0 }).bytes(),
   );
+  // Loaded by the few requests that need them.
+  const [{ pngPixels }, { rgbaToThumbHash }] = await Promise.all([
+    import("./png-pixels.ts"),
+    import("thumbhash"),
+  ]);
   const pixels = pngPixels(thumb);
-  // Loaded by the few requests that need it.
-  const { rgbaToThumbHash } = await import("thumbhash");
   return {
     extension,
     width,

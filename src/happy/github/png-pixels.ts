@@ -1,6 +1,6 @@
-// RGBA pixels of a PNG as Bun.Image writes it: 8 bits a channel, colour type 6, not interlaced. Everything else is refused: pictures
-// from outside are decoded by Bun, never here.
-import { inflateSync } from "node:zlib";
+// RGBA pixels of a small PNG as Bun.Image writes it: 8 bits a channel, colour type 6, not interlaced. Everything else is refused:
+// pictures from outside are decoded by Bun, never here, and what Bun keeps of theirs, such as a colour profile, is not looked at.
+import { decode } from "fast-png";
 
 export interface Pixels {
   readonly width: number;
@@ -9,69 +9,38 @@ export interface Pixels {
   readonly rgba: Uint8Array;
 }
 
-const SIGNATURE_BYTES = 8;
 const CHANNELS = 4;
+/** What `picture.ts` scales into. */
+const MAX_PIXELS = 100 * 100;
+/** Of those pixels without compression; so much can inflate to no more than some 64 MB. */
+const MAX_BYTES = 64 * 1024;
+
+const SIGNATURE_BYTES = 8;
+/** Length, type and checksum around the data of a chunk. */
+const FRAME_BYTES = 12;
+const PIXEL_CHUNKS = new Set(["IHDR", "IDAT", "IEND"]);
 
 /** @throws Error for any other kind of PNG. */
 export function pngPixels(png: Uint8Array): Pixels {
-  const bytes = Buffer.from(png.buffer, png.byteOffset, png.byteLength);
-  const data: Buffer[] = [];
-  let header: Buffer | undefined;
-  for (let at = SIGNATURE_BYTES; at + 12 <= bytes.length; ) {
-    const length = bytes.readUInt32BE(at);
-    const chunk = bytes.subarray(at + 8, at + 8 + length);
-    const type = bytes.toString("latin1", at + 4, at + 8);
-    if (type === "IHDR") header = chunk;
-    else if (type === "IDAT") data.push(chunk);
-    at += 12 + length;
-  }
+  const bytes = pixelChunks(Buffer.from(png.buffer, png.byteOffset, png.byteLength));
   // Depth 8, colour type 6, deflate, the standard filters, no interlace.
-  if (header === undefined || header.subarray(8, 13).toString("hex") !== "0806000000")
+  if (bytes.toString("latin1", 12, 16) !== "IHDR" || bytes.toString("hex", 24, 29) !== "0806000000")
     throw new Error("not a PNG of 8-bit RGBA");
-  const [width, height] = [header.readUInt32BE(0), header.readUInt32BE(4)];
-  const rows = inflateSync(Buffer.concat(data), { maxOutputLength: height * (width * CHANNELS + 1) });
-  return { width, height, rgba: unfilter(rows, width * CHANNELS, height) };
+  const [width, height] = [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
+  if (width * height > MAX_PIXELS || bytes.length > MAX_BYTES) throw new Error("a PNG of too many pixels");
+  const { data } = decode(bytes);
+  if (!(data instanceof Uint8Array) || data.length !== width * height * CHANNELS)
+    throw new Error("a PNG without all of its pixels");
+  return { width, height, rgba: data };
 }
 
-/** Undoes the filter of each row (PNG specification, section 9). */
-function unfilter(rows: Uint8Array, stride: number, height: number): Uint8Array {
-  const out = new Uint8Array(stride * height);
-  for (let y = 0; y < height; y++) {
-    const filter = rows[y * (stride + 1)];
-    const from = y * (stride + 1) + 1;
-    const to = y * stride;
-    for (let x = 0; x < stride; x++) {
-      const left = x < CHANNELS ? 0 : (out[to + x - CHANNELS] ?? 0);
-      const up = y === 0 ? 0 : (out[to + x - stride] ?? 0);
-      const upLeft = x < CHANNELS || y === 0 ? 0 : (out[to + x - stride - CHANNELS] ?? 0);
-      out[to + x] = (rows[from + x] ?? 0) + predict(filter, left, up, upLeft);
-    }
+/** The file without the chunks that hold no pixels: they may inflate to anything, and the library would. */
+function pixelChunks(png: Buffer): Buffer {
+  const kept = [png.subarray(0, SIGNATURE_BYTES)];
+  for (let at = SIGNATURE_BYTES; at + FRAME_BYTES <= png.length; ) {
+    const end = at + FRAME_BYTES + png.readUInt32BE(at);
+    if (PIXEL_CHUNKS.has(png.toString("latin1", at + 4, at + 8))) kept.push(png.subarray(at, end));
+    at = end;
   }
-  return out;
-}
-
-function predict(filter: number | undefined, left: number, up: number, upLeft: number): number {
-  switch (filter) {
-    case 0:
-      return 0;
-    case 1:
-      return left;
-    case 2:
-      return up;
-    case 3:
-      return (left + up) >> 1;
-    case 4:
-      return paeth(left, up, upLeft);
-    default:
-      throw new Error("a PNG row has an unknown filter");
-  }
-}
-
-function paeth(left: number, up: number, upLeft: number): number {
-  const estimate = left + up - upLeft;
-  const toLeft = Math.abs(estimate - left);
-  const toUp = Math.abs(estimate - up);
-  const toUpLeft = Math.abs(estimate - upLeft);
-  if (toLeft <= toUp && toLeft <= toUpLeft) return left;
-  return toUp <= toUpLeft ? up : upLeft;
+  return Buffer.concat(kept);
 }

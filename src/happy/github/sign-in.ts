@@ -5,8 +5,6 @@ import { randomAlphanumeric } from "../../storage/ids.ts";
 import { userScoped } from "../audience.ts";
 import { keyAt, seal } from "../auth/key-tree.ts";
 import type { HappyContext } from "../context.ts";
-import { accountPk } from "../store/accounts.ts";
-import { connectedGithub, connectGithub, recordAvatar, storedAvatar } from "../store/github.ts";
 import { updatedAccount } from "../wire/account.ts";
 import { type Avatar, avatarUrl, type GithubProfile, githubBody } from "../wire/profile.ts";
 import { exchangeCode, fetchAvatar, fetchUser } from "./github-api.ts";
@@ -42,7 +40,7 @@ export async function finishSignIn(
 
 async function connect(context: HappyContext, account: string, user: GithubProfile, accessToken: string) {
   const githubId = String(user.id);
-  if (connectedGithub(context.database, account)?.id === githubId) return;
+  if ((await context.store.connectedGithub(account))?.id === githubId) return;
   const key = keyAt(await context.keys.treeMaster(), ["user", account, "github", "token"]);
   const avatar = await avatarFrom(context, account, user.avatar_url);
   const names = splitName(user.name ?? "");
@@ -54,7 +52,7 @@ async function connect(context: HappyContext, account: string, user: GithubProfi
     ...names,
     avatar,
   };
-  await connectGithub(context.database, account, link, (linked) => {
+  await context.store.connectGithub(account, link, (linked) => {
     if (linked.kind === "unchanged") return;
     if (linked.displaced !== undefined) {
       announceDisconnect(context, linked.displaced.account, linked.displaced.updateSeq);
@@ -77,15 +75,15 @@ export function announceDisconnect(context: HappyContext, account: string, updat
 
 /** A picture that was fetched once is used again, also for another account (data contract 2.14). */
 async function avatarFrom(context: HappyContext, account: string, url: string): Promise<Avatar> {
-  const known = storedAvatar(context.database, url);
+  const known = await context.store.storedAvatar(url);
   if (known !== undefined) return known;
-  accountPk(context.database.reads, account);
+  await context.store.requireAccount(account);
   const bytes = await fetchAvatar(url);
   const { extension, ...picture } = await examine(bytes);
   const path = `public/users/${account}/avatars/github_${randomAlphanumeric(24)}.${extension}`;
   await context.blobs.put(path, [bytes], bytes.byteLength);
   // Before the link, which may still fail: so no stored file is without a row.
-  await recordAvatar(context.database, account, url, { path, ...picture });
+  await context.store.recordAvatar(account, url, { path, ...picture });
   return { path, ...picture };
 }
 

@@ -1,9 +1,9 @@
 // Whether a webhook really comes from GitHub: an HMAC over the bytes exactly as they came, compared in constant time.
 import { createHmac, timingSafeEqual } from "node:crypto";
-import type { Config } from "../../config/settings.ts";
+import type { HappyConfig } from "../settings.ts";
 
 type WebhookConfig = Pick<
-  Config,
+  HappyConfig,
   | "githubAppId"
   | "githubPrivateKey"
   | "githubClientId"

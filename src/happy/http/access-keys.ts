@@ -1,6 +1,5 @@
 // Access keys over HTTP (HTTP contract 10, and the additive list of 17). Nothing here is announced.
 import { z } from "zod";
-import { changeAccessKey, createAccessKey, findAccessKey, listAccessKeys } from "../store/access-keys.ts";
 import { accessKeyBody } from "../wire/access-keys.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { jsonList } from "./kit/large.ts";
@@ -16,14 +15,14 @@ const list = endpoint(
     auth: "bearer",
     query: z.object({ sessionId: z.string().optional(), machineId: z.string().optional() }),
   },
-  ({ context, account, query }) =>
-    jsonList(context, "accessKeys", listAccessKeys(context.database, account, query), (key) => key),
+  async ({ context, account, query }) =>
+    jsonList(context, "accessKeys", await context.store.listAccessKeys(account, query), (key) => key),
 );
 
 const read = endpoint(
   { method: "GET", path, auth: "bearer", params, failure: { error: "Failed to get access key" } },
-  ({ context, account, params: place }) => {
-    const row = findAccessKey(context.database, account, place);
+  async ({ context, account, params: place }) => {
+    const row = await context.store.findAccessKey(account, place);
     if (row === undefined) return noPlace();
     return json({ accessKey: row === null ? null : accessKeyBody(row) });
   },
@@ -39,7 +38,7 @@ const create = endpoint(
     failure: { error: "Failed to create access key" },
   },
   async ({ context, account, params: place, body: { data } }) => {
-    const created = await createAccessKey(context.database, account, place, data);
+    const created = await context.store.createAccessKey(account, place, data);
     if (created.kind === "missing") return noPlace();
     if (created.kind === "exists") return refusal(409, "Access key already exists");
     return json({ success: true, accessKey: accessKeyBody(created.row) });
@@ -56,7 +55,7 @@ const change = endpoint(
     failure: { success: false, error: "Failed to update access key" },
   },
   async ({ context, account, params: place, body: { data, expectedVersion } }) => {
-    const result = await changeAccessKey(context.database, account, place, data, expectedVersion);
+    const result = await context.store.changeAccessKey(account, place, data, expectedVersion);
     if (result.kind === "missing") return refusal(404, "Access key not found");
     if (result.kind === "changed") return json({ success: true, version: result.version });
     return json({

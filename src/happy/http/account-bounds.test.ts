@@ -1,11 +1,11 @@
 // What one account may keep and how fast it may send: refused with a sentence where a call can hear it, slowed down and never lost where
 // it cannot; counted exactly, also when things go; and no other account notices.
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Config } from "../../../test/support/config.ts";
 import { type Account, type Answer, newAccount } from "../../../test/support/happy-client.ts";
 import { roost, rows } from "../../../test/support/operator.ts";
 import { countsOf, fill } from "../../../test/support/owned-rows.ts";
 import { type TestServer, testServer } from "../../../test/support/server.ts";
-import type { Config } from "../../config/settings.ts";
 
 // A busy machine is slow, not wrong.
 setDefaultTimeout(60_000);

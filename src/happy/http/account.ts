@@ -1,9 +1,9 @@
 // The caller's own account over HTTP (HTTP contract 5.1 to 5.3, and the additive GET and PUT of 17).
 import { z } from "zod";
+import { versioned } from "../../storage/versioned.ts";
 import { userScoped } from "../audience.ts";
 import type { HappyContext } from "../context.ts";
-import { loadProfile } from "../store/account-profile.ts";
-import { type AccountChange, changeAccount, loadSettings } from "../store/account-settings.ts";
+import type { AccountChange } from "../store/account-settings.ts";
 import { updatedAccount } from "../wire/account.ts";
 import { profileBody } from "../wire/profile.ts";
 import { type Endpoint, endpoint, json } from "./kit/endpoint.ts";
@@ -14,15 +14,17 @@ const MAX_NAME = 200;
 
 const profile = endpoint(
   { method: "GET", path: "/v1/account/profile", auth: "bearer" },
-  ({ context, account }) =>
-    json(profileBody(context.config, loadProfile(context.database, account), Date.now())),
+  async ({ context, account }) =>
+    json(profileBody(context.config, await context.store.loadProfile(account), Date.now())),
 );
 
-const whole = endpoint({ method: "GET", path: "/v1/account", auth: "bearer" }, ({ context, account }) => {
-  const parts = loadProfile(context.database, account);
-  const { settings, settingsVersion } = loadSettings(context.database, account);
-  return jsonLarge(context, { ...profileBody(context.config, parts, Date.now()), settings, settingsVersion });
-});
+const whole = endpoint(
+  { method: "GET", path: "/v1/account", auth: "bearer" },
+  async ({ context, account }) => {
+    const { profile, settings } = await context.store.loadAccount(account);
+    return jsonLarge(context, { ...profileBody(context.config, profile, Date.now()), ...settings });
+  },
+);
 
 const readSettings = endpoint(
   {
@@ -31,7 +33,7 @@ const readSettings = endpoint(
     auth: "bearer",
     failure: { error: "Failed to get account settings" },
   },
-  ({ context, account }) => jsonLarge(context, loadSettings(context.database, account)),
+  async ({ context, account }) => jsonLarge(context, await context.store.loadSettings(account)),
 );
 
 const version = z.int().min(0);
@@ -78,8 +80,7 @@ const writeAccount = endpoint(
     failure: { success: false, error: "Failed to update account settings" },
   },
   ({ context, account, body: { settings: value, expectedVersion, firstName, lastName } }) => {
-    const settings =
-      value === undefined || expectedVersion === undefined ? undefined : { value, expectedVersion };
+    const settings = versioned(value, expectedVersion);
     return change(context, account, { settings, firstName, lastName });
   },
 );
@@ -88,7 +89,7 @@ const writeAccount = endpoint(
 async function change(context: HappyContext, account: string, wanted: AccountChange): Promise<Response> {
   const { settings, firstName, lastName } = wanted;
   const version = settings && settings.expectedVersion + 1;
-  const result = await changeAccount(context.database, account, wanted, (outcome) => {
+  const result = await context.store.changeAccount(account, wanted, (outcome) => {
     if (outcome.kind !== "changed") return;
     const parts = {
       ...(settings && version !== undefined && { settings: { value: settings.value, version } }),
@@ -98,7 +99,7 @@ async function change(context: HappyContext, account: string, wanted: AccountCha
     context.publisher.update(userScoped(account), outcome.updateSeq, updatedAccount(account, parts));
   });
   if (result.kind === "changed") return json({ success: true, version });
-  const { settings: current, settingsVersion } = loadSettings(context.database, account);
+  const { settings: current, settingsVersion } = await context.store.loadSettings(account);
   return jsonLarge(context, {
     success: false,
     error: "version-mismatch",

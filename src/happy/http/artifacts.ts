@@ -1,17 +1,11 @@
 // Artifacts over HTTP (HTTP contract 11, and the additive PUT of 17).
 import { z } from "zod";
+import { versioned } from "../../storage/versioned.ts";
 import {
   announceArtifactChange,
   announceArtifactDeletion,
   announceNewArtifact,
 } from "../artifact-announcements.ts";
-import {
-  changeArtifact,
-  createArtifact,
-  deleteArtifact,
-  findLightArtifact,
-  listArtifacts,
-} from "../store/artifacts.ts";
 import { artifactBody, artifactSummary } from "../wire/artifacts.ts";
 import { base64Body } from "../wire/updates.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
@@ -28,8 +22,8 @@ const list = endpoint(
     auth: "bearer",
     failure: { error: "Failed to get artifacts" },
   },
-  ({ context, account }) =>
-    jsonList(context, undefined, listArtifacts(context.database, account, LIST_LIMIT), artifactSummary),
+  async ({ context, account }) =>
+    jsonList(context, undefined, await context.store.listArtifacts(account, LIST_LIMIT), artifactSummary),
 );
 
 const read = endpoint(
@@ -40,8 +34,8 @@ const read = endpoint(
     params,
     failure: { error: "Failed to get artifact" },
   },
-  ({ context, account, params: { id } }) => {
-    const row = findLightArtifact(context.database, account, id);
+  async ({ context, account, params: { id } }) => {
+    const row = await context.store.findLightArtifact(account, id);
     return row === undefined ? missing() : jsonLarge(context, artifactBody(row));
   },
 );
@@ -62,8 +56,7 @@ const create = endpoint(
     failure: createFailure,
   },
   async ({ context, account, body: artifact }) => {
-    const created = await createArtifact(
-      context.database,
+    const created = await context.store.createArtifact(
       account,
       artifact,
       announceNewArtifact(context, account),
@@ -71,7 +64,7 @@ const create = endpoint(
     if (created.kind === "foreign")
       return refusal(409, "Artifact with this ID already exists for another account");
     if (created.kind === "undecodable") return json(createFailure, 500);
-    const row = findLightArtifact(context.database, account, artifact.id);
+    const row = await context.store.findLightArtifact(account, artifact.id);
     return row === undefined ? missing() : jsonLarge(context, artifactBody(row));
   },
 );
@@ -96,8 +89,7 @@ const change = (method: "POST" | "PUT") =>
       failure: changeFailure,
     },
     async ({ context, account, params: { id }, body: wanted }) => {
-      const result = await changeArtifact(
-        context.database,
+      const result = await context.store.changeArtifact(
         account,
         id,
         {
@@ -112,7 +104,7 @@ const change = (method: "POST" | "PUT") =>
         case "undecodable":
           return json(changeFailure, 500);
         case "mismatch": {
-          const row = findLightArtifact(context.database, account, id);
+          const row = await context.store.findLightArtifact(account, id);
           if (row === undefined) return missing();
           return jsonLarge(context, {
             success: false,
@@ -134,11 +126,6 @@ const change = (method: "POST" | "PUT") =>
     },
   );
 
-/** A value without its expected version is not written (HTTP contract 11.4), nor the other way round. */
-function versioned(value: string | undefined, expectedVersion: number | undefined) {
-  return value === undefined || expectedVersion === undefined ? undefined : { value, expectedVersion };
-}
-
 const remove = endpoint(
   {
     method: "DELETE",
@@ -148,8 +135,7 @@ const remove = endpoint(
     failure: { error: "Failed to delete artifact" },
   },
   async ({ context, account, params: { id } }) => {
-    const deleted = await deleteArtifact(
-      context.database,
+    const deleted = await context.store.deleteArtifact(
       account,
       id,
       announceArtifactDeletion(context, account, id),

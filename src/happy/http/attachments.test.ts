@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { type Account, newAccount } from "../../../test/support/happy-client.ts";
 import { type TestServer, testServer } from "../../../test/support/server.ts";
+import { until } from "../../../test/support/until.ts";
 
 const MAX_BYTES = 10 * 1024 * 1024;
 
@@ -247,10 +248,10 @@ describe("an upload", () => {
           `Content-Type: application/octet-stream\r\n${length}\r\n\r\n` +
           (length.startsWith("T") ? `${part.length.toString(16)}\r\n${part}\r\n` : part),
       );
-      await until(() => stored().length === 1);
+      await until("what is stored", () => stored().length === 1);
       expect(stored()[0]).toStartWith(".part-");
       socket.destroy();
-      await until(() => stored().length === 0);
+      await until("what is stored", () => stored().length === 0);
       expect((await get(`${base()}/a.enc`)).status).toBe(404);
     },
   );
@@ -353,7 +354,7 @@ describe("the session's end", () => {
       },
     });
     const uploading = put(`${base()}/a.enc`, body);
-    await until(() => stored().length === 1);
+    await until("what is stored", () => stored().length === 1);
     await end();
     gate.resolve();
     expect(await uploading).toEqual({ status: 404, body: { error: "Session not found" } });
@@ -393,11 +394,6 @@ describe("settings", () => {
     expect(answers.every(({ status }) => status === 200)).toBe(true);
   });
 });
-
-async function until(fits: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 1_000 && !fits(); tries++) await Bun.sleep(5);
-  expect(fits()).toBe(true);
-}
 
 function raw(request: string): Promise<string> {
   return new Promise((resolve, reject) => {

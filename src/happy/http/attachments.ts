@@ -5,8 +5,6 @@ import { FixedWindow } from "../../limits/fixed-window.ts";
 import { identifier } from "../../limits/identifier.ts";
 import { BodyTooLarge, SILENCE_SECONDS, streamBody } from "../../server/body.ts";
 import type { HappyContext } from "../context.ts";
-import { admitAttachment, countAttachments } from "../store/attachment-sizes.ts";
-import { findOwnedSession } from "../store/sessions.ts";
 import { bodyKind, bodyProblem, parseBody } from "./kit/body.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 
@@ -19,8 +17,8 @@ const refOf = (sessionId: string, file: string) => `sessions/${sessionId}/attach
 const pathOf = (sessionId: string, file: string) =>
   `/v1/sessions/${encodeURIComponent(sessionId)}/attachments/${encodeURIComponent(file)}`;
 
-const owns = (context: HappyContext, account: string, sessionId: string) =>
-  findOwnedSession(context.database.reads, account, sessionId) !== undefined;
+const owns = (context: HappyContext, account: string, sessionId: string): Promise<boolean> =>
+  context.store.ownsSession(account, sessionId);
 
 /** The contract refuses `..` and `/`; an empty name and a lone dot mean no file either. */
 const isFile = (name: string) => name !== "" && name !== "." && !name.includes("..") && !name.includes("/");
@@ -37,19 +35,18 @@ const requestUpload = endpoint(
     limit: "upload",
     body: z.object({ filename: z.string(), size: z.number() }),
   },
-  ({ context, account, params: { sessionId }, body: { size }, request, mount, facts }) => {
+  async ({ context, account, params: { sessionId }, body: { size }, request, mount, facts }) => {
     const waitMs = context.config.rateLimits ? context.uploadRequests.exceeded(account) : undefined;
     if (waitMs !== undefined) {
       const answer = refusal(429, "Too many upload requests. Try again in a minute.");
       answer.headers.set("retry-after", String(Math.ceil(waitMs / 1_000)));
       return answer;
     }
-    if (!owns(context, account, sessionId)) return refusal(404, "Session not found");
+    if (!(await owns(context, account, sessionId))) return refusal(404, "Session not found");
     if (size > MAX_BYTES) return refusal(413, TOO_LARGE);
     // Said now, before the client sends anything. A bucket has a maximum of its own.
     if (context.blobs.direct === undefined) {
-      context.database.quota.admit("upload", Math.max(0, size));
-      admitAttachment(context.database, account, Math.max(0, size));
+      await context.store.admitUpload(account, Math.max(0, size));
     }
     const file = `${crypto.randomUUID()}.enc`;
     const ref = refOf(sessionId, file);
@@ -73,12 +70,12 @@ const upload = endpoint(
     bareErrors: [413],
   },
   async ({ context, account, params: { sessionId, attachmentFile }, request, facts, share }) => {
-    if (!owns(context, account, sessionId)) return refusal(404, "Session not found");
+    if (!(await owns(context, account, sessionId))) return refusal(404, "Session not found");
     if (!isFile(attachmentFile)) return refusal(404, "Invalid attachment file");
     if (context.blobs.direct !== undefined) return refusal(404, "Direct upload not available in S3 mode");
     const kind = bodyKind(request);
     if (kind === "none" || kind === "application/json") {
-      await parseBody(request, context.config.maxBodyBytes, share);
+      await parseBody(request, { limitBytes: context.config.maxBodyBytes, share });
       return notBytes();
     }
     const length = request.headers.get("content-length");
@@ -86,21 +83,21 @@ const upload = endpoint(
     const ref = refOf(sessionId, attachmentFile);
     try {
       const roomBytes = length === null ? MAX_BYTES : Number(length);
-      admitAttachment(context.database, account, roomBytes);
+      await context.store.admitAttachment(account, roomBytes);
       const before = await context.blobs.find(ref);
       const arrived = () => facts.extendIdle(SILENCE_SECONDS);
       await context.blobs.put(ref, streamBody(request, MAX_BYTES, arrived), roomBytes);
       const stored = await context.blobs.find(ref);
       // What it replaced takes nothing back: two at once could do so twice. The sweep counts anew.
       const grown = Math.max(0, (stored?.size ?? 0) - (before?.size ?? 0));
-      await countAttachments(context.database, account, sessionId, before === undefined ? 1 : 0, grown);
+      await context.store.countAttachments(account, sessionId, before === undefined ? 1 : 0, grown);
     } catch (error) {
       if (error instanceof BodyTooLarge) return refusal(413, TOO_LARGE);
       // Its folder went away with it.
-      if (!owns(context, account, sessionId)) return refusal(404, "Session not found");
+      if (!(await owns(context, account, sessionId))) return refusal(404, "Session not found");
       throw bodyProblem(error);
     }
-    if (!owns(context, account, sessionId)) {
+    if (!(await owns(context, account, sessionId))) {
       // Deleted meanwhile: what was just stored belongs to nobody.
       await removeAttachments(context, sessionId);
       return refusal(404, "Session not found");
@@ -124,8 +121,8 @@ const requestDownload = endpoint(
     body: z.object({ ref: identifier }),
     bareErrors: [400],
   },
-  ({ context, account, params: { sessionId }, body: { ref }, request, mount, facts }) => {
-    if (!owns(context, account, sessionId)) return refusal(404, "Session not found");
+  async ({ context, account, params: { sessionId }, body: { ref }, request, mount, facts }) => {
+    if (!(await owns(context, account, sessionId))) return refusal(404, "Session not found");
     const prefix = refOf(sessionId, "");
     if (!ref.startsWith(prefix)) return refusal(400, "Ref does not belong to this session");
     const file = ref.slice(prefix.length);
@@ -145,7 +142,7 @@ const download = endpoint(
     params: fileParams,
   },
   async ({ context, account, params: { sessionId, attachmentFile } }) => {
-    if (!owns(context, account, sessionId)) return refusal(404, "Session not found");
+    if (!(await owns(context, account, sessionId))) return refusal(404, "Session not found");
     if (!isFile(attachmentFile)) return refusal(404, "Invalid attachment file");
     const ref = refOf(sessionId, attachmentFile);
     if (context.blobs.direct !== undefined) {

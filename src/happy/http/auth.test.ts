@@ -250,13 +250,6 @@ describe.each(FLOWS)("pairing by $request", ({ kind, request, response, table })
     expect((await approve(abandoned)).status).toBe(200);
   });
 
-  test("a dead request takes no room", async () => {
-    await Promise.all(Array.from({ length: 20 }, () => post(request, { publicKey: newBoxKey() })));
-    sql(`UPDATE ${table} SET created_at = 0, first_delivered_at = iif(response IS NULL, NULL, 0)`);
-    await post(request, { publicKey: newBoxKey() });
-    expect(sql(`SELECT count(*) AS n FROM ${table}`)).toEqual([{ n: 1 }]);
-  });
-
   test("keys of another length or alphabet are refused as the contract says", async () => {
     const bad = { error: "Invalid public key" };
     const short = b64(new Uint8Array(31));

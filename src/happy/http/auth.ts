@@ -1,13 +1,13 @@
 // Sign-in by signed challenge, and pairing of terminals and further devices (HTTP contract 2.3 to 2.6 and 4).
 import { z } from "zod";
+import { later } from "../../http/rate-limit.ts";
 import { networkOf } from "../../limits/network.ts";
 import { isSignature, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../auth/ed25519.ts";
 import type { HappyContext } from "../context.ts";
 import type { Admission } from "../store/admission.ts";
-import { signIn } from "../store/challenges.ts";
 import type { PairingKind } from "../store/pairing.ts";
 import { Base64Error, decodeStrict } from "../wire/base64.ts";
-import { type Call, type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
+import { type Call, type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { inviteCode } from "./kit/mount.ts";
 
 const BOX_KEY_BYTES = 32;
@@ -54,7 +54,7 @@ const login = endpoint(
       : undefined;
     if (waitMs !== undefined)
       return later(refusal(429, "Too many sign-ins with this key. Try again in a moment."), waitMs);
-    const admission = await signIn(context.database, publicKey, challenge, {
+    const admission = await context.store.signIn(publicKey, challenge, {
       registration: context.config.registration,
       invite: inviteCode(mount),
       client: (request.headers.get("x-happy-client") ?? "").slice(0, MAX_CLIENT_LENGTH),
@@ -96,7 +96,7 @@ function boxKey(text: string): string | Response {
 }
 
 async function poll(
-  { context, facts }: Pick<Call<unknown, unknown, unknown, unknown>, "context" | "facts">,
+  { context, facts }: Pick<Call<unknown, unknown, unknown>, "context" | "facts">,
   kind: PairingKind,
   publicKey: string,
   supportsV2: boolean,
@@ -152,11 +152,11 @@ const terminalStatus = endpoint(
     limit: "pairing",
     query: z.object({ publicKey: z.string() }),
   },
-  ({ context, query }) => {
+  async ({ context, query }) => {
     const bytes = bytesOf(query.publicKey);
     if (bytes === undefined) return refusal(400, "Invalid public key");
     if (bytes.length !== BOX_KEY_BYTES) return json({ status: "not_found", supportsV2: false });
-    return json(context.pairings.status(keyHex(bytes)));
+    return json(await context.pairings.status(keyHex(bytes)));
   },
 );
 

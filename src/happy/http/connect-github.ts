@@ -3,8 +3,7 @@ import { z } from "zod";
 import { authorizeUrl } from "../github/github-api.ts";
 import { announceDisconnect, finishSignIn } from "../github/sign-in.ts";
 import { isSigned, webhookSecret } from "../github/webhook.ts";
-import { disconnectGithub } from "../store/github.ts";
-import { bodyProblem, parseRaw, readWhole } from "./kit/body.ts";
+import { bodyProblem, parseSmall, readWhole } from "./kit/body.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { validate } from "./kit/validate.ts";
 
@@ -53,11 +52,11 @@ const webhook = endpoint(
     const secret = webhookSecret(context.config);
     const limit = secret === undefined ? context.config.maxAnonymousBodyBytes : MAX_WEBHOOK_BYTES;
     const raw = await context.strangers
-      .patiently(facts.clientAddress, readWhole(request, limit, share))
+      .patiently(facts.clientAddress, readWhole(request, { limitBytes: limit, share }))
       .catch((error: unknown) => {
         throw bodyProblem(error);
       });
-    parseRaw(request, raw);
+    parseSmall(request, raw);
     const headers = validate("headers", webhookHeaders, Object.fromEntries(request.headers)) as z.output<
       typeof webhookHeaders
     >;
@@ -84,7 +83,7 @@ const disconnect = endpoint(
     failure: { error: "Failed to disconnect GitHub account" },
   },
   async ({ context, account }) => {
-    await disconnectGithub(context.database, account, (seq) => announceDisconnect(context, account, seq));
+    await context.store.disconnectGithub(account, (seq) => announceDisconnect(context, account, seq));
     return json({ success: true });
   },
 );

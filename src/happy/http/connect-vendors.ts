@@ -3,13 +3,6 @@
 import { z } from "zod";
 import { keyAt, open, seal } from "../auth/key-tree.ts";
 import type { HappyContext } from "../context.ts";
-import { connectedGithub } from "../store/github.ts";
-import {
-  deleteVendorToken,
-  findVendorToken,
-  listVendorTokens,
-  putVendorToken,
-} from "../store/vendor-tokens.ts";
 import { readGithubProfile, VENDORS } from "../wire/profile.ts";
 import { type Endpoint, endpoint, json } from "./kit/endpoint.ts";
 
@@ -42,7 +35,7 @@ const register = endpoint(
   },
   async ({ context, account, params: { vendor }, body: { token } }) => {
     const sealed = seal(await keyOf(context, account, vendor), token);
-    await putVendorToken(context.database, account, vendor, sealed);
+    await context.store.putVendorToken(account, vendor, sealed);
     return json({ success: true });
   },
 );
@@ -50,7 +43,7 @@ const register = endpoint(
 const read = endpoint(
   { method: "GET", path: "/v1/connect/:vendor/token", auth: "bearer", params },
   async ({ context, account, params: { vendor } }) => {
-    const sealed = findVendorToken(context.database, account, vendor);
+    const sealed = await context.store.findVendorToken(account, vendor);
     return json({ token: sealed === undefined ? null : await unsealed(context, account, vendor, sealed) });
   },
 );
@@ -59,7 +52,7 @@ const read = endpoint(
 const remove = endpoint(
   { method: "DELETE", path: "/v1/connect/:vendor", auth: "bearer", params },
   async ({ context, account, params: { vendor } }) => {
-    await deleteVendorToken(context.database, account, vendor);
+    await context.store.deleteVendorToken(account, vendor);
     return json({ success: true });
   },
 );
@@ -68,7 +61,7 @@ const list = endpoint(
   { method: "GET", path: "/v1/connect/tokens", auth: "bearer" },
   async ({ context, account }) => {
     const tokens: { vendor: string; token: string }[] = [];
-    for (const { vendor, token: sealed } of listVendorTokens(context.database, account)) {
+    for (const { vendor, token: sealed } of await context.store.listVendorTokens(account)) {
       const token = await unsealed(context, account, vendor, sealed);
       if (token !== null) tokens.push({ vendor, token });
     }
@@ -76,11 +69,18 @@ const list = endpoint(
   },
 );
 
-const overview = endpoint({ method: "GET", path: "/v1/connect", auth: "bearer" }, ({ context, account }) => {
-  const github = connectedGithub(context.database, account);
-  const login = readGithubProfile(github?.profile ?? null)?.login ?? null;
-  const vendors = listVendorTokens(context.database, account).map(({ vendor }) => vendor);
-  return json({ github: { connected: github !== undefined, login }, vendors });
-});
+const overview = endpoint(
+  { method: "GET", path: "/v1/connect", auth: "bearer" },
+  async ({ context, account }) => {
+    const { store } = context;
+    const [github, tokens] = await Promise.all([
+      store.connectedGithub(account),
+      store.listVendorTokens(account),
+    ]);
+    const login = readGithubProfile(github?.profile ?? null)?.login ?? null;
+    const vendors = tokens.map(({ vendor }) => vendor);
+    return json({ github: { connected: github !== undefined, login }, vendors });
+  },
+);
 
 export const connectVendorEndpoints: readonly Endpoint[] = [register, read, remove, list, overview];

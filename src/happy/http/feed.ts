@@ -1,6 +1,5 @@
 // The caller's feed, newest first, paged by counter cursors (HTTP contract 14.6).
 import { z } from "zod";
-import { pageFeed } from "../store/feed.ts";
 import { CURSOR, feedBody } from "../wire/feed.ts";
 import { type Endpoint, endpoint, refusal } from "./kit/endpoint.ts";
 import { jsonList } from "./kit/large.ts";
@@ -23,12 +22,12 @@ const read = endpoint(
       limit: limitOf(200, 50),
     }),
   },
-  ({ context, account, query: { before, after, limit } }) => {
+  async ({ context, account, query: { before, after, limit } }) => {
     const cursor = before ?? after;
     const counter = cursor === undefined ? undefined : counterOf(cursor);
     if (cursor !== undefined && counter === undefined) return refusal(400, "Invalid cursor format");
     const bound = before === undefined ? { after: counter } : { before: counter };
-    const page = pageFeed(context.database, account, { limit, ...bound });
+    const page = await context.store.pageFeed(account, { limit, ...bound });
     return jsonList(context, "items", page, feedBody, { hasMore: page.hasMore });
   },
 );

@@ -1,8 +1,8 @@
 // Public files such as avatars, without a token (HTTP contract 3.3). Attachments lie in the same store and are never served here.
 import { resolve } from "node:path/posix";
 import { contentType } from "../../storage/blobs.ts";
-import { mountedPath } from "./kit/app.ts";
 import { endpoint, plain } from "./kit/endpoint.ts";
+import { mountedPath } from "./kit/mount.ts";
 import { notFound } from "./not-found.ts";
 
 const PREFIX = "/files/";

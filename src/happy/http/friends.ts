@@ -2,8 +2,7 @@
 import { z } from "zod";
 import { identifier } from "../../limits/identifier.ts";
 import { userScoped } from "../audience.ts";
-import { addFriend, type FriendChange, removeFriend } from "../store/social.ts";
-import { listFriends } from "../store/users.ts";
+import type { FriendChange } from "../store/social.ts";
 import { newFeedPost } from "../wire/feed.ts";
 import { userBody } from "../wire/user-profile.ts";
 import { type Endpoint, endpoint, json } from "./kit/endpoint.ts";
@@ -11,8 +10,8 @@ import { jsonList } from "./kit/large.ts";
 
 const body = z.object({ uid: identifier });
 
-const list = endpoint({ method: "GET", path: "/v1/friends", auth: "bearer" }, ({ context, account }) =>
-  jsonList(context, "friends", listFriends(context.database, account), (parts) =>
+const list = endpoint({ method: "GET", path: "/v1/friends", auth: "bearer" }, async ({ context, account }) =>
+  jsonList(context, "friends", await context.store.listFriends(account), (parts) =>
     userBody(context.config, parts),
   ),
 );
@@ -25,7 +24,7 @@ const add = endpoint(
         context.publisher.update(userScoped(receiver), updateSeq, newFeedPost(item));
       }
     };
-    const change = await addFriend(context.database, account, uid, announce);
+    const change = await context.store.addFriend(account, uid, announce);
     return json({ user: change === undefined ? null : userBody(context.config, change.user) });
   },
 );
@@ -33,7 +32,7 @@ const add = endpoint(
 const remove = endpoint(
   { method: "POST", path: "/v1/friends/remove", auth: "bearer", body },
   async ({ context, account, body: { uid } }) => {
-    const change = await removeFriend(context.database, account, uid);
+    const change = await context.store.removeFriend(account, uid);
     return json({ user: change === undefined ? null : userBody(context.config, change.user) });
   },
 );

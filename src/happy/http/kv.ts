@@ -3,7 +3,7 @@ import { z } from "zod";
 import { identifier, MAX_PATH_LENGTH } from "../../limits/identifier.ts";
 import { userScoped } from "../audience.ts";
 import type { HappyContext } from "../context.ts";
-import { deleteKv, findKv, findManyKv, kvConflicts, listKv, mutateKv } from "../store/kv.ts";
+import type { KvResult } from "../store/kv.ts";
 import { kvBatchUpdate, kvBody, kvConflictBody } from "../wire/kv.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { jsonLarge, jsonList } from "./kit/large.ts";
@@ -21,8 +21,8 @@ const read = endpoint(
     params,
     failure: { error: "Failed to get value" },
   },
-  ({ context, account, params: { key } }) => {
-    const entry = findKv(context.database, account, key);
+  async ({ context, account, params: { key } }) => {
+    const entry = await context.store.findKv(account, key);
     return entry === undefined ? missing() : jsonLarge(context, kvBody(entry));
   },
 );
@@ -35,8 +35,8 @@ const list = endpoint(
     query: z.object({ prefix: z.string().default(""), limit: limitOf(1000, 100) }),
     failure: { error: "Failed to list items" },
   },
-  ({ context, account, query: { prefix, limit } }) =>
-    jsonList(context, "items", listKv(context.database, account, prefix, limit), kvBody),
+  async ({ context, account, query: { prefix, limit } }) =>
+    jsonList(context, "items", await context.store.listKv(account, prefix, limit), kvBody),
 );
 
 const readMany = endpoint(
@@ -47,8 +47,8 @@ const readMany = endpoint(
     body: z.object({ keys: z.array(identifier).min(1).max(MAX_BATCH) }),
     failure: { error: "Failed to get values" },
   },
-  ({ context, account, body: { keys } }) =>
-    jsonList(context, "values", findManyKv(context.database, account, keys), kvBody),
+  async ({ context, account, body: { keys } }) =>
+    jsonList(context, "values", await context.store.findManyKv(account, keys), kvBody),
 );
 
 const mutateFailure = { error: "Failed to mutate values" };
@@ -72,7 +72,7 @@ const mutate = endpoint(
     failure: mutateFailure,
   },
   async ({ context, account, body: { mutations } }) => {
-    const result = await mutateKv(context.database, account, mutations, announce(context, account));
+    const result = await context.store.mutateKv(account, mutations, announce(context, account));
     if (result.kind === "mismatch") return conflict(context, account, result.keys);
     if (result.kind === "invalid") return json(mutateFailure, 500);
     return json({ success: true, results: result.changes.map(({ key, version }) => ({ key, version })) });
@@ -90,7 +90,7 @@ const write = endpoint(
   },
   async ({ context, account, params: { key }, body }) => {
     const mutation = { key, value: body.value, version: body.version };
-    const result = await mutateKv(context.database, account, [mutation], announce(context, account));
+    const result = await context.store.mutateKv(account, [mutation], announce(context, account));
     if (result.kind === "mismatch") return conflict(context, account, result.keys);
     if (result.kind === "invalid") return json(mutateFailure, 500);
     return json({ success: true, key, version: result.changes[0]?.version });
@@ -107,7 +107,7 @@ const remove = endpoint(
     failure: mutateFailure,
   },
   async ({ context, account, params: { key }, query: { version } }) => {
-    const result = await deleteKv(context.database, account, key, version, announce(context, account));
+    const result = await context.store.deleteKv(account, key, version, announce(context, account));
     if (result.kind === "missing") return missing();
     if (result.kind === "mismatch") return conflict(context, account, result.keys);
     if (result.kind === "invalid") return json(mutateFailure, 500);
@@ -117,15 +117,15 @@ const remove = endpoint(
 
 /** One update for the whole batch. */
 function announce({ publisher }: HappyContext, account: string) {
-  return (result: Awaited<ReturnType<typeof deleteKv>>): void => {
+  return (result: KvResult | { readonly kind: "missing" }): void => {
     if (result.kind === "changed")
       publisher.update(userScoped(account), result.updateSeq, kvBatchUpdate(result.changes));
   };
 }
 
 /** Unlike every other version conflict, this one is a 409. */
-function conflict(context: HappyContext, account: string, keys: readonly string[]): Response {
-  const listed = kvConflicts(context.database, account, keys);
+async function conflict(context: HappyContext, account: string, keys: readonly string[]): Promise<Response> {
+  const listed = await context.store.kvConflicts(account, keys);
   return jsonList(context, "errors", listed, kvConflictBody, { success: false }, 409);
 }
 

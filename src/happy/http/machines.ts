@@ -1,16 +1,10 @@
 // Machines over HTTP (HTTP contract 9, and the additive PUT of 17).
 import { z } from "zod";
 import { pathIdentifier } from "../../limits/identifier.ts";
+import { versioned } from "../../storage/versioned.ts";
 import { machineAndUser, userScoped } from "../audience.ts";
 import { announceMachineChange } from "../session-announcements.ts";
-import {
-  changeMachine,
-  deleteMachine,
-  findLightMachine,
-  type LightMachine,
-  listMachines,
-  registerMachine,
-} from "../store/machines.ts";
+import type { LightMachine } from "../store/machines.ts";
 import { decodeLenient } from "../wire/base64.ts";
 import { deletedMachine, machineBody, machineMetadata, newMachine } from "../wire/updates.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
@@ -38,7 +32,7 @@ const register = endpoint(
       daemonState: body.daemonState,
       dataEncryptionKey: body.dataEncryptionKey ? decodeLenient(body.dataEncryptionKey) : null,
     };
-    const registered = await registerMachine(context.database, account, machine, (result) => {
+    const registered = await context.store.registerMachine(account, machine, (result) => {
       if (result.kind !== "new") return;
       const { row, newMachineSeq, updateMachineSeq } = result;
       context.publisher.update(userScoped(account), newMachineSeq, newMachine(row));
@@ -50,19 +44,19 @@ const register = endpoint(
     });
     // The CLI has a helpful text for 409 (HTTP contract 20, fix 2).
     if (registered.kind === "foreign") return refusal(409, "Machine already registered to another account");
-    const row = findLightMachine(context.database, account, body.id) ?? registered.row;
+    const row = (await context.store.findLightMachine(account, body.id)) ?? registered.row;
     return jsonLarge(context, { machine: machineBody(row) });
   },
 );
 
-const list = endpoint({ method: "GET", path: "/v1/machines", auth: "bearer" }, ({ context, account }) =>
-  jsonList(context, undefined, listMachines(context.database, account), withSeq),
+const list = endpoint({ method: "GET", path: "/v1/machines", auth: "bearer" }, async ({ context, account }) =>
+  jsonList(context, undefined, await context.store.listMachines(account), withSeq),
 );
 
 const read = endpoint(
   { method: "GET", path: "/v1/machines/:id", auth: "bearer", params },
-  ({ context, account, params: { id } }) => {
-    const row = findLightMachine(context.database, account, id);
+  async ({ context, account, params: { id } }) => {
+    const row = await context.store.findLightMachine(account, id);
     return row === undefined
       ? refusal(404, "Machine not found")
       : jsonLarge(context, { machine: withSeq(row) });
@@ -72,7 +66,7 @@ const read = endpoint(
 const remove = endpoint(
   { method: "DELETE", path: "/v1/machines/:id", auth: "bearer", params },
   async ({ context, account, params: { id } }) => {
-    const deleted = await deleteMachine(context.database, account, id, (seq) => {
+    const deleted = await context.store.deleteMachine(account, id, (seq) => {
       context.presence.forget("machine", account, id);
       context.publisher.update(userScoped(account), seq, deletedMachine(id));
     });
@@ -98,20 +92,14 @@ const change = endpoint(
   async ({ context, account, params: { id }, body }) => {
     const { metadata, expectedMetadataVersion, daemonState, expectedDaemonStateVersion } = body;
     const parts = {
-      ...(metadata !== undefined &&
-        expectedMetadataVersion !== undefined && {
-          metadata: { value: metadata, expectedVersion: expectedMetadataVersion },
-        }),
-      ...(daemonState !== undefined &&
-        expectedDaemonStateVersion !== undefined && {
-          daemonState: { value: daemonState, expectedVersion: expectedDaemonStateVersion },
-        }),
+      metadata: versioned(metadata, expectedMetadataVersion),
+      daemonState: versioned(daemonState, expectedDaemonStateVersion),
     };
     const announce = announceMachineChange(context, account, id, parts);
-    const result = await changeMachine(context.database, account, id, parts, announce);
+    const result = await context.store.changeMachine(account, id, parts, announce);
     if (result.kind === "missing") return refusal(404, "Machine not found");
     if (result.kind === "mismatch") {
-      const row = findLightMachine(context.database, account, id) ?? result.row;
+      const row = (await context.store.findLightMachine(account, id)) ?? result.row;
       return jsonLarge(context, {
         success: false,
         error: "version-mismatch",

@@ -1,13 +1,14 @@
 // Messages over HTTP: appended exactly once for each localId, read in pages (HTTP contract 6.5, 6.8, 6.9).
 import { z } from "zod";
 import { RawText, textBytes } from "../../http/large-json.ts";
+import { later } from "../../http/rate-limit.ts";
 import { identifier } from "../../limits/identifier.ts";
 import { PAGE_BYTES } from "../../storage/weighed-list.ts";
 import { interestedInSession } from "../audience.ts";
-import { appendMessages, type MessageReceipt, type NewMessage, pageMessages } from "../store/messages.ts";
+import type { MessageReceipt, NewMessage } from "../store/messages.ts";
 import { warnOfTooLarge } from "../too-large-messages.ts";
 import { messageBody, newMessage } from "../wire/updates.ts";
-import { type Endpoint, endpoint, json, later, refusal } from "./kit/endpoint.ts";
+import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { jsonList } from "./kit/large.ts";
 import { limitOf } from "./sessions.ts";
 
@@ -17,10 +18,10 @@ const TOO_FAST = "Too many messages at once. Try again in a moment.";
 
 const newestFirst = endpoint(
   { method: "GET", path: "/v1/sessions/:sessionId/messages", auth: "bearer", params },
-  ({ context, account, params: { sessionId } }) => {
+  async ({ context, account, params: { sessionId } }) => {
     // Creation order is seq order: both are given in the same operation.
     const cursor = { beforeSeq: Number.MAX_SAFE_INTEGER };
-    const page = pageMessages(context.database, account, sessionId, cursor, { limit: LEGACY_LIMIT });
+    const page = await context.store.pageMessages(account, sessionId, cursor, { limit: LEGACY_LIMIT });
     return page === undefined
       ? refusal(404, "Session not found")
       : jsonList(context, "messages", page, messageBody);
@@ -43,10 +44,10 @@ const read = endpoint(
         message: "after_seq and before_seq are mutually exclusive",
       }),
   },
-  ({ context, account, params: { sessionId }, query: { after_seq, before_seq, limit } }) => {
+  async ({ context, account, params: { sessionId }, query: { after_seq, before_seq, limit } }) => {
     const cursor = before_seq === undefined ? { afterSeq: after_seq ?? 0 } : { beforeSeq: before_seq };
     const wanted = { limit, budgetBytes: PAGE_BYTES };
-    const page = pageMessages(context.database, account, sessionId, cursor, wanted);
+    const page = await context.store.pageMessages(account, sessionId, cursor, wanted);
     if (page === undefined) return refusal(404, "Session not found");
     return jsonList(context, "messages", page, messageBody, { hasMore: page.hasMore });
   },
@@ -82,7 +83,7 @@ const append = endpoint(
     if (waitMs !== undefined) return later(refusal(429, TOO_FAST), waitMs);
     const stored = new Map<string, MessageReceipt>();
     for (const portion of portions(body.messages)) {
-      const appended = await appendMessages(context.database, account, sessionId, portion, ({ created }) => {
+      const appended = await context.store.appendMessages(account, sessionId, portion, ({ created }) => {
         const audience = interestedInSession(account, sessionId);
         // Empty messages are announced as well (realtime contract 16, safe fix 5): no reader has to find them by chance.
         for (const { row, updateSeq } of created) {

@@ -467,3 +467,34 @@ describe("while somebody looks", () => {
     witness.close();
   });
 });
+
+test("so many pushes of one account are under way; a further one is refused with a sentence, and counted", async () => {
+  const token = "figures";
+  const small = await testServer({ expoUrl: expo.url, maxAccountPushes: 2, metricsToken: token });
+  const gate = Promise.withResolvers<void>();
+  try {
+    const me = await newAccount(small.url);
+    await me.call("POST", "/v1/push-tokens", { token: "phone" });
+    expo.devices.add("phone");
+    const session = (await me.call("POST", "/v1/sessions", { tag: "t", metadata: "m" })).body.session.id;
+    const pushing = (title: string) =>
+      me.call("POST", `/v1/sessions/${session}/push-event`, { ...event, title });
+    expo.broken = { after: gate.promise };
+    const underWay = ["a", "b"].map(pushing);
+    for (let tries = 0; tries < 1_000 && expo.requests.length < 2; tries++) await Bun.sleep(5);
+    expect((await pushing("c")).body).toEqual({
+      success: true,
+      result: "failed",
+      reason: "Too many pushes at once",
+    });
+    gate.resolve();
+    for (const answer of await Promise.all(underWay)) expect(answer.body.result).toBe("sent");
+    expect((await pushing("c")).body.result).toBe("sent");
+    const headers = { authorization: `Bearer ${token}` };
+    const page = await (await fetch(`${small.url}/metrics`, { headers })).text();
+    expect(page).toMatch(/roost_bound_refusals_total\{bound="account-pushes"\} 1\n/);
+  } finally {
+    gate.resolve();
+    await small.stop();
+  }
+});

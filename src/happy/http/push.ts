@@ -1,9 +1,9 @@
 // Push tokens and push events (HTTP contract 8, realtime contract 11), and the additive aliases of 17.
 import { z } from "zod";
+import type { PushDecision } from "../../push/decision.ts";
 import { interestedInSession } from "../audience.ts";
-import { PUSH_KINDS, type PushDecision } from "../push/pusher.ts";
-import { deletePushToken, findPushTokens, registerPushToken } from "../store/push.ts";
-import { findOwnedSession } from "../store/sessions.ts";
+import { happyOutcome } from "../push/outcome.ts";
+import { PUSH_KINDS, pushOf } from "../push/push-events.ts";
 import { sessionEvent } from "../wire/updates.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 import { ValidationProblem } from "./kit/validate.ts";
@@ -35,7 +35,7 @@ const register = (path: string) =>
     },
     async ({ context, account, body: { token } }) => {
       const limit = context.config.maxAccountPushTokens;
-      const forgotten = await registerPushToken(context.database, account, token, limit);
+      const forgotten = await context.store.registerPushToken(account, token, limit);
       if (forgotten > 0) context.bounds.refused("account-push-tokens", { account, limit });
       return json({ success: true });
     },
@@ -51,7 +51,7 @@ const remove = endpoint(
     failure: FAILED_DELETE,
   },
   async ({ context, account, params: { token } }) => {
-    await deletePushToken(context.database, account, token);
+    await context.store.deletePushToken(account, token);
     return json({ success: true });
   },
 );
@@ -71,7 +71,7 @@ const unregister = endpoint(
     const token = body?.token ?? query.token;
     if (token === undefined)
       throw new ValidationProblem("body/token Invalid input: expected string, received undefined");
-    await deletePushToken(context.database, account, token);
+    await context.store.deletePushToken(account, token);
     return json({ success: true });
   },
 );
@@ -83,8 +83,8 @@ const list = endpoint(
     auth: "bearer",
     failure: { error: "Failed to get push tokens" },
   },
-  ({ context, account }) => {
-    const rows = findPushTokens(context.database, account);
+  async ({ context, account }) => {
+    const rows = await context.store.findPushTokens(account);
     return json({
       tokens: rows.map(({ id, token, createdAt, updatedAt }) => ({ id, token, createdAt, updatedAt })),
     });
@@ -105,9 +105,9 @@ const event = endpoint(
     }),
   },
   async ({ context, account, params: { sessionId }, body: { kind, title, body, data = {} } }) => {
-    if (findOwnedSession(context.database.reads, account, sessionId) === undefined)
-      return refusal(404, "Session not found");
-    const decision = await context.pusher.push({ account, sessionId, kind, title, body, data }, () =>
+    if (!(await context.store.ownsSession(account, sessionId))) return refusal(404, "Session not found");
+    const push = pushOf({ account, sessionId, kind, title, body, data });
+    const decision = await context.pusher.push(push, () =>
       context.publisher.ephemeral(
         interestedInSession(account, sessionId),
         sessionEvent(sessionId, kind, title, body, Date.now()),
@@ -118,16 +118,16 @@ const event = endpoint(
 );
 
 /** Realtime contract 11.4; always 200. */
-function answerOf({ outcome, reason, tokens, delivered }: PushDecision) {
-  const result = { success: true, result: outcome };
+function answerOf({ outcome, reason, devices, delivered }: PushDecision) {
+  const result = { success: true, result: happyOutcome(outcome) };
   switch (outcome) {
     case "sent":
       return { ...result, tokens: delivered };
     case "partial":
-      return { ...result, tokens, delivered, reason };
-    case "no_tokens":
+      return { ...result, tokens: devices, delivered, reason };
+    case "no-devices":
       return result;
-    case "suppressed":
+    case "held-back":
     case "failed":
       return { ...result, reason };
   }

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type Account, type Answer, newAccount } from "../../../test/support/happy-client.ts";
 import { type TestServer, testServer } from "../../../test/support/server.ts";
+import { until } from "../../../test/support/until.ts";
 
 const servers: TestServer[] = [];
 afterEach(async () => {
@@ -46,14 +47,6 @@ const refusedWith = (answer: Answer, start: string) => {
   });
 };
 
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 15_000;
-  while (!(await holds())) {
-    if (Date.now() > end) throw new Error("it did not come true in time");
-    await Bun.sleep(50);
-  }
-}
-
 test("at the maximum uploads are refused first, new things next, messages last; what is there goes on", async () => {
   const { account, fill } = await limited();
   const session = await sessionOf(account);
@@ -62,7 +55,7 @@ test("at the maximum uploads are refused first, new things next, messages last; 
   expect((await ask(account, session)).status).toBe(200);
 
   fill(0.925);
-  await until(async () => (await ask(account, session)).status === 507);
+  await until("uploads to be refused", async () => (await ask(account, session)).status === 507);
   refusedWith(await ask(account, session), "almost full: files");
   const second = await sessionOf(account, "second");
   expect((await post(account, session, "a")).status).toBe(200);
@@ -97,7 +90,10 @@ test("at the maximum uploads are refused first, new things next, messages last; 
   expect((await account.call("DELETE", `/v1/sessions/${session}`)).status).toBe(200);
 
   // The room of what was deleted is found without a restart.
-  await until(async () => (await post(account, second, "after")).status === 200);
+  await until(
+    "messages to be taken again",
+    async () => (await post(account, second, "after")).status === 200,
+  );
   expect((await ask(account, second)).status).toBe(200);
   const { body } = await account.call("GET", `/v3/sessions/${second}/messages`);
   expect(body.messages).toMatchObject([{ localId: "after" }]);

@@ -1,6 +1,5 @@
 // The banner that the app looks for, and the health check (HTTP contract 3.1, 3.2).
 import { type HealthShare, healthPage } from "../../http/front-page.ts";
-import { probe } from "../../storage/query.ts";
 import type { HappyContext } from "../context.ts";
 import { endpoint, plain } from "./kit/endpoint.ts";
 
@@ -9,8 +8,8 @@ export const BANNER = "Welcome to Happy Server!";
 
 /** Beside a web app the banner still answers whoever does not ask for a page: fix 20.8. */
 export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, ({ context, request, facts }) => {
-  const isPage = context.webApp !== undefined && wantsPage(request);
-  return isPage ? context.webApp.page(request, facts) : plain(BANNER);
+  const { webApp } = context;
+  return webApp !== undefined && wantsPage(request) ? webApp.page(request, facts) : plain(BANNER);
 });
 
 export function wantsPage({ headers }: Request): boolean {
@@ -18,14 +17,14 @@ export function wantsPage({ headers }: Request): boolean {
 }
 
 /** At an invite's path; at the root the front page answers for all protocols. */
-export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, ({ context }) =>
-  healthPage([healthOf(context)]),
+export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, async ({ context }) =>
+  healthPage([await healthOf(context)]),
 );
 
-export function healthOf({ database, log }: Pick<HappyContext, "database" | "log">): HealthShare {
+export async function healthOf({ store, log }: Pick<HappyContext, "store" | "log">): Promise<HealthShare> {
   const fields = { service: "happy-server" };
   try {
-    probe(database.reads);
+    await store.answers();
     return { fields };
   } catch (error) {
     log.error({ err: error }, "the database does not answer");

@@ -1,17 +1,9 @@
 // Sessions over HTTP (HTTP contract 6.1 to 6.4, 6.6, 6.7, and the additive PUT of 17).
 import { z } from "zod";
 import { identifier } from "../../limits/identifier.ts";
+import { versioned } from "../../storage/versioned.ts";
 import { userScoped } from "../audience.ts";
 import { announceSessionChange } from "../session-announcements.ts";
-import { changeSession } from "../store/session-state.ts";
-import {
-  deleteSession,
-  findLightSession,
-  listActiveSessions,
-  listSessions,
-  openSession,
-  pageSessions,
-} from "../store/sessions.ts";
 import { decodeLenient } from "../wire/base64.ts";
 import { deletedSession, newSession, sessionBody } from "../wire/updates.ts";
 import { removeAttachments } from "./attachments.ts";
@@ -25,10 +17,13 @@ const CURSOR = "cursor_v1_";
 export const limitOf = (maximum: number, otherwise: number) =>
   z.coerce.number().int().min(1).max(maximum).default(otherwise);
 
-const list = endpoint({ method: "GET", path: "/v1/sessions", auth: "bearer" }, ({ context, account }) => {
-  const list = listSessions(context.database, account, LIST_LIMIT);
-  return jsonList(context, "sessions", list, (row) => ({ ...sessionBody(row), lastMessage: null }));
-});
+const list = endpoint(
+  { method: "GET", path: "/v1/sessions", auth: "bearer" },
+  async ({ context, account }) => {
+    const list = await context.store.listSessions(account, LIST_LIMIT);
+    return jsonList(context, "sessions", list, (row) => ({ ...sessionBody(row), lastMessage: null }));
+  },
+);
 
 const listActive = endpoint(
   {
@@ -37,8 +32,8 @@ const listActive = endpoint(
     auth: "bearer",
     query: z.object({ limit: limitOf(500, 150) }),
   },
-  ({ context, account, query }) => {
-    const list = listActiveSessions(context.database, account, Date.now() - ACTIVE_WINDOW_MS, query.limit);
+  async ({ context, account, query }) => {
+    const list = await context.store.listActiveSessions(account, Date.now() - ACTIVE_WINDOW_MS, query.limit);
     return jsonList(context, "sessions", list, sessionBody);
   },
 );
@@ -54,11 +49,11 @@ const page = endpoint(
       changedSince: z.coerce.number().int().positive().optional(),
     }),
   },
-  ({ context, account, query: { cursor, limit, changedSince } }) => {
+  async ({ context, account, query: { cursor, limit, changedSince } }) => {
     if (cursor && !cursor.startsWith(CURSOR)) return refusal(400, "Invalid cursor format");
     // An empty cursor, or the bare prefix, means the start.
     const beforeId = cursor?.slice(CURSOR.length) || undefined;
-    const list = pageSessions(context.database, account, { limit, beforeId, changedSince });
+    const list = await context.store.pageSessions(account, { limit, beforeId, changedSince });
     const nextCursor = list.hasMore ? `${CURSOR}${list.lastId}` : null;
     return jsonList(context, "sessions", list, sessionBody, { nextCursor, hasNext: list.hasMore });
   },
@@ -80,7 +75,7 @@ const open = endpoint(
   async ({ context, account, body }) => {
     const dataEncryptionKey = body.dataEncryptionKey ? decodeLenient(body.dataEncryptionKey) : null;
     const session = { tag: body.tag, metadata: body.metadata, dataEncryptionKey };
-    const { row } = await openSession(context.database, account, session, (opened) => {
+    const { row } = await context.store.openSession(account, session, (opened) => {
       // Here and not after the wait: whoever archives it meanwhile has the last word.
       if (opened.updateSeq === undefined) context.presence.lift(account, opened.row.id);
       else {
@@ -88,7 +83,7 @@ const open = endpoint(
         context.presence.madeActive("session", account, opened.row.id);
       }
     });
-    const stored = findLightSession(context.database, row.pk) ?? row;
+    const stored = (await context.store.findLightSession(row.pk)) ?? row;
     return jsonLarge(context, { session: { ...sessionBody(stored), lastMessage: null } });
   },
 );
@@ -119,7 +114,7 @@ const remove = endpoint(
     params: z.object({ sessionId: z.string() }),
   },
   async ({ context, account, params: { sessionId } }) => {
-    const deleted = await deleteSession(context.database, account, sessionId, (seq) => {
+    const deleted = await context.store.deleteSession(account, sessionId, (seq) => {
       context.presence.suppress(account, sessionId);
       context.publisher.update(userScoped(account), seq, deletedSession(sessionId));
     });
@@ -147,20 +142,14 @@ const change = endpoint(
   async ({ context, account, params: { sessionId }, body }) => {
     const { metadata, expectedMetadataVersion, agentState, expectedAgentStateVersion } = body;
     const parts = {
-      ...(metadata !== undefined &&
-        expectedMetadataVersion !== undefined && {
-          metadata: { value: metadata, expectedVersion: expectedMetadataVersion },
-        }),
-      ...(agentState !== undefined &&
-        expectedAgentStateVersion !== undefined && {
-          agentState: { value: agentState, expectedVersion: expectedAgentStateVersion },
-        }),
+      metadata: versioned(metadata, expectedMetadataVersion),
+      agentState: versioned(agentState, expectedAgentStateVersion),
     };
     const announce = announceSessionChange(context, account, sessionId, parts);
-    const result = await changeSession(context.database, account, sessionId, parts, announce);
+    const result = await context.store.changeSession(account, sessionId, parts, announce);
     if (result.kind === "missing") return refusal(404, "Session not found");
     if (result.kind === "mismatch") {
-      const row = findLightSession(context.database, result.row.pk) ?? result.row;
+      const row = (await context.store.findLightSession(result.row.pk)) ?? result.row;
       return jsonLarge(context, {
         success: false,
         error: "version-mismatch",

@@ -3,7 +3,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { z } from "zod";
 import { identifier } from "../../limits/identifier.ts";
-import { usageReportBatches } from "../store/usage-read.ts";
 import { usageBuckets } from "../wire/usage-buckets.ts";
 import { UsageSums } from "../wire/usage-sums.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
@@ -33,11 +32,11 @@ const query = endpoint(
       from: body.startTime ? body.startTime * 1000 : undefined,
       to: body.endTime ? body.endTime * 1000 : undefined,
     };
-    const batches = usageReportBatches(context.database, account, filter);
+    const batches = await context.store.usageReportBatches(account, filter);
     if (batches === undefined) return refusal(404, "Session not found");
     if (Math.max(filter.from ?? 0, filter.to ?? 0) > MAX_DATE_MS) return json(failure, 500);
     const sums = new UsageSums();
-    for (const batch of batches) {
+    for await (const batch of batches) {
       sums.add(usageBuckets(batch, groupBy));
       await nextTurn();
     }

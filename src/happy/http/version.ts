@@ -8,25 +8,22 @@ const STORES = new Map([
   ["android", "https://play.google.com/store/apps/details?id=com.ex3ndr.happy"],
 ]);
 
-/** The oldest app that is not asked to update. */
-const OLDEST = [1, 4, 1] as const;
+/** An app in this range is not asked to update. A prerelease is in no such range, however new it is. */
+const CURRENT = ">=1.4.1";
 
-/** Strict semver 2.0 with an optional `v`; the prerelease part is captured. */
+/** Semver 2.0 with an optional `v`, as the original's library reads it; Bun's own reads more, such as `=1.4.1` and `01.4.1`. */
 const SEMVER =
-  /^v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*))*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
+  /^v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*)(?:\.(?:0|[1-9]\d*|\d*[A-Za-z-][0-9A-Za-z-]*))*)?(?:\+[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?$/;
 const MAX_LENGTH = 256;
 
-/** True for a release in the range `>=1.4.1`. A prerelease is in no such range, however new it is. */
 export function isCurrent(version: string): boolean {
-  const parts = version.length > MAX_LENGTH ? null : SEMVER.exec(version.trim());
-  if (parts === null || parts[4] !== undefined) return false;
-  const numbers = parts.slice(1, 4).map(Number);
-  if (!numbers.every(Number.isSafeInteger)) return false;
-  for (const [index, oldest] of OLDEST.entries()) {
-    const number = numbers[index] ?? 0;
-    if (number !== oldest) return number > oldest;
-  }
-  return true;
+  const text = version.trim();
+  const [, ...numbers] = (version.length <= MAX_LENGTH && SEMVER.exec(text)) || [];
+  return (
+    numbers.length === 3 &&
+    numbers.every((number) => Number.isSafeInteger(Number(number))) &&
+    Bun.semver.satisfies(text, CURRENT)
+  );
 }
 
 const check = endpoint(

@@ -25,6 +25,10 @@ export class PresenceEntry {
   #pk: number | undefined;
   #isArchived = false;
   #ownedUntil = 0;
+  /** The question that is under way. */
+  #looking: Promise<Hearing> | undefined;
+  /** Grows with all that makes an answer worthless that was asked for before. */
+  #changes = 0;
   #storedAt = 0;
   #storedActive = false;
   #grace: Timer | undefined;
@@ -52,6 +56,7 @@ export class PresenceEntry {
       !this.hasSpeaker &&
       !this.inGrace &&
       this.pending === undefined &&
+      this.#looking === undefined &&
       this.#ownedUntil < performance.now()
     );
   }
@@ -61,19 +66,35 @@ export class PresenceEntry {
     return this.#scoped.get(socket);
   }
 
-  /** Asks the database at most every 30 s; that it is foreign is not remembered. */
-  hearing(look: () => PresenceRow | undefined): Hearing {
-    const now = performance.now();
-    if (this.#ownedUntil <= now) {
-      const row = look();
-      if (row === undefined) return "foreign";
-      this.#pk = row.pk;
-      this.#isArchived = row.archivedSeq !== null;
-      this.#storedAt = row.lastActiveAt;
-      this.#storedActive = row.active;
-      this.#ownedUntil = now + OWNED_MS;
+  /**
+   * Asks the database at most every 30 s, and is a promise only then: heartbeats that come meanwhile wait for the same answer, in their
+   * order. That it is foreign is not remembered.
+   */
+  hearing(look: () => Promise<PresenceRow | undefined>): Hearing | Promise<Hearing> {
+    if (this.#looking !== undefined) return this.#looking;
+    if (this.#ownedUntil > performance.now()) return this.#isArchived ? "archived" : "heard";
+    this.#looking = this.#look(look);
+    return this.#looking;
+  }
+
+  async #look(look: () => Promise<PresenceRow | undefined>): Promise<Hearing> {
+    try {
+      for (;;) {
+        const [now, changes] = [performance.now(), this.#changes];
+        const row = await look();
+        // It was ended, turned or opened again while the answer was on its way.
+        if (changes !== this.#changes) continue;
+        if (row === undefined) return "foreign";
+        this.#pk = row.pk;
+        this.#isArchived = row.archivedSeq !== null;
+        this.#storedAt = row.lastActiveAt;
+        this.#storedActive = row.active;
+        this.#ownedUntil = now + OWNED_MS;
+        return this.#isArchived ? "archived" : "heard";
+      }
+    } finally {
+      this.#looking = undefined;
     }
-    return this.#isArchived ? "archived" : "heard";
   }
 
   join(socket: string, seq: number): void {
@@ -120,6 +141,7 @@ export class PresenceEntry {
 
   /** The next heartbeat asks the database again. */
   askAgain(): void {
+    this.#changes++;
     this.#ownedUntil = 0;
   }
 
@@ -133,6 +155,7 @@ export class PresenceEntry {
 
   /** The next heartbeat is stored, however fresh the stored time. */
   markInactive(): void {
+    this.#changes++;
     this.#storedActive = false;
   }
 

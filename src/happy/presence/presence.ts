@@ -2,23 +2,13 @@
 // speaks for it. When the last speaker is lost it turns inactive one grace later, in the database and on every phone together, unless
 // one came back. A restart changes nothing by itself: what has no speaker one grace after the start turns inactive then.
 import type { Logger } from "pino";
-import type { Database } from "../../storage/database.ts";
 import { userScoped } from "../audience.ts";
 import type { Publisher } from "../publisher.ts";
-import {
-  findPresence,
-  listActive,
-  newestArchive,
-  type PresenceKind,
-  type PresenceRow,
-  storeEnd,
-  storeHeartbeats,
-  storeLost,
-  storeSilence,
-} from "../store/presence.ts";
+import type { HappyStore } from "../store/index.ts";
+import type { PresenceKind, PresenceRow } from "../store/presence.ts";
 import { activity, type Ephemeral, machineActivity } from "../wire/updates.ts";
 import { arrivalTime } from "./arrival.ts";
-import { entryKey, PresenceEntry } from "./entry.ts";
+import { entryKey, type Hearing, PresenceEntry } from "./entry.ts";
 import { Suppressions } from "./suppressions.ts";
 
 export interface PresenceTiming {
@@ -52,6 +42,26 @@ export const TIMING: Omit<PresenceTiming, "graceMs"> = {
   suppressMs: 60_000,
 };
 
+interface Heartbeat {
+  readonly at: number;
+  readonly thinking: boolean;
+  /** Id of the socket that it came over. */
+  readonly socket: string;
+}
+
+export interface PresenceParts {
+  readonly store: Pick<
+    HappyStore,
+    "findPresence" | "listActive" | "storeHeartbeats" | "storeEnd" | "storeLost" | "storeSilence"
+  >;
+  readonly publisher: Publisher;
+  readonly log: Logger;
+  readonly timing: PresenceTiming;
+  /** As the store has it at the start. */
+  readonly newestArchive: number;
+  readonly metrics?: PresenceMetrics;
+}
+
 export class Presence {
   readonly #entries = new Map<string, PresenceEntry>();
   readonly #bySocket = new Map<string, Set<PresenceEntry>>();
@@ -63,19 +73,17 @@ export class Presence {
   readonly #timers = new Set<Timer>();
   #stopped = false;
 
-  constructor(
-    private readonly database: Database,
-    private readonly publisher: Publisher,
-    private readonly log: Logger,
-    private readonly timing: PresenceTiming,
-    private readonly metrics?: PresenceMetrics,
-  ) {
-    this.#suppressed = new Suppressions(timing.suppressMs);
-    this.#seq = newestArchive(database);
+  /** Heartbeats that wait for the database to say whose they are, and sockets that left meanwhile. */
+  #asking = 0;
+  readonly #left = new Set<string>();
+
+  constructor(private readonly parts: PresenceParts) {
+    this.#suppressed = new Suppressions(parts.timing.suppressMs);
+    this.#seq = parts.newestArchive;
   }
 
   start(): void {
-    const { flushMs, sweepMs, graceMs } = this.timing;
+    const { flushMs, sweepMs, graceMs } = this.parts.timing;
     this.#timers.add(setInterval(() => this.#quietly(this.flush()), flushMs));
     this.#timers.add(setInterval(() => this.#quietly(this.#sweep()), sweepMs));
     this.#timers.add(setTimeout(() => this.#quietly(this.#forgetUnspoken()), graceMs));
@@ -98,6 +106,7 @@ export class Presence {
 
   /** A socket is gone: what it alone spoke for has one grace to come back. */
   socketLeft(socket: string): void {
+    if (this.#asking > 0) this.#left.add(socket);
     for (const entry of this.#bySocket.get(socket) ?? []) if (entry.leave(socket)) this.#beginGrace(entry);
     this.#bySocket.delete(socket);
   }
@@ -119,25 +128,40 @@ export class Presence {
     time: number,
     thinking: boolean,
     socket: string,
-  ): void {
-    const key = entryKey(kind, account, id);
-    if (this.#suppressed.holds(key)) return;
-    const entry = this.#entries.get(key) ?? new PresenceEntry(kind, account, id);
+  ): void | Promise<void> {
+    if (this.#suppressed.holds(entryKey(kind, account, id))) return;
+    const entry = this.#entry(kind, account, id);
+    const beat = { at: arrivalTime(time, Date.now()), thinking, socket };
     let remembered = true;
     const hearing = entry.hearing(() => {
       remembered = false;
-      return findPresence(this.database.reads, kind, account, id);
+      return this.parts.store.findPresence(kind, account, id);
     });
-    this.metrics?.ownershipAsked(kind, remembered);
-    if (hearing === "foreign") return;
-    // Only what exists is remembered: ids that a client makes up cost nothing.
-    this.#entries.set(key, entry);
-    if (hearing === "archived") return;
-    const at = arrivalTime(time, Date.now());
-    entry.heard(socket, at, this.timing.storeEveryMs);
-    if (entry.pending !== at) this.metrics?.heartbeatSkipped(kind);
+    this.parts.metrics?.ownershipAsked(kind, remembered);
+    if (hearing instanceof Promise) return this.#whenKnown(hearing, entry, beat);
+    if (hearing === "heard") this.#take(entry, beat);
+  }
+
+  /** What happened while the database was asked counts as if it had happened after the heartbeat, but for an end. */
+  async #whenKnown(asked: Promise<Hearing>, entry: PresenceEntry, beat: Heartbeat): Promise<void> {
+    this.#asking++;
+    try {
+      if ((await asked) !== "heard" || this.#suppressed.holds(entry.key)) return;
+      this.#take(entry, beat);
+      if (this.#left.has(beat.socket)) this.socketLeft(beat.socket);
+    } finally {
+      if (--this.#asking === 0) this.#left.clear();
+      // Only what exists is remembered: ids that a client makes up cost nothing.
+      if (entry.isIdle) this.#entries.delete(entry.key);
+    }
+  }
+
+  #take(entry: PresenceEntry, { at, thinking, socket }: Heartbeat): void {
+    const { kind, account } = entry;
+    entry.heard(socket, at, this.parts.timing.storeEveryMs);
+    if (entry.pending !== at) this.parts.metrics?.heartbeatSkipped(kind);
     this.#link(socket, entry);
-    this.publisher.ephemeral(userScoped(account), this.#ephemeral(entry, true, at, thinking));
+    this.parts.publisher.ephemeral(userScoped(account), this.#ephemeral(entry, true, at, thinking));
   }
 
   /** The session was ended on purpose: pending heartbeats are dropped and late ones ignored for a while. */
@@ -187,7 +211,7 @@ export class Presence {
     if (pending.length === 0) return;
     const heard = pending.flatMap((entry) => entry.takePending());
     try {
-      await storeHeartbeats(this.database, heard);
+      await this.parts.store.storeHeartbeats(heard);
     } catch (error) {
       for (const entry of pending) entry.markInactive();
       throw error;
@@ -199,10 +223,10 @@ export class Presence {
     // Before the commit too: a heartbeat that waits to be stored must not get into the same transaction.
     const found = () => this.suppress(account, session);
     try {
-      return await storeEnd(this.database, end, found, () => {
+      return await this.parts.store.storeEnd(end, found, () => {
         // Again, as of now: what was opened again in the same turn, but earlier, was opened before this end.
         this.suppress(account, session);
-        this.publisher.ephemeral(userScoped(account), activity(session, false, at, false));
+        this.parts.publisher.ephemeral(userScoped(account), activity(session, false, at, false));
       });
     } catch (error) {
       // It did not end, so it goes on as what it was: heard, or with one grace to be.
@@ -214,19 +238,19 @@ export class Presence {
 
   #beginGrace(entry: PresenceEntry, lostAt: number = Date.now()): void {
     if (this.#stopped) return;
-    entry.beginGrace(this.timing.graceMs, () => this.#quietly(this.#turnInactive(entry, lostAt)));
+    entry.beginGrace(this.parts.timing.graceMs, () => this.#quietly(this.#turnInactive(entry, lostAt)));
   }
 
   async #turnInactive(entry: PresenceEntry, lostAt: number): Promise<void> {
     entry.forget();
     const { kind, account, id } = entry;
     try {
-      await storeLost(this.database, kind, account, id, lostAt, (at, turned) => {
+      await this.parts.store.storeLost(kind, account, id, lostAt, (at, turned) => {
         // What was heard since the grace ended is stored with its next heartbeat.
         entry.markInactive();
         // A machine's socket was announced when it came, whether or not a row stands behind it.
         if (!turned && kind === "session") return;
-        this.publisher.ephemeral(userScoped(account), this.#ephemeral(entry, false, at, false));
+        this.parts.publisher.ephemeral(userScoped(account), this.#ephemeral(entry, false, at, false));
       });
     } catch (error) {
       if (!entry.hasSpeaker) this.#beginGrace(entry, lostAt);
@@ -238,10 +262,10 @@ export class Presence {
   /** One grace after the start: active rows without a speaker, whatever time they carry. */
   async #forgetUnspoken(): Promise<void> {
     try {
-      await this.#silence(this.#listUnspoken());
+      await this.#silence(await this.#listUnspoken());
     } catch (error) {
       if (!this.#stopped)
-        this.#timers.add(setTimeout(() => this.#quietly(this.#forgetUnspoken()), this.timing.graceMs));
+        this.#timers.add(setTimeout(() => this.#quietly(this.#forgetUnspoken()), this.parts.timing.graceMs));
       throw error;
     }
   }
@@ -249,20 +273,21 @@ export class Presence {
   async #sweep(): Promise<void> {
     this.#suppressed.forgetOld();
     for (const entry of this.#entries.values()) if (entry.isIdle) this.#entries.delete(entry.key);
+    const unspoken = await this.#listUnspoken();
     const now = performance.now();
     const before = this.#unspoken;
     this.#unspoken = new Map();
-    const silent = this.#listUnspoken().filter(({ kind, account, id }) => {
+    const silent = unspoken.filter(({ kind, account, id }) => {
       const key = entryKey(kind, account, id);
       const since = before.get(key) ?? now;
       this.#unspoken.set(key, since);
-      return now - since >= this.timing.silenceMs;
+      return now - since >= this.parts.timing.silenceMs;
     });
     await this.#silence(silent);
   }
 
-  #listUnspoken(): PresenceRow[] {
-    return listActive(this.database).filter(({ kind, account, id }) => {
+  async #listUnspoken(): Promise<PresenceRow[]> {
+    return (await this.parts.store.listActive()).filter(({ kind, account, id }) => {
       const entry = this.#entries.get(entryKey(kind, account, id));
       return entry === undefined || !(entry.hasSpeaker || entry.inGrace);
     });
@@ -270,11 +295,14 @@ export class Presence {
 
   async #silence(rows: readonly PresenceRow[]): Promise<void> {
     if (rows.length === 0) return;
-    await storeSilence(this.database, rows, (turned) => {
+    await this.parts.store.storeSilence(rows, (turned) => {
       for (const { kind, account, id, lastActiveAt } of turned) {
         const entry = this.#entries.get(entryKey(kind, account, id)) ?? new PresenceEntry(kind, account, id);
         entry.markInactive();
-        this.publisher.ephemeral(userScoped(account), this.#ephemeral(entry, false, lastActiveAt, false));
+        this.parts.publisher.ephemeral(
+          userScoped(account),
+          this.#ephemeral(entry, false, lastActiveAt, false),
+        );
       }
     });
   }
@@ -301,7 +329,7 @@ export class Presence {
 
   #quietly(work: Promise<void>): void {
     work.catch((error: unknown) =>
-      this.log.error({ err: error }, "presence could not be stored; it will be tried again"),
+      this.parts.log.error({ err: error }, "presence could not be stored; it will be tried again"),
     );
   }
 }

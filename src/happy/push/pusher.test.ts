@@ -5,20 +5,22 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ExpoService, expoService } from "../../../test/support/expo.ts";
 import { createLog } from "../../observability/log.ts";
+import { Expo } from "../../push/channels/expo.ts";
+import { eventKey } from "../../push/recent-pushes.ts";
 import { type Database, openDatabase } from "../../storage/database.ts";
 import { findOrCreateAccount } from "../store/accounts.ts";
+import { happyStore } from "../store/index.ts";
 import { migrations } from "../store/migrations.ts";
 import { findPushTokens, registerPushToken } from "../store/push.ts";
-import { Expo } from "./expo.ts";
-import { Pusher } from "./pusher.ts";
-import { eventKey, RecentPushes } from "./recent-pushes.ts";
+import { HappyPushLedger } from "./ledger.ts";
+import { type HappyPusher, happyPusher, pushOf } from "./push-events.ts";
 
 const log = createLog("silent");
 let folder: string;
 let database: Database;
 let service: ExpoService;
 let account: string;
-let pusher: Pusher;
+let pusher: HappyPusher;
 let refused: string[];
 let atMost = 3;
 
@@ -29,9 +31,9 @@ beforeEach(async () => {
   ({ account } = await database.writer.run((db) => findOrCreateAccount(db, "AA")));
   refused = [];
   atMost = 3;
-  pusher = new Pusher({
-    database,
-    expo: new Expo(service.url),
+  pusher = happyPusher({
+    ledger: new HappyPushLedger(happyStore(database)),
+    channel: new Expo(service.url),
     isLooking: () => false,
     log,
     deadlineMs: 5_000,
@@ -48,14 +50,15 @@ afterEach(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const event = (title: string, data: Record<string, unknown> = {}) =>
+const facts = (title: string, data: Record<string, unknown> = {}) =>
   ({ account, sessionId: "s", kind: "done", title, body: "b", data }) as const;
+const event = (title: string, data?: Record<string, unknown>) => pushOf(facts(title, data));
 
 test("so many pushes of one account are under way, a further one is refused and said", async () => {
   const gate = Promise.withResolvers<void>();
   service.broken = { after: gate.promise };
   const underWay = ["a", "b", "c"].map((title) => pusher.push(event(title)));
-  const further = { outcome: "failed", reason: "Too many pushes at once", tokens: 0, delivered: 0 } as const;
+  const further = { outcome: "failed", reason: "Too many pushes at once", devices: 0, delivered: 0 } as const;
   expect(await pusher.push(event("d"))).toEqual(further);
   expect(refused).toEqual([account]);
   // One that is under way is no further one.
@@ -74,11 +77,11 @@ test("data that no phone would get is not multiplied by the phones", async () =>
   expect(await pusher.push(event("large", { text: "x".repeat(20_000) }))).toEqual({
     outcome: "failed",
     reason: "MessageTooBig",
-    tokens: 1,
+    devices: 1,
     delivered: 0,
   });
   expect(service.requests).toEqual([]);
-  expect(findPushTokens(database, account)).toHaveLength(1);
+  expect(await findPushTokens(database, account)).toHaveLength(1);
 });
 
 test("the phone that registered longest ago is forgotten beyond the limit, never the one that has just come", async () => {
@@ -86,30 +89,32 @@ test("the phone that registered longest ago is forgotten beyond the limit, never
   await database.writer.run((db) => db.run(`UPDATE push_tokens SET updated_at = ${far}`));
   for (const [token, forgotten] of [["two", 0] as const, ["three", 1] as const, ["three", 0] as const])
     expect(await registerPushToken(database, account, token, 2)).toBe(forgotten);
-  expect(findPushTokens(database, account).map(({ token }) => token)).toEqual(["three", "phone"]);
+  expect((await findPushTokens(database, account)).map(({ token }) => token)).toEqual(["three", "phone"]);
 });
 
-test("a key is the same for the same event, whatever its parts look like side by side", () => {
-  expect(eventKey(event("a", { n: 1 }))).toBe(eventKey(event("a", { n: 1 })));
+test("an event is the same by its account, session, kind, texts and data, whatever these look like side by side", () => {
+  const keyOf = (of: Parameters<typeof pushOf>[0]) => eventKey(pushOf(of).event);
+  expect(keyOf(facts("a", { n: 1 }))).toBe(keyOf(facts("a", { n: 1 })));
   const keys = [
-    event("a"),
-    event('a","b'),
-    { ...event("a"), account: "another" },
-    { ...event("a"), sessionId: "t" },
-  ].map(eventKey);
-  expect(new Set(keys).size).toBe(4);
+    facts("a"),
+    facts('a","b'),
+    facts("a", { n: 1 }),
+    { ...facts("a"), account: "another" },
+    { ...facts("a"), sessionId: "t" },
+    { ...facts("a"), kind: "question" as const },
+    { ...facts("a"), body: "c" },
+  ].map(keyOf);
+  expect(new Set(keys).size).toBe(7);
 });
 
-test("what is remembered of one account has a bound, and is forgotten with a stop", async () => {
-  const recent = new RecentPushes();
-  const sent = { outcome: "sent", tokens: 1, delivered: 1 } as const;
-  for (let n = 0; n < 150; n++) recent.add("me", `${n}`, Promise.resolve(sent));
-  await Promise.resolve();
-  const known = Array.from({ length: 150 }, (_, n) => n).filter(
-    (n) => recent.find("me", `${n}`) !== undefined,
-  );
-  expect([known.length, known[0], known.at(-1)]).toEqual([100, 50, 149]);
-  expect(recent.underWay("me")).toBe(0);
-  recent.clear();
-  expect(recent.find("me", "149")).toBeUndefined();
+test("the key of an event is that of earlier releases: their ledgers are looked up in", () => {
+  const { event } = pushOf({
+    account: "a",
+    sessionId: "s",
+    kind: "done",
+    title: "t",
+    body: "b",
+    data: { n: 1 },
+  });
+  expect(eventKey(event)).toBe("_0aw-7ME_Z61Q7dPhX4lfSGItCfWbr5xcF_A1EhIlQY");
 });

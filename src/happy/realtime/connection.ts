@@ -54,7 +54,7 @@ export function attach(connection: Connection, events: readonly SocketEvent[]): 
         typeof last === "function" ? (answer) => (answer === undefined ? last() : last(answer)) : () => {};
       const payload = typeof args[0] === "function" ? undefined : args[0];
       try {
-        if (!admitsValues) admitValues(context.database.sizes, payload);
+        if (!admitsValues) admitValues(context.sizes, payload);
         await handle(connection, payload, ack);
       } catch (error) {
         if (error instanceof ValueTooLarge) {

@@ -2,7 +2,6 @@
 import type { Logger } from "pino";
 import type { Socket } from "socket.io";
 import type { Cluster } from "../../bus/cluster.ts";
-import type { Config } from "../../config/settings.ts";
 import { AccountSockets } from "../../server/account-sockets.ts";
 import { type ClaimedNamespace, ConnectRefused } from "../../server/claimed-namespace.ts";
 import type { SocketCors } from "../../server/socket-cors.ts";
@@ -10,6 +9,7 @@ import type { SocketIoPaths } from "../../server/socket-io.ts";
 import { roomsOf, userScoped } from "../audience.ts";
 import type { TokenClaims } from "../auth/tokens.ts";
 import type { HappyContext } from "../context.ts";
+import type { HappyConfig } from "../settings.ts";
 import { machineActivity } from "../wire/updates.ts";
 import { authenticate } from "./authenticate.ts";
 import { attach, type ConnectionFacts } from "./connection.ts";
@@ -36,7 +36,7 @@ const failures = new Map(socketEvents.map(({ event, failure }) => [event, failur
 
 export interface HappySocketsParts {
   /** Asked each time where it may change. */
-  readonly config: Pick<Config, "maxQueuedBytes" | "maxAnonymousBodyBytes">;
+  readonly config: Pick<HappyConfig, "maxQueuedBytes" | "maxAnonymousBodyBytes">;
   readonly cluster: Cluster | undefined;
   /** The server is about to stop; the connections still stand. */
   readonly closing: () => void;
@@ -143,7 +143,7 @@ export class HappySockets {
     socket.on("disconnect", () => {
       this.#accounts.leave(account, socket.conn);
       context.tokenUsage.note(facts.claims, facts.client);
-      context.rpc.drop(socket.id);
+      context.rpc.disconnect(socket.id);
       context.presence.socketLeft(socket.id);
     });
   }

@@ -4,7 +4,8 @@ import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import type { Light } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
-import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
+import { nextColumns, staleParts } from "../../storage/versioned.ts";
+import { type Listed, listedAs, NOTHING, weighedList } from "../../storage/weighed-list.ts";
 import { admitAccessKey, admitChange, admitRows } from "./account-sizes.ts";
 import { findAccountPk } from "./accounts.ts";
 import { findMachinePk } from "./machines.ts";
@@ -43,19 +44,21 @@ function findPlace(db: Db, account: string, { sessionId, machineId }: Place) {
 }
 
 /** Null when there is no key; undefined when the session or the machine is not the account's. */
-export function findAccessKey(
+export async function findAccessKey(
   { reads }: Database,
   account: string,
   place: Place,
-): AccessKeyRow | null | undefined {
+): Promise<AccessKeyRow | null | undefined> {
   const keys = findPlace(reads, account, place);
   return keys && (byPlace(reads).get(keys) ?? null);
 }
 
+const PARTS = { data: "dataVersion" } as const;
+
 const list = (filter: SQL | undefined) =>
   weighedList({
     table: accessKeys,
-    large: { data: "dataVersion" },
+    large: PARTS,
     where: and(eq(accessKeys.accountPk, sql.placeholder("account")), filter),
     order: asc(accessKeys.pk),
   });
@@ -76,11 +79,11 @@ const places = prepared((db) =>
 );
 
 /** Every access key of the account, oldest first; of one session, of one machine, or of both when they are given. */
-export function listAccessKeys(
+export async function listAccessKeys(
   { reads }: Database,
   account: string,
   { sessionId, machineId }: Partial<Place>,
-): Listed<ListedAccessKey> {
+): Promise<Listed<ListedAccessKey>> {
   const pk = findAccountPk(reads, account);
   const session = sessionId === undefined ? undefined : findOwnedSession(reads, account, sessionId)?.pk;
   const machine = machineId === undefined ? undefined : findMachinePk(reads, account, machineId);
@@ -90,14 +93,13 @@ export function listAccessKeys(
   const ofPlace = session === undefined ? keysOfMachine : machine === undefined ? keysOfSession : keyOfBoth;
   const read = session === undefined && machine === undefined ? everyKey : ofPlace;
   const listed = read(reads, { values: { account: pk, session, machine } });
-  return { ...listed, rows: placed(reads, listed.rows) };
+  return listedAs(listed, (row) => placed(reads, row));
 }
 
-function* placed(reads: Db, rows: Iterable<LightAccessKey>): Generator<ListedAccessKey> {
-  for (const { sessionPk, machinePk, data, dataVersion, createdAt, updatedAt } of rows) {
-    const place = places(reads).get({ session: sessionPk, machine: machinePk });
-    if (place !== undefined) yield { ...place, data, dataVersion, createdAt, updatedAt };
-  }
+function placed(reads: Db, row: LightAccessKey): ListedAccessKey | undefined {
+  const place = places(reads).get({ session: row.sessionPk, machine: row.machinePk });
+  const { data, dataVersion, createdAt, updatedAt } = row;
+  return place && { ...place, data, dataVersion, createdAt, updatedAt };
 }
 
 export type CreatedAccessKey =
@@ -157,14 +159,14 @@ export function changeAccessKey(
     const keys = findPlace(db, account, place);
     const row = keys && byPlace(db).get(keys);
     if (row === undefined) return { kind: "missing" };
-    if (row.dataVersion !== expectedVersion)
+    const change = { data: { value: data, expectedVersion } };
+    if (staleParts(PARTS, change, row) !== undefined)
       return { kind: "mismatch", version: row.dataVersion, data: row.data };
-    admitChange(db, quota, { account, pk: row.accountPk }, [data], [row.data]);
-    const version = row.dataVersion + 1;
+    admitChange(db, quota, { account, pk: row.accountPk }, change, row);
     db.update(accessKeys)
-      .set({ data, dataVersion: version, updatedAt: Date.now() })
+      .set({ ...nextColumns(PARTS, change), updatedAt: Date.now() })
       .where(eq(accessKeys.pk, row.pk))
       .run();
-    return { kind: "changed", version };
+    return { kind: "changed", version: expectedVersion + 1 };
   });
 }

@@ -20,7 +20,7 @@ export interface AccountRow {
 }
 
 /** Oldest first. */
-export function listAccountRows({ reads }: Database): AccountRow[] {
+export async function listAccountRows({ reads }: Database): Promise<AccountRow[]> {
   const of = sql`WHERE account_pk = ${accounts.pk}`;
   return reads
     .select({
@@ -44,7 +44,7 @@ export function listAccountRows({ reads }: Database): AccountRow[] {
 }
 
 /** The ids of all accounts with their keys, oldest first. */
-export function listAccountKeys({ reads }: Database): { id: string; publicKey: string }[] {
+export async function listAccountKeys({ reads }: Database): Promise<{ id: string; publicKey: string }[]> {
   return reads
     .select({ id: accounts.id, publicKey: accounts.publicKey })
     .from(accounts)
@@ -52,7 +52,7 @@ export function listAccountKeys({ reads }: Database): { id: string; publicKey: s
     .all();
 }
 
-export function sessionIdsOf({ reads }: Database, account: string): string[] {
+export async function sessionIdsOf({ reads }: Database, account: string): Promise<string[]> {
   return reads
     .select({ id: sessions.id })
     .from(sessions)
@@ -63,7 +63,7 @@ export function sessionIdsOf({ reads }: Database, account: string): string[] {
 }
 
 /** Bytes of the contents that a session keeps in the database. */
-export function sessionBytes({ reads }: Database, session: string): number {
+export async function sessionBytes({ reads }: Database, session: string): Promise<number> {
   const [row] = reads.all<{ bytes: number }>(sql`
     SELECT octet_length(metadata) + coalesce(octet_length(agent_state), 0) + coalesce(
       (SELECT sum(octet_length(content)) FROM messages WHERE session_pk = sessions.pk), 0) AS bytes
@@ -72,7 +72,7 @@ export function sessionBytes({ reads }: Database, session: string): number {
 }
 
 /** Bytes of the contents that an account keeps in the database beside its sessions. */
-export function ownBytes({ reads }: Database, account: string): number {
+export async function ownBytes({ reads }: Database, account: string): Promise<number> {
   const [row] = reads.all<{ bytes: number }>(sql`
     SELECT coalesce(octet_length(settings), 0)
       + coalesce((SELECT sum(octet_length(header) + octet_length(body)) FROM artifacts WHERE account_pk = a.pk), 0)

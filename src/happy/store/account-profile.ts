@@ -1,8 +1,9 @@
 // Everything that an account's profile shows, read together: its row, its GitHub profile, the vendors it has tokens of.
 import { asc, eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
-import { prepared } from "../../storage/query.ts";
+import { type Db, prepared } from "../../storage/query.ts";
 import type { ProfileParts } from "../wire/profile.ts";
+import { type StoredSettings, storedSettings } from "./account-settings.ts";
 import { UnknownAccount } from "./accounts.ts";
 import { accounts, githubUsers, serviceAccountTokens } from "./schema.ts";
 
@@ -32,7 +33,19 @@ const vendorsOf = prepared((db) =>
 );
 
 /** @throws UnknownAccount */
-export function loadProfile({ reads }: Database, id: string): ProfileParts {
+export async function loadProfile({ reads }: Database, id: string): Promise<ProfileParts> {
+  return profileParts(reads, id);
+}
+
+/** The profile and the settings as they were at one moment. @throws UnknownAccount */
+export async function loadAccount(
+  { reads }: Database,
+  id: string,
+): Promise<{ readonly profile: ProfileParts; readonly settings: StoredSettings }> {
+  return { profile: profileParts(reads, id), settings: storedSettings(reads, id) };
+}
+
+function profileParts(reads: Db, id: string): ProfileParts {
   const row = profile(reads).get({ id });
   if (row === undefined) throw new UnknownAccount();
   const { pk, ...parts } = row;

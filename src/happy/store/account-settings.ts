@@ -2,11 +2,11 @@
 import { eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { lightRow } from "../../storage/large-rows.ts";
-import { prepared } from "../../storage/query.ts";
+import { type Db, prepared } from "../../storage/query.ts";
 import type { StoredValue } from "../../storage/stored-value.ts";
+import { nextColumns, staleParts, type Versioned } from "../../storage/versioned.ts";
 import { accountPk, takeUpdateSeqs, UnknownAccount } from "./accounts.ts";
 import { accounts } from "./schema.ts";
-import type { Versioned } from "./session-state.ts";
 
 export interface AccountChange {
   readonly settings?: Versioned<string | null> | undefined;
@@ -24,11 +24,17 @@ export interface StoredSettings {
   readonly settingsVersion: number;
 }
 
-const light = lightRow(accounts, { settings: "settingsVersion" });
+const PARTS = { settings: "settingsVersion" } as const;
+const light = lightRow(accounts, PARTS);
 
 /** @throws UnknownAccount */
-export function loadSettings({ reads }: Database, account: string): StoredSettings {
-  const row = light(reads, accountPk(reads, account));
+export async function loadSettings({ reads }: Database, account: string): Promise<StoredSettings> {
+  return storedSettings(reads, account);
+}
+
+/** @throws UnknownAccount */
+export function storedSettings(db: Db, account: string): StoredSettings {
+  const row = light(db, accountPk(db, account));
   if (row === undefined) throw new UnknownAccount();
   return { settings: row.settings, settingsVersion: row.settingsVersion };
 }
@@ -52,13 +58,11 @@ export function changeAccount(
   return writer.run((db): AccountChangeResult => {
     const row = versions(db).get({ id: account });
     if (row === undefined) throw new UnknownAccount();
-    if (settings !== undefined && settings.expectedVersion !== row.settingsVersion) {
-      return { kind: "mismatch" };
-    }
+    if (staleParts(PARTS, { settings }, row) !== undefined) return { kind: "mismatch" };
     const now = Date.now();
     db.update(accounts)
       .set({
-        ...(settings && { settings: settings.value, settingsVersion: row.settingsVersion + 1 }),
+        ...nextColumns(PARTS, { settings }),
         ...(firstName !== undefined && { firstName }),
         ...(lastName !== undefined && { lastName }),
         updatedAt: now,

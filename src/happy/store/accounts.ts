@@ -51,13 +51,9 @@ export function takeUpdateSeqs(db: Db, pk: number, now: number, count = 1): numb
   return row.seq - count + 1;
 }
 
-/** Takes one update number for an operation that has only an announcement to make. */
-export function takeUpdateSeq(
-  database: Database,
-  account: string,
-  announce: (seq: number) => void,
-): Promise<number> {
-  return database.writer.run((db) => takeUpdateSeqs(db, accountPk(db, account), Date.now()), announce);
+/** @throws UnknownAccount */
+export async function requireAccount({ reads }: Database, account: string): Promise<void> {
+  accountPk(reads, account);
 }
 
 export interface SignedIn {
@@ -101,6 +97,6 @@ export function findAccount(db: Db, account: string): AccountRow | undefined {
 }
 
 /** Whether anybody has ever signed in here. */
-export function hasAccounts({ reads }: Database): boolean {
+export async function hasAccounts({ reads }: Database): Promise<boolean> {
   return reads.select({ pk: accounts.pk }).from(accounts).limit(1).get() !== undefined;
 }

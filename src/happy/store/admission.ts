@@ -2,10 +2,10 @@
 // twice. An account that exists always signs in, unless it is disabled. A key that a person refused stays out in every mode, with an
 // invite too, until a person approves it.
 import { eq } from "drizzle-orm";
-import type { Config } from "../../config/settings.ts";
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
 import { steadyNow } from "../../storage/steady-time.ts";
+import type { HappyConfig } from "../settings.ts";
 import { findOrCreateAccount } from "./accounts.ts";
 import { takeInvite } from "./invites.ts";
 import { accounts } from "./schema.ts";
@@ -13,7 +13,7 @@ import { forgetKey, isRefused, noteRefused, noteWaiting, theOne } from "./waitin
 
 /** What decides about a key besides the key itself. */
 export interface AdmissionRules {
-  readonly registration: Config["registration"];
+  readonly registration: HappyConfig["registration"];
   /** The code in the address that the client uses. */
   readonly invite: string | undefined;
   /** What the client calls itself; a label for the person who approves. */

@@ -3,13 +3,13 @@
 import { and, desc, eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { type Light, lightRow } from "../../storage/large-rows.ts";
-import { type Db, prepared } from "../../storage/query.ts";
+import { prepared } from "../../storage/query.ts";
+import { nextColumns, staleParts, type Versioned } from "../../storage/versioned.ts";
 import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
 import { Base64Error, decodeStrict } from "../wire/base64.ts";
 import { admitGrowth, admitRows } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accounts, artifacts } from "./schema.ts";
-import type { Versioned } from "./session-state.ts";
 
 export type ArtifactRow = typeof artifacts.$inferSelect;
 /** An artifact whose large parts may still be in the database. */
@@ -42,18 +42,23 @@ const ownedVersions = prepared((db) =>
 );
 
 /** An artifact that belongs to the account, else undefined. */
-export function findArtifact(db: Db, account: string, artifact: string): ArtifactRow | undefined {
-  return owned(db).get({ account, artifact })?.artifact;
-}
-
-const light = lightRow(artifacts, { header: "headerVersion", body: "bodyVersion" });
-
-/** The same, with its large parts left in the database. */
-export function findLightArtifact(
+export async function findArtifact(
   { reads }: Database,
   account: string,
   artifact: string,
-): LightArtifact | undefined {
+): Promise<ArtifactRow | undefined> {
+  return owned(reads).get({ account, artifact })?.artifact;
+}
+
+const PARTS = { header: "headerVersion", body: "bodyVersion" } as const;
+const light = lightRow(artifacts, PARTS);
+
+/** The same, with its large parts left in the database. */
+export async function findLightArtifact(
+  { reads }: Database,
+  account: string,
+  artifact: string,
+): Promise<LightArtifact | undefined> {
   const keys = ownedVersions(reads).get({ account, artifact });
   return keys && light(reads, keys.pk);
 }
@@ -67,7 +72,11 @@ const newest = weighedList({
 });
 
 /** Latest change first, at most `limit`, without the bodies. */
-export function listArtifacts({ reads }: Database, account: string, limit: number): Listed<ArtifactSummary> {
+export async function listArtifacts(
+  { reads }: Database,
+  account: string,
+  limit: number,
+): Promise<Listed<ArtifactSummary>> {
   const pk = findAccountPk(reads, account);
   return pk === undefined ? NOTHING : newest(reads, { values: { account: pk }, limit });
 }
@@ -168,28 +177,31 @@ export function changeArtifact(
   return writer.holding(change).run((db): ArtifactChangeResult => {
     const current = ownedVersions(db).get({ account, artifact });
     if (current === undefined) return { kind: "missing" };
-    const staleHeader = isStale(change.header, current.headerVersion);
-    const staleBody = isStale(change.body, current.bodyVersion);
-    if (staleHeader || staleBody) return { kind: "mismatch", header: staleHeader, body: staleBody };
-    const header = change.header && written(change.header);
-    const body = change.body && written(change.body);
+    const stale = staleParts(PARTS, change, current);
+    if (stale !== undefined) return { kind: "mismatch", ...stale };
+    const header = change.header && decodedPart(change.header);
+    const body = change.body && decodedPart(change.body);
     if (header === null || body === null) return { kind: "undecodable" };
     quota.admit("message");
     const grown =
-      (header === undefined ? 0 : header.bytes.length - current.headerBytes) +
-      (body === undefined ? 0 : body.bytes.length - current.bodyBytes);
+      (header === undefined ? 0 : header.value.length - current.headerBytes) +
+      (body === undefined ? 0 : body.value.length - current.bodyBytes);
     admitGrowth(db, quota, { account, pk: current.accountPk }, grown);
     const now = Date.now();
     db.update(artifacts)
       .set({
-        ...(header && { header: header.bytes, headerVersion: header.version }),
-        ...(body && { body: body.bytes, bodyVersion: body.version }),
+        ...nextColumns(PARTS, { header, body }),
         seq: sql`${artifacts.seq} + 1`,
         updatedAt: now,
       })
       .where(eq(artifacts.pk, current.pk))
       .run();
-    return { kind: "changed", updateSeq: takeUpdateSeqs(db, current.accountPk, now), header, body };
+    return {
+      kind: "changed",
+      updateSeq: takeUpdateSeqs(db, current.accountPk, now),
+      header: header && written(header),
+      body: body && written(body),
+    };
   }, announce);
 }
 
@@ -215,14 +227,14 @@ export function deleteArtifact(
     .then((seq) => seq !== undefined);
 }
 
-function isStale(part: Versioned<string> | undefined, version: number): boolean {
-  return part !== undefined && part.expectedVersion !== version;
+/** Null when the part is no base64. */
+function decodedPart({ value, expectedVersion }: Versioned<string>): Versioned<Uint8Array> | null {
+  const bytes = decoded(value);
+  return bytes === undefined ? null : { value: bytes, expectedVersion };
 }
 
-/** Null when the part is no base64. */
-function written({ value, expectedVersion }: Versioned<string>): WrittenPart | null {
-  const bytes = decoded(value);
-  return bytes === undefined ? null : { bytes, version: expectedVersion + 1 };
+function written({ value, expectedVersion }: Versioned<Uint8Array>): WrittenPart {
+  return { bytes: value, version: expectedVersion + 1 };
 }
 
 function decoded(text: string): Uint8Array | undefined {

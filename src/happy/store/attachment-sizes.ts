@@ -7,8 +7,18 @@ import { findAccountPk } from "./accounts.ts";
 import { attachmentSizes, sessions } from "./schema.ts";
 import { findOwnedSession } from "./sessions.ts";
 
+/** Before a client is told where to send bytes: whether the server and the account have room. @throws StorageError "quota", AccountFull */
+export async function admitUpload(database: Database, account: string, bytes: number): Promise<void> {
+  database.quota.admit("upload", bytes);
+  await admitAttachment(database, account, bytes);
+}
+
 /** Before bytes of an attachment are taken. @throws AccountFull */
-export function admitAttachment({ reads, quota }: Database, account: string, bytes: number): void {
+export async function admitAttachment(
+  { reads, quota }: Database,
+  account: string,
+  bytes: number,
+): Promise<void> {
   const pk = findAccountPk(reads, account);
   if (pk !== undefined) admitGrowth(reads, quota, { account, pk }, bytes + ROW_BYTES);
 }

@@ -96,10 +96,10 @@ test("a revocation is by generation: what was issued before is refused at any ti
   const database = open();
   const id = await account(database);
   for (const times of [1, 2]) {
-    const access = new Revocations(loadRefusals(database));
+    const access = new Revocations(await loadRefusals(database));
     const before = { account: id, id: "x", ...access.issueFor(id) };
     await revokeAllTokens(database, id, (cut) => access.revokeBefore(id, cut));
-    for (const reader of [access, new Revocations(loadRefusals(database))]) {
+    for (const reader of [access, new Revocations(await loadRefusals(database))]) {
       for (const offset of [-YEAR, -DAY, 0, DAY, YEAR]) {
         const issuedAt = Math.floor((NOW + offset) / 1_000);
         expect([times, offset, reader.refuses({ ...before, issuedAt })]).toEqual([times, offset, true]);
@@ -117,14 +117,14 @@ test("an older backup that is restored does not make tokens of a later generatio
   const database = open();
   const id = await account(database);
   await revokeAllTokens(database, id, () => {});
-  const leaked = { account: id, id: "x", ...new Revocations(loadRefusals(database)).issueFor(id) };
+  const leaked = { account: id, id: "x", ...new Revocations(await loadRefusals(database)).issueFor(id) };
   // The backup is of before; its owner revokes again, a while later.
   await database.writer.run((db) =>
     db.update(accounts).set({ tokensGeneration: 0, tokensValidFrom: null }).where(eq(accounts.id, id)).run(),
   );
   await Bun.sleep(1_100);
   await revokeAllTokens(database, id, () => {});
-  expect(new Revocations(loadRefusals(database)).refuses(leaked)).toBe(true);
+  expect(new Revocations(await loadRefusals(database)).refuses(leaked)).toBe(true);
 });
 
 test.each([
@@ -140,7 +140,7 @@ test.each([
     await database.writer.run((db) =>
       db.update(accounts).set({ tokensValidFrom: validFrom }).where(eq(accounts.id, id)).run(),
     );
-    const access = new Revocations(loadRefusals(database));
+    const access = new Revocations(await loadRefusals(database));
     const token = (issuedAt: number) => ({ account: id, id: "x", issuedAt, generation: 0 });
     expect(access.refuses(token(validFrom - 1))).toBe(true);
     expect(access.refuses(token(validFrom))).toBe(false);

@@ -4,7 +4,7 @@ import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import type { Light } from "../../storage/large-rows.ts";
 import type { Db } from "../../storage/query.ts";
-import { type Listed, NOTHING, PAGE_BYTES, weighedList } from "../../storage/weighed-list.ts";
+import { type Listed, listedAs, NOTHING, PAGE_BYTES, weighedList } from "../../storage/weighed-list.ts";
 import { findAccountPk, takeUpdateSeqs, UnknownAccount } from "./accounts.ts";
 import { accounts, feedItems } from "./schema.ts";
 
@@ -57,6 +57,8 @@ export interface FeedPage {
   readonly after?: number | undefined;
 }
 
+type LightItem = Light<typeof feedItems.$inferSelect, "body">;
+
 const newest = weighedList({
   table: feedItems,
   large: { body: null },
@@ -69,11 +71,11 @@ const newest = weighedList({
 });
 
 /** The newest items that fit, newest first, and whether more fit. */
-export function pageFeed(
+export async function pageFeed(
   { reads }: Database,
   account: string,
   { limit, before, after }: FeedPage,
-): Listed<FeedItem> {
+): Promise<Listed<FeedItem>> {
   const pk = findAccountPk(reads, account);
   if (pk === undefined) return NOTHING;
   const values = {
@@ -82,13 +84,11 @@ export function pageFeed(
     after: before === undefined ? (after ?? -1) : -1,
   };
   const listed = newest(reads, { values, limit, budgetBytes: PAGE_BYTES });
-  return { ...listed, rows: items(listed.rows) };
+  return listedAs(listed, itemOf);
 }
 
-function* items(rows: Iterable<Light<typeof feedItems.$inferSelect, "body">>): Generator<FeedItem> {
-  for (const { id, body, repeatKey, counter, createdAt } of rows) {
-    // One that is large is read whole all the same: it is JSON by itself.
-    const text = typeof body === "string" ? body : body.toJSON();
-    yield { id, body: JSON.parse(text) as FeedBody, repeatKey, counter, createdAt };
-  }
+function itemOf({ id, body, repeatKey, counter, createdAt }: LightItem): FeedItem {
+  // One that is large is read whole all the same: it is JSON by itself.
+  const text = typeof body === "string" ? body : body.toJSON();
+  return { id, body: JSON.parse(text) as FeedBody, repeatKey, counter, createdAt };
 }

@@ -87,7 +87,7 @@ export function disconnectGithub(
 }
 
 /** The GitHub user that an account is connected with; `profile` is JSON text. */
-export function connectedGithub({ reads }: Database, account: string) {
+export async function connectedGithub({ reads }: Database, account: string) {
   return reads
     .select({ id: githubUsers.id, profile: githubUsers.profile })
     .from(accounts)
@@ -97,7 +97,7 @@ export function connectedGithub({ reads }: Database, account: string) {
 }
 
 /** An avatar that was stored from this address, for whichever account. */
-export function storedAvatar({ reads }: Database, url: string): Avatar | undefined {
+export async function storedAvatar({ reads }: Database, url: string): Promise<Avatar | undefined> {
   const row = reads
     .select()
     .from(uploadedFiles)

@@ -7,9 +7,11 @@ import { newId } from "../../storage/ids.ts";
 import { lightRow, weightOf } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import type { StoredValue } from "../../storage/stored-value.ts";
+import { nextColumns, staleParts } from "../../storage/versioned.ts";
 import {
   AFTER_EVERY_TEXT,
   type Listed,
+  listedAs,
   listedByKey,
   NOTHING,
   weighedList,
@@ -42,18 +44,26 @@ const byKey = prepared((db) =>
     .prepare(),
 );
 
-const large = { value: "version" } as const;
-const light = lightRow(kvEntries, large);
+const PARTS = { value: "version" } as const;
+const light = lightRow(kvEntries, PARTS);
 
 /** A living entry, else undefined. */
-export function findKv({ reads }: Database, account: string, key: string): KvEntry | undefined {
+export async function findKv(
+  { reads }: Database,
+  account: string,
+  key: string,
+): Promise<KvEntry | undefined> {
   const pk = findAccountPk(reads, account);
   const found = pk === undefined ? undefined : byKey(reads).get({ account: pk, key });
   return found === undefined ? undefined : living(light(reads, found.pk));
 }
 
 /** The living ones among `keys`, each once. */
-export function findManyKv({ reads }: Database, account: string, keys: readonly string[]): Listed<KvEntry> {
+export async function findManyKv(
+  { reads }: Database,
+  account: string,
+  keys: readonly string[],
+): Promise<Listed<KvEntry>> {
   const pk = findAccountPk(reads, account);
   if (pk === undefined) return NOTHING;
   const found = [...new Set(keys)].flatMap((key) => byKey(reads).get({ account: pk, key }) ?? []);
@@ -65,7 +75,7 @@ export function findManyKv({ reads }: Database, account: string, keys: readonly 
 
 const byPrefix = weighedList({
   table: kvEntries,
-  large,
+  large: PARTS,
   where: and(
     eq(kvEntries.accountPk, sql.placeholder("account")),
     gte(kvEntries.key, sql.placeholder("prefix")),
@@ -76,19 +86,17 @@ const byPrefix = weighedList({
 });
 
 /** Living entries whose key starts with `prefix`, taken literally; keys ascending by their UTF-8 bytes. */
-export function listKv({ reads }: Database, account: string, prefix: string, limit: number): Listed<KvEntry> {
+export async function listKv(
+  { reads }: Database,
+  account: string,
+  prefix: string,
+  limit: number,
+): Promise<Listed<KvEntry>> {
   const pk = findAccountPk(reads, account);
   if (pk === undefined) return NOTHING;
   const end = firstAfterPrefix(prefix) ?? AFTER_EVERY_TEXT;
   const listed = byPrefix(reads, { values: { account: pk, prefix, end }, limit });
-  return { ...listed, rows: eachLiving(listed.rows) };
-}
-
-function* eachLiving(rows: Iterable<LightEntry>): Generator<KvEntry> {
-  for (const row of rows) {
-    const entry = living(row);
-    if (entry !== undefined) yield entry;
-  }
+  return listedAs(listed, living);
 }
 
 export interface KvMutation {
@@ -115,11 +123,11 @@ export interface KvConflict {
 }
 
 /** The current state of keys that stood against a mutation. */
-export function kvConflicts(
+export async function kvConflicts(
   { reads }: Database,
   account: string,
   keys: readonly string[],
-): Listed<KvConflict> {
+): Promise<Listed<KvConflict>> {
   const pk = findAccountPk(reads, account);
   const found = keys.map((key) => ({
     key,
@@ -174,22 +182,21 @@ export function deleteKv(
 /** The body of an operation. Everything is judged against the state before it, so one existing key may be named twice. */
 function mutate(db: Db, quota: Database["quota"], owner: Owner, mutations: readonly KvMutation[]): KvResult {
   const account = owner.pk;
-  const wanted = mutations.map((mutation) => ({
-    mutation,
-    current: byKey(db).get({ account, key: mutation.key }),
-  }));
-  const stale = wanted.filter(
-    ({ mutation, current }) => (mutation.version ?? versionOf(current)) !== versionOf(current),
-  );
-  if (stale.length > 0) return { kind: "mismatch", keys: stale.map(({ mutation: { key } }) => key) };
-  const fresh = wanted.flatMap(({ mutation, current }) => (current === undefined ? [mutation.key] : []));
+  const wanted = mutations.map(({ key, value, version }) => {
+    const current = byKey(db).get({ account, key });
+    const stored = { version: versionOf(current) };
+    return { key, value, current, stored, expectedVersion: version ?? stored.version };
+  });
+  const stale = wanted.filter(({ stored, ...value }) => staleParts(PARTS, { value }, stored) !== undefined);
+  if (stale.length > 0) return { kind: "mismatch", keys: stale.map(({ key }) => key) };
+  const fresh = wanted.flatMap(({ key, current }) => (current === undefined ? [key] : []));
   // The unique index would refuse it too, but as an error of the server.
   if (new Set(fresh).size < fresh.length) return { kind: "invalid" };
-  const values = wanted.map(({ mutation, current }) => bytesOf(mutation.value, current !== undefined));
+  const values = wanted.map(({ value, current }) => bytesOf(value, current !== undefined));
   if (values.includes(undefined)) return { kind: "invalid" };
   // A tombstone of a new key is a row too; one of an old key makes room.
   const grown = wanted.map(
-    ({ mutation: { key }, current }, index) =>
+    ({ key, current }, index) =>
       (values[index]?.length ?? 0) -
       (current === undefined ? -ROW_BYTES - Buffer.byteLength(key) : current.bytes),
   );
@@ -200,17 +207,17 @@ function mutate(db: Db, quota: Database["quota"], owner: Owner, mutations: reado
     grown.reduce((sum, bytes) => sum + bytes, 0),
   );
   const now = Date.now();
-  const changes = wanted.map(({ mutation: { key, value: given }, current }, index) => {
-    const value = values[index] ?? null;
-    const version = versionOf(current) + 1;
-    if (current === undefined) {
+  const changes = wanted.map(({ key, value: given, current, expectedVersion }, index) => {
+    const columns = {
+      ...nextColumns(PARTS, { value: { value: values[index] ?? null, expectedVersion } }),
+      updatedAt: now,
+    };
+    if (current === undefined)
       db.insert(kvEntries)
-        .values({ id: newId(now), accountPk: account, key, value, version, createdAt: now, updatedAt: now })
+        .values({ id: newId(now), accountPk: account, key, ...columns, createdAt: now })
         .run();
-    } else {
-      db.update(kvEntries).set({ value, version, updatedAt: now }).where(eq(kvEntries.pk, current.pk)).run();
-    }
-    return { key, value: given, version };
+    else db.update(kvEntries).set(columns).where(eq(kvEntries.pk, current.pk)).run();
+    return { key, value: given, version: expectedVersion + 1 };
   });
   return { kind: "changed", changes, updateSeq: takeUpdateSeqs(db, account, now) };
 }

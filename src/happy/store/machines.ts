@@ -3,11 +3,11 @@ import { and, desc, eq, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { type Light, lightRow } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
+import { nextColumns, staleParts, type Versioned } from "../../storage/versioned.ts";
 import { type Listed, NOTHING, weighedList } from "../../storage/weighed-list.ts";
 import { admitChange, admitMachine, admitRows } from "./account-sizes.ts";
 import { accountPk, findAccountPk, takeUpdateSeqs } from "./accounts.ts";
 import { accessKeys, accounts, machines } from "./schema.ts";
-import type { Versioned } from "./session-state.ts";
 
 export type MachineRow = typeof machines.$inferSelect;
 /** A machine whose large texts may still be in the database. */
@@ -41,28 +41,29 @@ export function findMachine(db: Db, account: string, machine: string): MachineRo
   return owned(db).get({ account, machine })?.machine;
 }
 
-const large = { metadata: "metadataVersion", daemonState: "daemonStateVersion" } as const;
-const light = lightRow(machines, large);
+/** What may be large, and what is changed by version. */
+const PARTS = { metadata: "metadataVersion", daemonState: "daemonStateVersion" } as const;
+const light = lightRow(machines, PARTS);
 
 /** A machine that belongs to the account, with its large texts left in the database. */
-export function findLightMachine(
+export async function findLightMachine(
   { reads }: Database,
   account: string,
   machine: string,
-): LightMachine | undefined {
+): Promise<LightMachine | undefined> {
   const pk = findMachinePk(reads, account, machine);
   return pk === undefined ? undefined : light(reads, pk);
 }
 
 const all = weighedList({
   table: machines,
-  large,
+  large: PARTS,
   where: eq(machines.accountPk, sql.placeholder("account")),
   order: desc(machines.lastActiveAt),
 });
 
 /** Most recently heard first. */
-export function listMachines({ reads }: Database, account: string): Listed<LightMachine> {
+export async function listMachines({ reads }: Database, account: string): Promise<Listed<LightMachine>> {
   const pk = findAccountPk(reads, account);
   return pk === undefined ? NOTHING : all(reads, { values: { account: pk } });
 }
@@ -152,36 +153,23 @@ export function changeMachine(
   { writer, quota, sizes }: Database,
   account: string,
   machine: string,
-  { metadata, daemonState }: MachineChange,
+  change: MachineChange,
   announce: (result: MachineChangeResult) => void,
 ): Promise<MachineChangeResult> {
+  const { metadata, daemonState } = change;
   sizes.admit("metadata", "metadata", metadata?.value);
   sizes.admit("state", "daemonState", daemonState?.value);
-  return writer.holding([metadata, daemonState]).run((db): MachineChangeResult => {
+  return writer.holding(change).run((db): MachineChangeResult => {
     const row = findMachine(db, account, machine);
     if (row === undefined) return { kind: "missing" };
-    const stale = {
-      metadata: metadata !== undefined && metadata.expectedVersion !== row.metadataVersion,
-      daemonState: daemonState !== undefined && daemonState.expectedVersion !== row.daemonStateVersion,
-    };
-    if (stale.metadata || stale.daemonState) return { kind: "mismatch", row, ...stale };
-    admitChange(
-      db,
-      quota,
-      { account, pk: row.accountPk },
-      [metadata?.value, daemonState?.value],
-      [metadata && row.metadata, daemonState && row.daemonState],
-    );
+    const stale = staleParts(PARTS, change, row);
+    if (stale !== undefined) return { kind: "mismatch", row, ...stale };
+    admitChange(db, quota, { account, pk: row.accountPk }, change, row);
     const at = Date.now();
     db.update(machines)
       .set({
-        ...(metadata && { metadata: metadata.value, metadataVersion: row.metadataVersion + 1 }),
-        ...(daemonState && {
-          daemonState: daemonState.value,
-          daemonStateVersion: row.daemonStateVersion + 1,
-          active: true,
-          lastActiveAt: at,
-        }),
+        ...nextColumns(PARTS, change),
+        ...(daemonState && { active: true, lastActiveAt: at }),
         updatedAt: at,
       })
       .where(eq(machines.pk, row.pk))

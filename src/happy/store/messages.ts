@@ -198,13 +198,13 @@ export interface MessagePage {
 }
 
 /** After a seq ascending, or before one descending. Undefined when the account has no such session. */
-export function pageMessages(
+export async function pageMessages(
   { reads }: Database,
   account: string,
   session: string,
   cursor: MessageCursor,
   page: MessagePage,
-): Listed<Light<MessageRow, "content">> | undefined {
+): Promise<Listed<Light<MessageRow, "content">> | undefined> {
   const keys = findOwnedSession(reads, account, session);
   if (keys === undefined) return undefined;
   const sessionPk = keys.pk;

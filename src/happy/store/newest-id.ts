@@ -33,7 +33,7 @@ const BY_ID = [
 ];
 
 /** Reads the end of each index; messages have none by id, but their row numbers grow with it. */
-export function continueIds({ reads }: Database): void {
+export async function continueIds({ reads }: Database): Promise<void> {
   // The greatest of our shape; an import may have brought others.
   for (const table of BY_ID) {
     const [newest] = reads.all<{ id: string }>(

@@ -1,7 +1,8 @@
 // Pairing requests of terminals and of further devices (HTTP contract 2.4 to 2.6, decisions). An unapproved request dies after
 // 15 minutes. An approved one is delivered to every poll for 5 minutes after its first delivery, always with the same token, then it
 // is consumed: a further poll makes a new request. A poll that changes nothing writes nothing, and no question reads more than its
-// own row. `now` is steady time (storage/steady-time.ts): see `settlePairings` for clocks that changed over a restart.
+// own row: what is over is none for every read, whenever it is cleared away. `now` is steady time (storage/steady-time.ts): see
+// `settlePairings` for clocks that changed over a restart.
 import { and, eq, isNull, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
@@ -51,15 +52,12 @@ export interface PairingRequest {
   readonly now: number;
 }
 
-/**
- * Create-or-return by key. `made` is asked inside the operation when the request is new: it hears which waiting requests were over, and
- * names those that are given up for the new one.
- */
-export function pollPairing(
+/** Create-or-return by key. `made` is asked inside the operation when the request is new, and names those that are given up for it. */
+export async function pollPairing(
   { writer, reads }: Database,
   request: PairingRequest,
-  made: (over: readonly string[]) => Iterable<string>,
-): Poll | Promise<Poll> {
+  made: () => Iterable<string>,
+): Promise<Poll> {
   const known = standing(reads, request);
   if (known !== undefined && known !== "first delivery") return known;
   return writer.run((db): Poll => {
@@ -69,11 +67,10 @@ export function pollPairing(
     if (again !== undefined) return again;
     // A dead one, or none.
     forgetOne(db, kind, publicKey);
-    const over = expire(db, kind, now).waiting;
     const row = { id: newId(), publicKey, createdAt: now, updatedAt: now };
     if (kind === "terminal") insertTerminal(db).run({ ...row, supportsV2 });
     else insertAccount(db).run(row);
-    for (const other of made(over)) forgetWaiting(db, kind, other);
+    for (const other of made()) forgetWaiting(db, kind, other);
     return REQUESTED;
   });
 }
@@ -102,19 +99,12 @@ function standing(db: Db, { kind, publicKey, now }: PairingRequest): Poll | "fir
 /** Decides what token this request gets, once. */
 function deliver(db: Db, request: PairingRequest): Poll {
   const { kind, publicKey, now } = request;
-  const table = TABLES[kind];
   const row = find(db, kind, publicKey);
   const account = row && approver(db).get({ pk: row.responseAccountPk });
   if (row === undefined || account === undefined) return REQUESTED;
-  db.update(table)
-    .set({
-      tokenId: row.tokenId ?? crypto.randomUUID(),
-      tokenIssuedAt: row.tokenIssuedAt ?? issueUnder(account, Date.now()).issuedAt,
-      firstDeliveredAt: now,
-      updatedAt: now,
-    })
-    .where(eq(table.pk, row.pk))
-    .run();
+  const tokenId = row.tokenId ?? crypto.randomUUID();
+  const tokenIssuedAt = row.tokenIssuedAt ?? issueUnder(account, Date.now()).issuedAt;
+  deliverOne[kind](db).run({ pk: row.pk, tokenId, tokenIssuedAt, now });
   const delivered = standing(db, request);
   return delivered === undefined || delivered === "first delivery" ? REQUESTED : delivered;
 }
@@ -125,7 +115,11 @@ export interface PairingStatus {
 }
 
 /** What the approving app sees. `supportsV2` is told only while pending. */
-export function pairingStatus({ reads }: Database, publicKey: string, now: number): PairingStatus {
+export async function pairingStatus(
+  { reads }: Database,
+  publicKey: string,
+  now: number,
+): Promise<PairingStatus> {
   const row = find(reads, "terminal", publicKey);
   if (row === undefined || isDead(row, now)) return { status: "not_found", supportsV2: false };
   if (row.response !== null) return { status: "authorized", supportsV2: false };
@@ -147,53 +141,61 @@ export function approvePairing(
   { kind, publicKey, account, response, now }: Approval,
 ): Promise<boolean> {
   sizes.admit("metadata", "response", response);
-  const table = TABLES[kind];
   return writer.run((db) => {
     const row = find(db, kind, publicKey);
     if (row === undefined || isDead(row, now)) return false;
     if (row.response !== null || response === "") return true;
-    const responseAccountPk = accountPk(db, account);
-    db.update(table).set({ response, responseAccountPk, updatedAt: now }).where(eq(table.pk, row.pk)).run();
-    db.run(sql`DELETE FROM ${table} WHERE pk IN (SELECT pk FROM ${table}
-      WHERE response_account_pk = ${responseAccountPk} ORDER BY pk DESC LIMIT ${SLICE} OFFSET ${MAX_APPROVED})`);
+    const approvedBy = accountPk(db, account);
+    approveOne[kind](db).run({ pk: row.pk, response, approvedBy, now });
+    deleteSurplus[kind](db).run({ approvedBy });
     return true;
   });
 }
 
-/** Deletes requests that are over, a slice of each sort. @returns keys of those that nobody approved, and whether more are left. */
-export function expirePairings(
-  { writer }: Database,
+/** What one look for requests that are over found. */
+export interface Expired {
+  /** Keys of those that nobody approved. */
+  readonly waiting: readonly string[];
+  /** There may be more of them. */
+  readonly more: boolean;
+}
+
+/** Deletes requests that are over, a slice of each sort. Writes nothing when there are none, which reads the end of three indexes. */
+export async function expirePairings(
+  { writer, reads }: Database,
   kind: PairingKind,
   now: number,
-): Promise<{ readonly waiting: string[]; readonly more: boolean }> {
-  return writer.run((db) => expire(db, kind, now));
+): Promise<Expired> {
+  const over = cutoffs(now);
+  if (DEAD.every((sort) => oldest[kind][sort](reads).get(over) === undefined))
+    return { waiting: [], more: false };
+  return writer.run((db) => {
+    const [waiting = [], ...others] = DEAD.map((sort) => deleteDead[kind][sort](db).all(over));
+    return {
+      waiting: waiting.map(({ publicKey }) => publicKey),
+      more: [waiting, ...others].some(({ length }) => length === SLICE),
+    };
+  });
 }
 
-/** Whether there is anything for `expirePairings` to do; reads the end of three indexes. */
-export function hasDeadPairings({ reads }: Database, kind: PairingKind, now: number): boolean {
-  return DEAD.some((sort) => oldest[kind][sort](reads).get(cutoffs(now)) !== undefined);
-}
-
-/** Keys that wait, the one that was made first first. */
-export function waitingPairings({ reads }: Database, kind: PairingKind): string[] {
-  const table = TABLES[kind];
-  return reads
-    .select({ publicKey: table.publicKey })
-    .from(table)
-    .where(isNull(table.response))
-    .orderBy(table.pk)
-    .all()
-    .map(({ publicKey }) => publicKey);
-}
-
-/** Drops waiting requests that are too many. */
-export function forgetPairings(
+/**
+ * At a start: `surplus` hears, inside the operation, the keys that wait, the one that was made first first, and names those that are
+ * given up because they are too many.
+ */
+export function takeOverPairings(
   { writer }: Database,
   kind: PairingKind,
-  keys: readonly string[],
+  surplus: (waiting: readonly string[]) => Iterable<string>,
 ): Promise<void> {
+  const table = TABLES[kind];
   return writer.run((db) => {
-    for (const key of keys) forgetWaiting(db, kind, key);
+    const waiting = db
+      .select({ publicKey: table.publicKey })
+      .from(table)
+      .where(isNull(table.response))
+      .orderBy(table.pk)
+      .all();
+    for (const key of surplus(waiting.map(({ publicKey }) => publicKey))) forgetWaiting(db, kind, key);
   });
 }
 
@@ -272,6 +274,37 @@ const deleteWaiting = prepareEach((db, table) =>
     .prepare(),
 );
 
+const given = (name: string) => sql`${sql.placeholder(name)}`;
+const deliverOne = prepareEach((db, table) =>
+  db
+    .update(table)
+    .set({
+      tokenId: given("tokenId"),
+      tokenIssuedAt: given("tokenIssuedAt"),
+      firstDeliveredAt: given("now"),
+      updatedAt: given("now"),
+    })
+    .where(eq(table.pk, sql.placeholder("pk")))
+    .prepare(),
+);
+const approveOne = prepareEach((db, table) =>
+  db
+    .update(table)
+    .set({ response: given("response"), responseAccountPk: given("approvedBy"), updatedAt: given("now") })
+    .where(eq(table.pk, sql.placeholder("pk")))
+    .prepare(),
+);
+/** Approvals of one account beyond those that may wait, the oldest first. */
+const deleteSurplus = prepareEach((db, table) =>
+  db
+    .delete(table)
+    .where(
+      sql`pk IN (SELECT pk FROM ${table} WHERE response_account_pk = ${sql.placeholder("approvedBy")}
+        ORDER BY pk DESC LIMIT ${sql.raw(`${SLICE}`)} OFFSET ${sql.raw(`${MAX_APPROVED}`)})`,
+    )
+    .prepare(),
+);
+
 function forgetOne(db: Db, kind: PairingKind, publicKey: string): void {
   deleteOne[kind](db).run({ publicKey });
 }
@@ -303,14 +336,6 @@ const deleteDead = eachSort((db, table, condition) =>
     .returning({ publicKey: table.publicKey })
     .prepare(),
 );
-
-function expire(db: Db, kind: PairingKind, now: number) {
-  const [waiting = [], ...others] = DEAD.map((sort) => deleteDead[kind][sort](db).all(cutoffs(now)));
-  return {
-    waiting: waiting.map(({ publicKey }) => publicKey),
-    more: [waiting, ...others].some(({ length }) => length === SLICE),
-  };
-}
 
 function isDead(row: Row, now: number): boolean {
   if (row.response === null) return row.createdAt < now - UNAPPROVED_MS;

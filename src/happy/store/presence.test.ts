@@ -26,7 +26,7 @@ const account = async (publicKey: string) =>
 const machine = async (owner: string, id: string) => {
   const parts = { id, metadata: "", daemonState: undefined, dataEncryptionKey: null };
   await registerMachine(database, owner, parts, () => {});
-  const row = findPresence(database.reads, "machine", owner, id);
+  const row = await findPresence(database, "machine", owner, id);
   if (row === undefined) throw new Error("the machine was not stored");
   return row;
 };
@@ -39,9 +39,9 @@ test("a heartbeat makes its machine active, and the one that took the place of a
   expect(successor.pk).toBe(gone.pk);
   const at = Date.now();
   await storeHeartbeats(database, [{ kind: "machine", pk: gone.pk, id: "gone", at }]);
-  expect(findPresence(database.reads, "machine", other, "successor")?.active).toBe(false);
+  expect((await findPresence(database, "machine", other, "successor"))?.active).toBe(false);
   await storeHeartbeats(database, [{ kind: "machine", pk: successor.pk, id: "successor", at }]);
-  expect(findPresence(database.reads, "machine", other, "successor")).toMatchObject({
+  expect(await findPresence(database, "machine", other, "successor")).toMatchObject({
     active: true,
     lastActiveAt: at,
   });

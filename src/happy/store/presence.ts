@@ -39,12 +39,16 @@ const one = (kind: PresenceKind) => {
 const OWNED = { session: one("session"), machine: one("machine") };
 
 /** What is stored about a thing that belongs to the account, else undefined. */
-export function findPresence(
-  db: Db,
+export async function findPresence(
+  { reads }: Database,
   kind: PresenceKind,
   account: string,
   id: string,
-): PresenceRow | undefined {
+): Promise<PresenceRow | undefined> {
+  return owned(reads, kind, account, id);
+}
+
+function owned(db: Db, kind: PresenceKind, account: string, id: string): PresenceRow | undefined {
   const row = OWNED[kind](db).get({ account, id });
   return row === undefined ? undefined : { kind, account, id, ...row };
 }
@@ -94,7 +98,7 @@ export function storeEnd(
 ): Promise<boolean> {
   return writer.run(
     (db) => {
-      const row = findPresence(db, "session", account, session);
+      const row = owned(db, "session", account, session);
       if (row === undefined) return false;
       found();
       db.update(sessions)
@@ -110,7 +114,7 @@ export function storeEnd(
 }
 
 /** The greatest place of an archive that holds, 0 without any. */
-export function newestArchive({ reads }: Pick<Database, "reads">): number {
+export async function newestArchive({ reads }: Database): Promise<number> {
   const newest = sql<number | null>`max(${sessions.archivedSeq})`;
   const row = reads.select({ newest }).from(sessions).where(sql`${sessions.archivedSeq} IS NOT NULL`).get();
   return row?.newest ?? 0;
@@ -132,7 +136,7 @@ export function storeLost(
   const at = Math.min(lostAt, now);
   return writer.run(
     (db) => {
-      const row = findPresence(db, kind, account, id);
+      const row = owned(db, kind, account, id);
       if (row?.active !== true) return false;
       const table = TABLES[kind];
       db.update(table)
@@ -146,7 +150,7 @@ export function storeLost(
 }
 
 /** Everything that is stored as active. Reads a partial index of active rows only. */
-export function listActive({ reads }: Pick<Database, "reads">): PresenceRow[] {
+export async function listActive({ reads }: Database): Promise<PresenceRow[]> {
   return (["session", "machine"] as const).flatMap((kind) => {
     const table = TABLES[kind];
     return reads

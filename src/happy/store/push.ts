@@ -2,10 +2,10 @@
 // still the row that Expo spoke of: row numbers can come back, and a device may have registered again meanwhile. How long a ticket
 // waits is counted in questions: a clock that is a day off neither loses receipts nor keeps tickets for ever.
 import { and, asc, desc, eq, gt, gte, inArray, lt, lte, ne, or, sql } from "drizzle-orm";
+import type { Verdict } from "../../push/channel.ts";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
 import type { Db } from "../../storage/query.ts";
-import type { Verdict } from "../push/expo.ts";
 import { accountPk, findAccountPk } from "./accounts.ts";
 import { type PUSH_OUTCOMES, pushLedger, pushTickets, pushTokens } from "./schema.ts";
 
@@ -78,7 +78,7 @@ export function deletePushToken({ writer }: Database, account: string, token: st
 }
 
 /** Newest first. */
-export function findPushTokens({ reads }: Database, account: string): PushTokenRow[] {
+export async function findPushTokens({ reads }: Database, account: string): Promise<PushTokenRow[]> {
   const owner = findAccountPk(reads, account);
   if (owner === undefined) return [];
   return reads
@@ -149,13 +149,13 @@ export function recordPush({ writer }: Database, record: PushRecord): Promise<vo
  * Tickets whose receipts may be ready at `now`, `afterMs` after their push; also those that carry a time after `now`, for the clock has
  * stepped back since and their age is not known. Oldest first, after `last`.
  */
-export function findDueTickets(
+export async function findDueTickets(
   { reads }: Database,
   now: number,
   afterMs: number,
   last: TicketRow | undefined,
   limit: number,
-): TicketRow[] {
+): Promise<TicketRow[]> {
   const { createdAt, id } = pushTickets;
   return reads
     .select()
@@ -243,13 +243,13 @@ export function forgetOldPushes({ writer }: Database, now: number): Promise<void
 }
 
 /** The newest decision about the same event that was kept within `withinMs` of `now`, before or after. */
-export function findKeptPush(
+export async function findKeptPush(
   { reads }: Database,
   account: string,
   eventKey: string,
   now: number,
   withinMs: number,
-): LedgerRow | undefined {
+): Promise<LedgerRow | undefined> {
   const owner = findAccountPk(reads, account);
   if (owner === undefined) return undefined;
   const { accountPk: ownerPk, createdAt } = pushLedger;
@@ -272,7 +272,11 @@ export function findKeptPush(
 export type LedgerRow = typeof pushLedger.$inferSelect;
 
 /** The newest decisions about an account's pushes. */
-export function findPushLedger({ reads }: Database, account: string, limit: number): LedgerRow[] {
+export async function findPushLedger(
+  { reads }: Database,
+  account: string,
+  limit: number,
+): Promise<LedgerRow[]> {
   const owner = findAccountPk(reads, account);
   if (owner === undefined) return [];
   return reads

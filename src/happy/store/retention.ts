@@ -28,7 +28,7 @@ export interface OldRows {
 }
 
 /** The newest time of anything that is stored that is not later than `now`: the last moment that is known to have been. */
-export function newestMoment(reads: Db, now: number): number | undefined {
+export async function newestMoment({ reads }: Database, now: number): Promise<number | undefined> {
   const newest = (table: string, time: string) =>
     sql.raw(
       `SELECT max(at) AS at FROM (SELECT ${time} AS at FROM ${table} ORDER BY rowid DESC LIMIT ${NEWEST_ROWS}) WHERE at <= ${now}`,
@@ -47,10 +47,10 @@ const inactiveSince = (before: number): SQL =>
   sql`(sessions.active = 0 AND sessions.last_active_at < ${before} AND sessions.updated_at < ${before})`;
 
 /** What would go, for each account. */
-export function countOld(
-  reads: Db,
+export async function countOld(
+  { reads }: Database,
   { sessions: dead, messages: silent, usage, feed }: OldCutoffs,
-): OldRows[] {
+): Promise<OldRows[]> {
   const ask = (kind: OldRows["kind"], query: SQL): OldRows[] =>
     reads
       .all<{ account: string; count: number; bytes: number | null }>(query)
@@ -105,12 +105,12 @@ export interface OldSession {
 }
 
 /** The next inactive session after the key `afterPk`; with messages only, when they are what is wanted. */
-export function nextInactiveSession(
-  reads: Db,
+export async function nextInactiveSession(
+  { reads }: Database,
   before: number,
   afterPk: number,
   withMessages: boolean,
-): OldSession | undefined {
+): Promise<OldSession | undefined> {
   const [found] = reads.all<OldSession>(
     sql`SELECT sessions.pk AS pk, sessions.id AS id, accounts.id AS account
         FROM sessions JOIN accounts ON accounts.pk = sessions.account_pk
@@ -181,27 +181,28 @@ export function deleteSomeFeed({ writer }: Database, before: number): Promise<nu
   );
 }
 
-/** Whose a session is, and whether it would go. Remembers the last answer: files of one session come together. */
-export function sessionOwners(
-  reads: Db,
+export interface SessionOwner {
+  /** Account id. */
+  readonly account: string;
+  /** It is older than is kept, and goes next. */
+  readonly isLeaving: boolean;
+}
+
+/** Whose a session is, and whether it would go with what is inactive since `before`. Undefined when there is none. */
+export async function sessionOwner(
+  { reads }: Database,
+  session: string,
   before: number | undefined,
-): (session: string) => { readonly account: string; readonly isLeaving: boolean } | undefined {
-  let last: { session: string; owner: { account: string; isLeaving: boolean } | undefined } | undefined;
-  return (session) => {
-    if (last?.session === session) return last.owner;
-    const row = reads
-      .select({ pk: sessions.pk, account: accounts.id })
-      .from(sessions)
-      .innerJoin(accounts, eq(accounts.pk, sessions.accountPk))
-      .where(eq(sessions.id, session))
-      .get();
-    const owner = row && {
-      account: row.account,
-      isLeaving: before !== undefined && isInactive(reads, row.pk, before),
-    };
-    last = { session, owner };
-    return owner;
-  };
+): Promise<SessionOwner | undefined> {
+  const row = reads
+    .select({ pk: sessions.pk, account: accounts.id })
+    .from(sessions)
+    .innerJoin(accounts, eq(accounts.pk, sessions.accountPk))
+    .where(eq(sessions.id, session))
+    .get();
+  return (
+    row && { account: row.account, isLeaving: before !== undefined && isInactive(reads, row.pk, before) }
+  );
 }
 
 function isInactive(db: Db, session: number, before: number): boolean {

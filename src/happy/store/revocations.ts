@@ -34,7 +34,7 @@ export interface Refusals {
   readonly tokenIds: readonly string[];
 }
 
-export function loadRefusals({ reads }: Database): Refusals {
+export async function loadRefusals({ reads }: Database): Promise<Refusals> {
   const rows = reads
     .select({
       id: accounts.id,

@@ -2,15 +2,11 @@
 // person's archive ends the archive: the session was resumed.
 import { eq } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
+import { nextColumns, staleParts, type Versioned } from "../../storage/versioned.ts";
 import { admitChange } from "./account-sizes.ts";
 import { takeUpdateSeqs } from "./accounts.ts";
 import { sessions } from "./schema.ts";
-import { findSession, type SessionRow } from "./sessions.ts";
-
-export interface Versioned<T> {
-  readonly value: T;
-  readonly expectedVersion: number;
-}
+import { findSession, SESSION_PARTS, type SessionRow } from "./sessions.ts";
 
 export interface SessionChange {
   readonly metadata?: Versioned<string> | undefined;
@@ -48,24 +44,15 @@ export function changeSession(
   return writer.holding(change).run((db): SessionChangeResult => {
     const row = findSession(db, account, session);
     if (row === undefined) return { kind: "missing" };
-    const { metadata, agentState, joinedSeq = -1 } = change;
-    const stale = {
-      metadata: metadata !== undefined && metadata.expectedVersion !== row.metadataVersion,
-      agentState: agentState !== undefined && agentState.expectedVersion !== row.agentStateVersion,
-    };
-    if (stale.metadata || stale.agentState) return { kind: "mismatch", row, ...stale };
-    admitChange(
-      db,
-      quota,
-      { account, pk: row.accountPk },
-      [metadata?.value, agentState?.value],
-      [metadata && row.metadata, agentState && row.agentState],
-    );
+    const { joinedSeq = -1, ...parts } = change;
+    const { metadata, agentState } = parts;
+    const stale = staleParts(SESSION_PARTS, parts, row);
+    if (stale !== undefined) return { kind: "mismatch", row, ...stale };
+    admitChange(db, quota, { account, pk: row.accountPk }, parts, row);
     const at = Date.now();
     db.update(sessions)
       .set({
-        ...(metadata && { metadata: metadata.value, metadataVersion: row.metadataVersion + 1 }),
-        ...(agentState && { agentState: agentState.value, agentStateVersion: row.agentStateVersion + 1 }),
+        ...nextColumns(SESSION_PARTS, parts),
         ...(metadata && joinedSeq > (row.archivedSeq ?? joinedSeq) && { archivedSeq: null }),
         updatedAt: at,
       })

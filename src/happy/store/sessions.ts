@@ -33,6 +33,10 @@ export function findOwnedSession(db: Db, account: string, session: string) {
   return owned(db).get({ account, session });
 }
 
+export async function ownsSession({ reads }: Database, account: string, session: string): Promise<boolean> {
+  return findOwnedSession(reads, account, session) !== undefined;
+}
+
 const whole = prepared((db) =>
   db
     .select()
@@ -47,43 +51,54 @@ export function findSession(db: Db, account: string, session: string): SessionRo
 }
 
 const ofAccount = eq(sessions.accountPk, sql.placeholder("accountPk"));
-const large = { metadata: "metadataVersion", agentState: "agentStateVersion" } as const;
+/** What may be large, and what is changed by version. */
+export const SESSION_PARTS = { metadata: "metadataVersion", agentState: "agentStateVersion" } as const;
 
-const light = lightRow(sessions, large);
+const light = lightRow(sessions, SESSION_PARTS);
 
 /** A session by its integer key. */
-export const findLightSession = ({ reads }: Database, pk: number): LightSession | undefined =>
-  light(reads, pk);
+export async function findLightSession({ reads }: Database, pk: number): Promise<LightSession | undefined> {
+  return light(reads, pk);
+}
 
-const newest = weighedList({ table: sessions, large, where: ofAccount, order: desc(sessions.updatedAt) });
+const newest = weighedList({
+  table: sessions,
+  large: SESSION_PARTS,
+  where: ofAccount,
+  order: desc(sessions.updatedAt),
+});
 
 /** Newest change first, at most `limit`. */
-export function listSessions({ reads }: Database, account: string, limit: number): Listed<LightSession> {
+export async function listSessions(
+  { reads }: Database,
+  account: string,
+  limit: number,
+): Promise<Listed<LightSession>> {
   const pk = findAccountPk(reads, account);
   return pk === undefined ? NOTHING : newest(reads, { values: { accountPk: pk }, limit });
 }
 
 const active = weighedList({
   table: sessions,
-  large,
+  large: SESSION_PARTS,
   where: and(ofAccount, sql`${sessions.active} = 1`, gt(sessions.lastActiveAt, sql.placeholder("since"))),
   order: desc(sessions.lastActiveAt),
 });
 
 /** Active and heard after `since`, most recently heard first. */
-export function listActiveSessions(
+export async function listActiveSessions(
   { reads }: Database,
   account: string,
   since: number,
   limit: number,
-): Listed<LightSession> {
+): Promise<Listed<LightSession>> {
   const pk = findAccountPk(reads, account);
   return pk === undefined ? NOTHING : active(reads, { values: { accountPk: pk, since }, limit });
 }
 
 const byId = weighedList({
   table: sessions,
-  large,
+  large: SESSION_PARTS,
   where: and(
     ofAccount,
     lt(sessions.id, sql.placeholder("beforeId")),
@@ -93,11 +108,11 @@ const byId = weighedList({
 });
 
 /** Newest created first; ids below `beforeId`, changed after `changedSince`. Cut at the byte budget of a page. */
-export function pageSessions(
+export async function pageSessions(
   { reads }: Database,
   account: string,
   page: { limit: number; beforeId?: string | undefined; changedSince?: number | undefined },
-): Listed<LightSession> & { readonly lastId: string | undefined } {
+): Promise<Listed<LightSession> & { readonly lastId: string | undefined }> {
   const pk = findAccountPk(reads, account);
   if (pk === undefined) return { ...NOTHING, lastId: undefined };
   const { limit, beforeId = AFTER_EVERY_TEXT, changedSince = -1 } = page;

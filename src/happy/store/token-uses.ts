@@ -69,7 +69,7 @@ export interface SeenToken {
 }
 
 /** Of one account, or of all; those seen last come first. */
-export function listSeenTokens({ reads }: Database, account?: string): SeenToken[] {
+export async function listSeenTokens({ reads }: Database, account?: string): Promise<SeenToken[]> {
   const { tokenId, label, issuedAt, generation, firstSeenAt, lastSeenAt } = seenTokens;
   return reads
     .select({ account: accounts.id, tokenId, label, issuedAt, generation, firstSeenAt, lastSeenAt })

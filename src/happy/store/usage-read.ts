@@ -27,17 +27,17 @@ const everyReport = list(undefined);
 const reportsOfSession = list(eq(usageReports.sessionPk, sql.placeholder("session")));
 
 /** Reports of the account, oldest first, in batches of bounded size. Undefined when the session is not the account's. */
-export function usageReportBatches(
+export async function usageReportBatches(
   { reads }: Database,
   account: string,
   { sessionId, from = 0, to = Number.MAX_SAFE_INTEGER }: UsageFilter,
-): Iterable<StoredReport[]> | undefined {
+): Promise<AsyncIterable<StoredReport[]> | undefined> {
   const session = sessionId === undefined ? undefined : findOwnedSession(reads, account, sessionId)?.pk;
   if (sessionId !== undefined && session === undefined) return undefined;
   const pk = findAccountPk(reads, account);
-  if (pk === undefined) return [];
   const read = session === undefined ? everyReport : reportsOfSession;
-  return (function* () {
+  return (async function* () {
+    if (pk === undefined) return;
     for (let afterTime = -1, afterPk = -1, goOn = true; goOn; ) {
       const values = { account: pk, session, from, to, afterTime, afterPk };
       const listed = read(reads, { values, limit: BATCH_ROWS, budgetBytes: PAGE_BYTES });

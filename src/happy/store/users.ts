@@ -42,7 +42,11 @@ export function userByPk(db: Db, viewerPk: number, pk: number): UserParts | unde
 }
 
 /** By account id first, then by exact username without regard to case (HTTP contract 17). */
-export function findUser({ reads }: Database, viewer: string, idOrUsername: string): UserParts | undefined {
+export async function findUser(
+  { reads }: Database,
+  viewer: string,
+  idOrUsername: string,
+): Promise<UserParts | undefined> {
   const viewerPk = findAccountPk(reads, viewer) ?? NOBODY;
   const row =
     select(reads, viewerPk).where(eq(accounts.id, idOrUsername)).get() ??
@@ -55,7 +59,7 @@ export function findUser({ reads }: Database, viewer: string, idOrUsername: stri
 }
 
 /** Usernames that start with `prefix`, literally and without regard to (ASCII) case; the first ten by bytes. */
-export function searchUsers({ reads }: Database, viewer: string, prefix: string): UserParts[] {
+export async function searchUsers({ reads }: Database, viewer: string, prefix: string): Promise<UserParts[]> {
   const startsWith: SQL | undefined =
     prefix === ""
       ? undefined
@@ -69,7 +73,7 @@ export function searchUsers({ reads }: Database, viewer: string, prefix: string)
 }
 
 /** Everybody whom the account's own row marks friend, pending or requested. */
-export function listFriends({ reads }: Database, account: string): Listed<UserParts> {
+export async function listFriends({ reads }: Database, account: string): Promise<Listed<UserParts>> {
   const pk = findAccountPk(reads, account);
   if (pk === undefined) return NOTHING;
   const found = reads

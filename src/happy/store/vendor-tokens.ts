@@ -26,11 +26,11 @@ export function putVendorToken(
   });
 }
 
-export function findVendorToken(
+export async function findVendorToken(
   { reads }: Database,
   account: string,
   vendor: string,
-): Uint8Array | undefined {
+): Promise<Uint8Array | undefined> {
   const pk = findAccountPk(reads, account);
   if (pk === undefined) return undefined;
   return reads
@@ -40,7 +40,7 @@ export function findVendorToken(
     .get()?.token;
 }
 
-export function listVendorTokens({ reads }: Database, account: string) {
+export async function listVendorTokens({ reads }: Database, account: string) {
   const pk = findAccountPk(reads, account);
   if (pk === undefined) return [];
   return reads

@@ -88,7 +88,7 @@ export interface WaitingKey {
 }
 
 /** Those that wait and those that are refused, newest first. */
-export function listWaiting({ reads }: Database): WaitingKey[] {
+export async function listWaiting({ reads }: Database): Promise<WaitingKey[]> {
   const columns = <T extends typeof waitingKeys | typeof refusedKeys>(table: T) => ({
     fingerprint: table.fingerprint,
     client: table.client,

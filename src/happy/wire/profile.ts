@@ -1,8 +1,8 @@
 // What an account shows of itself: the profile body of HTTP contract 5.1 and its parts, pure. Whatever is in the rows, the body
 // passes the app's schema: the app's login waits for it and refuses nulls that GitHub really sends (HTTP contract 16.4, 20.13).
 import { z } from "zod";
-import type { Config } from "../../config/settings.ts";
 import { type S3Address, s3PublicBase } from "../../storage/s3-blobs.ts";
+import type { HappyConfig } from "../settings.ts";
 
 export const VENDORS = ["openai", "anthropic", "gemini"] as const;
 export type Vendor = (typeof VENDORS)[number];
@@ -57,7 +57,7 @@ export function profileBody(config: PublicAddress, parts: ProfileParts, now: num
 }
 
 /** What decides where clients fetch stored public files. */
-export type PublicAddress = Pick<Config, "publicUrl" | "port"> & Partial<S3Address>;
+export type PublicAddress = Pick<HappyConfig, "publicUrl" | "port"> & Partial<S3Address>;
 
 /** Where clients fetch a stored public file (HTTP contract 5.1, data contract 8). */
 export function avatarUrl({ publicUrl, port, ...s3 }: PublicAddress, path: string): string {

@@ -2,20 +2,18 @@
 // insists on text (16.4).
 
 import type { RELATIONSHIP_STATUSES } from "../store/schema.ts";
-import { avatarBody, type PublicAddress, readAvatar, readGithubProfile } from "./profile.ts";
+import {
+  avatarBody,
+  type ProfileParts,
+  type PublicAddress,
+  readAvatar,
+  readGithubProfile,
+} from "./profile.ts";
 
 export type RelationshipStatus = (typeof RELATIONSHIP_STATUSES)[number];
 
 /** Rows that make up a user profile. */
-export interface UserParts {
-  readonly id: string;
-  readonly firstName: string | null;
-  readonly lastName: string | null;
-  readonly username: string | null;
-  /** JSON text of an Avatar. */
-  readonly avatar: string | null;
-  /** JSON text of a GithubProfile. */
-  readonly github: string | null;
+export interface UserParts extends Omit<ProfileParts, "vendors"> {
   /** The asking account's side of their relationship. */
   readonly status: RelationshipStatus;
 }

@@ -1,6 +1,6 @@
 // A topic that the operator declares in the configuration: documents over HTTP, their events, and their replay.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { parseConfig } from "../../../src/config/config.ts";
+import { parseConfig } from "../../../test/support/config.ts";
 import type { TestServer } from "../../../test/support/server.ts";
 import { login, type TopicsUser, topicsServer } from "../../../test/support/topics-client.ts";
 import { configuredTopics } from "../configured.ts";

@@ -1,7 +1,7 @@
 // Documents are counted by bytes and not only by rows: a replay and a snapshot stay within a page, a page of the resource is written
 // document by document and is whole.
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { parseConfig } from "../../../src/config/config.ts";
+import { parseConfig } from "../../../test/support/config.ts";
 import type { TestServer } from "../../../test/support/server.ts";
 import { login, type TopicsUser, topicsServer } from "../../../test/support/topics-client.ts";
 

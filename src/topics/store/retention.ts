@@ -1,6 +1,6 @@
 // Old events go, by age and by number, in small transactions; what went is remembered, so that nobody is replayed a list with holes
 // (topics contract, section 12).
-import { and, asc, eq, inArray, lt, lte, notInArray, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, inArray, lt, lte, notInArray, or, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
 import type { Retention, Topic } from "../topic.ts";
@@ -49,6 +49,56 @@ export async function pruneEvents(
   for (const { name, rule } of own)
     deleted += await pruneScope(database, rule, eq(wsEvents.topic, name), now);
   return deleted;
+}
+
+/** What would go at `now`, by topic. */
+export function countOldEvents(
+  { reads }: Pick<Database, "reads">,
+  retention: Retention,
+  topics: Iterable<Topic>,
+  now: number,
+): { topic: string; count: number; bytes: number }[] {
+  const own = new Map([...topics].map(({ name, retention: rule }) => [name, rule]));
+  const names = reads.selectDistinct({ topic: wsEvents.topic }).from(wsEvents).all();
+  const shared = names.filter(({ topic }) => own.get(topic) === undefined).map(({ topic }) => topic);
+  const scopes = [
+    { rule: retention, among: shared },
+    ...names.flatMap(({ topic }) => {
+      const rule = own.get(topic);
+      return rule === undefined ? [] : [{ rule, among: [topic] }];
+    }),
+  ];
+  return scopes.flatMap(({ rule, among }) => {
+    if (among.length === 0) return [];
+    const scope = inArray(wsEvents.topic, among);
+    const surplus = rule.maxRows > 0 ? countAbove(reads, scope, rule.maxRows) : 0;
+    const [last] =
+      surplus === 0
+        ? []
+        : reads
+            .select({ id: wsEvents.id })
+            .from(wsEvents)
+            .where(scope)
+            .orderBy(asc(wsEvents.id))
+            .limit(1)
+            .offset(surplus - 1)
+            .all();
+    const old = or(
+      rule.days > 0 ? lt(wsEvents.createdAt, now - rule.days * DAY_MS) : undefined,
+      last === undefined ? undefined : lte(wsEvents.id, last.id),
+    );
+    if (old === undefined) return [];
+    return reads
+      .select({
+        topic: wsEvents.topic,
+        count: sql<number>`count(*)`,
+        bytes: sql<number>`coalesce(sum(octet_length(${wsEvents.payload})), 0)`,
+      })
+      .from(wsEvents)
+      .where(and(scope, old))
+      .groupBy(wsEvents.topic)
+      .all();
+  });
 }
 
 async function pruneScope(

@@ -7,11 +7,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { FramesClient, rawPeer } from "../../support/frames-client.ts";
 import { framesToken } from "../../support/frames-token.ts";
+import { rounds } from "../../support/full.ts";
 import { healthWaits, percentile } from "../../support/health-waits.ts";
 import { type MemoryLimit, memoryLimit, peakBytes } from "../../support/memory-limit.ts";
 import { type ServerProcess, startProcess } from "../server-process.ts";
 
-const FULL = process.env.ROOST_TEST_FULL === "1";
 const MIB = 1024 * 1024;
 /** The hub as it always was: no token asked for. */
 const OPEN = { GOHUB_HUB_ENABLED: "true", GOHUB_AUTH_ENABLED: "false" };
@@ -127,7 +127,7 @@ describe("250 sockets that do not read", () => {
     const { url, pid } = await start(OPEN);
     const victims = Array.from({ length: 250 }, (_, index) => `victim${index}`);
     for (const client_id of victims) await peer(url, { client_id });
-    const boundMs = FULL ? 30_000 : 5_000;
+    const boundMs = rounds(5_000, 30_000);
     const frames = victims.map((victim) => masked(flooding(victim)));
     const times = await healthWaits(url, () =>
       Promise.all(["a", "b", "c", "d"].map((name) => flood(url, name, frames, boundMs))),
@@ -141,7 +141,7 @@ describe("250 sockets that do not read", () => {
   }, 90_000);
 
   test("have one budget together, also where no rate is set: the slowest go, who reads stays and hears everything", async () => {
-    const [readers, budgetBytes] = FULL ? [250, 64 * MIB] : [24, 4 * MIB];
+    const [readers, budgetBytes] = [rounds(24, 250), rounds(4, 64) * MIB];
     const { url, pid } = await start({
       ...OPEN,
       ROOST_FRAMES_MAX_MESSAGES_PER_SECOND: "0",
@@ -155,17 +155,17 @@ describe("250 sockets that do not read", () => {
     const messages = [...victims, "reader"].map(flooding);
     const closed = () => figure(url, 'roost_bound_refusals_total{bound="frames-queues"}');
     let most = 0;
-    let rounds = 0;
+    let sent = 0;
     // The system's own buffers take some megabytes for each before anything waits here.
-    for (let left = 3_000; left > 0; left--, rounds++) {
+    for (let left = 3_000; left > 0; left--, sent++) {
       for (const message of messages) sender.send(message);
       // What it sends ahead of the server would count as waiting for a handler.
       await sender.settled();
-      if (rounds % 50 > 0) continue;
+      if (sent % 50 > 0) continue;
       most = Math.max(most, await figure(url, "gohub_queued_bytes"));
       if ((await closed()) > 0) left = Math.min(left, 100);
     }
-    await reader.until(({ frames: heard }) => heard.length === rounds, 60_000);
+    await reader.until(({ frames: heard }) => heard.length === sent, 60_000);
     expect(reader.ending).toBeUndefined();
     expect(await closed()).toBeGreaterThan(0);
     expect(most).toBeWithin(1, budgetBytes);
@@ -241,10 +241,10 @@ test("frames that clients without a token begin and never finish are not kept: t
   head[1] = 0x80 | 127;
   head.writeBigUInt64BE(BigInt(claimed), 2);
   const chunk = Buffer.alloc(64 * 1024, "x");
-  const until = performance.now() + (FULL ? 15_000 : 4_000);
+  const until = performance.now() + rounds(4_000, 15_000);
   const before = peakBytes(pid);
   const senders = await Promise.all(
-    Array.from({ length: FULL ? 1_000 : 150 }, (_, index) => peer(url, { client_id: `sender${index}` })),
+    Array.from({ length: rounds(150, 1_000) }, (_, index) => peer(url, { client_id: `sender${index}` })),
   );
   await Promise.all(
     senders.map(async (sender) => {

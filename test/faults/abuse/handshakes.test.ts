@@ -2,10 +2,11 @@
 // through, from another address and from the attacker's own.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type AttackedServer, attackedServer } from "../../support/attacked-server.ts";
+import { rounds } from "../../support/full.ts";
 import { newAccount } from "../../support/happy-client.ts";
 import { frame, RawConnection } from "../raw-connection.ts";
 
-const HANDSHAKES = process.env.ROOST_TEST_FULL === "1" ? 30_000 : 4_000;
+const HANDSHAKES = rounds(4_000, 30_000);
 const PER_ADDRESS = 20;
 const CONNECTIONS = 50;
 const POLLING = "/v1/updates/?EIO=4&transport=polling";

@@ -1,12 +1,13 @@
 // Thousands of requests that promise a body and send nothing: accounts' requests go on, newcomers come in, nothing fills the memory.
 import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { rounds } from "../../support/full.ts";
 import { newAccount } from "../../support/happy-client.ts";
 import { memoryOf } from "../server-process.ts";
 import { type Attacked, attacked, Crowd, repeatedly, usual } from "./strangers.ts";
 
 setDefaultTimeout(120_000);
 const MIB = 1024 * 1024;
-const CONNECTIONS = process.env.ROOST_TEST_FULL === "1" ? 4_200 : 1_200;
+const CONNECTIONS = rounds(1_200, 4_200);
 
 let scene: Attacked | undefined;
 const crowds: Crowd[] = [];

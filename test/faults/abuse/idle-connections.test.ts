@@ -1,11 +1,12 @@
 // Connections that say nothing, far more than there are file descriptors, opened again as fast as they are closed: accounts go on
 // storing, and new ones come in.
-import { afterEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, expect, setDefaultTimeout } from "bun:test";
 import { newAccount } from "../../support/happy-client.ts";
+import { onLinux } from "../../support/needs.ts";
+import { until } from "../../support/until.ts";
 import { type Attacked, attacked, Crowd, repeatedly, usual } from "./strangers.ts";
 
 setDefaultTimeout(60_000);
-const onLinux = test.skipIf(process.platform !== "linux");
 const DESCRIPTORS = 400;
 /** What a tenth of them leaves to strangers, and some that were just opened. */
 const wrapper = ["sh", "-c", `ulimit -n ${DESCRIPTORS}; exec "$@"`, "sh"];
@@ -24,15 +25,7 @@ const crowd = (options: ConstructorParameters<typeof Crowd>[0]) => {
   return made;
 };
 
-async function until(what: string, look: () => boolean | Promise<boolean>, boundMs = 10_000): Promise<void> {
-  const bound = performance.now() + boundMs;
-  while (!(await look())) {
-    if (performance.now() > bound) throw new Error(`did not happen within ${boundMs} ms: ${what}`);
-    await Bun.sleep(10);
-  }
-}
-
-onLinux("at the descriptor limit uploads and sign-ins go on", async () => {
+onLinux.test("at the descriptor limit uploads and sign-ins go on", async () => {
   scene = await attacked({ wrapper });
   const { server } = scene;
   const strangers = ["127.0.0.1", "127.0.0.2", "127.0.0.3"].map((from) =>
@@ -51,7 +44,7 @@ onLinux("at the descriptor limit uploads and sign-ins go on", async () => {
   expect(said).toContain("file descriptors run out; connections of strangers were closed");
 });
 
-onLinux(
+onLinux.test(
   "one address holds no more than its cap; sockets and keep-alive connections of accounts stay",
   async () => {
     scene = await attacked({

@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type AttackedServer, attackedServer } from "../../support/attacked-server.ts";
 import { type Account, listen, newAccount } from "../../support/happy-client.ts";
+import { until } from "../../support/until.ts";
 import { frame, RawConnection } from "../raw-connection.ts";
 
 const NAMESPACES = 20_000;
@@ -104,24 +105,6 @@ test("whoever calls / by the name of an invite hears of everything under that na
   for (const listener of [invited, plain]) listener.close();
 });
 
-test("leaving and entering again on one connection is permitted; whoever only leaves has to go", async () => {
-  const connection = await RawConnection.webSocket(server.port);
-  const connect = frame(`40/i/a,{"token":"${attacker.token}"}`);
-  for (let round = 1; round <= 3; round++) {
-    connection.write(connect);
-    await connection.until((received) => received.split('40/i/a,{"sid"').length - 1 === round, BOUND_MS);
-    const answered = connection.received.split("43/i/a,7[{}]").length;
-    connection.write(frame('42/i/a,7["ping"]'));
-    await connection.until((received) => received.split("43/i/a,7[{}]").length > answered, BOUND_MS);
-    connection.write(frame("41/i/a,"));
-    // The next turn of the server: it takes leave after what it has been sent before.
-    await server.phone.settled();
-  }
-  expect(connection.closed).toBe(false);
-  await connection.until(() => connection.closed, 25_000);
-  connection.destroy();
-}, 40_000);
-
 test("an account holds as many sockets as it may, and a further one is told so", async () => {
   const few = await attackedServer({ ROOST_MAX_ACCOUNT_SOCKETS: "5" });
   try {
@@ -137,13 +120,8 @@ test("an account holds as many sockets as it may, and a further one is told so",
     await few.phone.settled();
     for (const one of attempts) if (one.status === "fulfilled") one.value.close();
     // A place that was given back is there again.
-    const until = performance.now() + BOUND_MS;
-    for (;;) {
-      const again = await listen(few.url, { token: account.token }).catch(() => undefined);
-      again?.close();
-      if (again !== undefined) break;
-      if (performance.now() > until) throw new Error("the places were not given back");
-    }
+    const again = await until("a place that was given back", () => listen(few.url, { token: account.token }));
+    again.close();
   } finally {
     await few.stop();
   }

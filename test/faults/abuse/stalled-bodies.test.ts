@@ -56,11 +56,3 @@ test("of one account", async () => {
   await stalled(request(`POST /v3/sessions/${scene.sessionId}/messages`, bearer, 65_536), 600);
   await goesOn();
 });
-
-test("a stranger's body that does not come is answered and its connection ends", async () => {
-  scene = await attacked();
-  await stalled(request("POST /v1/auth", "", 16_384), 4);
-  const bound = performance.now() + 30_000;
-  while (crowds.some(({ closed }) => closed === 0) && performance.now() < bound) await Bun.sleep(100);
-  expect(crowds.map(({ answers }) => answers[0]?.slice(0, 12))).toEqual(Array(4).fill("HTTP/1.1 408"));
-});

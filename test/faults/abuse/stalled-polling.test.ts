@@ -7,8 +7,6 @@ import { RawConnection } from "../raw-connection.ts";
 const BODIES = 500;
 const POLLING = "/v1/updates/?EIO=4&transport=polling";
 const BOUND_MS = 20_000;
-/** A stalled body is given up after ten seconds. */
-const STALLED_MS = 15_000;
 
 let server: AttackedServer;
 beforeAll(async () => {
@@ -22,14 +20,9 @@ const session = async () => {
 };
 
 /** Promises a megabyte and sends `bytes` of it. */
-async function stall(
-  sid: string,
-  bytes: number,
-  from?: string,
-  promised = 1_000_000,
-): Promise<RawConnection> {
+async function stall(sid: string, bytes: number, from?: string): Promise<RawConnection> {
   const connection = await RawConnection.open(server.port, from);
-  connection.write(`POST ${POLLING}&sid=${sid} HTTP/1.1\r\nHost: x\r\nContent-Length: ${promised}\r\n\r\n`);
+  connection.write(`POST ${POLLING}&sid=${sid} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n`);
   await connection.writeAll(Buffer.alloc(bytes, "x"));
   return connection;
 }
@@ -52,15 +45,6 @@ test(`${BODIES} stalled bodies of strangers hold no memory`, async () => {
   );
   for (const connection of connections) connection.destroy();
 }, 60_000);
-
-test("a stranger's stalled small body is given up", async () => {
-  const connection = await stall(await session(), 1_000, undefined, 2_000);
-  const startedAt = performance.now();
-  await answered(connection);
-  expect(connection.received).toStartWith("HTTP/1.1 408");
-  expect(performance.now() - startedAt).toBeLessThan(STALLED_MS);
-  connection.destroy();
-}, 30_000);
 
 test("of a session that was let in one body is read at a time, and counts as memory while it is", async () => {
   const account = await newAccount(server.url);

@@ -2,12 +2,13 @@
 // frames, and an account's own sockets with large ones, leave the server alive under the unit's memory limit.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type AttackedServer, attackedServer } from "../../support/attacked-server.ts";
+import { rounds } from "../../support/full.ts";
 import { newAccount } from "../../support/happy-client.ts";
 import { frame, RawConnection } from "../raw-connection.ts";
 
 const FRAME_BYTES = 15 * 1024 * 1024;
 const CHUNK = Buffer.alloc(64 * 1024, "x");
-const SOCKETS = process.env.ROOST_TEST_FULL === "1" ? 1_000 : 300;
+const SOCKETS = rounds(300, 1_000);
 const PER_ADDRESS = 20;
 const MEMBERS = 64;
 const ATTACK_MS = 4_000;

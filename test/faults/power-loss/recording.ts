@@ -1,22 +1,25 @@
 // Records everything that a real server does to its folder and says on its sockets, by strace. Works for the sources and for the
 // compiled executable, and for every thread of them.
-import { test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { needs } from "../../support/needs.ts";
 import { type ServerProcess, startProcess } from "../server-process.ts";
 import { readCalls, type SystemCall, TRACED } from "./system-calls.ts";
 
 const PROBE = ["strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=fsync", "true"];
 
-/** False where strace is missing, or where tracing is forbidden as in many containers. */
-const CAN_RECORD =
-  process.platform === "linux" &&
-  Bun.which("strace") !== null &&
-  Bun.spawnSync(PROBE, { stdout: "ignore", stderr: "ignore" }).exitCode === 0;
+/** Tracing is forbidden in many containers. */
+export const tracing = needs.all(
+  needs.program("strace"),
+  needs.machine(
+    "tracing of processes",
+    () => Bun.spawnSync(PROBE, { stdout: "ignore", stderr: "ignore" }).exitCode === 0,
+  ),
+);
 
-/** `test`, or a skipped one where no process can be traced. */
-export const powerTest = CAN_RECORD ? test : test.skip;
+/** `test`, or one that is skipped by name where no process can be traced. */
+export const powerTest = tracing.test;
 
 /** Far more than any message of these tests; what is longer is an error and not cut off. */
 const LONGEST_DATA = 64 * 1024 ** 2;

@@ -1,40 +1,50 @@
 // The Hono app of the Happy protocol: mounts endpoints, and gives every answer the contract's global behaviour (HTTP contract 1).
 import { type Context, Hono } from "hono";
-import { getPath } from "hono/utils/url";
-import { OverBudget } from "../../../limits/body-budget.ts";
-import { releaseMemory } from "../../../limits/release-memory.ts";
-import { ValueTooLarge } from "../../../limits/value-sizes.ts";
+import { type BodyParts, isLarge, RequestBody } from "../../../http/request-body.ts";
+import { hasLonger, routedPath, undecodableTarget } from "../../../http/target.ts";
 import type { RequestFacts } from "../../../server/request-facts.ts";
 import { AccountFull } from "../../../storage/account-bounds.ts";
-import { asStorageError, StorageError } from "../../../storage/errors.ts";
 import type { HappyContext } from "../../context.ts";
-import { BodyProblem, isLarge, type LargeBody, parseLarge, parseRaw, type RawBody, TooDeep } from "./body.ts";
-import { type Endpoint, json, later, refusal } from "./endpoint.ts";
-import { type Mounted, splitMount } from "./mount.ts";
+import { BodyProblem, parseLarge, parseSmall, type TypedBody } from "./body.ts";
+import { type Endpoint, json, refusal } from "./endpoint.ts";
+import { failure, tooMany, unexpected } from "./failure.ts";
+import { mountedPath, splitMount } from "./mount.ts";
+import { preflight } from "./preflight.ts";
 import { identify, refusalOf, type Sender, Unauthorized } from "./sender.ts";
-import { sentBy, TooMuch } from "./sent-body.ts";
-import { queryOf, ValidationProblem, validate } from "./validate.ts";
+import { sentBy } from "./sent-body.ts";
+import { queryOf, validate } from "./validate.ts";
 
 type Env = { Bindings: RequestFacts };
+type Answer = (request: Request, facts: RequestFacts) => Response | Promise<Response>;
 
 /** Longest decoded path parameter; a longer one does not match its route. */
 const MAX_PARAM = 100;
-export function happyApp(
-  context: HappyContext,
-  endpoints: readonly Endpoint[],
-  notFound: (request: Request, facts: RequestFacts) => Response | Promise<Response>,
-) {
-  const app = new Hono<Env>({
-    strict: true,
-    getPath: (request) => splitMount(collapseSlashes(getPath(request))).path,
-  });
-  for (const endpoint of [...endpoints].sort(staticFirst)) mount(app, context, endpoint, notFound);
+const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze({});
+
+/** What all endpoints have in common; made once. */
+interface Kit {
+  readonly context: HappyContext;
+  readonly bodies: BodyParts;
+  readonly notFound: Answer;
+}
+
+export function happyApp(context: HappyContext, endpoints: readonly Endpoint[], notFound: Answer): Answer {
+  const { config } = context;
+  const bodies: BodyParts = {
+    limits: context,
+    accountBytes: () => config.maxBodyBytes,
+    strangerBytes: () => config.maxAnonymousBodyBytes,
+    areStrangersLimited: () => config.rateLimits,
+  };
+  const app = new Hono<Env>({ strict: true, getPath: (request) => splitMount(routedPath(request)).path });
+  for (const endpoint of [...endpoints].sort(staticFirst))
+    mount(app, endpoint, { context, bodies, notFound });
   app.notFound((c) => notFound(c.req.raw, c.env));
-  app.onError((error, c) => unexpected(context, error, undefined, c.env.id));
-  return async (request: Request, facts: RequestFacts): Promise<Response> => {
+  app.onError((error, c) => unexpected(context, undefined, error, c.env.id));
+  return async (request, facts) => {
     if (request.method === "OPTIONS") return preflight(request);
-    const undecodable = badUrl(request.url);
-    if (undecodable !== undefined) return undecodable;
+    const undecodable = undecodableTarget(request.url);
+    if (undecodable !== undefined) return badUrl(undecodable);
     const answer = await app.fetch(request, facts);
     // Of an answer that is written piece by piece; Bun would say that it has no bytes.
     if (request.method === "HEAD" && answer.status === 200 && !answer.headers.has("content-length"))
@@ -44,49 +54,40 @@ export function happyApp(
   };
 }
 
-function mount(
-  app: Hono<Env>,
-  context: HappyContext,
-  endpoint: Endpoint,
-  notFound: (request: Request, facts: RequestFacts) => Response | Promise<Response>,
-) {
-  const handler = async (c: Context<Env>) => {
-    const params = c.req.param() as Record<string, string>;
-    c.env.route = endpoint.path;
-    for (const name of endpoint.path.match(/:(\w+)/g) ?? []) params[name.slice(1)] ??= "";
-    const longest = endpoint.maxParam ?? MAX_PARAM;
-    if (Object.values(params).some((value) => value.length > longest)) return notFound(c.req.raw, c.env);
-    return answer(context, endpoint, c.req.raw, params, c.env);
+function mount(app: Hono<Env>, endpoint: Endpoint, kit: Kit): void {
+  const { method, path, maxParam = MAX_PARAM } = endpoint;
+  const handler = ({ req, env }: Context<Env>, params: Readonly<Record<string, string>>) => {
+    env.route = path;
+    if (hasLonger(params, maxParam)) return kit.notFound(req.raw, env);
+    return answer(kit, endpoint, req.raw, params, env);
   };
-  app.on(endpoint.method, endpoint.path, handler);
+  app.on(method, path, path.includes("/:") ? (c) => handler(c, c.req.param()) : (c) => handler(c, NO_PARAMS));
+  const last = /\/:(\w+)$/.exec(path);
+  const name = last?.[1];
+  if (last === null || name === undefined) return;
   // An empty last parameter still matches (HTTP contract 1.2).
-  const beforeLast = /^(.*\/):\w+$/.exec(endpoint.path)?.[1];
-  if (beforeLast !== undefined) app.on(endpoint.method, beforeLast, handler);
+  app.on(method, path.slice(0, last.index + 1), (c) => handler(c, { ...c.req.param(), [name]: "" }));
 }
 
 async function answer(
-  context: HappyContext,
+  kit: Kit,
   endpoint: Endpoint,
   request: Request,
-  rawParams: Record<string, string>,
+  rawParams: Readonly<Record<string, string>>,
   facts: RequestFacts,
 ): Promise<Response> {
-  const share = context.bodies.share(facts);
-  let large: LargeBody | undefined;
-  let endTurn = () => {};
+  const { context } = kit;
+  const sentBody = new RequestBody(request, facts, kit.bodies);
   try {
     const identified = identify(context, endpoint, request);
     const sender = identified instanceof Promise ? await identified : identified;
     // Whoever has proved an account is not counted by address: others may share it.
     const waitMs = sender.kind === "account" ? undefined : limitedAddress(context, endpoint, facts);
     if (waitMs !== undefined) return tooMany(waitMs);
-    const sent = sentBy(sender, { context, endpoint, request, facts, share });
-    const raw = sent instanceof Promise ? await sent : sent;
-    if (raw !== undefined && isLarge(raw)) {
-      large = raw;
-      endTurn = await context.largeBodies.turn(ownerOf(sender, facts), raw.length);
-    }
-    const parsed = parse(context, endpoint, request, rawParams, raw, sender, facts);
+    const sent = sentBy(sender, { context, endpoint, request, body: sentBody });
+    const typed = sent instanceof Promise ? await sent : sent;
+    if (typed !== undefined && isLarge(typed)) await sentBody.inTurn(typed);
+    const parsed = parse(endpoint, request, rawParams, typed, sender, sentBody);
     const input = parsed instanceof Promise ? await parsed : parsed;
     // Asked again: a body may have taken long, and its token may have been revoked meanwhile.
     const refused = refusalOf(context, sender);
@@ -94,58 +95,53 @@ async function answer(
     const account = sender.kind === "account" ? sender.claims.account : "";
     const accountWaitMs = account === "" ? undefined : limitedAccount(context, endpoint, account);
     if (accountWaitMs !== undefined) return tooMany(accountWaitMs);
+    const { params, body, query } = input;
     const { mount } = mountedPath(request);
-    return await endpoint.handle({ context, account, ...input, request, mount, facts, share });
+    const { share } = sentBody;
+    return await endpoint.handle({ context, account, params, body, query, request, mount, facts, share });
   } catch (error) {
-    if (error instanceof AccountFull) {
-      // Clients repeat it for ever, as they do with who is shut out.
-      share.release();
-      await context.refusalPace.turn(error.account, request.signal);
+    // Clients repeat it for ever: whoever is shut out, and an account that is full. What they sent is not kept while the answer waits.
+    const paced =
+      error instanceof Unauthorized
+        ? error.shutOut
+        : error instanceof AccountFull
+          ? error.account
+          : undefined;
+    if (paced !== undefined) {
+      sentBody.release();
+      await context.refusalPace.turn(paced, request.signal);
     }
-    if (error instanceof TooMuch) return tooMany(error.waitMs);
-    if (error instanceof TooDeep) context.bounds.refused("json-depth", { address: facts.clientAddress });
-    if (!(error instanceof Unauthorized)) return failure(context, endpoint, error, facts.id);
-    if (error.shutOut !== undefined) {
-      // Its body is not kept while the answer waits.
-      share.release();
-      await context.refusalPace.turn(error.shutOut, request.signal);
-    }
-    return refusal(401, error.message);
+    if (error instanceof Unauthorized) return refusal(401, error.message);
+    if (error instanceof BodyProblem && error.code === "too-deep")
+      context.bounds.refused("json-depth", { address: facts.clientAddress });
+    return failure(context, endpoint, error, facts.id);
   } finally {
-    for (const chunk of large?.chunks ?? []) releaseMemory(chunk);
-    endTurn();
-    share.release();
+    sentBody.release();
   }
 }
 
-const ownerOf = (sender: Sender, { caller }: RequestFacts) =>
-  sender.kind === "account" ? sender.claims.account : caller.address;
-
 /** The parts of a request in the contract's order; what this costs is charged to strangers. Without a wait where the body is small. */
 function parse(
-  context: HappyContext,
   endpoint: Endpoint,
   request: Request,
-  rawParams: Record<string, string>,
-  raw: RawBody | undefined,
+  rawParams: Readonly<Record<string, string>>,
+  typed: TypedBody | undefined,
   sender: Sender,
-  { caller }: RequestFacts,
+  sentBody: RequestBody,
 ) {
   const checked = (rawBody: unknown) => ({
     params: validate("params", endpoint.params, rawParams),
     body: endpoint.streams === true ? undefined : validate("body", endpoint.body, rawBody),
     query: validate("querystring", endpoint.query, queryOf(request.url)),
-    headers: validate("headers", endpoint.headers, Object.fromEntries(request.headers)),
   });
-  if (raw !== undefined && isLarge(raw)) return parseLarge(request, raw, endpoint.rawTexts).then(checked);
+  if (typed !== undefined && isLarge(typed))
+    return parseLarge(request, typed, endpoint.rawTexts).then(checked);
   const startedAt = performance.now();
   try {
-    return checked(endpoint.streams === true ? undefined : parseRaw(request, raw));
+    return checked(endpoint.streams === true ? undefined : parseSmall(request, typed));
   } finally {
-    if (sender.kind !== "account" && raw !== undefined) {
-      const workMs = performance.now() - startedAt;
-      context.strangers.charge(caller.address, { bytes: raw.bytes.byteLength, workMs });
-    }
+    if (sender.kind !== "account" && typed !== undefined)
+      sentBody.charge({ bytes: typed.bytes.byteLength, workMs: performance.now() - startedAt });
   }
 }
 
@@ -162,109 +158,9 @@ function limitedAccount(context: HappyContext, { limit }: Endpoint, account: str
     : context.rateLimits.account(limit, account);
 }
 
-function tooMany(waitMs: number): Response {
-  const seconds = Math.max(1, Math.ceil(waitMs / 1_000));
-  return later(refusal(429, `Too many requests. Try again in ${seconds} s.`), waitMs);
-}
-
-/** The path of a request that was routed, and the invite's path in front of it. */
-export function mountedPath(request: Request): Mounted {
-  return splitMount(collapseSlashes(targetOf(request.url).split("?")[0] ?? ""));
-}
-
-function failure(context: HappyContext, endpoint: Endpoint, error: unknown, request: string): Response {
-  const generic = (status: number, body: { error: string; message: string; statusCode: number }) =>
-    json(endpoint.bareErrors?.includes(status) ? { error: body.error } : body, status);
-  if (error instanceof ValidationProblem) {
-    return generic(400, { error: "Error", message: error.message, statusCode: 400 });
-  }
-  if (error instanceof ValueTooLarge) {
-    const { field, bytes, limitBytes } = error;
-    context.bounds.refused("value-size", { value: field, bytes, limitBytes });
-    return generic(413, { error: "Payload Too Large", message: error.message, statusCode: 413 });
-  }
-  if (error instanceof OverBudget) {
-    const message = "The server is busy with other uploads. Try again in a moment.";
-    const busy = later(generic(503, { error: "Service Unavailable", message, statusCode: 503 }), 2_000);
-    busy.headers.set("connection", "close");
-    return busy;
-  }
-  if (error instanceof BodyProblem) {
-    const answer = generic(error.status, {
-      error: error.error,
-      message: error.message,
-      statusCode: error.status,
-    });
-    // What is left of a refused body must not be read as the next request.
-    if (error.status !== 415) answer.headers.set("connection", "close");
-    return answer;
-  }
-  return unexpected(context, error, endpoint, request);
-}
-
-function unexpected(
-  context: HappyContext,
-  thrown: unknown,
-  endpoint: Endpoint | undefined,
-  request: string,
-): Response {
-  // What a reader throws is SQLite's own error still.
-  const error = asStorageError(thrown);
-  const route = endpoint && `${endpoint.method} ${endpoint.path}`;
-  if (error instanceof StorageError && error.code === "quota") {
-    context.log.debug({ request, route, code: error.code }, error.message);
-    return json({ error: "Insufficient Storage", message: error.message, statusCode: 507 }, 507);
-  }
-  if (error instanceof StorageError) {
-    context.log.error({ request, route, code: error.code }, error.message);
-    return json({ error: "Service Unavailable", message: error.message, statusCode: 503 }, 503);
-  }
-  context.log.error({ request, route, err: error }, "a request ended in an unexpected error");
-  if (endpoint?.failure !== undefined) return json(endpoint.failure, 500);
-  const body = { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 };
-  return json(endpoint?.bareErrors?.includes(500) ? { error: body.error } : body, 500);
-}
-
-/** HTTP contract 1.9. `authorization` and its kin stand beside `*`, which by the Fetch standard does not cover them. */
-function preflight(request: Request): Response {
-  const asks = request.headers.has("origin") && request.headers.has("access-control-request-method");
-  if (!asks) {
-    return new Response("Invalid Preflight Request", {
-      status: 400,
-      headers: { "content-type": "text/plain; charset=utf-8", "access-control-allow-origin": "*" },
-    });
-  }
-  return new Response(null, {
-    status: 204,
-    headers: {
-      "access-control-allow-origin": "*",
-      "access-control-allow-methods": "GET, POST, PUT, DELETE",
-      "access-control-allow-headers": "*, authorization, content-type, x-happy-client",
-    },
-  });
-}
-
-/** The request target with its query: what follows scheme and authority, where there are any. */
-export function targetOf(url: string): string {
-  const authority = url.indexOf("://");
-  const start = authority < 0 ? 0 : url.indexOf("/", authority + 3);
-  return start < 0 ? "/" : url.slice(start);
-}
-
-function badUrl(url: string): Response | undefined {
-  if (!url.includes("%")) return undefined;
-  const target = targetOf(url);
-  try {
-    decodeURIComponent(target.split("?")[0] ?? "");
-    return undefined;
-  } catch {
-    const message = `'${target}' is not a valid url component`;
-    return json({ error: "Bad Request", code: "FST_ERR_BAD_URL", message, statusCode: 400 }, 400);
-  }
-}
-
-function collapseSlashes(path: string): string {
-  return path.includes("//") ? path.replace(/\/{2,}/g, "/") : path;
+function badUrl(target: string): Response {
+  const message = `'${target}' is not a valid url component`;
+  return json({ error: "Bad Request", code: "FST_ERR_BAD_URL", message, statusCode: 400 }, 400);
 }
 
 /** Static segments win over parameters, segment by segment. */

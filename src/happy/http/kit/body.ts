@@ -1,18 +1,21 @@
 // Request bodies as the contract reads them (HTTP contract 1.3): which content types, what an empty body means, how bad ones fail.
-
-import { NotUtf8, parseLargeJson, TooDeeplyNested, TooMuchStructure } from "../../../http/large-json.ts";
-import type { BodyShare } from "../../../limits/body-budget.ts";
-import { isTooDeep, MAX_JSON_DEPTH } from "../../../limits/json-depth.ts";
-import { LARGE_BODY_BYTES } from "../../../limits/large-bodies.ts";
-import { GivenUp } from "../../../limits/strangers.ts";
 import {
-  BodyCutShort,
-  BodyTooLarge,
-  endsEmpty,
-  promisedBytes,
-  readBody,
-  readChunks,
-} from "../../../server/body.ts";
+  type BodyBound,
+  type BodyRefusal,
+  BodyRefused,
+  bodyRefused,
+  isChunked,
+  isLarge,
+  jsonOf,
+  type LargeBody,
+  largeJsonOf,
+  type RawBody,
+  readRaw,
+  type SmallBody,
+  textOf,
+} from "../../../http/request-body.ts";
+import { MAX_JSON_DEPTH } from "../../../limits/json-depth.ts";
+import { endsEmpty, promisedBytes } from "../../../server/body.ts";
 
 /** A body that is refused before validation; `error` and `message` are the contract's. */
 export class BodyProblem extends Error {
@@ -20,12 +23,16 @@ export class BodyProblem extends Error {
     readonly status: number,
     readonly error: string,
     message: string,
+    readonly code?: BodyRefusal,
   ) {
     super(message);
   }
 }
 
 export type BodyKind = "none" | "application/json" | "text/plain" | "application/octet-stream";
+
+/** A body and what it is; undefined stands for none. */
+export type TypedBody<Raw extends RawBody = RawBody> = Raw & { readonly kind: Exclude<BodyKind, "none"> };
 
 /** Bodies in chunks that ended without a byte: none, whatever their headers say (HTTP contract, decisions). */
 const empty = new WeakSet<Request>();
@@ -41,7 +48,7 @@ export function bodyKind(request: Request): BodyKind {
     return "none";
   }
   if (method === "DELETE" && !carriesBytes) return "none";
-  const kind = type.split(";")[0]?.trim().toLowerCase();
+  const kind = type === "application/json" ? type : type.split(";")[0]?.trim().toLowerCase();
   if (kind !== "application/json" && kind !== "text/plain" && kind !== "application/octet-stream")
     throw unsupported(type);
   return kind;
@@ -51,117 +58,79 @@ export function bodyKind(request: Request): BodyKind {
 export async function checkBody(request: Request, limitBytes: number): Promise<void> {
   if (isChunked(request)) await chunkedKind(request);
   else bodyKind(request);
-  if (promisedBytes(request) > limitBytes) throw tooLarge();
+  if (promisedBytes(request) > limitBytes) throw problemOf(new BodyRefused("too-large"));
 }
 
-/** A body as it came; undefined stands for none. */
-export type RawBody = SmallBody | LargeBody;
-
-interface SmallBody {
-  readonly kind: Exclude<BodyKind, "none">;
-  readonly bytes: Uint8Array;
-}
-
-/** In the pieces in which it came: putting them together would need the memory twice. */
-export interface LargeBody {
-  readonly kind: SmallBody["kind"];
-  readonly chunks: readonly Uint8Array[];
-  readonly length: number;
-}
-
-export const isLarge = (raw: RawBody): raw is LargeBody => "chunks" in raw;
-
-/** `arrived` hears of every piece of a body that is not small. @throws BodyProblem 400, 408, 413 or 415; OverBudget. */
-export async function readRaw(
+/** @throws BodyProblem 400, 413 or 415; BodyRefused busy. */
+export async function readTyped(
   request: Request,
-  limitBytes: number,
-  share: BodyShare,
-  arrived?: () => void,
-): Promise<RawBody | undefined> {
+  { limitBytes, share, arrived }: BodyBound,
+): Promise<TypedBody | undefined> {
   try {
     const chunked = isChunked(request);
     const kind = chunked ? await chunkedKind(request) : bodyKind(request);
     if (kind === "none") return undefined;
-    if (!chunked && promisedBytes(request) <= LARGE_BODY_BYTES)
-      return { kind, bytes: await readBody(request, limitBytes, share, arrived) };
-    const { chunks, length } = await readChunks(request, limitBytes, share, arrived);
-    if (length > LARGE_BODY_BYTES) return { kind, chunks, length };
-    return length === 0 && kind !== "application/json" ? undefined : { kind, bytes: Buffer.concat(chunks) };
+    const raw = await readRaw(request, limitBytes, share, arrived);
+    const isUnpromised = chunked || Number.isNaN(promisedBytes(request));
+    if (isUnpromised && kind !== "application/json" && !isLarge(raw) && raw.bytes.length === 0)
+      return undefined;
+    return { kind, ...raw };
   } catch (error) {
     throw bodyProblem(error);
   }
 }
 
-/** The same in one piece, whatever its size. @throws as `readRaw` */
+/** The same in one piece, whatever its size. @throws as `readTyped` */
 export async function readWhole(
   request: Request,
-  limitBytes: number,
-  share: BodyShare,
-): Promise<SmallBody | undefined> {
-  const raw = await readRaw(request, limitBytes, share);
+  bound: BodyBound,
+): Promise<TypedBody<SmallBody> | undefined> {
+  const raw = await readTyped(request, bound);
   return raw === undefined || !isLarge(raw) ? raw : { kind: raw.kind, bytes: Buffer.concat(raw.chunks) };
 }
 
 const NO_BYTES = new Uint8Array();
 
-/** `readRaw` of a request that has no body, without waiting. @throws BodyProblem 415. */
-export function emptyRaw(request: Request): SmallBody | undefined {
+/** `readTyped` of a request that has no body, without waiting. @throws BodyProblem 415. */
+export function emptyBody(request: Request): TypedBody<SmallBody> | undefined {
   const kind = bodyKind(request);
   return kind === "none" ? undefined : { kind, bytes: NO_BYTES };
 }
 
 /** JSON value, text, bytes, or null when there is no body. @throws BodyProblem 400. */
-export function parseRaw({ method }: Request, raw: SmallBody | undefined): unknown {
-  if (raw === undefined) return null;
-  const { kind, bytes } = raw;
+export function parseSmall({ method }: Request, body: TypedBody<SmallBody> | undefined): unknown {
+  if (body === undefined) return null;
+  const { kind, bytes } = body;
   if (kind === "application/octet-stream") return bytes;
   if (kind === "text/plain") return new TextDecoder().decode(bytes);
-  const text = utf8(bytes);
-  if (text === "") return method === "DELETE" ? null : {};
-  if (isTooDeep(text)) throw new TooDeep();
   try {
-    return JSON.parse(text) as unknown;
+    const text = textOf(body);
+    if (text === "") return method === "DELETE" ? null : {};
+    return jsonOf(text);
   } catch (error) {
-    throw notJson(error);
+    throw bodyProblem(error);
   }
 }
 
-/** `parseRaw` for a large body, which is used up. Long strings under `rawTexts` stay as they arrived. @throws BodyProblem 400, 413. */
+/** `parseSmall` for a large body, which is used up. Long strings under `rawTexts` stay as they arrived. @throws BodyProblem 400, 413. */
 export async function parseLarge(
   request: Request,
-  { kind, chunks }: LargeBody,
+  body: TypedBody<LargeBody>,
   rawTexts: readonly string[] = [],
 ): Promise<unknown> {
-  if (kind !== "application/json") return parseRaw(request, { kind, bytes: Buffer.concat(chunks) });
+  const { kind, chunks } = body;
+  if (kind !== "application/json") return parseSmall(request, { kind, bytes: Buffer.concat(chunks) });
   try {
-    return await parseLargeJson(chunks, new Set(rawTexts));
+    return await largeJsonOf(body, rawTexts);
   } catch (error) {
-    if (error instanceof TooDeeplyNested) throw new TooDeep();
-    if (error instanceof TooMuchStructure) throw tooLarge();
-    if (error instanceof NotUtf8) throw notUtf8();
-    throw notJson(error);
+    throw bodyProblem(error);
   }
 }
 
-/** `readRaw` and the parsing in one. */
-export async function parseBody(request: Request, limitBytes: number, share: BodyShare): Promise<unknown> {
-  const raw = await readRaw(request, limitBytes, share);
-  return raw !== undefined && isLarge(raw) ? parseLarge(request, raw) : parseRaw(request, raw);
-}
-
-/** Bytes that are no UTF-8 are no JSON (RFC 8259, 8.1): read as something else, two different identifiers would be the same one. */
-function utf8(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    throw notUtf8();
-  }
-}
-
-const notUtf8 = () => new BodyProblem(400, "SyntaxError", "The body is not UTF-8");
-
-function notJson(error: unknown): BodyProblem {
-  return new BodyProblem(400, "SyntaxError", error instanceof Error ? error.message : "invalid JSON");
+/** Reading and parsing in one, of a body of any size. */
+export async function parseBody(request: Request, bound: BodyBound): Promise<unknown> {
+  const body = await readTyped(request, bound);
+  return body !== undefined && isLarge(body) ? parseLarge(request, body) : parseSmall(request, body);
 }
 
 /** Where the headers alone would refuse it, a body in chunks that ends at once is none. @throws BodyProblem 415. */
@@ -175,26 +144,28 @@ async function chunkedKind(request: Request): Promise<BodyKind> {
   }
 }
 
-const isChunked = ({ headers }: Request) => headers.has("transfer-encoding");
-
-/** Errors of reading a body in the contract's words; others stay what they are. */
-export function bodyProblem(error: unknown): unknown {
-  if (error instanceof BodyTooLarge) return tooLarge();
-  if (error instanceof BodyCutShort)
-    return new BodyProblem(400, "FastifyError", "Request body size did not match Content-Length");
-  if (error instanceof GivenUp)
-    return new BodyProblem(408, "FastifyError", "Request body did not arrive in time");
-  return error;
+/** Errors of reading a body in the contract's words; those without any stay what they are, `busy` and `too-much-work` among them. */
+export function bodyProblem(thrown: unknown): unknown {
+  const error = bodyRefused(thrown);
+  return error instanceof BodyRefused ? (problemOf(error) ?? error) : error;
 }
 
-function tooLarge(): BodyProblem {
-  return new BodyProblem(413, "FastifyError", "Request body is too large");
-}
+const WORDS: Partial<Record<BodyRefusal, readonly [status: number, error: string, message: string]>> = {
+  "too-large": [413, "FastifyError", "Request body is too large"],
+  "cut-short": [400, "FastifyError", "Request body size did not match Content-Length"],
+  late: [408, "FastifyError", "Request body did not arrive in time"],
+  "not-utf8": [400, "SyntaxError", "The body is not UTF-8"],
+  "not-json": [400, "SyntaxError", "invalid JSON"],
+  "too-deep": [400, "SyntaxError", `JSON is nested deeper than ${MAX_JSON_DEPTH} levels`],
+};
 
-export class TooDeep extends BodyProblem {
-  constructor() {
-    super(400, "SyntaxError", `JSON is nested deeper than ${MAX_JSON_DEPTH} levels`);
-  }
+function problemOf({ code, cause }: BodyRefused): BodyProblem | undefined {
+  const words = WORDS[code];
+  if (words === undefined) return undefined;
+  const [status, error, message] = words;
+  // What is wrong with JSON the parser says best.
+  const isParsers = code === "not-json" && cause instanceof Error;
+  return new BodyProblem(status, error, isParsers ? cause.message : message, code);
 }
 
 function unsupported(type: string): BodyProblem {

@@ -8,12 +8,7 @@ import type { HappyContext } from "../../context.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "DELETE";
 
-export interface EndpointSpec<
-  P extends z.ZodType,
-  B extends z.ZodType,
-  Q extends z.ZodType,
-  H extends z.ZodType,
-> {
+export interface EndpointSpec<P extends z.ZodType, B extends z.ZodType, Q extends z.ZodType> {
   readonly method: Method;
   /** Hono pattern, such as `/v1/sessions/:sessionId/messages`. */
   readonly path: string;
@@ -21,7 +16,6 @@ export interface EndpointSpec<
   readonly params?: P;
   readonly body?: B;
   readonly query?: Q;
-  readonly headers?: H;
   /** The handler reads the request's body itself; `body` is then not used. */
   readonly streams?: boolean;
   /** Keys whose long texts the handler takes as RawText where the body is large. */
@@ -36,14 +30,13 @@ export interface EndpointSpec<
   readonly bareErrors?: readonly number[];
 }
 
-export interface Call<P, B, Q, H> {
+export interface Call<P, B, Q> {
   readonly context: HappyContext;
   /** Account id of the caller; empty where `auth` is none. */
   readonly account: string;
   readonly params: P;
   readonly body: B;
   readonly query: Q;
-  readonly headers: H;
   readonly request: Request;
   /** The invite's path that the client uses as part of the server's address, such as `/i/<code>`, else empty. */
   readonly mount: string;
@@ -53,26 +46,29 @@ export interface Call<P, B, Q, H> {
 }
 
 /** An endpoint with its types folded away, ready to be mounted. */
-export interface Endpoint extends EndpointSpec<z.ZodType, z.ZodType, z.ZodType, z.ZodType> {
-  readonly handle: (call: Call<unknown, unknown, unknown, unknown>) => Response | Promise<Response>;
+export interface Endpoint extends EndpointSpec<z.ZodType, z.ZodType, z.ZodType> {
+  readonly handle: (call: Call<unknown, unknown, unknown>) => Response | Promise<Response>;
 }
 
 export function endpoint<
   P extends z.ZodType = z.ZodUnknown,
   B extends z.ZodType = z.ZodUnknown,
   Q extends z.ZodType = z.ZodUnknown,
-  H extends z.ZodType = z.ZodUnknown,
 >(
-  spec: EndpointSpec<P, B, Q, H>,
-  handle: (call: Call<z.output<P>, z.output<B>, z.output<Q>, z.output<H>>) => Response | Promise<Response>,
+  spec: EndpointSpec<P, B, Q>,
+  handle: (call: Call<z.output<P>, z.output<B>, z.output<Q>>) => Response | Promise<Response>,
 ): Endpoint {
   return { ...spec, handle: handle as Endpoint["handle"] };
 }
 
+export const JSON_HEADERS = new Headers({ "content-type": "application/json; charset=utf-8" });
+const TEXT_HEADERS = new Headers({ "content-type": "text/plain; charset=utf-8" });
+
 /** The length is said outright so that HEAD, whose body is dropped on the way, says it too (HTTP contract 1.1). */
-function sized(text: string, status: number, contentType: string): Response {
-  const headers = { "content-type": contentType, "content-length": String(Buffer.byteLength(text)) };
-  return new Response(text, { status, headers });
+function sized(text: string, status: number, headers: Headers): Response {
+  const answer = new Response(text, { status, headers });
+  answer.headers.set("content-length", String(Buffer.byteLength(text)));
+  return answer;
 }
 
 /** A JSON answer in the contract's shape. */
@@ -81,7 +77,7 @@ export function json(value: unknown, status = 200): Response {
 }
 
 export function jsonText(text: string, status = 200): Response {
-  return sized(text, status, "application/json; charset=utf-8");
+  return sized(text, status, JSON_HEADERS);
 }
 
 /** `{"error": text}` with a status. */
@@ -89,12 +85,6 @@ export function refusal(status: number, error: string): Response {
   return json({ error }, status);
 }
 
-/** Asks the client to come again after a time. */
-export function later(answer: Response, waitMs: number): Response {
-  answer.headers.set("retry-after", String(Math.max(1, Math.ceil(waitMs / 1_000))));
-  return answer;
-}
-
 export function plain(text: string, status = 200): Response {
-  return sized(text, status, "text/plain; charset=utf-8");
+  return sized(text, status, TEXT_HEADERS);
 }

@@ -4,8 +4,9 @@ import { expect, test } from "bun:test";
 import { RawConnection } from "../../../../test/faults/raw-connection.ts";
 import { newAccount } from "../../../../test/support/happy-client.ts";
 import { testLimits } from "../../../../test/support/limits.ts";
+import { needs } from "../../../../test/support/needs.ts";
 import { testServer } from "../../../../test/support/server.ts";
-import { readRaw } from "./body.ts";
+import { readRaw } from "../../../http/request-body.ts";
 
 const PIECE = "a".repeat(1_000);
 
@@ -34,7 +35,7 @@ test.each([
   expect(told).toBe(100);
 });
 
-test.skipIf(process.env.ROOST_TEST_FULL !== "1")(
+needs.full().test(
   "messages that take 80 seconds to arrive are stored",
   async () => {
     const server = await testServer();

@@ -1,7 +1,6 @@
 // `access-key-get`: the one thing about access keys that a socket may do (realtime contract 6.14).
 import { z } from "zod";
 import { identifier } from "../../../limits/identifier.ts";
-import { findAccessKey } from "../../store/access-keys.ts";
 import { accessKeyBody } from "../../wire/access-keys.ts";
 import type { SocketEvent } from "../connection.ts";
 
@@ -13,11 +12,11 @@ const failure = error("Internal error");
 export const accessKeyGet: SocketEvent = {
   event: "access-key-get",
   failure,
-  handle: ({ context, account }, payload, ack) => {
+  handle: async ({ context, account }, payload, ack) => {
     if (payload === null || payload === undefined) return ack(failure);
     const parsed = schema.safeParse(payload);
     if (!parsed.success) return ack(error("Invalid parameters: sessionId and machineId are required"));
-    const row = findAccessKey(context.database, account, parsed.data);
+    const row = await context.store.findAccessKey(account, parsed.data);
     if (row === undefined) return ack(error("Session or machine not found"));
     ack({ ok: true, accessKey: row === null ? null : accessKeyBody(row) });
   },

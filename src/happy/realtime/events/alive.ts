@@ -19,7 +19,7 @@ export const sessionAlive: SocketEvent = {
     const parsed = sessionSchema.safeParse(payload);
     if (!parsed.success) return;
     const { sid, time, thinking } = parsed.data;
-    context.presence.heard("session", account, sid, time, Boolean(thinking), socket.id);
+    return context.presence.heard("session", account, sid, time, Boolean(thinking), socket.id);
   },
 };
 
@@ -28,7 +28,14 @@ export const machineAlive: SocketEvent = {
   handle: ({ context, account, socket }, payload) => {
     const parsed = machineSchema.safeParse(payload);
     if (parsed.success)
-      context.presence.heard("machine", account, parsed.data.machineId, parsed.data.time, false, socket.id);
+      return context.presence.heard(
+        "machine",
+        account,
+        parsed.data.machineId,
+        parsed.data.time,
+        false,
+        socket.id,
+      );
   },
 };
 

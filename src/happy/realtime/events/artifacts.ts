@@ -7,7 +7,6 @@ import {
   announceArtifactDeletion,
   announceNewArtifact,
 } from "../../artifact-announcements.ts";
-import { changeArtifact, createArtifact, deleteArtifact, findArtifact } from "../../store/artifacts.ts";
 import { artifactAnswer } from "../../wire/artifacts.ts";
 import { encode } from "../../wire/base64.ts";
 import type { Ack, SocketEvent } from "../connection.ts";
@@ -33,10 +32,10 @@ function refuse(payload: unknown, ack: Ack): void {
 export const artifactRead: SocketEvent = {
   event: "artifact-read",
   failure,
-  handle: ({ context, account }, payload, ack) => {
+  handle: async ({ context, account }, payload, ack) => {
     const parsed = named.safeParse(payload);
     if (!parsed.success) return refuse(payload, ack);
-    const row = findArtifact(context.database.reads, account, parsed.data.artifactId);
+    const row = await context.store.findArtifact(account, parsed.data.artifactId);
     if (row === undefined) return ack(error("Artifact not found"));
     ack({ result: "success", artifact: artifactAnswer(row) });
   },
@@ -50,8 +49,7 @@ export const artifactCreate: SocketEvent = {
   handle: async ({ context, account }, payload, ack) => {
     const parsed = createSchema.safeParse(payload);
     if (!parsed.success) return refuse(payload, ack);
-    const created = await createArtifact(
-      context.database,
+    const created = await context.store.createArtifact(
       account,
       parsed.data,
       announceNewArtifact(context, account),
@@ -59,7 +57,7 @@ export const artifactCreate: SocketEvent = {
     if (created.kind === "foreign")
       return ack(error("Artifact with this ID already exists for another account"));
     if (created.kind === "undecodable") return ack(failure);
-    const row = findArtifact(context.database.reads, account, parsed.data.id);
+    const row = await context.store.findArtifact(account, parsed.data.id);
     ack(row === undefined ? failure : { result: "success", artifact: artifactAnswer(row) });
   },
 };
@@ -77,8 +75,7 @@ export const artifactUpdate: SocketEvent = {
     if (headerPart?.success === false) return ack(error("Invalid header parameters"));
     const bodyPart = body ? partSchema.safeParse(body) : undefined;
     if (bodyPart?.success === false) return ack(error("Invalid body parameters"));
-    const result = await changeArtifact(
-      context.database,
+    const result = await context.store.changeArtifact(
       account,
       artifactId,
       { header: versioned(headerPart?.data), body: versioned(bodyPart?.data) },
@@ -90,7 +87,7 @@ export const artifactUpdate: SocketEvent = {
       case "undecodable":
         return ack(failure);
       case "mismatch": {
-        const row = findArtifact(context.database.reads, account, artifactId);
+        const row = await context.store.findArtifact(account, artifactId);
         if (row === undefined) return ack(error("Artifact not found"));
         return ack({
           result: "version-mismatch",
@@ -123,7 +120,7 @@ export const artifactDelete: SocketEvent = {
     if (!parsed.success) return refuse(payload, ack);
     const { artifactId } = parsed.data;
     const announce = announceArtifactDeletion(context, account, artifactId);
-    const deleted = await deleteArtifact(context.database, account, artifactId, announce);
+    const deleted = await context.store.deleteArtifact(account, artifactId, announce);
     ack(deleted ? { result: "success" } : error("Artifact not found"));
   },
 };

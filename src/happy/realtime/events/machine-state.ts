@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { identifier } from "../../../limits/identifier.ts";
 import { announceMachineChange } from "../../session-announcements.ts";
-import { changeMachine } from "../../store/machines.ts";
 import type { Ack, SocketEvent } from "../connection.ts";
 
 const metadataSchema = z.object({
@@ -32,8 +31,7 @@ export const machineUpdateMetadata: SocketEvent = {
     if (!parsed.success) return refuse(payload, ack);
     const { machineId, metadata: value, expectedVersion } = parsed.data;
     const change = { metadata: { value, expectedVersion } };
-    const result = await changeMachine(
-      context.database,
+    const result = await context.store.changeMachine(
       account,
       machineId,
       change,
@@ -59,8 +57,7 @@ export const machineUpdateState: SocketEvent = {
     if (!parsed.success) return refuse(payload, ack);
     const { machineId, daemonState: value, expectedVersion } = parsed.data;
     const change = { daemonState: { value, expectedVersion } };
-    const result = await changeMachine(
-      context.database,
+    const result = await context.store.changeMachine(
       account,
       machineId,
       change,

@@ -6,7 +6,7 @@ import { z } from "zod";
 import { identifier } from "../../../limits/identifier.ts";
 import { TooFast } from "../../../limits/message-pace.ts";
 import { interestedInSession } from "../../audience.ts";
-import { type Appended, appendMessages } from "../../store/messages.ts";
+import type { Appended } from "../../store/messages.ts";
 import { warnOfTooLarge } from "../../too-large-messages.ts";
 import { newMessage } from "../../wire/updates.ts";
 import type { SocketEvent } from "../connection.ts";
@@ -41,7 +41,7 @@ export const message: SocketEvent = {
     const store = async () => {
       // Shut out while it waited.
       if (context.revocations.refuses(facts.claims)) return;
-      const appended = await appendMessages(context.database, account, sid, batch, announce, socket);
+      const appended = await context.store.appendMessages(account, sid, batch, announce, socket);
       if (appended === undefined || appended.tooLarge.length === 0) return;
       warnOfTooLarge(context, account, sid, appended);
       // Nothing else tells the client.

@@ -6,7 +6,7 @@ export const ping: SocketEvent = {
   event: "ping",
   handle: async ({ context, socket }, _payload, ack) => {
     await messagesSettled(socket);
-    await context.database.writer.barrier(socket);
+    await context.store.settled(socket);
     ack({});
   },
 };

@@ -1,10 +1,9 @@
 // `rpc-register`, `rpc-unregister`, `rpc-call`: the wire side of the relay (realtime contract 9). Params and results are opaque.
-import type { Socket } from "socket.io";
 import { z } from "zod";
 import { identifier } from "../../../limits/identifier.ts";
-import { REFUSED_ACK } from "../../../server/packet-gate.ts";
+import { socketTarget } from "../../../relay/target.ts";
 import type { SocketEvent } from "../connection.ts";
-import { AnswerTooLarge, type RpcTarget } from "../rpc-relay.ts";
+import { rpcAnswer } from "../rpc.ts";
 
 const named = z.object({ method: identifier.min(1) });
 const call = z.object({ method: identifier.min(1), params: z.unknown().optional() });
@@ -13,7 +12,8 @@ export const rpcRegister: SocketEvent = {
   event: "rpc-register",
   handle: ({ context, account, socket }, payload) => {
     const parsed = named.safeParse(payload);
-    if (!parsed.success || !context.rpc.register(account, parsed.data.method, target(socket))) {
+    const target = socketTarget(socket, "rpc-request");
+    if (!parsed.success || !context.rpc.register(account, parsed.data.method, target)) {
       socket.emit("rpc-error", { type: "register", error: "Invalid method name" });
       return;
     }
@@ -43,26 +43,8 @@ export const rpcCall: SocketEvent = {
     if (!parsed.success) return ack({ ok: false, error: "Invalid parameters: method is required" });
     const { method, params } = parsed.data;
     const startedAt = performance.now();
-    const answer = await context.rpc.call(account, socket.id, method, params);
-    context.metrics.called(method, answer, performance.now() - startedAt);
-    ack(answer);
+    const outcome = await context.rpc.call({ owner: account, caller: socket.id, method, params });
+    context.metrics.called(method, outcome, performance.now() - startedAt);
+    ack(rpcAnswer(outcome));
   },
 };
-
-function target(socket: Socket): RpcTarget {
-  return {
-    id: socket.id,
-    request: (method, params, timeoutMs) =>
-      new Promise((resolve, reject) => {
-        const request = params === undefined ? { method } : { method, params };
-        socket
-          .timeout(timeoutMs)
-          .emit("rpc-request", request, (error: Error | null, ...answer: unknown[]) => {
-            if (error) reject(error);
-            else if (answer[0] === REFUSED_ACK) reject(new AnswerTooLarge());
-            // An acknowledgement without arguments has no result at all.
-            else resolve(answer.length === 0 ? {} : { result: answer[0] });
-          });
-      }),
-  };
-}

@@ -2,7 +2,6 @@
 import { z } from "zod";
 import { identifier } from "../../../limits/identifier.ts";
 import { announceSessionChange } from "../../session-announcements.ts";
-import { changeSession } from "../../store/session-state.ts";
 import type { SocketEvent } from "../connection.ts";
 
 const metadataSchema = z.object({
@@ -27,8 +26,7 @@ export const updateMetadata: SocketEvent = {
     const { sid, metadata: value, expectedVersion } = parsed.data;
     const joinedSeq = context.presence.joinedSeq(account, sid, socket.id);
     const change = { metadata: { value, expectedVersion }, joinedSeq };
-    const result = await changeSession(
-      context.database,
+    const result = await context.store.changeSession(
       account,
       sid,
       change,
@@ -54,8 +52,7 @@ export const updateState: SocketEvent = {
     if (!parsed.success) return ack(failure);
     const { sid, agentState: value, expectedVersion } = parsed.data;
     const change = { agentState: { value, expectedVersion } };
-    const result = await changeSession(
-      context.database,
+    const result = await context.store.changeSession(
       account,
       sid,
       change,

@@ -3,7 +3,6 @@
 import { z } from "zod";
 import { identifier, isIdentifier } from "../../../limits/identifier.ts";
 import { userScoped } from "../../audience.ts";
-import { saveUsageReport } from "../../store/usage.ts";
 import type { Ephemeral } from "../../wire/updates.ts";
 import { isAmount } from "../../wire/usage-buckets.ts";
 import type { SocketEvent } from "../connection.ts";
@@ -39,7 +38,7 @@ export const usageReport: SocketEvent = {
     if (sessionId !== undefined && !(typeof sessionId === "string" && isIdentifier(sessionId)))
       return ack(error("Invalid sessionId"));
     const report = { key, sessionId, tokens, cost };
-    const saved = await saveUsageReport(context.database, account, report, (outcome) => {
+    const saved = await context.store.saveUsageReport(account, report, (outcome) => {
       if (outcome === undefined || sessionId === undefined) return;
       const usage = { type: "usage", id: sessionId, key, tokens, cost, timestamp: outcome.updatedAt };
       context.publisher.ephemeral(userScoped(account), usage satisfies Ephemeral);

@@ -1,0 +1,30 @@
+// Whose attachments are whose: each session has a folder of them.
+import type { BlobOwner, BlobOwners } from "../retention/blob-owners.ts";
+import { cutoffs } from "./retention-rules.ts";
+import type { HappyConfig } from "./settings.ts";
+import type { HappyStore } from "./store/index.ts";
+
+export interface AttachmentOwnersParts {
+  readonly config: HappyConfig;
+  readonly store: Pick<HappyStore, "sessionOwner" | "recountAttachments">;
+  /** A server keeps count of what each account has; a command that only looks does not. */
+  readonly counts?: boolean;
+}
+
+export function attachmentOwners({ config, store, counts = false }: AttachmentOwnersParts): BlobOwners {
+  /** Files of one session come together. */
+  let last: { session: string; before: number | undefined; owner: BlobOwner | undefined } | undefined;
+  return {
+    folder: "sessions",
+    kind: "attachments",
+    ownerOf: async (session, leavingAt) => {
+      const before = leavingAt === undefined ? undefined : cutoffs(config, leavingAt).sessions;
+      if (last?.session === session && last.before === before) return last.owner;
+      const owner = await store.sessionOwner(session, before);
+      last = { session, before, owner };
+      return owner;
+    },
+    filesBefore: (now) => cutoffs(config, now).attachments,
+    ...(counts && { counted: (session, found) => store.recountAttachments(session, found) }),
+  };
+}

@@ -1,0 +1,6 @@
+// The protocols of this executable, one line each. Whoever adds one adds a folder and a line here; everything else asks this list.
+import { frames } from "./frames/protocol.ts";
+import { happy } from "./happy/protocol.ts";
+import { topics } from "./topics/protocol.ts";
+
+export const protocols = [happy, topics, frames] as const;

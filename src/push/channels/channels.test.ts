@@ -1,0 +1,37 @@
+// The promises of a channel, on each sibling of this folder.
+import { expoService } from "../../../test/support/expo.ts";
+import { channelSuite } from "../../../test/support/push-channel.ts";
+import { Expo, type ExpoMessage } from "./expo.ts";
+
+channelSuite("expo", () => {
+  const service = expoService();
+  const messageWith = (text: string): ExpoMessage => ({
+    title: "t",
+    body: "b",
+    data: { text },
+    sound: "default",
+    channelId: "messages",
+  });
+  const moments = {
+    busy: { status: 503 },
+    refusing: { status: 403 },
+    nonsense: { raw: '{"data":{"status":"ok"}}' },
+    silent: { silent: true },
+  } as const;
+  return {
+    channel: new Expo(service.url),
+    message: messageWith("short"),
+    tooLarge: messageWith("x".repeat(20_000)),
+    device: (n) => {
+      service.devices.add(`device ${n}`);
+      return `device ${n}`;
+    },
+    goneDevice: (n) => `gone ${n}`,
+    breaks: (moment, requests) => {
+      if (requests === undefined) service.broken = moments[moment];
+      else for (let n = 0; n < requests; n++) service.breaks.push(moments[moment]);
+    },
+    requests: () => service.requests.length,
+    stop: () => service.stop(),
+  };
+});
