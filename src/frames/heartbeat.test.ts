@@ -3,6 +3,7 @@ import { afterEach, expect, test } from "bun:test";
 import { FramesClient, rawPeer } from "../../test/support/frames-client.ts";
 import { type HubNode, type HubNodeOptions, hubNode } from "../../test/support/hub-node.ts";
 import type { HubEvent } from "./events.ts";
+import { Heartbeat } from "./heartbeat.ts";
 
 const cleanup: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -84,4 +85,14 @@ test("a client that wakes up before the deadline is asked again in its next sile
   await Bun.sleep(1_000);
   expect(client.ending).toBeUndefined();
   expect(node.sdk.getClientCount()).toBe(1);
+});
+
+test("a heartbeat that was stopped asks nothing and misses nobody, also when it had just asked", async () => {
+  const events: string[] = [];
+  const parts = { readTimeoutMs: 40, ping: () => events.push("ping"), onSilent: () => events.push("silent") };
+  const [asked, stopped] = [new Heartbeat(parts), new Heartbeat(parts)];
+  asked.probe(20);
+  for (const heartbeat of [asked, stopped]) heartbeat.stop();
+  await Bun.sleep(80);
+  expect(events).toEqual(["ping"]);
 });

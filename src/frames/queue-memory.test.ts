@@ -2,8 +2,9 @@
 // or lost with its client. A budget that only grows would refuse everything one day.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { bentBus } from "../../test/support/bent-bus.ts";
-import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
+import { type HubNode, type HubNodeOptions, hubNode } from "../../test/support/hub-node.ts";
 import { stuckConnection } from "../../test/support/stuck-connection.ts";
+import { until } from "../../test/support/until.ts";
 import { MemoryExchange } from "../bus/memory.ts";
 import { createLog } from "../observability/log.ts";
 

@@ -1,8 +1,9 @@
 // What the hub does with a client that sends more than its rate: not handled, told once, and closed when it goes on. How much that is,
 // is in shares.test.ts.
 import { afterEach, describe, expect, test } from "bun:test";
-import { type HubNode, type HubNodeOptions, hubNode, until } from "../../test/support/hub-node.ts";
+import { type HubNode, type HubNodeOptions, hubNode } from "../../test/support/hub-node.ts";
 import { stuckConnection } from "../../test/support/stuck-connection.ts";
+import { until } from "../../test/support/until.ts";
 import type { Client } from "./client.ts";
 
 const nodes: HubNode[] = [];

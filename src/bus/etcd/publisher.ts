@@ -1,5 +1,5 @@
 // Writes of one node, in the order of the calls: one request is in flight, and what waits behind it goes together in the next
-// transaction. Every key hangs on a lease, so that it vanishes 20 to 30 seconds after its last write (frames contract 10.2).
+// transaction. Every key hangs on a lease, so that it vanishes 20 to 30 seconds after its last write (bus contract 10.2).
 import { z } from "zod";
 import { endsWithin } from "../../within.ts";
 import { BusClosedError, PublishFailedError } from "../errors.ts";

@@ -1,18 +1,26 @@
 // What a body or query that does not fit its schema is told (HTTP contract 1.5), word by word.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type Account, newAccount } from "../../../../test/support/happy-client.ts";
-import { exchange } from "../../../../test/support/raw-http.ts";
-import { type TestServer, testServer } from "../../../../test/support/server.ts";
+import { type TestApp, testApp } from "../../../../test/support/happy-app.ts";
 
 const BODY_LIMIT = 104_857_600;
 
-let server: TestServer;
-let account: Account;
+let app: TestApp;
+let bearer: string;
 beforeAll(async () => {
-  server = await testServer();
-  account = await newAccount(server.url);
+  app = await testApp();
+  bearer = `Authorization: Bearer ${await app.signIn()}\r\n`;
 });
-afterAll(() => server.stop());
+afterAll(() => app[Symbol.asyncDispose]());
+
+const call = (method: string, path: string, body: unknown) =>
+  body === undefined
+    ? app.ask(method, path, bearer)
+    : app.ask(
+        method,
+        path,
+        `${bearer}Content-Type: application/json\r\n`,
+        typeof body === "string" ? body : JSON.stringify(body),
+      );
 
 test.each([
   [
@@ -134,21 +142,20 @@ test.each([
     "body/app_id Invalid input: expected string, received undefined",
   ],
 ])("%s %s %j is refused with the contract's words", async (method, path, body, message) => {
-  const answer = await account.call(method, path, body);
-  expect([answer.status, answer.body]).toEqual([400, { error: "Error", message, statusCode: 400 }]);
+  const answer = await call(method, path, body);
+  expect([answer.status, answer.json]).toEqual([400, { error: "Error", message, statusCode: 400 }]);
 });
 
 describe("where an endpoint describes an error itself, the general ones lose all but their name", () => {
   test("request-download", async () => {
     const path = "/v1/sessions/s/attachments/request-download";
-    expect((await account.call("POST", path, {})).body).toEqual({ error: "Error" });
-    expect((await account.call("POST", path, "{")).body).toEqual({ error: "SyntaxError" });
+    expect((await call("POST", path, {})).json).toEqual({ error: "Error" });
+    expect((await call("POST", path, "{")).json).toEqual({ error: "SyntaxError" });
   });
 
   test("an upload above 100 MiB", async () => {
-    const type = "Content-Type: application/octet-stream\r\n";
-    const head = `PUT /v1/sessions/s/attachments/f HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${account.token}\r\n${type}`;
-    const { status, json } = await exchange(server.url, `${head}Content-Length: ${BODY_LIMIT + 1}\r\n`);
+    const headers = `${bearer}Content-Type: application/octet-stream\r\nContent-Length: ${BODY_LIMIT + 1}\r\n`;
+    const { status, json } = await app.ask("PUT", "/v1/sessions/s/attachments/f", headers, "x");
     expect([status, json]).toEqual([413, { error: "FastifyError" }]);
   });
 });
