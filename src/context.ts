@@ -7,6 +7,7 @@ import { baseUrl } from "./admin/base-url.ts";
 import { openChannel } from "./admin/channel.ts";
 import { adminApp } from "./admin/mount.ts";
 import { openCluster } from "./bus/cluster.ts";
+import { FrontPage } from "./http/front-page.ts";
 import { openLimits } from "./limits/limits.ts";
 import { ValueSizes } from "./limits/value-sizes.ts";
 import { reportLog } from "./observability/log.ts";
@@ -28,9 +29,12 @@ import type { Retention } from "./retention/retention.ts";
 import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
+import type { ListenerOptions } from "./server/listener.ts";
 import { localUrl } from "./server/machine-addresses.ts";
 import { publishOwnAddress } from "./server/own-address.ts";
+import type { Served } from "./server/served.ts";
 import type { ServerConfig } from "./server/settings.ts";
+import { SocketIoPaths } from "./server/socket-io.ts";
 import { AccountBounds } from "./storage/account-bounds.ts";
 import type { Database } from "./storage/database.ts";
 import { lockFolder } from "./storage/lock.ts";
@@ -128,6 +132,8 @@ export async function startServer<C extends HouseConfig>(
     const cluster = await openCluster(config, metrics, log.child({ area: "bus" }));
     if (cluster !== undefined) stack.defer(() => cluster.bus.close());
 
+    const serverLog = log.child({ area: "server" });
+    const sockets = new SocketIoPaths({ limits, log: serverLog });
     let port = config.port;
     const open: OpenProtocol[] = [];
     const retentions: { retention: Retention; clock: RetentionClock; log: Logger }[] = [];
@@ -144,6 +150,7 @@ export async function startServer<C extends HouseConfig>(
         blobs,
         metrics,
         limits,
+        sockets,
         cluster,
         baseUrl: () => baseUrl({ ...config, port }),
         log: areaLog,
@@ -163,7 +170,6 @@ export async function startServer<C extends HouseConfig>(
       retentions.push({ retention, clock, log: areaLog });
     }
 
-    const serverLog = log.child({ area: "server" });
     const watched = {
       metrics,
       checks,
@@ -177,8 +183,8 @@ export async function startServer<C extends HouseConfig>(
     for (const protocol of open) stack.defer(() => protocol.stop());
     const door: FrontDoor = openFrontDoor({
       host: config.host,
-      port: config.port,
-      protocols: [...open, ...pages(watched)],
+      listeners: listenersOf(config.port, open, pages(watched), serverLog),
+      shared: sockets.open(),
       trustedProxies: parseRanges(config.trustedProxies),
       certificate,
       limits,
@@ -232,6 +238,25 @@ export async function startServer<C extends HouseConfig>(
     await stack.unwind();
     throw error;
   }
+}
+
+/** The server's own port with everything, and those that protocols have beside it. */
+function listenersOf(
+  port: number,
+  open: readonly OpenProtocol[],
+  watching: readonly Served[],
+  log: Logger,
+): [ListenerOptions, ...ListenerOptions[]] {
+  const everybody = open.map(({ name, frontPage }) => ({ protocol: name, share: frontPage ?? {} }));
+  const main = { port, served: [...open, ...watching, new FrontPage(everybody, log).served()] };
+  const further = open.flatMap(({ name, listeners = [] }) =>
+    listeners.map((listener) => {
+      const served = open.filter((one) => one.name === name || listener.with?.includes(one.name));
+      const page = new FrontPage([{ protocol: name, share: listener.frontPage }], log);
+      return { port: listener.port, served: [...served, page.served()] };
+    }),
+  );
+  return [main, ...further];
 }
 
 /** Stops in the reverse order of the starts. One part that cannot be stopped does not keep the others running. */

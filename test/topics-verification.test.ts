@@ -305,7 +305,7 @@ describe("verification steps inside the room", () => {
 
   test("15: a failing broadcast fails nobody's request, its event is stored, and comes later in order", async () => {
     const heard = await admin.connect();
-    const adapter = opened.sockets?.io.of("/").adapter;
+    const adapter = opened.sockets?.namespace.adapter;
     if (adapter === undefined) throw new Error("no adapter");
     const broadcast = adapter.broadcast;
     adapter.broadcast = () => {

@@ -3,7 +3,7 @@
 import { bearerToken } from "../auth/bearer.ts";
 import type { Bounds } from "../limits/bounds.ts";
 import { networkOf } from "../limits/network.ts";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import type { Hub } from "./hub.ts";
 import type { AuthSettings, HubSettings } from "./hub-settings.ts";
 import { clientId, type Identity, isSame } from "./identity.ts";

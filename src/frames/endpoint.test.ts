@@ -5,7 +5,7 @@ import { stuckConnection } from "../../test/support/stuck-connection.ts";
 import { createLog } from "../observability/log.ts";
 import { Metrics } from "../observability/metrics.ts";
 import type { Peer } from "../server/peer.ts";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import type { Admission, Admitted } from "./admission.ts";
 import { hubEndpoint } from "./endpoint.ts";
 import type { Identity } from "./identity.ts";

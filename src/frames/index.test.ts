@@ -39,8 +39,7 @@ function served(environment: Record<string, string> = {}, bus = false) {
   const protocol = framesProtocol({ config: live.config, metrics, limits, cluster, log });
   const door = openFrontDoor({
     host: "127.0.0.1",
-    port: 0,
-    protocols: [protocol],
+    listeners: [{ port: 0, served: [protocol] }],
     trustedProxies: [],
     limits,
     log,

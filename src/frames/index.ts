@@ -4,8 +4,7 @@ import { build } from "../build-info.ts";
 import type { Cluster } from "../bus/cluster.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import { pathOf } from "../server/front-door.ts";
-import type { Protocol } from "../server/protocol.ts";
+import type { Served } from "../server/served.ts";
 import { Admission } from "./admission.ts";
 import { hubEndpoint } from "./endpoint.ts";
 import { defaultDispatcher } from "./handlers/index.ts";
@@ -27,7 +26,9 @@ export interface FramesParts {
   readonly log: Logger;
 }
 
-export interface FramesProtocol extends Protocol {
+export interface FramesProtocol extends Served {
+  start(): void;
+  stop(): Promise<void>;
   /** For server code that speaks to the hub's clients. */
   readonly sdk: HubSdk;
 }
@@ -71,12 +72,16 @@ export function framesProtocol(parts: FramesParts): FramesProtocol {
   const { hubHealthPath } = config;
   return {
     name: "frames",
-    prefixes: [hubHealthPath],
-    fetch: (request) => {
-      if (pathOf(request.url) !== hubHealthPath) return new Response("not found\n", { status: 404 });
-      if (request.method === "GET" || request.method === "HEAD") return health(hub);
-      return new Response("only GET\n", { status: 405, headers: { allow: "GET, HEAD" } });
-    },
+    http: [
+      {
+        paths: [hubHealthPath],
+        fetch: (request) => {
+          if (request.method === "GET" || request.method === "HEAD") return health(hub);
+          return new Response("only GET\n", { status: 405, headers: { allow: "GET, HEAD" } });
+        },
+      },
+      { prefixes: [hubHealthPath], fetch: () => new Response("not found\n", { status: 404 }) },
+    ],
     sockets: [endpoint],
     start: () => {},
     stop: async () => hub.close(),

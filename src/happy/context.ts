@@ -6,7 +6,7 @@ import type { MessagePace } from "../limits/message-pace.ts";
 import type { RefusalPace } from "../limits/refusal-pace.ts";
 import type { ValueSizes } from "../limits/value-sizes.ts";
 import type { RpcRelay } from "../relay/rpc-relay.ts";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Pairings } from "./admission/pairings.ts";
 import type { RateLimits } from "./admission/rate-limits.ts";

@@ -17,10 +17,11 @@ import { REQUEST_LABELS } from "./client.ts";
 import { ClientLogs } from "./client-logs.ts";
 import type { HappyContext } from "./context.ts";
 import { removeAttachments, uploadRequestWindow } from "./http/attachments.ts";
-import { clientLogEndpoints } from "./http/client-logs.ts";
+import { CLIENT_LOG_PATH, clientLogEndpoints } from "./http/client-logs.ts";
 import { happyEndpoints } from "./http/index.ts";
 import { happyApp } from "./http/kit/app.ts";
 import { notFound } from "./http/not-found.ts";
+import { healthOf, wantsPage } from "./http/root.ts";
 import { WebApp } from "./http/web-app.ts";
 import { HappyMetrics } from "./metrics.ts";
 import { Presence, TIMING } from "./presence/presence.ts";
@@ -29,7 +30,7 @@ import { HappyPushLedger } from "./push/ledger.ts";
 import { happyOutcome } from "./push/outcome.ts";
 import { happyPusher } from "./push/push-events.ts";
 import { happyRelay, RPC_TIMING } from "./realtime/rpc.ts";
-import { HappySockets, happySocketIo } from "./realtime/sockets.ts";
+import { claimHappySockets, HappySockets } from "./realtime/sockets.ts";
 import { happyRetention } from "./retention.ts";
 import type { HappyConfig } from "./settings.ts";
 import { happyStore } from "./store/index.ts";
@@ -42,6 +43,7 @@ export async function openHappy({
   blobs,
   metrics,
   limits,
+  sockets: paths,
   cluster,
   baseUrl,
   log,
@@ -51,12 +53,14 @@ export async function openHappy({
   await store.continueIds();
   // Nothing can change meanwhile: nobody is served yet.
   const [newestArchive, refusals] = await Promise.all([store.newestArchive(), store.loadRefusals()]);
-  const socketServer = happySocketIo({ config, cluster, limits, log });
-  const sockets = new HappySockets(socketServer);
+  // Nothing that is held keeps the server from stopping.
+  const closing = () => refusalPace.release();
+  const claimed = claimHappySockets(paths, { config, cluster, closing, log });
+  const sockets = new HappySockets(claimed);
   const happyMetrics = new HappyMetrics(metrics);
   happyMetrics.reportRecords(() => store.countRecords());
   happyMetrics.reportSockets(() => sockets.connected());
-  const publisher = socketPublisher(socketServer.io);
+  const publisher = socketPublisher(claimed.namespace);
   const timing = { ...TIMING, graceMs: config.presenceGraceMs };
   const presence = new Presence({
     store,
@@ -128,24 +132,25 @@ export async function openHappy({
     sockets,
     log,
   });
+  const fetch = happyApp(
+    context,
+    [...happyEndpoints, ...clientLogs],
+    webApp ? (request, facts) => webApp.answer(request, facts) : notFound,
+  );
   return {
     name: "happy",
-    prefixes: ["/"],
-    fetch: happyApp(
-      context,
-      [...happyEndpoints, ...clientLogs],
-      webApp ? (request, facts) => webApp.answer(request, facts) : notFound,
-    ),
-    sockets: [
-      {
-        ...socketServer.endpoint,
-        shutdown: () => {
-          // Nothing that is held keeps the server from stopping.
-          refusalPace.release();
-          return socketServer.endpoint.shutdown();
-        },
-      },
-    ],
+    // Invites stand in front of everything that a client asks for.
+    http: [{ prefixes: ["/v1", "/v2", "/v3", "/files", "/i"], paths: [CLIENT_LOG_PATH], fetch }],
+    frontPage: {
+      health: () => healthOf(context),
+      ...(webApp && {
+        root: (request, facts) => (wantsPage(request) ? fetch(request, facts) : undefined),
+        unclaimed: fetch,
+      }),
+      // Its banner, and its own words about unknown paths.
+      otherwise: fetch,
+    },
+    sockets: [],
     requestLabels: REQUEST_LABELS,
     admin: adminRoutes({ administration, baseUrl, registration: () => config.registration }),
     retention: happyRetention({

@@ -1,6 +1,6 @@
 // The way from a stored change to the sockets that hear it. Sending is synchronous: whoever publishes inside an announcement keeps
 // the commit order on every WebSocket.
-import type { Server } from "socket.io";
+import type { Namespace } from "socket.io";
 import type { Audience } from "./audience.ts";
 import { type Ephemeral, type Update, type UpdateBody, update } from "./wire/updates.ts";
 
@@ -16,21 +16,21 @@ export interface Publisher {
 }
 
 /** Costs what the audience's own sockets cost, however many others there are. */
-export function socketPublisher(io: Server): Publisher {
+export function socketPublisher(namespace: Namespace): Publisher {
   const send = (
     audience: Audience,
     event: "update" | "ephemeral",
     body: Update | Ephemeral,
     except?: string,
   ) => {
-    const to = io.to([...audience]);
+    const to = namespace.to([...audience]);
     (except === undefined ? to : to.except(except)).emit(event, body);
   };
   return {
     update: (audience, seq, body, exceptSocket) => send(audience, "update", update(seq, body), exceptSocket),
     ephemeral: (audience, body) => send(audience, "ephemeral", body),
     comeAgain: (audience) => {
-      const { adapter, sockets } = io.of("/");
+      const { adapter, sockets } = namespace;
       for (const room of audience)
         for (const id of [...(adapter.rooms.get(room) ?? [])]) sockets.get(id)?.conn.close();
     },

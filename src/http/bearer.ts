@@ -2,7 +2,7 @@
 // read: a stranger's body is not.
 import type { MiddlewareHandler } from "hono";
 import { bearerToken } from "../auth/bearer.ts";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import type { RequestBody } from "./request-body.ts";
 
 export interface BearerEnv<Claims> {

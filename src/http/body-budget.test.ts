@@ -4,7 +4,7 @@ import { Hono } from "hono";
 import { testLimits } from "../../test/support/limits.ts";
 import { requestFacts } from "../../test/support/request-facts.ts";
 import type { Limits } from "../limits/limits.ts";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import { type BearerEnv, bearer } from "./bearer.ts";
 import { type BodyEnv, bodyBudget } from "./body-budget.ts";
 import { type BodyRefusal, BodyRefused } from "./request-body.ts";

@@ -1,7 +1,7 @@
 // Hono middleware: every request that passes here has its share of the body budget, which is given back when it is answered. The body
 // is read by the handler (`c.var.body`), of a stranger until the bearer middleware or the handler says whose it is.
 import type { MiddlewareHandler } from "hono";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import { type BodyParts, RequestBody } from "./request-body.ts";
 
 export interface BodyEnv {

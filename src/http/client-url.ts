@@ -5,7 +5,7 @@
 // says what `Host` cannot: the scheme and path that a proxy in front took away, and the port that it left out. It is taken when its
 // host is the one that the client used, and when a proxy replaced `Host` by a loopback address, which no client behind it can reach.
 
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import type { ServerConfig } from "../server/settings.ts";
 
 /** Without a slash at its end. */

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { Hono } from "hono";
 import { requestFacts } from "../../test/support/request-facts.ts";
 import { TokenBuckets } from "../limits/token-buckets.ts";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import { later, rateLimit } from "./rate-limit.ts";
 
 test.each([

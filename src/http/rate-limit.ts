@@ -1,6 +1,6 @@
 // Asks a client to come again: the header that says when, and Hono middleware that lets a request wait for its turn in a limit.
 import type { MiddlewareHandler } from "hono";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 
 /** With `Retry-After`, in whole seconds (RFC 9110, 10.2.3). */
 export function later(answer: Response, waitMs: number): Response {

@@ -15,7 +15,7 @@ import {
   readChunks,
   SILENCE_SECONDS,
 } from "../server/body.ts";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import { NotUtf8, parseLargeJson, TooDeeplyNested, TooMuchStructure } from "./large-json.ts";
 
 /**

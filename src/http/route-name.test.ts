@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { Hono } from "hono";
 import { requestFacts } from "../../test/support/request-facts.ts";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import { routeName } from "./route-name.ts";
 
 const api = new Hono<{ Bindings: RequestFacts }>();

@@ -1,7 +1,7 @@
 // Hono middleware: the log and the figures of requests know the template of the route, never the path itself.
 import type { MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 
 /** The last route that matched is the one that answers; what only middleware matched has no name. */
 export const routeName: MiddlewareHandler<{ Bindings: RequestFacts }> = (c, next) => {

@@ -5,9 +5,9 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { Logger } from "pino";
 import { bearerToken } from "../auth/bearer.ts";
 import type { Metrics } from "../observability/metrics.ts";
-import { pathOf } from "../server/front-door.ts";
+import { pathOf } from "../server/http-routes.ts";
 import { sayWhatIsOwed } from "../server/owed.ts";
-import type { Protocol } from "../server/protocol.ts";
+import type { Served } from "../server/served.ts";
 import { StorageError } from "../storage/errors.ts";
 import { within } from "../within.ts";
 
@@ -29,7 +29,7 @@ const CHECK_MS = 2_000;
 const TEXT = { "content-type": "text/plain; charset=utf-8" };
 
 /** The pages on the main port. */
-export function pages({ metrics, checks, token, log }: Watched): Protocol[] {
+export function pages({ metrics, checks, token, log }: Watched): Served[] {
   const ready = page("/ready", () => readiness(checks, log));
   if (token === undefined) return [ready];
   const scrape = page("/metrics", (request) => {
@@ -43,23 +43,25 @@ export function pages({ metrics, checks, token, log }: Watched): Protocol[] {
   return [ready, scrape];
 }
 
-function page(path: string, answer: (request: Request) => Response | Promise<Response>): Protocol {
+function page(path: string, answer: (request: Request) => Response | Promise<Response>): Served {
   return {
-    name: path.slice(1),
-    prefixes: [path],
-    fetch: (request, facts) => {
-      const pathname = pathOf(request.url);
-      if (pathname !== path || (request.method !== "GET" && request.method !== "HEAD"))
-        return Response.json(
-          { error: "Not found", path: pathname, method: request.method },
-          { status: 404, headers: { "access-control-allow-origin": "*" } },
-        );
-      facts.route = path;
-      return answer(request);
-    },
+    name: `the page ${path}`,
+    http: [
+      {
+        prefixes: [path],
+        fetch: (request, facts) => {
+          const pathname = pathOf(request.url);
+          if (pathname !== path || (request.method !== "GET" && request.method !== "HEAD"))
+            return Response.json(
+              { error: "Not found", path: pathname, method: request.method },
+              { status: 404, headers: { "access-control-allow-origin": "*" } },
+            );
+          facts.route = path;
+          return answer(request);
+        },
+      },
+    ],
     sockets: [],
-    start: () => {},
-    stop: async () => {},
   };
 }
 

@@ -8,7 +8,7 @@ import type {
   HistogramSeries,
   Metrics,
 } from "../observability/metrics.ts";
-import type { RequestFacts } from "../server/protocol.ts";
+import type { RequestFacts } from "../server/request-facts.ts";
 import { type ClientLabel, OTHER_CLIENT, UNKNOWN_CLIENT } from "./client-label.ts";
 
 const METHODS = new Set(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"]);

@@ -3,13 +3,15 @@
 import type { Hono } from "hono";
 import type { Logger } from "pino";
 import type { Cluster } from "../bus/cluster.ts";
+import type { FrontPageShare } from "../http/front-page.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { Check } from "../ops/pages.ts";
 import type { RequestLabels } from "../ops/requests.ts";
 import type { BlobOwners } from "../retention/blob-owners.ts";
 import type { Retention } from "../retention/retention.ts";
-import type { Protocol } from "../server/protocol.ts";
+import type { Served } from "../server/served.ts";
+import type { SocketIoPaths } from "../server/socket-io.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
 
@@ -24,6 +26,8 @@ export interface House<C> {
   readonly blobs: BlobStore;
   readonly metrics: Metrics;
   readonly limits: Limits;
+  /** Socket.IO paths: a protocol claims its namespaces there while it is being opened. */
+  readonly sockets: SocketIoPaths;
   /** Undefined: this node is alone. */
   readonly cluster: Cluster | undefined;
   /** The address that other devices reach this server at. Known once the door is open. */
@@ -33,7 +37,15 @@ export interface House<C> {
 }
 
 /** Stopping is the reverse of opening: `stop` runs when the door is closed, before any database is. */
-export interface OpenProtocol extends Protocol {
+export interface OpenProtocol extends Served {
+  /** What it says where no path is its own. */
+  readonly frontPage?: FrontPageShare;
+  /** Ports beside the server's own. */
+  readonly listeners?: readonly OwnListener[];
+  /** Begins timers and background work. The door is open by then. */
+  start(): void;
+  /** Ends background work and stores what is pending. No request arrives any more. */
+  stop(): Promise<void>;
   /** For `/ready`, beside those of its databases. */
   readonly checks?: readonly Check[];
   /** What the figures of requests say beside route and status, of all protocols: the first that has a word counts. */
@@ -42,4 +54,13 @@ export interface OpenProtocol extends Protocol {
   readonly admin?: Hono;
   readonly retention?: Retention;
   readonly blobOwners?: BlobOwners;
+}
+
+/** A port that serves this protocol, and others that it names, with a front page of its own. */
+export interface OwnListener {
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** Other protocols served there, where they are on. */
+  readonly with?: readonly string[];
+  readonly frontPage: FrontPageShare;
 }

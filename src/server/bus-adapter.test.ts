@@ -1,5 +1,6 @@
 // Two nodes, a client on each: both hear, the own node's first and at once, whether the bus is there or not. On every engine.
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import type { Namespace } from "socket.io";
 import { io as connectTo, type Socket } from "socket.io-client";
 import { bentBus } from "../../test/support/bent-bus.ts";
 import { type Etcd, startEtcd, withEtcd, withoutEtcd } from "../../test/support/etcd.ts";
@@ -12,7 +13,7 @@ import { MemoryExchange } from "../bus/memory.ts";
 import type { MessageBus } from "../bus/message-bus.ts";
 import { createLog } from "../observability/log.ts";
 import { openFrontDoor } from "./front-door.ts";
-import { type SocketIoServer, socketIo } from "./socket-io.ts";
+import { SocketIoPaths } from "./socket-io.ts";
 
 const silent = createLog("silent");
 let etcd: Etcd | undefined;
@@ -43,7 +44,8 @@ const engines: Record<string, () => () => MessageBus> = {
   },
 };
 
-interface Node extends SocketIoServer {
+interface Node {
+  readonly io: Namespace;
   readonly url: string;
   readonly lines: string[];
   /** A client that joined room `r`; `heard` is every event with its arguments. */
@@ -54,32 +56,23 @@ async function node(bus: MessageBus, path = "/io/"): Promise<Node> {
   const lines: string[] = [];
   const log = createLog("warn", { write: (line: string) => lines.push(line) });
   const limits = testLimits();
-  const room = socketIo({
-    path,
-    limits: { maxMessageBytes: 1_000_000, maxQueuedBytes: 16_000_000 },
+  const paths = new SocketIoPaths({ limits, log });
+  const { namespace: io } = paths.claim(path, {
+    protocol: "t",
+    namespace: "/",
+    otherNames: (name) => name.startsWith("/i/"),
+    limits: { maxMessageBytes: 1_000_000, maxQueuedBytes: 16_000_000, maxPollingBytes: 1_000_000 },
     maxStrangerBodyBytes: () => 16_384,
-    pingIntervalMs: 25_000,
-    pingTimeoutMs: 20_000,
-    connectTimeoutMs: 10_000,
+    engine: { pingIntervalMs: 25_000, pingTimeoutMs: 20_000, connectTimeoutMs: 10_000 },
+    cors: { origins: "*", methods: [] },
     cluster: { bus, counters: NO_COUNTERS, timeoutMs: 2_000 },
-    isMain: (namespace) => namespace.startsWith("/i/"),
-    shared: limits,
     log,
   });
-  room.io.on("connection", (socket) => void socket.join("r"));
+  io.on("connection", (socket) => void socket.join("r"));
   const door = openFrontDoor({
     host: "127.0.0.1",
-    port: 0,
-    protocols: [
-      {
-        name: "t",
-        prefixes: ["/"],
-        fetch: () => new Response(),
-        sockets: [room.endpoint],
-        start() {},
-        stop: async () => {},
-      },
-    ],
+    listeners: [{ port: 0, served: [{ name: "t", http: [], sockets: [] }] }],
+    shared: paths.open(),
     trustedProxies: [],
     limits,
     log,
@@ -91,7 +84,7 @@ async function node(bus: MessageBus, path = "/io/"): Promise<Node> {
   await bus.ready;
   const url = `http://127.0.0.1:${door.port}`;
   return {
-    ...room,
+    io,
     url,
     lines,
     connect: async (namespace = "/") => {
@@ -227,7 +220,7 @@ test("the own node's sockets are written to before the call returns, bus or not"
   const one = await node(stuck);
   await one.connect();
   const written: unknown[] = [];
-  for (const socket of one.io.of("/").sockets.values())
+  for (const socket of one.io.sockets.values())
     socket.conn.on("packetCreate", (packet: unknown) => written.push(packet));
   one.io.to("r").emit("update", "now");
   expect(written).toHaveLength(1);

@@ -12,11 +12,14 @@ import {
 } from "socket.io-adapter";
 import type { SocketBus } from "./socket-bus.ts";
 
-/** For the `adapter` option of a Socket.IO server. What is said in namespaces beside `/` stays on its node. */
-export function busAdapter(bus: SocketBus): (namespace: Namespace) => Adapter {
+/** For the `adapter` option of a Socket.IO server. What is said in a namespace without a bus stays on its node. */
+export function busAdapters(
+  busOf: (namespace: string) => SocketBus | undefined,
+): (namespace: Namespace) => Adapter {
   // Socket.IO calls it with `new`; what it returns is the adapter.
   return function adapterFor(namespace: Namespace): Adapter {
-    return namespace.name === "/" ? new BusAdapter(namespace, bus) : new Adapter(namespace);
+    const bus = busOf(namespace.name);
+    return bus === undefined ? new Adapter(namespace) : new BusAdapter(namespace, bus);
   };
 }
 
@@ -25,16 +28,16 @@ const NODE_GONE_MS = 15_000;
 
 class BusAdapter extends ClusterAdapterWithHeartbeat {
   constructor(
-    private readonly namespace: Namespace,
+    namespace: Namespace,
     private readonly bus: SocketBus,
   ) {
     super(namespace, { heartbeatInterval: HEARTBEAT_MS, heartbeatTimeout: NODE_GONE_MS });
-    bus.listen(namespace.name, (message) => this.onMessage(message));
+    bus.listen((message) => this.onMessage(message));
   }
 
   override close(): void {
     super.close();
-    this.bus.leave(this.namespace.name);
+    this.bus.leave();
   }
 
   /** Throws what encoding throws, as the adapter of a single node does. */

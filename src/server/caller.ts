@@ -1,5 +1,6 @@
 // Where a request or a socket comes from, and the word that an account stands behind it. Small: every socket keeps one.
 import type { Addresses } from "../limits/addresses.ts";
+import type { RemoteEnd } from "./connections-linux.ts";
 import type { KnownPeers } from "./known-peers.ts";
 
 export class Caller {
@@ -9,7 +10,7 @@ export class Caller {
     /** Address of the peer, or of the client behind a trusted proxy. */
     readonly address: string,
     /** The other end of the connection. */
-    readonly peer: { readonly address: string; readonly port: number },
+    readonly peer: RemoteEnd,
     private readonly addresses: Addresses,
     private readonly peers: KnownPeers,
   ) {}

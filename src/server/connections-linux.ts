@@ -13,6 +13,13 @@ export interface KernelConnection {
   readonly remotePort: number;
 }
 
+/** The other end of a connection, and the port of ours: from one of its ports it may reach several of ours. */
+export interface RemoteEnd {
+  readonly address: string;
+  readonly port: number;
+  readonly localPort: number;
+}
+
 export interface KernelConnections {
   /** Connected TCP sockets of this process, in both directions. About 2 µs for each open descriptor; `skip` saves half of that. */
   list(skip?: (fd: number) => boolean): KernelConnection[];

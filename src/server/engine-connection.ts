@@ -31,6 +31,13 @@ export interface EngineConnection {
   once(event: "close", listener: () => void): unknown;
 }
 
+/** What a polling transport takes of one body is what its engine announced, unless it is told otherwise. */
+export function takeBodies(engine: Engine, { transport }: EngineConnection, maxBytes: number): void {
+  const { opts } = engine;
+  if (transport.name === "polling" && opts.maxHttpBufferSize !== maxBytes)
+    Object.assign(transport, { opts: { ...opts, maxHttpBufferSize: maxBytes } });
+}
+
 export function connectionOf(engine: Engine, id: string): EngineConnection | undefined {
   const { clients } = engine as unknown as { readonly clients: ReadonlyMap<string, EngineConnection> };
   return clients.get(id);

@@ -4,7 +4,7 @@
 import type { Strangers } from "../limits/strangers.ts";
 import { discardBody } from "./body.ts";
 import type { Caller } from "./caller.ts";
-import type { RequestFacts } from "./protocol.ts";
+import type { RequestFacts } from "./request-facts.ts";
 
 /** What is still taken, and thrown away, of a body that is not wanted: the largest attachment. */
 const REST_BYTES = 10 * 1024 * 1024;

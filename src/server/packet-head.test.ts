@@ -1,7 +1,7 @@
 // The head of a packet as Socket.IO's own parser reads it, and nothing that this parser would not take.
 import { expect, test } from "bun:test";
 import { Decoder, type Packet } from "socket.io-parser";
-import { addressedTo, eventName, packetHead } from "./packet-head.ts";
+import { addressedTo, eventName, packetHead, readdressed } from "./packet-head.ts";
 
 test.each([
   '2["message",{"a":1}]',
@@ -72,4 +72,29 @@ test.each([
   ['0/doctor,{"sid":"a"}', '0/doctor,{"sid":"a"}'],
 ])("%s addressed to another name is %s", (text, addressed) =>
   expect(addressedTo(text, "/i/x")).toBe(addressed),
+);
+
+test.each([
+  ['0/cli,{"sid":"a"}', '0/x,{"sid":"a"}'],
+  ['2/cli,["update",{}]', '2/x,["update",{}]'],
+  ['51-/cli,["x"]', '51-/x,["x"]'],
+  ["1/cli,", "1/x,"],
+  ['2["of another"]', '2["of another"]'],
+  ['2/clitoo,["of another"]', '2/clitoo,["of another"]'],
+])("%s of /cli addressed to another name is %s", (text, addressed) =>
+  expect(addressedTo(text, "/x", "/cli")).toBe(addressed),
+);
+
+test.each([
+  ['0/i/x,{"token":"a"}', "/", '0{"token":"a"}'],
+  ["0/i/x", "/", "0"],
+  ['0/,{"token":"a"}', "/", '0{"token":"a"}'],
+  ['2["x"]', "/", '2["x"]'],
+  ['2/x,7["x"]', "/cli", '2/cli,7["x"]'],
+  ["0/cli", "/cli", "0/cli,"],
+  ['51-/x,["x"]', "/", '51-["x"]'],
+])("%s as one for %s is %s", (text, namespace, expected) =>
+  expect(readdressed(text, packetHead(text) as NonNullable<ReturnType<typeof packetHead>>, namespace)).toBe(
+    expected,
+  ),
 );

@@ -55,10 +55,23 @@ export function eventName(packet: string, { jsonAt }: PacketHead): string | unde
   }
 }
 
-/** A packet for the namespace `/` as one for `name`; one for another namespace stays. */
-export function addressedTo(packet: string, name: string): string {
+/** A packet for `namespace` as one for `name`; one for another namespace stays. */
+export function addressedTo(packet: string, name: string, namespace = "/"): string {
   const type = packet.charAt(0);
   const at = type === BINARY_EVENT || type === BINARY_ACK ? packet.indexOf("-") + 1 : 1;
-  if (packet.charAt(at) === "/") return packet;
-  return `${packet.slice(0, at)}${name},${packet.slice(at)}`;
+  const given = prefixOf(namespace);
+  const isFor = given === "" ? packet.charAt(at) !== "/" : packet.startsWith(given, at);
+  return isFor ? `${packet.slice(0, at)}${prefixOf(name)}${packet.slice(at + given.length)}` : packet;
+}
+
+/** The packet that a head was read of as one for `namespace`. */
+export function readdressed(packet: string, { nameAt, nameEnd }: PacketHead, namespace: string): string {
+  const prefix = prefixOf(namespace);
+  if (packet.slice(nameAt, nameEnd) === prefix) return packet;
+  return packet.slice(0, nameAt) + prefix + packet.slice(nameEnd);
+}
+
+/** How a packet names its namespace. */
+export function prefixOf(namespace: string): string {
+  return namespace === "/" ? "" : `${namespace},`;
 }

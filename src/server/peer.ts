@@ -3,18 +3,28 @@
 import type { ServerWebSocket } from "bun";
 import type { Logger } from "pino";
 import type { MemoryPieces } from "../limits/memory-pieces.ts";
-import type { SocketEndpoint } from "./socket-endpoint.ts";
+import type { RemoteEnd } from "./connections-linux.ts";
 import type { Sender, UnfinishedFrames } from "./unfinished-frames.ts";
 
-export interface SocketData {
-  readonly endpoint: SocketEndpoint;
+/** What one WebSocket may do; its endpoint may change it when it learns who is there. */
+export interface PeerLimits {
+  /** Largest inbound message in bytes; one more closes the socket with 1009. */
+  readonly maxMessageBytes: number;
+  /** Bytes that may wait for a slow client before it is closed. */
+  readonly maxQueuedBytes: number;
+}
+
+export interface PeerData {
+  /** Of its endpoint. */
+  readonly path: string;
+  /** At its opening. */
+  readonly limits: PeerLimits;
   /** What the endpoint attached at the upgrade. */
   readonly payload: unknown;
   /** The other end of the TCP connection, as the kernel knows it: a proxy's, where there is one. */
-  readonly remote: { readonly address: string; readonly port: number } | undefined;
+  readonly remote: RemoteEnd | undefined;
   /** Address of the client, also behind a trusted proxy. */
   readonly address: string;
-  peer?: Peer;
 }
 
 export interface PeerParts {
@@ -30,15 +40,18 @@ export type SendResult = "written" | "waiting" | "lost";
 export class Peer implements Sender {
   arrivedBytes = 0;
   arrivedFrames = 0;
+  #limits: PeerLimits;
   #blocked = false;
   #gone = false;
   /** Set while a close waits for the queue to empty. */
   #closing: { readonly finish: () => void; readonly timer: Timer } | undefined;
 
   constructor(
-    private readonly socket: ServerWebSocket<SocketData>,
+    private readonly socket: ServerWebSocket<PeerData>,
     private readonly parts: PeerParts,
-  ) {}
+  ) {
+    this.#limits = socket.data.limits;
+  }
 
   get data(): unknown {
     return this.socket.data.payload;
@@ -49,7 +62,7 @@ export class Peer implements Sender {
     return this.#gone ? 3 : this.#closing === undefined ? this.socket.readyState : 2;
   }
 
-  get remote(): Sender["remote"] {
+  get remote(): RemoteEnd | undefined {
     return this.socket.data.remote;
   }
 
@@ -58,7 +71,7 @@ export class Peer implements Sender {
   }
 
   get maxMessageBytes(): number {
-    return this.socket.data.endpoint.limits.maxMessageBytes;
+    return this.#limits.maxMessageBytes;
   }
 
   get remoteAddress(): string {
@@ -72,7 +85,7 @@ export class Peer implements Sender {
   /** Sends or queues one frame; closes the socket when the queue is past its limit. One frame alone may be larger than the limit. */
   send(frame: string | Uint8Array<ArrayBuffer>): SendResult {
     if (this.#gone || this.#closing !== undefined) return "lost";
-    if (this.#blocked && this.queuedBytes > this.socket.data.endpoint.limits.maxQueuedBytes) {
+    if (this.#blocked && this.queuedBytes > this.#limits.maxQueuedBytes) {
       this.#giveUp("a client does not read: its queue is full");
       return "lost";
     }
@@ -103,13 +116,15 @@ export class Peer implements Sender {
     this.arrivedFrames++;
   }
 
-  /** Its endpoint knows who it is: it may send large messages from now on. */
-  letIn(): void {
+  /** Its endpoint knows who it is: it may send large messages from now on. `limits` hold instead of those before. */
+  letIn(limits: PeerLimits = this.#limits): void {
+    this.#limits = limits;
     this.parts.frames.letIn(this);
   }
 
   /** It has left where it was let in. */
-  leftOut(): void {
+  leftOut(limits: PeerLimits = this.#limits): void {
+    this.#limits = limits;
     this.parts.frames.leftOut(this);
   }
 
@@ -161,9 +176,10 @@ export class Peer implements Sender {
   }
 
   #giveUp(problem: string): void {
-    const { path, limits } = this.socket.data.endpoint;
+    const { path } = this.socket.data;
+    const limitBytes = this.#limits.maxQueuedBytes;
     this.parts.log.warn(
-      { path, address: this.remoteAddress, queuedBytes: this.queuedBytes, limitBytes: limits.maxQueuedBytes },
+      { path, address: this.remoteAddress, queuedBytes: this.queuedBytes, limitBytes },
       `${problem}; it was closed and may reconnect`,
     );
     this.terminate();

@@ -1,6 +1,6 @@
-// One Socket.IO server's line to its siblings on other nodes: messages of its adapters, in order, several together when the bus is
-// slower than they come. Packets travel as Socket.IO itself encodes them, so that binary values survive.
-
+// The line of one Socket.IO namespace to its siblings on other nodes: messages of its adapter, in order, several together when the bus
+// is slower than they come. Packets travel as Socket.IO itself encodes them, so that binary values survive. Each namespace has a line
+// of its own: what one protocol broadcasts neither delays nor crowds out another's.
 import type { Logger } from "pino";
 import type { ClusterMessage } from "socket.io-adapter";
 import { Decoder, Encoder, type Packet, PacketType } from "socket.io-parser";
@@ -26,32 +26,33 @@ export type SocketBusListener = (message: ClusterMessage) => void;
 export class SocketBus {
   readonly #node: BusNode;
   readonly #topic: string;
-  readonly #listeners = new Map<string, SocketBusListener>();
+  #listener: SocketBusListener | undefined;
   readonly #encoder = new Encoder();
   #waiting: string[] = [];
   #waitingCharacters = 0;
   #flushing: Promise<void> | undefined;
 
-  /** `path` is the server's own: equal paths on two nodes are one server. */
+  /** Equal paths and namespaces on two nodes are one. */
   constructor(
     cluster: Cluster,
     path: string,
+    private readonly namespace: string,
     private readonly log: Logger,
   ) {
     this.#node = new BusNode({ ...cluster, log });
-    this.#topic = `topic/${path}`;
+    this.#topic = `topic/${path}${namespace === "/" ? "" : namespace}`;
     this.#node.listen(this.#topic, ({ payload }) => {
       if (typeof payload === "string") this.#hear(payload);
     });
   }
 
-  /** One listener a namespace; the newest counts. */
-  listen(namespace: string, listener: SocketBusListener): void {
-    this.#listeners.set(namespace, listener);
+  /** The newest listener counts. */
+  listen(listener: SocketBusListener): void {
+    this.#listener = listener;
   }
 
-  leave(namespace: string): void {
-    this.#listeners.delete(namespace);
+  leave(): void {
+    this.#listener = undefined;
   }
 
   /** Never fails: while the bus is away the sockets of this node hear, and the log says that others do not. */
@@ -99,7 +100,7 @@ export class SocketBus {
       try {
         const incoming = decode(parts);
         // Checked as far as it can be: what is inside is another node's of this very cluster.
-        this.#listeners.get(incoming.nsp)?.(incoming as unknown as ClusterMessage);
+        if (incoming.nsp === this.namespace) this.#listener?.(incoming as unknown as ClusterMessage);
       } catch (error) {
         // The others of its batch are not to blame.
         this.log.error({ err: error, topic: this.#topic }, "a broadcast of another node could not be read");

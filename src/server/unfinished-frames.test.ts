@@ -21,9 +21,15 @@ interface TestSender extends Sender {
   ended: boolean;
 }
 
+interface Ports {
+  readonly port?: number;
+  readonly localPort?: number;
+}
+
 function room({ kernel = true, limit = 50 * MIB } = {}) {
   const received = new Map<number, number>();
   const ports = new Map<number, number>();
+  const localPorts = new Map<number, number>();
   const resident = { bytes: 100 * MIB };
   const bounds = new Bounds(new Metrics(), createLog("silent"));
   const ceiling = new MemoryCeiling(() => limit);
@@ -32,7 +38,12 @@ function room({ kernel = true, limit = 50 * MIB } = {}) {
     list: (skip: (fd: number) => boolean = () => false) =>
       [...ports]
         .filter(([fd]) => !skip(fd))
-        .map(([fd, remotePort]) => ({ fd, localPort: 1, remoteAddress: "198.51.100.1", remotePort })),
+        .map(([fd, remotePort]) => ({
+          fd,
+          localPort: localPorts.get(fd) ?? 1,
+          remoteAddress: "198.51.100.1",
+          remotePort,
+        })),
     connection: () => undefined,
     bytesRead: (fd: number) => received.get(fd),
     shutdown: () => true,
@@ -54,10 +65,12 @@ function room({ kernel = true, limit = 50 * MIB } = {}) {
     resident,
     ports,
     /** A socket with its descriptor, whose request had so many bytes. */
-    open: (isStranger: boolean, bytes = 300, isShown = true) => {
+    open: (isStranger: boolean, bytes = 300, isShown = true, { port, localPort = 1 }: Ports = {}) => {
       const fd = next++;
+      const from = port ?? 1000 + fd;
+      localPorts.set(fd, localPort);
       const sender: TestSender = {
-        remote: { address: "::ffff:198.51.100.1", port: 1000 + fd },
+        remote: { address: "::ffff:198.51.100.1", port: from, localPort },
         address: "198.51.100.1",
         arrivedBytes: 0,
         arrivedFrames: 0,
@@ -68,7 +81,7 @@ function room({ kernel = true, limit = 50 * MIB } = {}) {
           frames.closed(sender);
         },
       };
-      if (isShown) ports.set(fd, 1000 + fd);
+      if (isShown) ports.set(fd, from);
       received.set(fd, bytes);
       frames.opened(sender, isStranger);
       return { sender, receive: (more: number) => received.set(fd, (received.get(fd) ?? 0) + more) };
@@ -107,6 +120,17 @@ test("what arrived before the first look is in doubt, and acted on in sum when m
   );
   await looks(2);
   expect(bursts.filter(({ sender }) => !sender.ended).length).toBeGreaterThan(0);
+});
+
+test("two sockets from one port of a stranger, to two ports of ours, are told apart", async () => {
+  const { open } = room();
+  const [first, second] = [1, 2].map((localPort) => open(true, 300, true, { port: 5_000, localPort }));
+  await looks(2);
+  first?.receive(MIB);
+  await until("the first to end", () => first?.sender.ended === true);
+  expect(second?.sender.ended).toBe(false);
+  second?.receive(MIB);
+  await until("the second to end", () => second?.sender.ended === true);
 });
 
 test("a socket that was let in may send a large frame; what it has sent of it counts when memory grows", async () => {

@@ -10,12 +10,12 @@
 import type { Logger } from "pino";
 import type { Bounds } from "../limits/bounds.ts";
 import type { MemoryPieces } from "../limits/memory-pieces.ts";
-import type { KernelConnections } from "./connections-linux.ts";
+import type { KernelConnections, RemoteEnd } from "./connections-linux.ts";
 
 /** A WebSocket as this file needs it. */
 export interface Sender {
   /** Undefined when Bun does not know: then it cannot be looked at. */
-  readonly remote: { readonly address: string; readonly port: number } | undefined;
+  readonly remote: RemoteEnd | undefined;
   readonly address: string;
   /** Bytes of whole messages so far, and how many messages and control frames. */
   readonly arrivedBytes: number;
@@ -229,8 +229,10 @@ export class UnfinishedFrames {
     const { kernel } = this.parts;
     const startedAt = performance.now();
     if (!isNeeded || kernel === undefined || startedAt < this.#searchAfter) return;
-    for (const { fd, remoteAddress, remotePort } of kernel.list((known) => this.#byFd.has(known))) {
-      const watched = this.#unfound.get(keyOf({ address: remoteAddress, port: remotePort }));
+    for (const { fd, remoteAddress, remotePort, localPort } of kernel.list((known) =>
+      this.#byFd.has(known),
+    )) {
+      const watched = this.#unfound.get(keyOf({ address: remoteAddress, port: remotePort, localPort }));
       if (watched === undefined) continue;
       // Of a connection that has carried a request, some bytes have arrived.
       if ((kernel.bytesRead(fd) ?? 0) === 0) this.#goBlind();
@@ -266,9 +268,9 @@ export class UnfinishedFrames {
   }
 }
 
-function keyOf({ address, port }: { readonly address: string; readonly port: number }): string {
+function keyOf({ address, port, localPort }: RemoteEnd): string {
   const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
-  return `${plain.split("%")[0]}|${port}`;
+  return `${plain.split("%")[0]}|${port}|${localPort}`;
 }
 
 function later(ms: number, work: () => void): Timer {

@@ -5,6 +5,7 @@ import type { Cluster } from "../bus/cluster.ts";
 import type { Limits } from "../limits/limits.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import type { House, OpenProtocol } from "../protocol/house.ts";
+import type { SocketIoPaths } from "../server/socket-io.ts";
 import type { Database } from "../storage/database.ts";
 import { configuredTopics } from "./configured.ts";
 import type { TopicsContext } from "./context.ts";
@@ -25,6 +26,8 @@ export interface TopicsParts {
   readonly database: Database;
   readonly metrics: Metrics;
   readonly limits: Limits;
+  /** Where it claims its namespace. */
+  readonly sockets: SocketIoPaths;
   /** Undefined when this node is alone. */
   readonly cluster?: Cluster | undefined;
   readonly log: Logger;
@@ -70,16 +73,15 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
     failedLogins: config.rateLimits ? failedLogins() : undefined,
     log,
   };
-  if (config.realtimeEnabled) sockets = await topicSockets(context, parts.cluster);
+  if (config.realtimeEnabled) sockets = await topicSockets(context, parts.sockets, parts.cluster);
   parts.metrics
     .total("realtime_publish_failures_total", "Events of topics that could not be announced at once")
     .report(() => sockets?.failures() ?? 0);
   const protocol: OpenProtocol = {
     name: "topics",
     // The socket path too, so that nobody else answers there while realtime is off.
-    prefixes: ["/api/v1", SOCKET_PATH.slice(0, -1)],
-    fetch: topicsApp(context),
-    sockets: sockets === undefined ? [] : [sockets.endpoint],
+    http: [{ prefixes: ["/api/v1", SOCKET_PATH.slice(0, -1)], fetch: topicsApp(context) }],
+    sockets: [],
     retention: topicsRetention(context),
     start: () => {},
     stop: async () => sockets?.stop(),

@@ -19,8 +19,7 @@ const protocol = framesProtocol({ config, metrics, limits, cluster, log });
 const { sdk } = protocol;
 const door = openFrontDoor({
   host: "127.0.0.1",
-  port: 0,
-  protocols: [protocol],
+  listeners: [{ port: 0, served: [protocol] }],
   trustedProxies: [],
   limits,
   log,

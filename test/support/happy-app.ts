@@ -5,9 +5,12 @@ import { join } from "node:path";
 import nacl from "tweetnacl";
 import { openHappy } from "../../src/happy/index.ts";
 import { happy } from "../../src/happy/protocol.ts";
+import { FrontPage } from "../../src/http/front-page.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { openOne } from "../../src/protocol/open-databases.ts";
+import { httpRoutes, pathOf } from "../../src/server/http-routes.ts";
+import { SocketIoPaths } from "../../src/server/socket-io.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { openBlobs } from "../../src/storage/open-blobs.ts";
 import { type Config, parseConfig } from "./config.ts";
@@ -39,12 +42,18 @@ export async function testApp(overrides: Partial<Config> = {}): Promise<TestApp>
     blobs,
     metrics: new Metrics(),
     limits,
+    sockets: new SocketIoPaths({ limits, log }),
     cluster: undefined,
     baseUrl: () => "http://roost",
     log,
   });
-  const fetch = async (request: Request) =>
-    opened.fetch(request, requestFacts({ addresses: limits.addresses }));
+  const page = new FrontPage([{ protocol: "happy", share: opened.frontPage ?? {} }], log);
+  const routes = httpRoutes([opened, page.served()]);
+  const fetch = async (request: Request) => {
+    const facts = requestFacts({ addresses: limits.addresses });
+    const answer = routes(pathOf(request.url)) ?? ((asked, of) => page.answer(asked, of));
+    return answer(request, facts);
+  };
   const ask: TestApp["ask"] = async (method, target, headers = "", body = "") => {
     const lines = headers.split("\r\n").filter((line) => line !== "");
     const given = new Headers(

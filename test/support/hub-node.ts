@@ -115,17 +115,7 @@ export async function hubNode({
   });
   const door = openFrontDoor({
     host: "127.0.0.1",
-    port: 0,
-    protocols: [
-      {
-        name: "frames",
-        prefixes: ["/"],
-        fetch: () => new Response(null, { status: 404 }),
-        sockets: [endpoint],
-        start: () => {},
-        stop: async () => {},
-      },
-    ],
+    listeners: [{ port: 0, served: [{ name: "frames", http: [], sockets: [endpoint] }] }],
     trustedProxies: parseRanges(trustedProxies),
     limits,
     log,

@@ -8,6 +8,7 @@ import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { parseRanges } from "../../src/server/client-address.ts";
 import { openFrontDoor } from "../../src/server/front-door.ts";
+import { SocketIoPaths } from "../../src/server/socket-io.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { type Topics, topicsProtocol } from "../../src/topics/index.ts";
 import { openTopicsDatabase } from "../../src/topics/store/database.ts";
@@ -33,6 +34,7 @@ export async function openTopics(overrides: Partial<Config> = {}, cluster?: Clus
   const database = openTopicsDatabase(dataDir, log);
   const metrics = new Metrics();
   const limits = testLimits();
+  const sockets = new SocketIoPaths({ limits, log });
   const nodes = topic({
     name: "nodes",
     itemKey: "id",
@@ -52,6 +54,7 @@ export async function openTopics(overrides: Partial<Config> = {}, cluster?: Clus
     database,
     metrics,
     limits,
+    sockets,
     cluster,
     log,
     topics: [nodes],
@@ -61,8 +64,8 @@ export async function openTopics(overrides: Partial<Config> = {}, cluster?: Clus
   const { protocol } = topics;
   const door = openFrontDoor({
     host: "127.0.0.1",
-    port: 0,
-    protocols: [protocol],
+    listeners: [{ port: 0, served: [protocol] }],
+    shared: sockets.open(),
     trustedProxies: parseRanges(overrides.trustedProxies ?? []),
     limits,
     log,

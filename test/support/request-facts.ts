@@ -2,7 +2,7 @@
 import { Addresses } from "../../src/limits/addresses.ts";
 import { Caller } from "../../src/server/caller.ts";
 import { KnownPeers } from "../../src/server/known-peers.ts";
-import type { RequestFacts } from "../../src/server/protocol.ts";
+import type { RequestFacts } from "../../src/server/request-facts.ts";
 
 export interface FactsFrom {
   readonly address?: string;
@@ -16,10 +16,11 @@ export function requestFacts({
   addresses = new Addresses(),
 }: FactsFrom = {}): RequestFacts {
   return {
-    caller: new Caller(address, { address, port: 50_000 }, addresses, new KnownPeers()),
+    caller: new Caller(address, { address, port: 50_000, localPort: 3005 }, addresses, new KnownPeers()),
     clientAddress: address,
     trustedProxy,
     id: "test-1",
+    served: new Set(),
     route: undefined,
     extendIdle: () => {},
   };

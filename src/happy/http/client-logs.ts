@@ -12,14 +12,13 @@ const body = z.object({
   platform: z.string().optional(),
 });
 
+export const CLIENT_LOG_PATH = "/logs-combined-from-cli-and-mobile-for-simple-ai-debugging";
+
 export function clientLogEndpoints(logs: ClientLogs): readonly Endpoint[] {
   const append = (path: string, auth: Endpoint["auth"]) =>
     endpoint({ method: "POST", path, auth, body }, async ({ body: record }) => {
       await logs.append(record);
       return json({ success: true });
     });
-  return [
-    append("/logs-combined-from-cli-and-mobile-for-simple-ai-debugging", "none"),
-    append("/v1/dev/logs", "bearer"),
-  ];
+  return [append(CLIENT_LOG_PATH, "none"), append("/v1/dev/logs", "bearer")];
 }

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import type { Logger } from "pino";
 import { clientUrl } from "../../http/client-url.ts";
 import { mayBeServed, namesFile, StaticSite, scriptOf, siteFolder } from "../../http/static-site.ts";
-import type { RequestFacts } from "../../server/protocol.ts";
+import type { RequestFacts } from "../../server/request-facts.ts";
 import type { HappyConfig } from "../settings.ts";
 import { refusal } from "./kit/endpoint.ts";
 import { mountedPath } from "./kit/mount.ts";

@@ -2,12 +2,17 @@
 import { createHash } from "node:crypto";
 import type { Socket } from "socket.io";
 import { isIdentifier } from "../../limits/identifier.ts";
+import { ConnectRefused } from "../../server/claimed-namespace.ts";
 import type { Scope } from "../audience.ts";
 import type { HappyContext } from "../context.ts";
 import type { ConnectionFacts } from "./connection.ts";
 
 /** The contract's texts, in the contract's order; first failing rule wins. */
-export class Refused extends Error {}
+export class Refused extends ConnectRefused {
+  constructor(message: string) {
+    super({ message });
+  }
+}
 
 /**
  * Facts of a handshake.

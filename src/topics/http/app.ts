@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { BodyRefused } from "../../http/request-body.ts";
 import { routeName } from "../../http/route-name.ts";
-import type { RequestFacts } from "../../server/protocol.ts";
+import type { RequestFacts } from "../../server/request-facts.ts";
 import type { TopicsContext } from "../context.ts";
 import { notFound, problemOf } from "../problem.ts";
 import { documentRoutes } from "./documents.ts";

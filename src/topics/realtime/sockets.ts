@@ -1,11 +1,12 @@
 // The Socket.IO side of topics: the default path and namespace, one feed a topic (topics contract, sections 6 and 7).
 
-import type { Server, Socket } from "socket.io";
+import type { Namespace, Socket } from "socket.io";
 import { z } from "zod";
 import type { Cluster } from "../../bus/cluster.ts";
 import { AccountSockets } from "../../server/account-sockets.ts";
-import type { SocketEndpoint } from "../../server/socket-endpoint.ts";
-import { socketIo } from "../../server/socket-io.ts";
+import { ConnectRefused } from "../../server/claimed-namespace.ts";
+import type { ConnectRefusal } from "../../server/socket-claims.ts";
+import type { SocketIoPaths } from "../../server/socket-io.ts";
 import type { TopicsContext } from "../context.ts";
 import { problemOf } from "../problem.ts";
 import type { TopicEvent } from "../store/events.ts";
@@ -23,8 +24,7 @@ export const SOCKET_PATH = "/socket.io/";
 const REFUSED_CLOSE_MS = 500;
 
 export interface TopicSockets {
-  readonly io: Server;
-  readonly endpoint: SocketEndpoint;
+  readonly namespace: Namespace;
   announce(topic: Topic, events: readonly TopicEvent[]): void;
   /** Events that could not be announced at the first attempt. */
   failures(): number;
@@ -42,6 +42,7 @@ const crossing = z.object({
 /** With a cluster the sockets of every node hear the events of every node; each node stores and replays its own. */
 export async function topicSockets(
   context: TopicsContext,
+  paths: SocketIoPaths,
   cluster: Cluster | undefined,
 ): Promise<TopicSockets> {
   const { config, store, log } = context;
@@ -49,25 +50,38 @@ export async function topicSockets(
   const begins = await Promise.all(
     [...context.topics.values()].map(async (topic) => ({ topic, from: await store.lastEventId(topic) })),
   );
+  const refusedRequest = requestGuard(context);
   const origins = config.realtimeAllowedOrigins;
-  const { io, endpoint, callerOf } = socketIo({
-    path: SOCKET_PATH,
-    limits: { maxMessageBytes: 1_000_000, maxQueuedBytes: config.maxQueuedBytes },
+  const claimed = paths.claim(SOCKET_PATH, {
+    protocol: "topics",
+    namespace: "/",
+    limits: {
+      maxMessageBytes: 1_000_000,
+      maxQueuedBytes: config.maxQueuedBytes,
+      maxPollingBytes: 1_000_000,
+    },
     maxStrangerBodyBytes: () => config.maxAnonymousBodyBytes,
-    pingIntervalMs: 25_000,
-    pingTimeoutMs: 20_000,
-    connectTimeoutMs: config.realtimeConnectTimeoutMs,
-    cors: { origin: origins.includes("*") ? "*" : [...origins], methods: ["GET", "POST", "OPTIONS"] },
+    engine: {
+      pingIntervalMs: 25_000,
+      pingTimeoutMs: 20_000,
+      connectTimeoutMs: config.realtimeConnectTimeoutMs,
+    },
+    cors: { origins: origins.includes("*") ? "*" : origins, methods: ["GET", "POST", "OPTIONS"] },
+    foreignOrigin: refusal(1004, "no permission for pages of this origin"),
+    refuses: async (request) => {
+      const answer = await refusedRequest(request);
+      return answer && { answer, refusal: refusal(1002, "the token of the HTTP request was refused") };
+    },
     failureOf: (event) => (event.startsWith("request:") ? UNREADABLE : undefined),
     cluster,
-    shared: context,
     log,
   });
+  const { namespace } = claimed;
   const subscriptions = begins.map(({ topic, from }): Subscription => {
     const feed = new Feed({
       topic,
       broadcast: (event, body, except) =>
-        io.local
+        namespace.local
           .to(topic.room)
           .except([...except])
           .emit(event, body),
@@ -79,55 +93,42 @@ export async function topicSockets(
     });
     return { topic, feed };
   });
-  const refusedRequest = requestGuard(context);
   const feeds = new Map(subscriptions.map(({ topic, feed }) => [topic.name, feed]));
   const accounts = new AccountSockets(() => config.maxAccountSockets);
-  io.use((socket, next) => {
-    connecting(context, socket.handshake).then(
-      (claims) => {
-        if (!accounts.take(accountOf(claims), socket.conn)) {
-          context.bounds.refused("account-sockets", {
-            account: accountOf(claims),
-            limit: config.maxAccountSockets,
-          });
-          next(refusal(2003, `this user has ${config.maxAccountSockets} connections open already`));
-          return;
-        }
-        const facts: Accepted = { claims, release: cork(socket) };
-        socket.data = facts;
-        next();
-      },
-      (error: unknown) => {
-        const { code, message } = problemOf(error, log, { event: "connect" });
-        next(refusal(code, message));
-        setTimeout(() => socket.conn.close(), REFUSED_CLOSE_MS).unref();
-      },
-    );
+  claimed.admit(async (socket) => {
+    const claims = await connecting(context, socket.handshake).catch((error: unknown) => {
+      const { code, message } = problemOf(error, log, { event: "connect" });
+      setTimeout(() => claimed.end(socket), REFUSED_CLOSE_MS).unref();
+      throw new ConnectRefused(refusal(code, message));
+    });
+    if (!accounts.take(accountOf(claims), socket.conn)) {
+      const limit = config.maxAccountSockets;
+      context.bounds.refused("account-sockets", { account: accountOf(claims), limit });
+      throw new ConnectRefused(refusal(2003, `this user has ${limit} connections open already`));
+    }
+    const facts: Accepted = { claims, release: cork(socket) };
+    socket.data = facts;
   });
-  io.on("connection", (socket) => {
+  claimed.welcome((socket) => {
     const { claims, release } = socket.data as Accepted;
-    callerOf(socket)?.authenticated(accountOf(claims));
+    claimed.callerOf(socket)?.authenticated(accountOf(claims));
     socket.once("disconnect", () => accounts.leave(accountOf(claims), socket.conn));
     welcome(context, subscriptions, socket, claims);
     release();
   });
   if (cluster !== undefined) {
-    io.on(CROSSING, (received: unknown) => {
+    namespace.on(CROSSING, (received: unknown) => {
       const event = crossing.safeParse(received).data;
       if (event !== undefined) feeds.get(event.topic)?.relay(event);
     });
   }
   return {
-    io,
-    endpoint: {
-      ...endpoint,
-      handle: async (request, upgrader, facts) =>
-        (await refusedRequest(request)) ?? endpoint.handle(request, upgrader, facts),
-    },
+    namespace,
     announce: (topic, events) => {
       feeds.get(topic.name)?.announce(events);
       if (cluster === undefined) return;
-      for (const { type, data } of events) io.serverSideEmit(CROSSING, { topic: topic.name, type, data });
+      for (const { type, data } of events)
+        namespace.serverSideEmit(CROSSING, { topic: topic.name, type, data });
     },
     failures: () => subscriptions.reduce((sum, { feed }) => sum + feed.failures, 0),
     stop: () => {
@@ -137,8 +138,8 @@ export async function topicSockets(
 }
 
 /** A CONNECT_ERROR (topics contract, section 6). */
-function refusal(code: number, message: string): Error {
-  return Object.assign(new Error("unauthorized"), { data: { code, message } });
+function refusal(code: number, message: string): ConnectRefusal {
+  return { message: "unauthorized", data: { code, message } };
 }
 
 /** What an accepted socket keeps until it is welcome. */

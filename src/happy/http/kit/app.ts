@@ -2,7 +2,7 @@
 import { type Context, Hono } from "hono";
 import { type BodyParts, isLarge, RequestBody } from "../../../http/request-body.ts";
 import { hasLonger, routedPath, undecodableTarget } from "../../../http/target.ts";
-import type { RequestFacts } from "../../../server/protocol.ts";
+import type { RequestFacts } from "../../../server/request-facts.ts";
 import { AccountFull } from "../../../storage/account-bounds.ts";
 import type { HappyContext } from "../../context.ts";
 import { BodyProblem, parseLarge, parseSmall, type TypedBody } from "./body.ts";

@@ -2,7 +2,7 @@
 // order (HTTP contract 1.4): route, body, schema, token, handler.
 import type { z } from "zod";
 import type { BodyShare } from "../../../limits/body-budget.ts";
-import type { RequestFacts } from "../../../server/protocol.ts";
+import type { RequestFacts } from "../../../server/request-facts.ts";
 import type { LimitedKind } from "../../admission/rate-limits.ts";
 import type { HappyContext } from "../../context.ts";
 

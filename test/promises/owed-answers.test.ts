@@ -3,11 +3,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Agent, request as nodeRequest } from "node:http";
 import { connect } from "node:net";
-import { RawConnection } from "../../test/faults/raw-connection.ts";
-import { freePort } from "../../test/support/free-port.ts";
-import { type Account, newAccount } from "../../test/support/happy-client.ts";
-import { type TestServer, testServer } from "../../test/support/server.ts";
-import { asksToClose } from "./owed.ts";
+import { asksToClose } from "../../src/server/owed.ts";
+import { RawConnection } from "../faults/raw-connection.ts";
+import { freePort } from "../support/free-port.ts";
+import { type Account, newAccount } from "../support/happy-client.ts";
+import { type TestServer, testServer } from "../support/server.ts";
 
 setDefaultTimeout(60_000);
 const BOUND_MS = 20_000;

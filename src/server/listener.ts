@@ -1,0 +1,211 @@
+// One port of the door: what is served there, under which certificate. All listeners of a door share its limits.
+import type { Server as BunServer } from "bun";
+import type { Logger } from "pino";
+import type { Limits } from "../limits/limits.ts";
+import { Caller } from "./caller.ts";
+import type { Certificate } from "./certificate.ts";
+import { type AddressRange, clientAddress, isTrusted, unmapped } from "./client-address.ts";
+import { httpRoutes, pathOf } from "./http-routes.ts";
+import type { KnownPeers } from "./known-peers.ts";
+import { owed } from "./owed.ts";
+import type { RequestFacts } from "./request-facts.ts";
+import type { Fetch, Served } from "./served.ts";
+import type { SharedEndpoint, SocketEndpoint } from "./socket-endpoint.ts";
+import { type SocketData, upgraderFor, type WebSockets } from "./web-sockets.ts";
+
+export interface ListenerOptions {
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly served: readonly Served[];
+}
+
+/** What all listeners of a door have in common. */
+export interface ListenerParts {
+  readonly host: string;
+  readonly sockets: WebSockets;
+  readonly limits: Limits;
+  readonly knownPeers: KnownPeers;
+  readonly trustedProxies: readonly AddressRange[];
+  /** The door refuses new work. */
+  readonly isClosing: () => boolean;
+  readonly finished: (request: Request, facts: RequestFacts, status: number, ms: number) => void;
+  readonly log: Logger;
+}
+
+/** Which paths a listener answers. Built, and its collisions found, before a port is opened. */
+export interface Routes {
+  readonly served: ReadonlySet<string>;
+  readonly endpoints: ReadonlyMap<string, SocketEndpoint>;
+  readonly http: (path: string) => Fetch | undefined;
+}
+
+/** @throws Error with a sentence that names both, where two want the same path. */
+export function routesOf(served: readonly Served[], shared: readonly SharedEndpoint[]): Routes {
+  const names = new Set(served.map(({ name }) => name));
+  const own = served.flatMap(({ name, sockets }) => sockets.map((endpoint) => ({ name, endpoint })));
+  const here = shared.flatMap((endpoint) => {
+    const protocols = [...endpoint.protocols].filter((name) => names.has(name));
+    return protocols.length === 0 ? [] : [{ name: protocols.join(", "), endpoint }];
+  });
+  const endpoints = new Map<string, { readonly name: string; readonly endpoint: SocketEndpoint }>();
+  for (const one of [...own, ...here]) {
+    const { path } = one.endpoint;
+    const other = endpoints.get(path);
+    if (other !== undefined)
+      throw new Error(`Both ${other.name} and ${one.name} want the sockets at ${path}.`);
+    endpoints.set(path, one);
+  }
+  return {
+    served: names,
+    endpoints: new Map([...endpoints].map(([path, { endpoint }]) => [path, endpoint])),
+    http: httpRoutes(served),
+  };
+}
+
+/** Longest silence on an HTTP connection, seconds, and the original's keep-alive. Handlers that need more extend it. */
+const IDLE_SECONDS = 72;
+/** Bun's own cap answers with an empty 413, so it stands above ours, which answers in the protocol's shape. */
+const BUN_BODY_CAP = 2 ** 31;
+const REOPEN_MS = 200;
+
+/** Ids of requests: told apart across restarts, and made only when somebody asks. */
+const RUN = `${crypto.randomUUID().slice(0, 6)}-`;
+let requests = 0;
+
+export class Listener {
+  readonly port: number;
+  #server: BunServer<SocketData>;
+  /** Listen no more, but still serve the connections that they accepted. */
+  readonly #retired = new Set<BunServer<SocketData>>();
+
+  /** Listens from now on. @throws the error of the operating system, such as EADDRINUSE. */
+  constructor(
+    port: number,
+    private readonly routes: Routes,
+    private readonly parts: ListenerParts,
+    certificate: Certificate | undefined,
+  ) {
+    this.#server = this.#listen(port, certificate);
+    this.port = this.#server.port ?? port;
+  }
+
+  /** Bun cannot change the certificate of a listener, so another one takes its place within the same turn of the event loop. */
+  async renew(certificate: Certificate): Promise<void> {
+    const previous = this.#server;
+    this.#retired.add(previous);
+    void previous.stop(false).then(() => this.#retired.delete(previous));
+    for (let attempt = 1; !this.parts.isClosing(); attempt++) {
+      try {
+        this.#server = this.#listen(this.port, certificate);
+        return;
+      } catch (error) {
+        this.parts.log.error(
+          { err: error, attempt, port: this.port },
+          "the port could not be opened again with the new certificate",
+        );
+        await Bun.sleep(REOPEN_MS);
+      }
+    }
+  }
+
+  /** Accepts nothing more. Resolves when nothing is open any more; at once when `abruptly`. */
+  async stop(abruptly: boolean): Promise<void> {
+    await Promise.all([this.#server, ...this.#retired].map((server) => server.stop(abruptly)));
+  }
+
+  #listen(port: number, certificate: Certificate | undefined): BunServer<SocketData> {
+    const { host, sockets, limits, isClosing } = this.parts;
+    return Bun.serve<SocketData>({
+      hostname: host,
+      port,
+      ...(certificate === undefined ? {} : { tls: { cert: certificate.cert, key: certificate.key } }),
+      idleTimeout: IDLE_SECONDS,
+      maxRequestBodySize: BUN_BODY_CAP,
+      fetch: (request, bun) => {
+        const facts = this.#factsOf(request, bun);
+        return isClosing()
+          ? owed(request, refuse(), facts, limits.strangers)
+          : this.#serve(request, facts, bun);
+      },
+      error: (error) => this.#unexpected(error),
+      websocket: sockets.handlers,
+    });
+  }
+
+  async #serve(request: Request, facts: RequestFacts, bun: BunServer<SocketData>): Promise<Response> {
+    const { http, endpoints } = this.routes;
+    const path = pathOf(request.url);
+    const endpoint = endpoints.get(path);
+    const startedAt = performance.now();
+    let answer: Response;
+    try {
+      answer = await (endpoint === undefined
+        ? (http(path) ?? nothingThere)(withHost(request), facts)
+        : endpoint.handle(withHost(request), upgraderFor(endpoint, bun, facts), facts));
+      // What a person can quote, and the log knows.
+      if (answer.status >= 500) answer.headers.set("x-request-id", facts.id);
+    } catch (error) {
+      answer = this.#unexpected(error);
+    }
+    if (endpoint === undefined)
+      this.parts.finished(request, facts, answer.status, performance.now() - startedAt);
+    return owed(request, answer, facts, this.parts.limits.strangers);
+  }
+
+  #factsOf(request: Request, bun: BunServer<SocketData>): RequestFacts {
+    const { limits, knownPeers, trustedProxies: trusted } = this.parts;
+    const localPort = this.port;
+    let id: string | undefined;
+    let caller: Caller | undefined;
+    return {
+      served: this.routes.served,
+      route: undefined,
+      get id() {
+        id ??= `${RUN}${(++requests).toString(36)}`;
+        return id;
+      },
+      get caller() {
+        if (caller === undefined) {
+          const { address, port } = bun.requestIP(request) ?? NO_PEER;
+          const peer = { address: unmapped(address), port, localPort };
+          const client = clientAddress(address, request.headers, trusted);
+          caller = new Caller(client, peer, limits.addresses, knownPeers);
+        }
+        return caller;
+      },
+      get clientAddress() {
+        return this.caller.address;
+      },
+      get trustedProxy() {
+        return isTrusted(this.caller.peer.address, trusted);
+      },
+      extendIdle: (seconds) => bun.timeout(request, seconds),
+    };
+  }
+
+  #unexpected(error: unknown): Response {
+    this.parts.log.error({ err: error }, "a request ended in an unexpected error");
+    return Response.json(
+      { error: "Internal Server Error", message: "An unexpected error occurred", statusCode: 500 },
+      { status: 500, headers: { "access-control-allow-origin": "*" } },
+    );
+  }
+}
+
+/** HTTP/1.0, as HAProxy's health checks speak it, needs no Host header; Bun then gives a URL that is none. */
+function withHost(request: Request): Request {
+  return request.url.startsWith("/") ? new Request(`http://localhost${request.url}`, request) : request;
+}
+
+/** A connection that has gone. */
+const NO_PEER = { address: "", port: 0 };
+
+function refuse(): Response {
+  return new Response("The server is stopping. Try again in a moment.\n", {
+    status: 503,
+    headers: { "retry-after": "2", connection: "close", "access-control-allow-origin": "*" },
+  });
+}
+
+/** At a listener without a front page. */
+const nothingThere = (): Response => new Response("Not found\n", { status: 404 });

@@ -1,0 +1,18 @@
+// Facts about one HTTP request that only the door knows.
+import type { Caller } from "./caller.ts";
+
+export interface RequestFacts {
+  readonly caller: Caller;
+  /** Address of the peer, or of the client behind a trusted proxy. */
+  readonly clientAddress: string;
+  /** True when the peer may speak for others with `X-Forwarded-*`. */
+  readonly trustedProxy: boolean;
+  /** Names the request in the log. */
+  readonly id: string;
+  /** Names of what is served at the listener that took the request. */
+  readonly served: ReadonlySet<string>;
+  /** The protocol names the template of the route here, for the log and the figures; never the path itself. */
+  route: string | undefined;
+  /** Milliseconds-free: seconds this request may stay open without traffic. */
+  extendIdle(seconds: number): void;
+}
