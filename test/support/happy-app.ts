@@ -5,9 +5,12 @@ import { join } from "node:path";
 import nacl from "tweetnacl";
 import { openHappy } from "../../src/happy/index.ts";
 import { happy } from "../../src/happy/protocol.ts";
+import { FrontPage } from "../../src/http/front-page.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { openOne } from "../../src/protocol/open-databases.ts";
+import { httpRoutes, pathOf } from "../../src/server/http-routes.ts";
+import { SocketIoPaths } from "../../src/server/socket-io.ts";
 import type { Database } from "../../src/storage/database.ts";
 import { openBlobs } from "../../src/storage/open-blobs.ts";
 import { type Config, parseConfig } from "./config.ts";
@@ -32,19 +35,24 @@ export async function testApp(overrides: Partial<Config> = {}): Promise<TestApp>
   for (const spec of happy.databases) databases.set(spec.name, await openOne(spec, { dataDir, log }));
   const limits = testLimits(overrides);
   const blobs = openBlobs(config, log);
-  const opened = openHappy({
+  const opened = await openHappy({
     config,
     masterSecret: config.masterSecret ?? TEST_SECRET,
     database: (name) => databases.get(name) as Database,
     blobs,
     metrics: new Metrics(),
     limits,
+    sockets: new SocketIoPaths({ limits, log }),
     cluster: undefined,
     baseUrl: () => "http://roost",
     log,
   });
-  const fetch = async (request: Request) =>
-    opened.fetch(request, requestFacts({ addresses: limits.addresses }));
+  const frontPage = new FrontPage([{ protocol: opened.name, share: opened.frontPage ?? {} }], log);
+  const routes = httpRoutes([opened, frontPage.served()]);
+  const fetch = async (request: Request) => {
+    const answer = routes(pathOf(request.url)) ?? (() => new Response(null, { status: 404 }));
+    return answer(request, requestFacts({ addresses: limits.addresses }));
+  };
   const ask: TestApp["ask"] = async (method, target, headers = "", body = "") => {
     const lines = headers.split("\r\n").filter((line) => line !== "");
     const given = new Headers(
