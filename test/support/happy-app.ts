@@ -47,12 +47,11 @@ export async function testApp(overrides: Partial<Config> = {}): Promise<TestApp>
     baseUrl: () => "http://roost",
     log,
   });
-  const page = new FrontPage([{ protocol: "happy", share: opened.frontPage ?? {} }], log);
-  const routes = httpRoutes([opened, page.served()]);
+  const frontPage = new FrontPage([{ protocol: opened.name, share: opened.frontPage ?? {} }], log);
+  const routes = httpRoutes([opened, frontPage.served()]);
   const fetch = async (request: Request) => {
-    const facts = requestFacts({ addresses: limits.addresses });
-    const answer = routes(pathOf(request.url)) ?? ((asked, of) => page.answer(asked, of));
-    return answer(request, facts);
+    const answer = routes(pathOf(request.url)) ?? (() => new Response(null, { status: 404 }));
+    return answer(request, requestFacts({ addresses: limits.addresses }));
   };
   const ask: TestApp["ask"] = async (method, target, headers = "", body = "") => {
     const lines = headers.split("\r\n").filter((line) => line !== "");
