@@ -3,6 +3,7 @@
 import { chmodSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { z } from "zod";
+import { bearerToken, isToken } from "../auth/bearer.ts";
 import { writeFileDurably } from "../storage/durable-file.ts";
 
 export type Handler = (request: Request) => Response | Promise<Response>;
@@ -39,7 +40,7 @@ export function openChannel(dataDir: string, handler: Handler): { close(): Promi
     hostname: "127.0.0.1",
     port: 0,
     fetch: (request) =>
-      request.headers.get("authorization") === `Bearer ${token}`
+      isToken(bearerToken(request.headers.get("authorization")), token)
         ? handler(request)
         : new Response(null, { status: 401 }),
   });

@@ -1,9 +1,8 @@
 // The pages for whoever watches the server: `/metrics` and `/ready` on the main port, and `/metrics`, `/ready` and `/health` on a port
 // of their own (HTTP contract 3.5). Whatever goes wrong here is an answer here; the API never notices.
 
-import { createHash, timingSafeEqual } from "node:crypto";
 import type { Logger } from "pino";
-import { bearerToken } from "../auth/bearer.ts";
+import { bearerToken, isToken } from "../auth/bearer.ts";
 import type { Metrics } from "../observability/metrics.ts";
 import { pathOf } from "../server/http-routes.ts";
 import { sayWhatIsOwed } from "../server/owed.ts";
@@ -163,9 +162,4 @@ export function openPagesPort(host: string, port: number, watched: Watched): Pag
     log.warn({ port, err: error }, "the port for metrics cannot be opened; the server goes on without it");
     return undefined;
   }
-}
-
-function isToken(given: string | undefined, token: string): boolean {
-  const digest = (text: string) => createHash("sha256").update(text).digest();
-  return given !== undefined && timingSafeEqual(digest(given), digest(token));
 }

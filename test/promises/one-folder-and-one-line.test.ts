@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { io } from "socket.io-client";
 
 // Every command is a process of its own.
 setDefaultTimeout(60_000);
@@ -85,6 +86,43 @@ test("its database and its own check are in /ready, its figures on the metrics p
   expect(checks).toMatchObject({ happy: "ok", notes: "ok", "notes-pen": "ok" });
 });
 
+test("it has its share of /health, beside that of the others", async () => {
+  expect(await json("/health")).toMatchObject({ status: "ok", service: "happy-server", notes: 2 });
+});
+
+test("it has a namespace on a Socket.IO path that another protocol also uses, and decides itself who comes in", async () => {
+  const connect = (namespace: string, auth: Record<string, string>) =>
+    io(`${server.url}${namespace}`, {
+      path: "/v1/updates/",
+      transports: ["websocket"],
+      reconnection: false,
+      forceNew: true,
+      auth,
+    });
+  const heard = Promise.withResolvers<string>();
+  const reader = connect("/notes", { pen: "ink" });
+  reader.on("note", heard.resolve);
+  await new Promise<void>((resolve, reject) => {
+    reader.on("connect", resolve);
+    reader.on("connect_error", reject);
+  });
+  const refusals = await Promise.all(
+    [connect("/notes", { pen: "blood" }), connect("/", { token: "none" })].map(
+      (socket) =>
+        new Promise<string>((resolve) => {
+          socket.on("connect_error", ({ message }) => {
+            socket.close();
+            resolve(message);
+          });
+        }),
+    ),
+  );
+  expect(refusals).toEqual(["no ink", "Invalid authentication token"]);
+  await fetch(`${server.url}/notes`, { method: "POST", body: "three" });
+  expect(await heard.promise).toBe("three");
+  reader.close();
+});
+
 test("its setting is in help and in `roost config`, under its earlier name too", async () => {
   const { stdout } = await roost("help");
   expect(stdout).toContain("  --notes-keep-days\n");
@@ -97,9 +135,9 @@ test("its setting is in help and in `roost config`, under its earlier name too",
 });
 
 test("its command asks the running server by an admin route of its own, and its database when none runs", async () => {
-  expect(await roost("notes")).toEqual({ code: 0, stdout: "one\ntwo\n", stderr: "" });
+  expect(await roost("notes")).toEqual({ code: 0, stdout: "one\ntwo\nthree\n", stderr: "" });
   expect(await server.stop()).toBe(0);
-  expect(await roost("notes")).toEqual({ code: 0, stdout: "one\ntwo\n", stderr: "" });
+  expect(await roost("notes")).toEqual({ code: 0, stdout: "one\ntwo\nthree\n", stderr: "" });
   server = await serve("--log-format", "json");
 });
 
@@ -125,7 +163,7 @@ test("its database is migrated, backed up, drilled and restored", async () => {
   const { code } = await roost("restore", join(backups, archive), "--data-dir", restored);
   expect(code).toBe(0);
   using sqlite = new Database(join(restored, "notes.db"), { readwrite: true });
-  expect(sqlite.query("SELECT text FROM notes ORDER BY pk").values()).toEqual([["one"], ["two"]]);
+  expect(sqlite.query("SELECT text FROM notes ORDER BY pk").values()).toEqual([["one"], ["two"], ["three"]]);
 });
 
 test("`roost prune` says and deletes what its retention rule lets go, beside the running server", async () => {
@@ -139,7 +177,7 @@ test("`roost prune` says and deletes what its retention rule lets go, beside the
   const pruned = await roost("prune", "--notes-keep-days", "7");
   expect([pruned.code, pruned.stderr]).toEqual([0, ""]);
   expect(pruned.stdout).toContain("1 notes");
-  expect(await json("/notes")).toEqual([{ text: "two" }]);
+  expect(await json("/notes")).toEqual([{ text: "two" }, { text: "three" }]);
 });
 
 test("switched off, nothing of it is there", async () => {
