@@ -1,6 +1,7 @@
 // Targets: what is left of a URL, which slashes count, and what cannot be decoded.
 import { expect, test } from "bun:test";
-import { hasLonger, rawPath, routedPath, targetOf, undecodableTarget } from "./target.ts";
+import { pathOf } from "../server/http-routes.ts";
+import { hasLonger, routedPath, targetOf, undecodableTarget } from "./target.ts";
 
 test.each([
   ["http://x/a/b?c=/d//e", "/a/b?c=/d//e", "/a/b"],
@@ -10,7 +11,7 @@ test.each([
   ["/without/host?x", "/without/host?x", "/without/host"],
   ["http://x/?u=http://y//z", "/?u=http://y//z", "/"],
 ])("%s", (url, target, path) => {
-  expect([targetOf(url), rawPath(url)]).toEqual([target, path]);
+  expect([targetOf(url), pathOf(url)]).toEqual([target, path]);
 });
 
 test("a route is found by the decoded path with single slashes", () => {

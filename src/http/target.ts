@@ -8,13 +8,6 @@ export function targetOf(url: string): string {
   return start < 0 ? "/" : url.slice(start);
 }
 
-/** The path as it was sent, but for doubled slashes: clients join a base that ends in one. */
-export function rawPath(url: string): string {
-  const target = targetOf(url);
-  const query = target.indexOf("?");
-  return collapseSlashes(query < 0 ? target : target.slice(0, query));
-}
-
 /** What Hono routes by (its option `getPath`): percent-decoded but for what would change its parts, and with single slashes. */
 export const routedPath = (request: Request): string => collapseSlashes(getPath(request));
 

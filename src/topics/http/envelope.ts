@@ -1,5 +1,6 @@
 // The one shape of every answer: {code, message, data} (topics contract, section 2).
 import { listPieces } from "../../http/json-list.ts";
+import { piecesStream } from "../../http/large-answer.ts";
 import type { TopicsContext } from "../context.ts";
 import { LazyItems } from "../item.ts";
 import type { Problem } from "../problem.ts";
@@ -12,10 +13,7 @@ export function success(data: unknown, { answers, log }: Pick<TopicsContext, "an
   const { items, ...rest } = data;
   const before = '{"code":0,"message":"success","data":{"items":';
   const pieces = listPieces(before, items.items, (item) => item, `,${JSON.stringify(rest).slice(1)}}`);
-  const stream = answers.stream(pieces, (error) =>
-    log.error({ err: error }, "an answer could not be written to its end"),
-  );
-  return new Response(stream, { headers: HEADERS });
+  return new Response(piecesStream({ answers, log }, pieces), { headers: HEADERS });
 }
 
 /** A page whose items are read while it is written. It has further fields, such as its number. */

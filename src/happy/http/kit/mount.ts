@@ -1,6 +1,6 @@
 // The path of an invite, `/i/<code>`, in front of everything that a client asks for: clients put whatever they ask for behind the
 // server address that they were given, so the whole API answers there too. The code admits new keys and stays a path for everybody.
-import { rawPath } from "../../../http/target.ts";
+import { pathOf } from "../../../server/http-routes.ts";
 
 const INVITE = /^\/i\/([A-Za-z0-9_-]{1,100})(?=\/|$)/;
 
@@ -18,7 +18,7 @@ export function splitMount(path: string): Mounted {
 }
 
 /** Of a request's path as it was sent. */
-export const mountedPath = ({ url }: Request): Mounted => splitMount(rawPath(url));
+export const mountedPath = ({ url }: Request): Mounted => splitMount(pathOf(url));
 
 export function inviteCode(mount: string): string | undefined {
   return INVITE.exec(mount)?.[1];
