@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { executable, Folder } from "./support/executable.ts";
 import { newAccount } from "./support/happy-client.ts";
 import { needs } from "./support/needs.ts";
+import { login } from "./support/topics-client.ts";
 
 const file = executable() ?? "";
 const built = needs.executable(file).test;
@@ -71,6 +72,26 @@ built(
   },
   30_000,
 );
+
+built("judges the documents of a topic by its schema: the compiler of schemas is embedded", async () => {
+  const topics = [
+    { name: "nodes", schema: { type: "object", properties: { at: { format: "date", type: "string" } } } },
+  ];
+  const { url, end } = await serving({
+    ROOST_TOPICS: JSON.stringify(topics),
+    ADMIN_USERNAME: "admin",
+    ADMIN_PASSWORD: "admin123",
+  });
+  const admin = await login(url);
+  const create = async (at: unknown) => {
+    const { status, body } = await admin.post("/topics/nodes/create", { document: { at } });
+    return [status, body.code, body.message];
+  };
+  expect(await create("2020-02-29")).toEqual([200, 0, "success"]);
+  expect(await create("2020-02-30")).toEqual([400, 2002, 'document.at: must match format "date"']);
+  expect(await create(1)).toEqual([400, 2002, "document.at: must be string"]);
+  expect(await end()).toMatchObject({ code: 0, stderr: "" });
+});
 
 built(
   "moves the write-ahead log into the database while it runs: its worker thread is embedded",

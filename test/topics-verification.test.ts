@@ -4,6 +4,7 @@ import type { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eventsAfter } from "../src/topics/store/events.ts";
 import { pruneEvents } from "../src/topics/store/retention.ts";
+import { type OpenTopics, openTopics } from "./support/open-topics.ts";
 import type { TestServer } from "./support/server.ts";
 import {
   bodyOf,
@@ -15,7 +16,6 @@ import {
   type TopicsUser,
   topicsServer,
 } from "./support/topics-client.ts";
-import { type OpenRoom, openRoom } from "./support/topics-room.ts";
 
 const ITEM_FIELDS = (
   "website_id id primary_domain domains cname line_group line_group_id line_group_name https_enabled status " +
@@ -295,10 +295,10 @@ describe("verification steps", () => {
 });
 
 describe("verification steps inside the room", () => {
-  let opened: OpenRoom;
+  let opened: OpenTopics;
   let admin: TopicsUser;
   beforeAll(async () => {
-    opened = await openRoom();
+    opened = await openTopics();
     admin = await login(opened.url);
   });
   afterAll(() => opened.close());
@@ -329,7 +329,7 @@ describe("verification steps inside the room", () => {
 });
 
 describe("SQL checks", () => {
-  let opened: OpenRoom;
+  let opened: OpenTopics;
   let admin: TopicsUser;
   let rows: Database;
   let started = 0;
@@ -342,20 +342,20 @@ describe("SQL checks", () => {
   const count = (where: string) => ids(`SELECT id FROM ws_events WHERE ${where}`).length;
 
   beforeAll(async () => {
-    opened = await openRoom();
+    opened = await openTopics();
     admin = await login(opened.url);
     rows = openRows(opened);
     started = Date.now();
     const {
-      context: { events },
+      context: { store },
       websites,
       nodes,
     } = opened;
     const payload = { id: 1001 };
-    await events.change(websites, (_db, publish) => publish("add", payload));
-    await events.change(websites, (_db, publish) => publish("update", payload));
-    await events.change(nodes, (_db, publish) => publish("add", payload));
-    await events.change(websites, (_db, publish) => publish("delete", payload));
+    await store.publish(websites, "add", payload);
+    await store.publish(websites, "update", payload);
+    await store.publish(nodes, "add", payload);
+    await store.publish(websites, "delete", payload);
   });
   afterAll(async () => {
     rows.close();

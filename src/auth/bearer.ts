@@ -1,7 +1,14 @@
-// The bearer token of a request (RFC 6750, 2.1), read the one way that every protocol's contract agrees on.
+// The bearer token of a request (RFC 6750, 2.1), read the way that every protocol's contract agrees on.
 
-/** The token of `Authorization: Bearer <token>`, else undefined. Case-sensitive, one space, not empty (HTTP contract 1.7). */
-export function bearerToken(header: string | null): string | undefined {
+/**
+ * The token of `Authorization: Bearer <token>`, else undefined. Case-sensitive, not empty, and after one blank whatever follows; where
+ * several blanks are allowed, there is none in the token.
+ */
+export function bearerToken(
+  header: string | null,
+  after: "one blank" | "several blanks" = "one blank",
+): string | undefined {
   if (header === null || !header.startsWith("Bearer ")) return undefined;
-  return header.slice(7) || undefined;
+  const rest = header.slice(7);
+  return (after === "one blank" ? rest : /^ *(\S+)$/.exec(rest)?.[1]) || undefined;
 }

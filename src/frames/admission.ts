@@ -1,5 +1,6 @@
 // Who may connect, decided before the upgrade: token, rate, origin, id, number of clients (frames contract, section 13 and its
 // decisions). A refusal is an HTTP answer with a short text; only its status is contract.
+import { bearerToken } from "../auth/bearer.ts";
 import type { Bounds } from "../limits/bounds.ts";
 import { networkOf } from "../limits/network.ts";
 import type { RequestFacts } from "../server/request-facts.ts";
@@ -123,11 +124,11 @@ export class Admission {
   }
 }
 
-/** The query wins over the header, which may have more than one space (unlike auth/bearer.ts). */
+/** The query wins over the header. */
 function tokenOf(request: Request, query: URLSearchParams): string | undefined {
   const token = query.get("token");
   if (token !== null && token !== "") return token;
-  return /^Bearer +(\S+)$/.exec(request.headers.get("authorization") ?? "")?.[1];
+  return bearerToken(request.headers.get("authorization"), "several blanks");
 }
 
 /** Without a token the client names itself, or gets a name. */

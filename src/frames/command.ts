@@ -2,7 +2,7 @@
 // stored, and a token that was handed out is valid until it expires.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { SignJWT } from "jose";
+import { hs256Key, issueHs256 } from "../auth/hs256.ts";
 import type { Command } from "../cli/command.ts";
 import { takeOption } from "../cli/words.ts";
 import { UsageError } from "../config/env.ts";
@@ -52,14 +52,9 @@ async function sign(
   granted: readonly string[],
   days: number,
 ): Promise<string> {
-  const now = Math.floor(Date.now() / 1_000);
-  return await new SignJWT({ user_id: name, permissions: granted })
-    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-    .setIssuer(config.authIssuer)
-    .setSubject(name)
-    .setIssuedAt(now)
-    .setExpirationTime(now + days * DAY)
-    .sign(new TextEncoder().encode(tokenSecret(config, masterSecretOf(config))));
+  const key = hs256Key(tokenSecret(config, masterSecretOf(config)));
+  const claims = { user_id: name, permissions: granted, sub: name };
+  return (await issueHs256(claims, days * DAY, { key, issuer: config.authIssuer })).token;
 }
 
 /** Never makes one: the running server would not know it. */

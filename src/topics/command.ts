@@ -10,14 +10,13 @@ import { UsageError } from "../config/env.ts";
 import { createLog } from "../observability/log.ts";
 import type { Program } from "../protocol/program.ts";
 import { believeClock, doubtInWords, RetentionClock } from "../retention/clock.ts";
-import type { Database } from "../storage/database.ts";
-import { configuredTopics, retentionOf } from "./configured.ts";
+import { configuredTopics } from "./configured.ts";
 import { hashPassword } from "./passwords.ts";
+import { topicsRetention } from "./retention.ts";
 import type { TopicsConfig } from "./settings.ts";
 import { openTopicsDatabase, topicsPath } from "./store/database.ts";
+import { type TopicsStore, topicsStore } from "./store/index.ts";
 import { migrations } from "./store/migrations.ts";
-import { newestEventAt, pruneEvents, shortestKept } from "./store/retention.ts";
-import { addUser, changeUser, listUsers } from "./store/users.ts";
 
 const USAGE = `Usage:
   roost topics user add NAME [--role ROLE]   the password is asked for, or read from standard input
@@ -43,7 +42,7 @@ export const topicsCommand: Command<Program<TopicsConfig>> = {
     process.umask(0o077);
     if (kind === "prune" && action === undefined) return prune(config, isRight);
     if (kind !== "user" || action === undefined || more.length > 0) throw new UsageError(USAGE.trimEnd());
-    if (action === "list" && name === undefined) return withDatabase(config, list);
+    if (action === "list" && name === undefined) return withStore(config, list);
     if (name === undefined || !(action in changes)) throw new UsageError(USAGE.trimEnd());
     if (role !== undefined && action !== "add")
       throw new UsageError("--role goes with: topics user add NAME");
@@ -57,9 +56,7 @@ export const topicsCommand: Command<Program<TopicsConfig>> = {
 const changes = {
   add: async (config: TopicsConfig, name: string, role: string) => {
     const passwordHash = await askedHash(name);
-    const added = await withDatabase(config, (database) =>
-      addUser(database, { username: name, passwordHash, role }),
-    );
+    const added = await withStore(config, (store) => store.addUser({ username: name, passwordHash, role }));
     if (!added) throw new Error(`There is already a user "${name}".`);
     return `User "${name}" was added with the role "${role}".`;
   },
@@ -82,7 +79,7 @@ async function change(
   name: string,
   what: { passwordHash: string } | { status: "active" | "inactive" },
 ): Promise<void> {
-  const known = await withDatabase(config, (database) => changeUser(database, name, what));
+  const known = await withStore(config, (store) => store.changeUser(name, what));
   if (!known) throw new Error(`There is no user "${name}".`);
 }
 
@@ -91,8 +88,8 @@ async function askedHash(name: string): Promise<string> {
   return hashPassword(password);
 }
 
-async function list(database: Database): Promise<number> {
-  const users = listUsers(database.reads);
+async function list(store: TopicsStore): Promise<number> {
+  const users = await store.listUsers();
   const rows = users.map(({ id, username, role, status, createdAt }) => [
     String(id),
     username,
@@ -106,20 +103,20 @@ async function list(database: Database): Promise<number> {
 
 async function prune(config: TopicsConfig, isRight: boolean): Promise<number> {
   const { topics } = configuredTopics(config);
-  const rule = retentionOf(config);
-  const deleted = await withDatabase(config, async (database) => {
-    const newest = async (now: number) => newestEventAt(database.reads, now);
-    if (isRight) believeClock(config.dataDir, ["happy", "topics"], Date.now());
-    const clock = new RetentionClock({ dataDir: config.dataDir, name: "topics", newest });
-    const doubt = await clock.look(shortestKept(rule, topics.values()));
+  const { dataDir } = config;
+  const removed = await withStore(config, async (store) => {
+    const { newest, shortestMs, run } = topicsRetention({ config, store, topics });
+    if (isRight) believeClock(dataDir, ["happy", "topics"], Date.now());
+    const doubt = await new RetentionClock({ dataDir, name: "topics", newest }).look(shortestMs());
     if (doubt !== undefined) throw new Error(Object.values(doubtInWords(doubt)).join(" "));
-    return pruneEvents(database, rule, topics.values(), Date.now());
+    return run({ now: Date.now(), goOn: () => true, isShared: true });
   });
+  const deleted = Object.values(removed).reduce((sum, count) => sum + count, 0);
   process.stdout.write(`${deleted} old events were deleted.\n`);
   return 0;
 }
 
-async function withDatabase<T>(config: TopicsConfig, work: (database: Database) => Promise<T>): Promise<T> {
+async function withStore<T>(config: TopicsConfig, work: (store: TopicsStore) => Promise<T>): Promise<T> {
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   const lock = lockUnlessServed(config.dataDir, [
     { path: topicsPath(config.dataDir), version: migrations.length },
@@ -127,7 +124,7 @@ async function withDatabase<T>(config: TopicsConfig, work: (database: Database) 
   try {
     const database = openTopicsDatabase(config.dataDir, createLog(config.logLevel));
     try {
-      return await work(database);
+      return await work(topicsStore(database));
     } finally {
       await database.close();
     }

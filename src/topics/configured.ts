@@ -2,7 +2,6 @@
 
 import { type DocumentTopic, documentTopic } from "./declared.ts";
 import type { TopicsConfig } from "./settings.ts";
-import { shortestKept } from "./store/retention.ts";
 import { type Retention, registry, type Topic } from "./topic.ts";
 import { websitesTopic } from "./websites.ts";
 
@@ -23,6 +22,13 @@ export const retentionOf = (config: TopicsConfig): Retention => ({
   maxRows: config.realtimeRetentionMaxRows,
 });
 
+const DAY_MS = 86_400_000;
+
 /** The shortest time for which events are kept, in ms; infinite where only their number counts. */
+export function shortestKept(retention: Retention, topics: Iterable<Topic>): number {
+  const rules = [retention, ...[...topics].flatMap(({ retention: own }) => own ?? [])];
+  return Math.min(...rules.filter(({ days }) => days > 0).map(({ days }) => days * DAY_MS));
+}
+
 export const shortestAgeMs = (config: TopicsConfig): number =>
   shortestKept(retentionOf(config), configuredTopics(config).topics.values());

@@ -1,38 +1,46 @@
 // Topics of JSON documents that the operator declares in the configuration: a name, a schema, and what may differ from the defaults.
-import type { z } from "zod";
 import type { DeclaredTopic } from "./declared-topic.ts";
-import { zodOf } from "./json-schema.ts";
-import { documentItem, newestDocuments } from "./store/documents.ts";
+import { type Guard, loadGuards } from "./document-guard.ts";
+import { enforceable, type JsonSchema } from "./json-schema.ts";
+import { documentItems } from "./store/documents.ts";
 import { type Topic, topic } from "./topic.ts";
 
 export interface DocumentTopic {
   readonly topic: Topic;
-  readonly schema: z.ZodType;
+  readonly schema: JsonSchema;
 }
 
-/** @throws Error naming the topic and what is wrong with its schema. */
-export function documentTopic({
-  name,
-  schema,
-  autoJoin,
-  replayLimit,
-  snapshotLimit,
-  retention,
-}: DeclaredTopic): DocumentTopic {
-  try {
+/** @throws Error naming the topic and the word of its schema that would not act. */
+export function documentTopic({ name, schema, ...options }: DeclaredTopic): DocumentTopic {
+  return about(name, () => {
+    enforceable(schema);
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
     return {
-      schema: zodOf(schema),
-      topic: topic({
-        name,
-        itemKey: "id",
-        snapshot: (db, limit) => newestDocuments(db, name, limit),
-        project: (db, id) => documentItem(db, name, id),
-        ...(autoJoin === undefined ? {} : { autoJoin }),
-        ...(replayLimit === undefined ? {} : { replayLimit }),
-        ...(snapshotLimit === undefined ? {} : { snapshotLimit }),
-        ...(retention === undefined ? {} : { retention }),
-      }),
+      schema,
+      topic: topic({ name, itemKey: "id", ...documentItems(name), ...Object.fromEntries(given) }),
     };
+  });
+}
+
+export interface GuardedTopic {
+  readonly topic: Topic;
+  readonly guard: Guard;
+}
+
+/** The topics with what judges their documents. @throws Error naming the topic whose schema cannot be used. */
+export async function guarded(documents: readonly DocumentTopic[]): Promise<GuardedTopic[]> {
+  if (documents.every(({ schema }) => schema === true))
+    return documents.map(({ topic }) => ({ topic, guard: () => undefined }));
+  const guardOf = await loadGuards();
+  return documents.map(({ topic, schema }) => ({
+    topic,
+    guard: about(topic.name, () => guardOf(schema)),
+  }));
+}
+
+function about<T>(name: string, work: () => T): T {
+  try {
+    return work();
   } catch (error) {
     throw new Error(
       `Topic "${name}" is not usable: ${error instanceof Error ? error.message : String(error)}.`,

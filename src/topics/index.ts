@@ -1,5 +1,5 @@
 // Durable topics as one value: a REST API under /api/v1, and at /socket.io/ a feed of every change that survives disconnects.
-// This module is loaded only when the room is on.
+// This module is loaded only when the protocol is on.
 import type { Logger } from "pino";
 import type { Cluster } from "../bus/cluster.ts";
 import type { Limits } from "../limits/limits.ts";
@@ -9,16 +9,14 @@ import type { SocketIoPaths } from "../server/socket-io.ts";
 import type { Database } from "../storage/database.ts";
 import { configuredTopics } from "./configured.ts";
 import type { TopicsContext } from "./context.ts";
-import { topicEndpoints } from "./http/index.ts";
-import { topicsApp } from "./http/kit/app.ts";
+import { guarded } from "./declared.ts";
+import { topicsApp } from "./http/app.ts";
 import { failedLogins } from "./http/session.ts";
 import { hashPassword } from "./passwords.ts";
 import { SOCKET_PATH, type TopicSockets, topicSockets } from "./realtime/sockets.ts";
 import { topicsRetention } from "./retention.ts";
 import type { TopicsConfig } from "./settings.ts";
-import { EventLog } from "./store/events.ts";
-import { prepareStore } from "./store/opening.ts";
-import { addUser, hasUsers } from "./store/users.ts";
+import { type TopicsStore, topicsStore } from "./store/index.ts";
 import { derivedSecret, LoginTokens } from "./tokens.ts";
 import type { Topic } from "./topic.ts";
 
@@ -33,7 +31,7 @@ export interface TopicsParts {
   /** Undefined when this node is alone. */
   readonly cluster?: Cluster | undefined;
   readonly log: Logger;
-  /** Further topics that are not documents; whoever publishes them uses the room's event log. */
+  /** Further topics that are not documents; their changes are told with `context.store.publish`. */
   readonly topics?: readonly Topic[];
 }
 
@@ -52,45 +50,39 @@ export async function openTopics(house: House<TopicsConfig>): Promise<OpenProtoc
 
 /** @throws Error for topics that are not usable, with a sentence for the person. */
 export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
-  const { config, database, log } = parts;
+  const { config, log } = parts;
   const { documents, topics } = configuredTopics(config, parts.topics);
-  await prepareStore(database, topics.values(), log);
-  await firstUser(config, database, log);
   let sockets: TopicSockets | undefined;
+  const store = topicsStore(parts.database, {
+    announce: (topic, events) => sockets?.announce(topic, events),
+    logEvents: config.realtimeEnabled || config.realtimeLogEvents,
+  });
+  await store.prepare(topics.values(), log);
+  await firstUser(config, store, log);
   const context: TopicsContext = {
     ...parts.limits,
     config,
-    database,
+    store,
     tokens: new LoginTokens({
       secret: config.jwtSecret ?? derivedSecret(parts.masterSecret),
       issuer: config.jwtIssuer,
       lifetimeMinutes: config.jwtExpireMinutes,
     }),
     topics,
-    documents,
-    events: new EventLog(
-      database,
-      (topic, events) => sockets?.announce(topic, events),
-      config.realtimeEnabled || config.realtimeLogEvents,
-    ),
+    documents: await guarded(documents),
     failedLogins: config.rateLimits ? failedLogins() : undefined,
     log,
   };
-  if (config.realtimeEnabled) sockets = topicSockets(context, parts.sockets, parts.cluster);
+  if (config.realtimeEnabled) sockets = await topicSockets(context, parts.sockets, parts.cluster);
   parts.metrics
     .total("realtime_publish_failures_total", "Events of topics that could not be announced at once")
     .report(() => sockets?.failures() ?? 0);
   const protocol: OpenProtocol = {
     name: "topics",
     // The socket path too, so that nobody else answers there while realtime is off.
-    http: [
-      {
-        prefixes: ["/api/v1", SOCKET_PATH.slice(0, -1)],
-        fetch: topicsApp(context, topicEndpoints(documents)),
-      },
-    ],
+    http: [{ prefixes: ["/api/v1", SOCKET_PATH.slice(0, -1)], fetch: topicsApp(context) }],
     sockets: [],
-    retention: topicsRetention({ config, database, topics }),
+    retention: topicsRetention(context),
     start: () => {},
     stop: async () => sockets?.stop(),
   };
@@ -98,13 +90,13 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
 }
 
 /** The first user comes from the configuration, once; without one the log says how to make one (topics contract, 3.2). */
-async function firstUser(config: TopicsConfig, database: Database, log: Logger): Promise<void> {
-  if (hasUsers(database.reads)) return;
+async function firstUser(config: TopicsConfig, store: TopicsStore, log: Logger): Promise<void> {
+  if (await store.hasUsers()) return;
   const { adminUsername: username, adminPassword: password } = config;
   if (username === undefined || password === undefined) {
     log.warn("nobody can log in to the topics API yet. Add a user: roost topics user add NAME");
     return;
   }
-  await addUser(database, { username, passwordHash: await hashPassword(password), role: "admin" });
+  await store.addUser({ username, passwordHash: await hashPassword(password), role: "admin" });
   log.info({ username }, "the first user of the topics API was made");
 }

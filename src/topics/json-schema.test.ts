@@ -1,8 +1,23 @@
 // Every word of a JSON schema is enforced, or the schema is refused with the place of the word that is not.
 import { expect, test } from "bun:test";
-import { type JsonSchema, zodOf } from "./json-schema.ts";
+import { loadGuards } from "./document-guard.ts";
+import { FORMATS, type JsonSchema } from "./json-schema.ts";
 
-const valid = (schema: JsonSchema, document: unknown) => zodOf(schema).safeParse(document).success;
+const guardOf = await loadGuards();
+const valid = (schema: JsonSchema, document: unknown) => guardOf(schema)(document) === undefined;
+
+const EXAMPLES: Readonly<Record<string, string>> = {
+  email: "a@example.com",
+  uri: "https://example.com/a?b#c",
+  uuid: "123e4567-e89b-12d3-a456-426614174000",
+  "date-time": "2020-02-29T10:00:00+01:00",
+  date: "2020-02-29",
+  time: "10:00:00Z",
+  duration: "P1DT2H",
+  hostname: "a.example.com",
+  ipv4: "10.0.0.1",
+  ipv6: "2001:db8::1",
+};
 
 const NODE: JsonSchema = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
@@ -126,5 +141,94 @@ test.each<[string, JsonSchema, string]>([
     "#/properties/a",
   ],
 ])("%s is refused", (_name, schema, place) => {
-  expect(() => zodOf(schema)).toThrow(place);
+  expect(() => guardOf(schema)).toThrow(place);
+});
+
+test.each<[string, JsonSchema, unknown[], unknown[]]>([
+  [
+    "the number of items where none has a schema",
+    { type: "array", minItems: 1, maxItems: 2 },
+    [[1], [1, 2]],
+    [[], [1, 2, 3]],
+  ],
+  [
+    "an item that must be there beside items with places",
+    { type: "array", prefixItems: [{ type: "string" }], contains: { type: "number" } },
+    [["a", 1]],
+    [[], ["a"], [1]],
+  ],
+  [
+    "the same with other conditions",
+    {
+      type: "array",
+      prefixItems: [true],
+      contains: { const: 1 },
+      minContains: 2,
+      maxContains: 2,
+      allOf: [{ type: "array", maxItems: 3 }],
+    },
+    [[1, 1]],
+    [[], [1], [1, 1, 1], [1, 1, 2, 2]],
+  ],
+  [
+    "a required property that any value satisfies",
+    { type: "object", required: ["a", "toString"], properties: { a: { anyOf: [{}, { type: "string" }] } } },
+    [{ a: null, toString: 1 }],
+    [{ toString: 1 }, { a: 1 }],
+  ],
+  ["decimal fractions", { type: "number", multipleOf: 0.01 }, [0.07, 4.35, 1e6 + 0.01, -0.3], [0.075, 4.351]],
+  [
+    "lengths in characters",
+    { type: "string", minLength: 1, maxLength: 2 },
+    ["\u{1f600}\u{1f600}"],
+    ["", "abc"],
+  ],
+  ["a pattern with a needless escape", { type: "string", pattern: "^a\\-b$" }, ["a-b"], ["ab"]],
+  ["the type beside the values", { type: "string", enum: ["a", 1] }, ["a"], [1, "b"]],
+])("%s", (_name, schema, good, bad) => {
+  const guard = guardOf(schema);
+  expect(good.filter((document) => guard(document) !== undefined)).toEqual([]);
+  expect(bad.filter((document) => guard(document) === undefined)).toEqual([]);
+});
+
+test("names that objects have by themselves are names like others", () => {
+  const guard = guardOf({ type: "object", properties: { a: {} }, additionalProperties: { type: "number" } });
+  expect(guard(JSON.parse('{"__proto__":1,"constructor":2}'))).toBeUndefined();
+  expect(guard(JSON.parse('{"__proto__":"x"}'))).toEqual({ path: ["__proto__"], message: "must be number" });
+});
+
+test.each<[string, unknown, string[], string]>([
+  ["of the wrong type", { name: 1, port: 1 }, ["name"], "must be string"],
+  ["that is missing", { name: "a" }, ["port"], "required"],
+  ["that is too many", { name: "a", port: 1, more: 1 }, ["more"], "no such property"],
+  [
+    "deep inside",
+    { name: "a", port: 1, tags: ["a", "c"] },
+    ["tags", "1"],
+    "must be equal to one of the allowed values",
+  ],
+  [
+    "of which no alternative fits",
+    { name: "a", port: 1, address: 1 },
+    ["address"],
+    "must match a schema in anyOf",
+  ],
+])("the place of what is wrong is told: a property %s", (_name, document, path, message) => {
+  expect(guardOf(NODE)(document)).toEqual({ path, message });
+});
+
+test("a place with slashes is told as it is", () => {
+  const guard = guardOf({ type: "object", properties: { "a/b~c": { type: "string" } } });
+  expect(guard({ "a/b~c": 1 })?.path).toEqual(["a/b~c"]);
+});
+
+test.each(FORMATS)("the format %s is enforced", (format) => {
+  const guard = guardOf({ type: "string", format });
+  expect(guard(EXAMPLES[format])).toBeUndefined();
+  expect(guard("%")).toEqual({ path: [], message: `must match format "${format}"` });
+});
+
+test("two topics may have the same schema, also one with a name", () => {
+  const schema = { $id: "https://example.com/a", type: "string" };
+  for (const guard of [guardOf(schema), guardOf(schema)]) expect(guard(1)).toBeDefined();
 });

@@ -1,6 +1,5 @@
-// A JSON schema from the configuration -> a zod schema that enforces every word of it. zod's own conversion passes over what it
-// does not know; a rule that is written but not enforced is worse than none, so such a schema is refused with its place.
-import { z } from "zod";
+// Which JSON schemas the configuration may hold: those of which every word acts (document-guard.ts). A rule that is written but not
+// enforced, because it has a slip or stands where it means nothing, is worse than none; such a schema is refused with its place.
 
 export type JsonSchema = boolean | { readonly [keyword: string]: unknown };
 
@@ -42,52 +41,37 @@ const BY_TYPE: Readonly<Record<string, readonly string[]>> = {
     "maxContains",
   ],
 };
-const FORMATS = "email uri uuid date-time date time duration hostname ipv4 ipv6".split(" ");
+export const FORMATS = "email uri uuid date-time date time duration hostname ipv4 ipv6".split(" ");
 const ONE_SCHEMA = ["items", "additionalProperties", "propertyNames", "contains"];
 const MANY_SCHEMAS = ["prefixItems", "anyOf", "oneOf", "allOf"];
 const NAMED_SCHEMAS = ["properties", "patternProperties", "$defs", "definitions"];
 
-/** @throws Error whose message names the place and the keyword. */
-export function zodOf(schema: JsonSchema): z.ZodType {
-  const enforced = checked(schema, "#");
-  try {
-    return z.fromJSONSchema(enforced as Parameters<typeof z.fromJSONSchema>[0], { registry: z.registry() });
-  } catch (error) {
-    throw new Error(`its schema cannot be used: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-/** The schema without annotations. */
-function checked(schema: unknown, at: string): JsonSchema {
+/** The schema without annotations, as ajv enforces all of it. @throws Error whose message names the place and the keyword. */
+export function enforceable(schema: unknown, at = "#"): JsonSchema {
   if (typeof schema === "boolean") return schema;
   if (typeof schema !== "object" || schema === null || Array.isArray(schema)) {
     throw new Error(`its schema is not an object at ${at}`);
   }
+  const { patternProperties, additionalProperties } = schema as JsonSchema & object;
   const known = new Set(keywordsOf(schema as JsonSchema & object, at));
   const result: Record<string, unknown> = {};
   for (const [keyword, value] of Object.entries(schema)) {
     if (!known.has(keyword)) throw unusable(keyword, at, schema as JsonSchema & object);
-    if (ANNOTATIONS.includes(keyword) && keyword !== "$schema") continue;
-    result[keyword] = checkedValue(keyword, value, `${at}/${keyword}`);
+    if (!ANNOTATIONS.includes(keyword)) result[keyword] = checkedValue(keyword, value, `${at}/${keyword}`);
   }
-  return withRequired(result, at);
+  if (patternProperties !== undefined && typeof additionalProperties === "object")
+    throw new Error(`its schema has a schema in "additionalProperties" beside "patternProperties" at ${at}`);
+  return containsApart(result);
 }
 
-/** zod asks only for properties that are also listed; so every required one becomes listed, with the schema it has anyway. */
-function withRequired(schema: Record<string, unknown>, at: string): Record<string, unknown> {
-  const { required, properties, additionalProperties: others = true, patternProperties: patterns } = schema;
-  if (patterns !== undefined && typeof others === "object") {
-    throw new Error(`its schema has a schema in "additionalProperties" beside "patternProperties" at ${at}`);
-  }
-  if (required === undefined) return schema;
-  if (!Array.isArray(required)) throw new Error(`its schema needs a list at ${at}/required`);
-  const listed: Record<string, unknown> = { ...(properties as Record<string, unknown> | undefined) };
-  const matched = Object.keys(patterns ?? {}).map((pattern) => new RegExp(pattern));
-  for (const name of required.map(String)) {
-    if (Object.hasOwn(listed, name)) continue;
-    listed[name] = matched.some((pattern) => pattern.test(name)) ? true : others;
-  }
-  return { ...schema, properties: listed };
+/** Beside `prefixItems`, ajv 8.20 forgets `contains` where a list is empty. */
+function containsApart(schema: Record<string, unknown>): JsonSchema {
+  if (schema.prefixItems === undefined || schema.contains === undefined) return schema;
+  const { contains, minContains, maxContains, allOf = [], ...rest } = schema;
+  const apart = Object.fromEntries(
+    Object.entries({ contains, minContains, maxContains }).filter(([, value]) => value !== undefined),
+  );
+  return { ...rest, allOf: [...(allOf as readonly unknown[]), apart] };
 }
 
 function keywordsOf(schema: JsonSchema & object, at: string): readonly string[] {
@@ -116,15 +100,15 @@ function unusable(keyword: string, at: string, schema: JsonSchema & object): Err
 }
 
 function checkedValue(keyword: string, value: unknown, at: string): unknown {
-  if (ONE_SCHEMA.includes(keyword)) return checked(value, at);
+  if (ONE_SCHEMA.includes(keyword)) return enforceable(value, at);
   if (MANY_SCHEMAS.includes(keyword)) {
     if (!Array.isArray(value)) throw new Error(`its schema needs a list at ${at}`);
-    return value.map((entry, index) => checked(entry, `${at}/${index}`));
+    return value.map((entry, index) => enforceable(entry, `${at}/${index}`));
   }
   if (NAMED_SCHEMAS.includes(keyword)) {
     if (typeof value !== "object" || value === null) throw new Error(`its schema needs an object at ${at}`);
     return Object.fromEntries(
-      Object.entries(value).map(([name, entry]) => [name, checked(entry, `${at}/${name}`)]),
+      Object.entries(value).map(([name, entry]) => [name, enforceable(entry, `${at}/${name}`)]),
     );
   }
   if (keyword === "format" && !FORMATS.includes(String(value))) {

@@ -1,12 +1,16 @@
 // Where a website's content comes from, and its HTTPS settings: which fields belong together, pure (topics contract, 5.1 and 5.2).
 // They are kept and shown; no origin and no certificate is ever looked at (contract, section 1).
 import { badFormat, missingParameter } from "./problem.ts";
-import type { websiteHttps, websites } from "./store/schema.ts";
 
-export type Origin = Pick<
-  typeof websites.$inferSelect,
-  "originMode" | "originGroupId" | "originSetId" | "originAddresses" | "redirectUrl" | "redirectStatusCode"
->;
+export interface Origin {
+  readonly originMode: "group" | "manual" | "redirect";
+  readonly originGroupId: number | null;
+  readonly originSetId: number | null;
+  /** JSON text. */
+  readonly originAddresses: string | null;
+  readonly redirectUrl: string;
+  readonly redirectStatusCode: number;
+}
 
 /** Absent means unchanged. */
 export interface OriginInput {
@@ -54,10 +58,15 @@ export function originAfter(before: Origin | undefined, input: OriginInput): Ori
   return { ...BLANK, originMode, redirectUrl, redirectStatusCode };
 }
 
-export type Https = Pick<
-  typeof websiteHttps.$inferSelect,
-  "enabled" | "forceRedirect" | "hsts" | "certMode" | "certificateId" | "acmeProviderId" | "acmeAccountId"
->;
+export interface Https {
+  readonly enabled: boolean;
+  readonly forceRedirect: boolean;
+  readonly hsts: boolean;
+  readonly certMode: "select" | "acme";
+  readonly certificateId: number | null;
+  readonly acmeProviderId: number | null;
+  readonly acmeAccountId: number | null;
+}
 
 export interface HttpsInput extends Partial<{ [K in keyof Https]: Https[K] | undefined }> {
   /** Given as an object, which can name a certificate: then an enabled one must. The two flat switches cannot. */

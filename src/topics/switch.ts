@@ -1,4 +1,4 @@
-// Whether the topics room is on. It stands apart so that a server without topics loads nothing else of them.
+// Whether the topics protocol is on. It stands apart so that a server without topics loads nothing else of them.
 import type { TopicsConfig } from "./settings.ts";
 
 /** Off, unless it is switched on or something of it is configured. */

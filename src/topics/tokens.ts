@@ -2,8 +2,8 @@
 // Clocks: only `exp` is compared with now, by the wall clock, because clients are told it and other programs may check it. A clock that
 // went back keeps tokens as much longer, whenever they were issued; one that went ahead ends them, and their users log in again.
 import { hkdfSync } from "node:crypto";
-import { errors, jwtVerify, SignJWT } from "jose";
 import { z } from "zod";
+import { type Hs256Key, hs256Key, issueHs256, verifyHs256 } from "../auth/hs256.ts";
 import { Problem } from "./problem.ts";
 
 export interface Claims {
@@ -34,47 +34,28 @@ export interface TokenOptions {
 }
 
 export class LoginTokens {
-  readonly #key: Uint8Array;
+  readonly #signing: Hs256Key;
 
   constructor(
     private readonly options: TokenOptions,
     /** Unix milliseconds by the wall clock. */
-    private readonly now: () => number = Date.now,
+    now?: () => number,
   ) {
-    this.#key = new TextEncoder().encode(options.secret);
+    this.#signing = { key: hs256Key(options.secret), issuer: options.issuer, now };
   }
 
-  async issue(user: Pick<Claims, "uid" | "username" | "role">): Promise<{ token: string; expiresAt: Date }> {
-    const iat = Math.floor(this.now() / 1000);
-    const exp = iat + this.options.lifetimeMinutes * 60;
-    const token = await new SignJWT({ uid: user.uid, sub: user.username, role: user.role })
-      .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-      .setIssuer(this.options.issuer)
-      .setExpirationTime(exp)
-      .setIssuedAt(iat)
-      .sign(this.#key);
-    return { token, expiresAt: new Date(exp * 1000) };
+  issue({ uid, username, role }: Omit<Claims, "exp">): Promise<{ token: string; expiresAt: Date }> {
+    return issueHs256({ uid, sub: username, role }, this.options.lifetimeMinutes * 60, this.#signing);
   }
 
   /** @throws Problem 1003 for an expired token, 1002 for anything else that is wrong with it. */
   async verify(token: string): Promise<Claims> {
-    if (token.length > MAX_LENGTH) throw invalid();
-    try {
-      const { payload } = await jwtVerify(token, this.#key, {
-        algorithms: ["HS256"],
-        issuer: this.options.issuer,
-        requiredClaims: ["exp"],
-        clockTolerance: 0,
-        currentDate: new Date(this.now()),
-      });
-      const { uid, sub, role, exp } = claimsSchema.parse(payload);
-      return { uid, username: sub, role, exp };
-    } catch (error) {
-      if (error instanceof errors.JWTExpired) throw new Problem(1003, "token expired");
-      if (error instanceof errors.JOSEError || error instanceof z.ZodError || error instanceof TypeError)
-        throw invalid();
-      throw error;
-    }
+    const verified = await verifyHs256(token, { ...this.#signing, maxLength: MAX_LENGTH, early: "invalid" });
+    if (verified === "expired") throw new Problem(1003, "token expired");
+    const claims = claimsSchema.safeParse(verified).data;
+    if (claims === undefined) throw new Problem(1002, "token invalid");
+    const { uid, sub, role, exp } = claims;
+    return { uid, username: sub, role, exp };
   }
 }
 
@@ -84,5 +65,3 @@ export function derivedSecret(masterSecret: string): string {
     "base64url",
   );
 }
-
-const invalid = () => new Problem(1002, "token invalid");

@@ -1,5 +1,6 @@
 // A topic is a registration, and nothing else has to know it.
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type OpenTopics, openTopics } from "../../test/support/open-topics.ts";
 import {
   connected,
   type Listener,
@@ -8,13 +9,12 @@ import {
   site,
   type TopicsUser,
 } from "../../test/support/topics-client.ts";
-import { type OpenRoom, openRoom } from "../../test/support/topics-room.ts";
 import { registry, topic } from "./topic.ts";
 
-let opened: OpenRoom;
+let opened: OpenTopics;
 let admin: TopicsUser;
 beforeAll(async () => {
-  opened = await openRoom();
+  opened = await openTopics();
   admin = await login(opened.url);
 });
 afterAll(() => opened.close());
@@ -66,8 +66,7 @@ test("a second topic is a registration: its own room, its own replay, though the
   const websites = await admin.connect();
   const nodes = await admin.connect();
   const start = (await nodes.ask("request:nodes")).lastEventId;
-  const publish = (id: number) =>
-    opened.context.events.change(opened.nodes, (_db, announce) => announce("add", id));
+  const publish = (id: number) => opened.context.store.publish(opened.nodes, "add", id);
   await publish(1);
   const { id } = (await admin.post("/websites/create", site("between.example.com"))).body.data;
   await publish(2);

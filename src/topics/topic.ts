@@ -1,15 +1,8 @@
 // A topic is a record: its names, how its items are listed and described, who may hear it. Everything else (log, replay, rooms,
 // retention) is the same for every topic and knows nothing but this (topics contract, section 13).
-import type { Db } from "../storage/query.ts";
+import type { Item } from "./item.ts";
+import type { TopicItems } from "./store/topic-items.ts";
 import type { Claims } from "./tokens.ts";
-
-/** An item as clients get it; equal to itself after a round trip through JSON. */
-export type Item = Readonly<Record<string, unknown>>;
-
-/** Items of a large answer: read one by one while it is written. */
-export class LazyItems {
-  constructor(readonly items: Iterable<Item>) {}
-}
 
 export interface Retention {
   /** Events older than this are deleted; 0 keeps them however old. */
@@ -18,7 +11,7 @@ export interface Retention {
   readonly maxRows: number;
 }
 
-export interface Topic {
+export interface Topic extends TopicItems {
   readonly name: string;
   readonly events: {
     readonly request: string;
@@ -35,10 +28,6 @@ export interface Topic {
   readonly snapshotLimit: number;
   /** The field that identifies an item. */
   readonly itemKey: string;
-  /** Newest id first, at most `limit`; `total` is the real number. */
-  readonly snapshot: (db: Db, limit: number) => { items: readonly Item[]; total: number };
-  /** One item as it is now; undefined when it is gone. */
-  readonly project: (db: Db, id: number) => Item | undefined;
   /** Payload of a deletion. */
   readonly removed: (id: number) => Item;
   readonly authorize: (claims: Claims) => boolean;

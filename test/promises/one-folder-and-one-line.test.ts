@@ -5,6 +5,8 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { io, type Socket } from "socket.io-client";
+import { freePort } from "../support/free-port.ts";
 
 // Every command is a process of its own.
 setDefaultTimeout(60_000);
@@ -78,6 +80,43 @@ test("its path is served beside those of the others, and its greeting is read at
   expect((await json("/health")).status).toBe("ok");
   expect(server.said).toContain(`  Notes: ${server.url}/notes`);
   expect(server.said).toContain('"area":"notes","msg":"notes are open"');
+});
+
+test("its namespace is on a path that another protocol also uses, and both have a share of the front page", async () => {
+  const port = await freePort();
+  const dir = join(home, "both");
+  const both = await serve("--data-dir", dir, "--topics-enabled", "true", "--notes-port", String(port));
+  const own = `http://127.0.0.1:${port}`;
+  const clients: Socket[] = [];
+  const connect = (at: string, auth: object) => {
+    const socket = io(at, { auth, transports: ["websocket"], reconnection: false });
+    clients.push(socket);
+    return new Promise<string>((resolve) => {
+      socket.once("connect", () => resolve("let in"));
+      socket.once("connect_error", ({ message }) => resolve(message));
+    });
+  };
+  try {
+    expect(await connect(`${both.url}/notes`, { pen: "ink" })).toBe("let in");
+    const heard = new Promise((resolve) => clients[0]?.once("note", resolve));
+    // On the same connection.
+    expect(await connect(both.url, { pen: "ink" })).toBe("unauthorized");
+    expect((await fetch(`${both.url}/notes`, { method: "POST", body: "three" })).status).toBe(201);
+    expect(await heard).toBe("three");
+    const health = await (await fetch(`${both.url}/health`)).json();
+    expect(health).toMatchObject({ status: "ok", service: "happy-server", notes: "open" });
+    expect(await (await fetch(`${both.url}/notes.txt`)).text()).toBe("a page of notes");
+    expect(await (await fetch(`${both.url}/`)).text()).toStartWith("Welcome");
+    // Its own port serves it, and nothing else.
+    expect(await (await fetch(own)).text()).toBe("the notes' own port");
+    expect(await (await fetch(`${own}/notes`)).json()).toEqual([{ text: "three" }]);
+    expect((await fetch(`${own}/v1/sessions`)).status).toBe(404);
+    expect(await connect(`${own}/notes`, { pen: "none" })).toBe("No pen");
+    expect(await connect(own, {})).toBe("Invalid namespace");
+  } finally {
+    for (const client of clients) client.close();
+    expect(await both.stop()).toBe(0);
+  }
 });
 
 test("its database and its own check are in /ready, its figures on the metrics page", async () => {

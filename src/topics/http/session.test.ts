@@ -1,7 +1,7 @@
 // Login, tokens and the shape of every answer, vectors W01 to W04 first (topics contract, sections 2 and 3).
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { type OpenTopics, openTopics } from "../../../test/support/open-topics.ts";
 import { call, login, signedToken, userWith } from "../../../test/support/topics-client.ts";
-import { type OpenRoom, openRoom } from "../../../test/support/topics-room.ts";
 import { hashPassword } from "../passwords.ts";
 import { addUser, changeUser } from "../store/users.ts";
 
@@ -13,9 +13,9 @@ const EXPIRED =
 // A check of a password is work, and other tests may have the machine.
 setDefaultTimeout(30_000);
 
-let opened: OpenRoom;
+let opened: OpenTopics;
 beforeAll(async () => {
-  opened = await openRoom({ realtimeAllowedOrigins: ["https://front.example"] });
+  opened = await openTopics({ realtimeAllowedOrigins: ["https://front.example"] });
 });
 afterAll(() => opened.close());
 
@@ -74,7 +74,7 @@ test("an inactive user is only told so with the right password", async () => {
 });
 
 test("who fails to log in twenty times in a minute waits, also with the right password", async () => {
-  const guarded = await openRoom();
+  const guarded = await openTopics();
   const attempt = (password: string) =>
     call(guarded.url, "POST", "/auth/login", { username: "admin", password });
   for (let round = 0; round < 19; round++) expect((await attempt("guess")).status).toBe(401);
@@ -83,7 +83,7 @@ test("who fails to log in twenty times in a minute waits, also with the right pa
   const { status, body } = await attempt("admin123");
   expect([status, body.code, body.data]).toEqual([429, 2003, null]);
   await guarded.close();
-  const open = await openRoom({ rateLimits: false });
+  const open = await openTopics({ rateLimits: false });
   for (let round = 0; round < 21; round++) {
     await call(open.url, "POST", "/auth/login", { username: "admin", password: "guess" });
   }
@@ -92,7 +92,7 @@ test("who fails to log in twenty times in a minute waits, also with the right pa
 });
 
 test("guesses sent all at once count as guesses sent one by one", async () => {
-  const guarded = await openRoom();
+  const guarded = await openTopics();
   const guesses = await Promise.all(
     Array.from({ length: 30 }, () =>
       call(guarded.url, "POST", "/auth/login", { username: "admin", password: "guess" }),
@@ -104,7 +104,7 @@ test("guesses sent all at once count as guesses sent one by one", async () => {
 });
 
 test("a whole IPv6 /64 is one address to the limit, and another network is not", async () => {
-  const guarded = await openRoom({ trustedProxies: ["127.0.0.0/8"] });
+  const guarded = await openTopics({ trustedProxies: ["127.0.0.0/8"] });
   const from = async (address: string, password: string) => {
     const answer = await fetch(`${guarded.url}/api/v1/auth/login`, {
       method: "POST",
@@ -125,7 +125,7 @@ test("a whole IPv6 /64 is one address to the limit, and another network is not",
 });
 
 test("an address that many share has more room for the mistakes of all of them", async () => {
-  const guarded = await openRoom();
+  const guarded = await openTopics();
   const attempt = (password: string) =>
     call(guarded.url, "POST", "/auth/login", { username: "admin", password });
   for (const account of ["a", "b"]) guarded.context.addresses.authenticated("127.0.0.1", account);
@@ -237,7 +237,7 @@ test("pages of the allowed origins may read answers and send the token, others m
 });
 
 test("a database that refuses is 500 / 5002, without a word about why", async () => {
-  const broken = await openRoom();
+  const broken = await openTopics();
   const admin = await login(broken.url);
   await broken.database.writer.run((db) => db.run("ALTER TABLE websites RENAME TO elsewhere"));
   const { status, body } = await admin.get("/websites");

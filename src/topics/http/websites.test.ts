@@ -1,13 +1,13 @@
 // The websites resource over HTTP, with the event that each change fires: the contract's vectors, then what they leave open.
 import { afterEach, beforeEach, expect, test } from "bun:test";
+import { type OpenTopics, openTopics } from "../../../test/support/open-topics.ts";
 import { type Listener, login, site, type TopicsUser } from "../../../test/support/topics-client.ts";
-import { type OpenRoom, openRoom } from "../../../test/support/topics-room.ts";
 
-let opened: OpenRoom;
+let opened: OpenTopics;
 let admin: TopicsUser;
 let phone: Listener;
 beforeEach(async () => {
-  opened = await openRoom();
+  opened = await openTopics();
   admin = await login(opened.url);
   phone = await admin.connect();
 });

@@ -1,13 +1,13 @@
 // Two nodes, a client on each: both hear every event, and neither loses its place in the log of its own node.
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { NO_COUNTERS } from "../../../test/support/hub-node.ts";
+import { type OpenTopics, openTopics } from "../../../test/support/open-topics.ts";
 import { type Listener, login, site, type TopicsUser } from "../../../test/support/topics-client.ts";
-import { type OpenRoom, openRoom } from "../../../test/support/topics-room.ts";
 import { MemoryExchange } from "../../bus/memory.ts";
 import { createLog } from "../../observability/log.ts";
 
 interface Node {
-  readonly room: OpenRoom;
+  readonly opened: OpenTopics;
   readonly admin: TopicsUser;
   readonly client: Listener;
 }
@@ -18,16 +18,16 @@ beforeEach(async () => {
   const exchange = new MemoryExchange();
   const node = async (): Promise<Node> => {
     const bus = exchange.join(createLog("silent"));
-    const room = await openRoom({}, { bus, counters: NO_COUNTERS, timeoutMs: 2_000 });
-    const admin = await login(room.url);
-    return { room, admin, client: await admin.connect() };
+    const opened = await openTopics({}, { bus, counters: NO_COUNTERS, timeoutMs: 2_000 });
+    const admin = await login(opened.url);
+    return { opened, admin, client: await admin.connect() };
   };
   [a, b] = [await node(), await node()];
 });
 afterEach(async () => {
-  for (const { client, room } of [a, b]) {
+  for (const { client, opened } of [a, b]) {
     client.close();
-    await room.close();
+    await opened.close();
   }
 });
 

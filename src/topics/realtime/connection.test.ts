@@ -1,5 +1,6 @@
 // What an accepted socket may ask, how often, and until when.
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type OpenTopics, openTopics } from "../../../test/support/open-topics.ts";
 import {
   connected,
   listener,
@@ -8,12 +9,11 @@ import {
   site,
   type TopicsUser,
 } from "../../../test/support/topics-client.ts";
-import { type OpenRoom, openRoom } from "../../../test/support/topics-room.ts";
 
-let opened: OpenRoom;
+let opened: OpenTopics;
 let admin: TopicsUser;
 beforeAll(async () => {
-  opened = await openRoom();
+  opened = await openTopics();
   admin = await login(opened.url);
 });
 afterAll(() => opened.close());
@@ -76,7 +76,7 @@ test("a topic that does not allow somebody says 1004, has no room for them, and 
   expect(viewer.all("error")).toEqual([{ topic: "nodes", code: 1004, message: "no permission" }]);
   const allowed = await admin.connect();
   await allowed.ask("request:nodes");
-  await opened.context.events.change(opened.nodes, (_db, publish) => publish("add", 1));
+  await opened.context.store.publish(opened.nodes, "add", 1);
   await allowed.until("nodes:update");
   await viewer.settled();
   expect(viewer.all("nodes:update")).toEqual([]);
@@ -102,7 +102,7 @@ test("a token that outlives every timer does not end at once", async () => {
 });
 
 test("where expiry does not disconnect, the socket stays", async () => {
-  const lasting = await openRoom({ realtimeDisconnectOnExpiry: false });
+  const lasting = await openTopics({ realtimeDisconnectOnExpiry: false });
   const exp = inSeconds(1);
   const heard = await connected(listener(lasting.url, { auth: { token: await signedToken({ exp }) } }));
   while (Date.now() < exp * 1000 + 50) await Bun.sleep(50);

@@ -1,8 +1,7 @@
 // One accepted socket: what it may ask, how often, and until when. No payload can drop the socket or end the process.
 import type { Socket } from "socket.io";
 import type { TopicsContext } from "../context.ts";
-import { problemOf } from "../http/kit/envelope.ts";
-import { Problem } from "../problem.ts";
+import { Problem, problemOf } from "../problem.ts";
 import type { Claims } from "../tokens.ts";
 import type { Topic } from "../topic.ts";
 import type { Feed } from "./feed.ts";

@@ -31,10 +31,18 @@ class Socket implements Subscriber {
 /** A log and a room. `commit` stores an event, `announce` tells the feed of all that it was not told of yet. */
 class World {
   readonly sockets: Socket[] = [];
+  /** @param page events that one reading of the log gives at most. */
+  constructor(private readonly page = 500) {}
+
   /** Reads wait here until the test lets them go on. */
   gate: Promise<void> | undefined;
+  /** Reads of what the room was not told wait here. */
+  logGate: Promise<void> | undefined;
+  /** How often the log was read to catch up. */
+  logReads = 0;
   broken = false;
   #log: TopicEvent[] = [];
+  #committed = 0;
   #told = 0;
   readonly feed = new Feed({
     topic: nodes,
@@ -49,7 +57,12 @@ class World {
       await this.gate;
       return answer;
     },
-    after: (id, limit) => this.#log.filter((event) => event.id > id).slice(0, limit),
+    after: async (id, limit) => {
+      const events = this.#log.filter((event) => event.id > id).slice(0, Math.min(limit, this.page));
+      this.logReads++;
+      await this.logGate;
+      return events;
+    },
     from: 0,
     retryMs: 5,
     log: createLog("silent"),
@@ -62,12 +75,12 @@ class World {
   }
 
   commit(): void {
-    this.#log.push({ id: this.#log.length + 1, type: "add", data: {} });
+    this.#log.push({ id: ++this.#committed, type: "add", data: {} });
   }
 
   announce(): void {
-    const events = this.#log.slice(this.#told);
-    this.#told = this.#log.length;
+    const events = this.#log.filter(({ id }) => id > this.#told);
+    this.#told = this.#committed;
     this.feed.announce(events);
   }
 
@@ -76,8 +89,13 @@ class World {
     this.announce();
   }
 
+  /** Retention: the log loses what it has; its ids go on. */
+  prune(): void {
+    this.#log = [];
+  }
+
   #read(last: number | undefined): Answer {
-    const through = this.#log.length;
+    const through = this.#committed;
     if (last === undefined)
       return { mode: "full", reason: "initial", items: [], total: 0, version: 0, through };
     const events = this.#log.filter(({ id }) => id > last);
@@ -199,12 +217,114 @@ test("a read that fails leaves the socket where it was", async () => {
   expect(socket.heard).toEqual(["s0", 1]);
 });
 
-test("whatever the interleaving: every socket hears each event exactly once, in order, from its answer on", async () => {
-  let seed = 7;
-  const random = (below: number) => {
-    seed = (seed * 1103515245 + 12345) % 2 ** 31;
-    return Math.floor((seed / 2 ** 31) * below);
+test("while the log is read to catch up, nothing that is announced overtakes it or is lost", async () => {
+  const world = new World();
+  const socket = world.socket();
+  await world.feed.answer(socket, undefined);
+  world.broken = true;
+  world.event();
+  world.broken = false;
+  const { promise, open } = gate();
+  world.logGate = promise;
+  await until(() => world.logReads > 0);
+  // The read has seen the first event only.
+  world.event();
+  const asking = world.socket();
+  await world.feed.answer(asking, { lastEventId: 1 });
+  world.event();
+  expect(socket.heard).toEqual(["s0"]);
+  world.logGate = undefined;
+  open();
+  await until(() => socket.heard.length >= 4);
+  world.event();
+  expect([socket.heard, asking.heard]).toEqual([
+    ["s0", 1, 2, 3, 4],
+    [2, 3, 4],
+  ]);
+});
+
+test("an event that catching up read before it was announced is not sent again", async () => {
+  const world = new World();
+  const socket = world.socket();
+  await world.feed.answer(socket, undefined);
+  world.broken = true;
+  world.event();
+  world.broken = false;
+  world.commit();
+  await until(() => socket.heard.length >= 3);
+  world.announce();
+  world.event();
+  expect(socket.heard).toEqual(["s0", 1, 2, 3]);
+});
+
+test("what retention took before it could be announced keeps nobody from what follows", async () => {
+  const world = new World();
+  const socket = world.socket();
+  await world.feed.answer(socket, undefined);
+  world.broken = true;
+  world.event();
+  world.event();
+  world.broken = false;
+  world.prune();
+  await until(() => world.logReads > 0);
+  await Bun.sleep(0);
+  world.event();
+  expect(socket.heard).toEqual(["s0", 3]);
+});
+
+test("a log that cannot be read is read again later", async () => {
+  const world = new World();
+  const socket = world.socket();
+  await world.feed.answer(socket, undefined);
+  world.broken = true;
+  world.event();
+  world.broken = false;
+  world.logGate = Promise.reject(new Error("stub"));
+  world.logGate.catch(() => {});
+  await until(() => world.logReads > 1);
+  world.event();
+  world.logGate = undefined;
+  await until(() => socket.heard.length >= 3);
+  expect(socket.heard).toEqual(["s0", 1, 2]);
+});
+
+test("a feed that was stopped while it read sends nothing more", async () => {
+  const world = new World();
+  const socket = world.socket();
+  await world.feed.answer(socket, undefined);
+  world.broken = true;
+  world.event();
+  world.broken = false;
+  const { promise, open } = gate();
+  world.logGate = promise;
+  await until(() => world.logReads > 0);
+  world.feed.stop();
+  open();
+  await Bun.sleep(20);
+  expect([socket.heard, world.logReads]).toEqual([["s0"], 1]);
+});
+
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state * 1103515245 + 12345) % 2 ** 31;
+    return Math.floor((state / 2 ** 31) * below);
   };
+}
+
+/** Every socket heard each event exactly once, in order, from its answer on. */
+function expectWhole(world: World): void {
+  const last =
+    world.sockets.length === 0 ? 0 : Math.max(...world.sockets.flatMap(({ heard }) => heard.map(numberOf)));
+  for (const { heard } of world.sockets) {
+    const start = heard[0] === undefined ? last + 1 : numberOf(heard[0]);
+    const expected = Array.from({ length: last - start + 1 }, (_, index) => start + index);
+    expect(heard.map(numberOf)).toEqual(expected);
+  }
+}
+
+test("whatever the interleaving: every socket hears each event exactly once, in order, from its answer on", async () => {
+  const random = randomFrom(7);
   for (let round = 0; round < 200; round++) {
     const world = new World();
     const answers: Promise<unknown>[] = [];
@@ -226,15 +346,61 @@ test("whatever the interleaving: every socket hears each event exactly once, in 
     for (const open of opens) open();
     await Promise.all(answers);
     world.event();
-    const last =
-      world.sockets.length === 0 ? 0 : Math.max(...world.sockets.flatMap(({ heard }) => heard.map(numberOf)));
-    for (const { heard } of world.sockets) {
-      const start = heard[0] === undefined ? last + 1 : numberOf(heard[0]);
-      const expected = Array.from({ length: last - start + 1 }, (_, index) => start + index);
-      expect(heard.map(numberOf)).toEqual(expected);
-    }
+    expectWhole(world);
   }
 });
+
+test("the same while the room breaks now and then and its log is read slowly", async () => {
+  const random = randomFrom(11);
+  let reads = 0;
+  for (let round = 0; round < 150; round++) {
+    const world = new World(1 + random(3));
+    const answers: Promise<unknown>[] = [];
+    const opens: (() => void)[] = [];
+    for (let step = 0; step < 60; step++) {
+      const choice = random(9);
+      const { promise, open } = gate();
+      if (choice === 0) {
+        world.gate = promise;
+        opens.push(open);
+        answers.push(world.feed.answer(world.socket(), random(2) === 0 ? undefined : { lastEventId: 1 }));
+        await Promise.resolve();
+      } else if (choice === 1) opens.splice(random(opens.length || 1), 1)[0]?.();
+      else if (choice === 2) world.commit();
+      else if (choice === 3) world.announce();
+      else if (choice === 4) world.event();
+      else if (choice === 5) world.broken = !world.broken;
+      else if (choice === 6) {
+        world.logGate = promise;
+        opens.push(open);
+      } else if (choice === 7) await Bun.sleep(0);
+      else await Bun.sleep(random(3));
+    }
+    world.broken = false;
+    world.gate = undefined;
+    world.logGate = undefined;
+    for (const open of opens) open();
+    await Promise.all(answers);
+    world.event();
+    const last = world.socket();
+    last.join("nodes");
+    await until(() => {
+      world.event();
+      return last.heard.length > 0;
+    });
+    expectWhole(world);
+    reads += world.logReads;
+  }
+  expect(reads).toBeGreaterThan(150);
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  const deadline = Date.now() + 5_000;
+  while (!holds()) {
+    if (Date.now() > deadline) throw new Error("not within the bound");
+    await Bun.sleep(1);
+  }
+}
 
 const numberOf = (heard: string | number): number =>
   typeof heard === "number" ? heard : Number(heard.slice(1));

@@ -1,9 +1,9 @@
 // One topic's way to its sockets: live events in id order, each once, and answers to subscribers with neither gap nor double.
 import type { Logger } from "pino";
 import type { TopicEvent } from "../store/events.ts";
-import { type Answer, lastEventIdOf } from "../store/replay.ts";
+import type { Answer } from "../store/replay.ts";
 import type { Topic } from "../topic.ts";
-import { type AnswerAck, answerAck, initialBody, updateBody } from "../wire/updates.ts";
+import { type AnswerAck, answerAck, initialBody, lastEventIdOf, updateBody } from "../wire/updates.ts";
 
 /** A subscriber's socket, as far as a feed touches it. */
 export interface Subscriber {
@@ -19,8 +19,8 @@ export interface FeedParts {
   readonly broadcast: (event: string, body: unknown, except: readonly string[]) => void;
   /** Reads an answer at one instant of the committed rows. */
   readonly read: (last: number | undefined) => Promise<Answer>;
-  /** Committed events after an id, in id order. */
-  readonly after: (id: number, limit: number) => readonly TopicEvent[];
+  /** Committed events after an id, in id order, at least one if there is any. */
+  readonly after: (id: number, limit: number) => Promise<readonly TopicEvent[]>;
   /** The last event when the feed begins: older ones are replayed, not announced. */
   readonly from: number;
   readonly retryMs: number;
@@ -45,6 +45,11 @@ const CATCH_UP = 500;
  * event is queued or broadcast, never both, because announcing one event and cutting over are each a single step of the event
  * loop. Ids become visible in order (one writer), so "after `through`" and "not in the answer" are the same.
  *
+ * When a broadcast throws, the feed falls behind and catches up from the log. Until it has, what is announced is only noted: sent at
+ * once, it would overtake what is still to be sent. Behind ends where everything that was announced has been sent, in the same step
+ * that sent the last of it: whatever was committed by then and is not sent is still to be announced. A read may have seen such an
+ * event before its announcement; sending skips what was sent.
+ *
  * What a socket of an `autoJoin` topic heard before it asked is not remembered: it names the last event it has applied, and is
  * sent everything after that again, so that applying in the order of arrival ends right.
  */
@@ -55,19 +60,25 @@ export class Feed {
   /** Requests of one socket are answered one after another. */
   readonly #turns = new Map<string, Promise<unknown>>();
   /** The last event that was handed to the room. */
-  #announced: number;
+  #sent: number;
+  /** The last event that the feed was told of. */
+  #told: number;
+  /** From a broadcast that threw until everything that was told is sent. */
+  #isBehind = false;
+  #isStopped = false;
   #retry: Timer | undefined;
   /** Events that could not be announced at the first attempt. */
   failures = 0;
 
   constructor(private readonly parts: FeedParts) {
-    this.#announced = parts.from;
+    this.#sent = parts.from;
+    this.#told = parts.from;
   }
 
   /** To be called after the commit, in commit order. Never throws: what cannot be sent now is sent later, from the log. */
   announce(events: readonly TopicEvent[]): void {
-    // While it is behind, the log is ahead of the room and this would overtake what is still to be sent.
-    if (this.#retry === undefined) this.#send(events);
+    this.#told = Math.max(this.#told, events.at(-1)?.id ?? 0);
+    if (!this.#isBehind) this.#send(events);
   }
 
   /**
@@ -76,7 +87,7 @@ export class Feed {
    */
   relay({ type, data }: Omit<TopicEvent, "id">): void {
     const { topic, broadcast } = this.parts;
-    broadcast(topic.events.update, updateBody({ id: this.#announced, type, data }), [...this.#held.keys()]);
+    broadcast(topic.events.update, updateBody({ id: this.#sent, type, data }), [...this.#held.keys()]);
   }
 
   /** Joins, answers and cuts over. @throws what reading throws; the socket then hears what it would have heard anyway. */
@@ -91,6 +102,7 @@ export class Feed {
   }
 
   stop(): void {
+    this.#isStopped = true;
     clearTimeout(this.#retry);
   }
 
@@ -108,7 +120,7 @@ export class Feed {
       return answerAck(answer);
     } finally {
       this.#held.delete(socket.id);
-      if (through > this.#announced) this.#ahead.set(socket.id, through);
+      if (through > this.#sent) this.#ahead.set(socket.id, through);
       if (socket.rooms.has(topic.room)) {
         for (const event of queue) {
           if (event.id > through) socket.emit(topic.events.update, updateBody(event));
@@ -117,9 +129,11 @@ export class Feed {
     }
   }
 
+  /** False when it is behind: what is missing is sent later. */
   #send(events: readonly TopicEvent[]): boolean {
     const { topic, broadcast, log } = this.parts;
     for (const event of events) {
+      if (event.id <= this.#sent) continue;
       try {
         broadcast(topic.events.update, updateBody(event), this.#leftOut(event.id));
       } catch (error) {
@@ -132,7 +146,7 @@ export class Feed {
         return false;
       }
       for (const queue of this.#held.values()) queue.push(event);
-      this.#announced = event.id;
+      this.#sent = event.id;
     }
     return true;
   }
@@ -142,20 +156,27 @@ export class Feed {
     return [...this.#held.keys(), ...this.#ahead.keys()];
   }
 
-  #catchUp(): void {
-    this.#retry = undefined;
+  async #catchUp(): Promise<void> {
     try {
-      for (;;) {
-        const events = this.parts.after(this.#announced, CATCH_UP);
-        if (!this.#send(events) || events.length === 0) return;
+      while (this.#sent < this.#told) {
+        const told = this.#told;
+        const events = await this.parts.after(this.#sent, CATCH_UP);
+        if (this.#isStopped || !this.#send(events)) return;
+        // All that was told before the read is committed: what the read has not was deleted by its age since.
+        if (events.length === 0) this.#sent = told;
       }
+      this.#isBehind = false;
     } catch (error) {
+      // At the end of the server the database may be closed under a read.
+      if (this.#isStopped) return;
       this.parts.log.error({ err: error, topic: this.parts.topic.name }, "the event log could not be read");
       this.#tryLater();
     }
   }
 
   #tryLater(): void {
-    this.#retry = setTimeout(() => this.#catchUp(), this.parts.retryMs).unref();
+    this.#isBehind = true;
+    if (this.#isStopped) return;
+    this.#retry = setTimeout(() => void this.#catchUp(), this.parts.retryMs).unref();
   }
 }

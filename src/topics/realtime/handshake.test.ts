@@ -1,5 +1,6 @@
 // The eight rules of the handshake, and the bytes on the wire (topics contract, section 6, vectors W05 and W06).
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { type OpenTopics, openTopics } from "../../../test/support/open-topics.ts";
 import {
   bodyOf,
   connected,
@@ -8,14 +9,13 @@ import {
   signedToken,
   type TopicsUser,
 } from "../../../test/support/topics-client.ts";
-import { type OpenRoom, openRoom } from "../../../test/support/topics-room.ts";
 import { hashPassword } from "../passwords.ts";
 import { addUser, changeUser } from "../store/users.ts";
 
-let opened: OpenRoom;
+let opened: OpenTopics;
 let admin: TopicsUser;
 beforeAll(async () => {
-  opened = await openRoom({ realtimeAllowedOrigins: ["https://front.example"] });
+  opened = await openTopics({ realtimeAllowedOrigins: ["https://front.example"] });
   admin = await login(opened.url);
 });
 afterAll(() => opened.close());
@@ -120,7 +120,7 @@ test("rule 6: a user who was disabled is refused, though the token is valid", as
 });
 
 test("rule 7: a session that never connects is closed", async () => {
-  const impatient = await openRoom({ realtimeConnectTimeoutMs: 200 });
+  const impatient = await openTopics({ realtimeConnectTimeoutMs: 200 });
   const ask = (query: string) => fetch(`${impatient.url}/socket.io/?${POLLING}${query}`);
   const sid = JSON.parse((await (await ask("")).text()).slice(1)).sid;
   // This poll is answered by the end of the session.
@@ -159,7 +159,7 @@ test("pages of other origins are not told that they may read", async () => {
 });
 
 test("a user holds as many sockets as the limit says, and a further one is told so", async () => {
-  const few = await openRoom({ maxAccountSockets: 2 });
+  const few = await openTopics({ maxAccountSockets: 2 });
   const { token } = await login(few.url);
   const sockets = await Promise.all([1, 2].map(() => connected(listener(few.url, { auth: { token } }))));
   const third = listener(few.url, { auth: { token } });

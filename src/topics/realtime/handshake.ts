@@ -1,35 +1,33 @@
 // Who may connect: a token in the HTTP request is checked before a session is opened, the one in the CONNECT packet decides
 // (topics contract, section 6).
+import { Hono } from "hono";
 import type { Socket } from "socket.io";
+import { bearerToken } from "../../auth/bearer.ts";
 import type { TopicsContext } from "../context.ts";
-import { corsHeaders } from "../http/kit/cors.ts";
-import { failure, problemOf } from "../http/kit/envelope.ts";
-import { Problem } from "../problem.ts";
-import { isActiveUser } from "../store/users.ts";
+import { failure } from "../http/envelope.ts";
+import { allowedOrigins } from "../http/origins.ts";
+import { Problem, problemOf } from "../problem.ts";
 import type { Claims } from "../tokens.ts";
 
-/** The refusal of a request whose own token is missing or wrong; undefined lets it pass. */
-export async function refusedRequest(
-  context: TopicsContext,
-  request: Request,
-): Promise<Response | undefined> {
-  if (request.method !== "GET") return undefined;
-  const { searchParams } = new URL(request.url);
-  const required = context.config.realtimeRequireHttpToken;
-  // A session that is open proved itself when it was opened.
-  if (!required && searchParams.has("sid")) return undefined;
-  const token = searchParams.get("token") || bearer(request.headers.get("authorization"));
-  try {
-    if (token !== undefined) await context.tokens.verify(token);
-    else if (required) throw new Problem(1001, "not logged in");
-    return undefined;
-  } catch (error) {
-    const refused = failure(problemOf(error, context.log, { event: "handshake" }));
-    for (const [name, value] of corsHeaders(request, context.config.realtimeAllowedOrigins)) {
-      refused.headers.set(name, value);
+/** Gives the refusal of a request whose own token is missing or wrong; undefined lets it pass. */
+export function requestGuard({ config, tokens, log }: TopicsContext) {
+  const refusals = new Hono<{ Bindings: { problem: Problem } }>();
+  refusals.use(allowedOrigins(config.realtimeAllowedOrigins)).get("*", (c) => failure(c.env.problem));
+  return async (request: Request): Promise<Response | undefined> => {
+    if (request.method !== "GET") return undefined;
+    const { searchParams } = new URL(request.url);
+    const required = config.realtimeRequireHttpToken;
+    // A session that is open proved itself when it was opened.
+    if (!required && searchParams.has("sid")) return undefined;
+    const token = searchParams.get("token") || bearerToken(request.headers.get("authorization"));
+    try {
+      if (token !== undefined) await tokens.verify(token);
+      else if (required) throw new Problem(1001, "not logged in");
+      return undefined;
+    } catch (error) {
+      return refusals.fetch(request, { problem: problemOf(error, log, { event: "handshake" }) });
     }
-    return refused;
-  }
+  };
 }
 
 /** Whose socket it is. The user must still be there and active. @throws Problem 1001 to 1004 */
@@ -42,16 +40,12 @@ export async function connecting(
   if (token === undefined) throw new Problem(1001, "not logged in");
   if (typeof token !== "string") throw new Problem(1002, "token invalid");
   const claims = await context.tokens.verify(token);
-  if (!isActiveUser(context.database.reads, claims.uid)) throw new Problem(1004, "user inactive");
+  if (!(await context.store.isActiveUser(claims.uid))) throw new Problem(1004, "user inactive");
   return claims;
 }
 
 /** The token of the request that opened the session. */
 function carried(query: Socket["handshake"]["query"], headers: Socket["handshake"]["headers"]) {
   const inQuery = query.token;
-  return (typeof inQuery === "string" && inQuery) || bearer(headers.authorization ?? null);
-}
-
-function bearer(header: string | null): string | undefined {
-  return header?.startsWith("Bearer ") ? header.slice(7) || undefined : undefined;
+  return (typeof inQuery === "string" && inQuery) || bearerToken(headers.authorization ?? null);
 }

@@ -8,14 +8,13 @@ import { ConnectRefused } from "../../server/claimed-namespace.ts";
 import type { ConnectRefusal } from "../../server/socket-claims.ts";
 import type { SocketIoPaths } from "../../server/socket-io.ts";
 import type { TopicsContext } from "../context.ts";
-import { problemOf } from "../http/kit/envelope.ts";
-import { eventsAfter, type TopicEvent, topicState } from "../store/events.ts";
-import { readAnswer } from "../store/replay.ts";
+import { problemOf } from "../problem.ts";
+import type { TopicEvent } from "../store/events.ts";
 import { accountOf, type Claims } from "../tokens.ts";
 import type { Topic } from "../topic.ts";
 import { type Subscription, welcome } from "./connection.ts";
 import { Feed } from "./feed.ts";
-import { connecting, refusedRequest } from "./handshake.ts";
+import { connecting, requestGuard } from "./handshake.ts";
 
 /** A request that is refused before it is read, because it is nested too deeply. */
 const UNREADABLE = { ok: false, code: 2002, message: "bad request format" };
@@ -41,12 +40,17 @@ const crossing = z.object({
 });
 
 /** With a cluster the sockets of every node hear the events of every node; each node stores and replays its own. */
-export function topicSockets(
+export async function topicSockets(
   context: TopicsContext,
   paths: SocketIoPaths,
   cluster: Cluster | undefined,
-): TopicSockets {
-  const { config, database, log } = context;
+): Promise<TopicSockets> {
+  const { config, store, log } = context;
+  // Before anybody can change anything: what is announced comes after it.
+  const begins = await Promise.all(
+    [...context.topics.values()].map(async (topic) => ({ topic, from: await store.lastEventId(topic) })),
+  );
+  const refusedRequest = requestGuard(context);
   const origins = config.realtimeAllowedOrigins;
   const claimed = paths.claim(SOCKET_PATH, {
     protocol: "topics",
@@ -65,7 +69,7 @@ export function topicSockets(
     cors: { origins: origins.includes("*") ? "*" : origins, methods: ["GET", "POST", "OPTIONS"] },
     foreignOrigin: refusal(1004, "no permission for pages of this origin"),
     refuses: async (request) => {
-      const answer = await refusedRequest(context, request);
+      const answer = await refusedRequest(request);
       return answer && { answer, refusal: refusal(1002, "the token of the HTTP request was refused") };
     },
     failureOf: (event) => (event.startsWith("request:") ? UNREADABLE : undefined),
@@ -73,7 +77,7 @@ export function topicSockets(
     log,
   });
   const { namespace } = claimed;
-  const subscriptions = [...context.topics.values()].map((topic): Subscription => {
+  const subscriptions = begins.map(({ topic, from }): Subscription => {
     const feed = new Feed({
       topic,
       broadcast: (event, body, except) =>
@@ -81,9 +85,9 @@ export function topicSockets(
           .to(topic.room)
           .except([...except])
           .emit(event, body),
-      read: (last) => readAnswer(database.reads, topic, last),
-      after: (id, limit) => eventsAfter(database.reads, topic.name, id, limit),
-      from: topicState(database.reads, topic.name).lastEventId,
+      read: (last) => store.readAnswer(topic, last),
+      after: (id, limit) => store.eventsAfter(topic, id, limit),
+      from,
       retryMs: config.realtimePollMs,
       log,
     });

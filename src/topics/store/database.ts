@@ -1,4 +1,4 @@
-// The room's own database in the data folder, for the owner's eyes only.
+// The protocol's own database in the data folder, for the owner's eyes only.
 import { chmodSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";

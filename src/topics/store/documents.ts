@@ -3,10 +3,12 @@ import { and, desc, eq, sql } from "drizzle-orm";
 import { weightOf } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import { cutPage, eachRead, PAGE_BYTES, WHOLE_BYTES } from "../../storage/weighed-list.ts";
+import { type Item, type ItemPage, LazyItems } from "../item.ts";
 import { notFound } from "../problem.ts";
-import { type Item, LazyItems, type Topic } from "../topic.ts";
+import type { Topic } from "../topic.ts";
 import type { EventLog } from "./events.ts";
 import { topicDocuments } from "./schema.ts";
+import type { TopicItems } from "./topic-items.ts";
 
 type Row = typeof topicDocuments.$inferSelect;
 
@@ -76,19 +78,20 @@ const weights = prepared((db) =>
 );
 
 /** Newest id first, as many as fit into the bytes of a page. */
-export function newestDocuments(db: Db, topic: string, limit: number): { items: Item[]; total: number } {
+function newestDocuments(db: Db, topic: string, limit: number): { items: Item[]; total: number } {
   const kept = cutPage(weights(db).all({ topic, limit, offset: 0 }), limit, PAGE_BYTES);
   return { items: [...each(db, topic, kept)], total: count(db, topic) };
 }
 
+/** How a topic of documents is read. */
+export const documentItems = (topic: string): TopicItems => ({
+  snapshot: (db, limit) => newestDocuments(db, topic, limit),
+  project: (db, id) => documentItem(db, topic, id),
+});
+
 /** One page of a resource, whatever its size: newest id first. */
-export function pageDocuments(
-  db: Db,
-  topic: string,
-  limit: number,
-  offset: number,
-): { items: readonly Item[] | LazyItems; total: number } {
-  const found = weights(db).all({ topic, limit, offset });
+export function pageDocuments(db: Db, topic: string, page: number, pageSize: number): ItemPage {
+  const found = weights(db).all({ topic, limit: pageSize, offset: (page - 1) * pageSize });
   const bytes = found.reduce((sum, one) => sum + one.bytes, 0);
   const items = each(db, topic, found);
   return { items: bytes > WHOLE_BYTES ? new LazyItems(items) : [...items], total: count(db, topic) };

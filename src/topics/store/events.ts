@@ -4,7 +4,8 @@ import { and, asc, desc, eq, gt, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import { type Db, plainRows, prepared } from "../../storage/query.ts";
 import { PAGE_BYTES } from "../../storage/weighed-list.ts";
-import type { Item, Topic } from "../topic.ts";
+import type { Item } from "../item.ts";
+import type { Topic } from "../topic.ts";
 import { wsEvents, wsTopicState } from "./schema.ts";
 
 export type EventType = "add" | "update" | "delete";
@@ -25,7 +26,7 @@ export type Announce = (topic: Topic, events: readonly TopicEvent[]) => void;
 
 export class EventLog {
   constructor(
-    readonly database: Database,
+    private readonly database: Database,
     private readonly announce: Announce,
     /** False: changes are counted but leave no events. Only for a server that speaks no realtime. */
     private readonly logEvents: boolean,
@@ -38,7 +39,7 @@ export class EventLog {
         const events: Omit<TopicEvent, "id">[] = [];
         let published = false;
         const result = work(db, (type, what) => {
-          // Deleting makes room, and is never refused.
+          // Deleting gives space back, and is never refused.
           if (type !== "delete") this.database.quota.admit("message");
           published = true;
           const data = typeof what === "number" ? described(db, topic, type, what) : what;

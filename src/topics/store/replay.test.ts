@@ -7,9 +7,10 @@ import { sql } from "drizzle-orm";
 import { createLog } from "../../observability/log.ts";
 import type { Database } from "../../storage/database.ts";
 import { topic } from "../topic.ts";
+import { lastEventIdOf } from "../wire/updates.ts";
 import { openTopicsDatabase } from "./database.ts";
 import { EventLog } from "./events.ts";
-import { lastEventIdOf, readAnswer } from "./replay.ts";
+import { readAnswer } from "./replay.ts";
 
 const TOTAL = 510;
 const nodes = topic({

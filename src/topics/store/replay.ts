@@ -2,7 +2,8 @@
 import { sql } from "drizzle-orm";
 import type { Db } from "../../storage/query.ts";
 import { PAGE_BYTES } from "../../storage/weighed-list.ts";
-import type { Item, Topic } from "../topic.ts";
+import type { Item } from "../item.ts";
+import type { Topic } from "../topic.ts";
 import { eventsAfter, type TopicEvent, type TopicState, topicState, weighEventsAfter } from "./events.ts";
 
 export type Answer =
@@ -22,15 +23,6 @@ export type Answer =
       readonly events: readonly TopicEvent[];
       readonly through: number;
     };
-
-/** The id that a payload names; undefined for everything that asks for the whole list (rules 1 to 3). */
-export function lastEventIdOf(payload: unknown): number | undefined {
-  if (typeof payload !== "object" || payload === null) return undefined;
-  const { lastEventId } = payload as { lastEventId?: unknown };
-  return Number.isSafeInteger(lastEventId) && (lastEventId as number) > 0
-    ? (lastEventId as number)
-    : undefined;
-}
 
 /** State, items and events are read at one instant: one read transaction. */
 export async function readAnswer(reads: Db, topic: Topic, last: number | undefined): Promise<Answer> {

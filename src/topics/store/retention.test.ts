@@ -9,7 +9,7 @@ import type { Database } from "../../storage/database.ts";
 import { topic } from "../topic.ts";
 import { openTopicsDatabase } from "./database.ts";
 import { EventLog, topicState } from "./events.ts";
-import { pruneEvents } from "./retention.ts";
+import { countOldEvents, newestEventAt, pruneEvents } from "./retention.ts";
 import { wsEvents } from "./schema.ts";
 
 const DAY = 86_400_000;
@@ -109,4 +109,69 @@ test("more than one batch goes, the state survives, and no id is given again", a
   expect(topicState(database.reads, "nodes")).toMatchObject({ lastEventId: 12_000, prunedThroughId: 12_000 });
   await log.change(nodes, (_db, publish) => publish("add", {}));
   expect(ids()).toEqual([12_001]);
+});
+
+test.each<[string, { days: number; maxRows: number }, { days: number; maxRows: number } | undefined]>([
+  ["by age", { days: 7, maxRows: 0 }, undefined],
+  ["by number", { days: 0, maxRows: 3 }, undefined],
+  ["by both", { days: 7, maxRows: 2 }, undefined],
+  ["by nothing", { days: 0, maxRows: 0 }, undefined],
+  ["with a rule of a topic's own", { days: 7, maxRows: 4 }, { days: 1, maxRows: 1 }],
+  ["with a topic that keeps everything", { days: 7, maxRows: 1 }, { days: 0, maxRows: 0 }],
+])("what would go is counted as it goes: %s", async (_name, rule, own) => {
+  const topics = own === undefined ? [nodes, others] : [nodes, named("others", { retention: own })];
+  // An old time may have a later id: a clock was wrong for a while.
+  await write(
+    ["n", 8 * DAY],
+    ["o", 3 * DAY],
+    ["n", 2],
+    ["n", 9 * DAY],
+    ["o", 8 * DAY],
+    ["n", 1],
+    ["o", 0],
+    ["o", 0],
+  );
+  const had = database.reads.select({ id: wsEvents.id, topic: wsEvents.topic }).from(wsEvents).all();
+  const plan = countOldEvents(database.reads, rule, topics, NOW);
+  const deleted = await pruneEvents(database, rule, topics, NOW);
+  const left = new Set(ids());
+  const gone = Map.groupBy(
+    had.filter(({ id }) => !left.has(id)),
+    ({ topic }) => topic,
+  );
+  const expected = [...gone].map(([topic, events]) => ({
+    topic,
+    count: events.length,
+    bytes: events.length * 2,
+  }));
+  const byName = (a: { topic: string }, b: { topic: string }) => (a.topic < b.topic ? -1 : 1);
+  expect(plan.sort(byName)).toEqual(expected.sort(byName));
+  expect(plan.reduce((sum, { count }) => sum + count, 0)).toBe(deleted);
+});
+
+test("without a clock that is believed only the number counts, also in what would go", async () => {
+  await write(["n", 8 * DAY], ["n", 0], ["n", 0]);
+  const rule = { days: 7, maxRows: 3 };
+  expect(countOldEvents(database.reads, rule, [])).toEqual([]);
+  expect(await pruneEvents(database, rule, [])).toBe(0);
+});
+
+test("it ends between two batches when it shall not go on", async () => {
+  const log = new EventLog(database, () => {}, true);
+  await log.change(nodes, (_db, publish) => {
+    for (let index = 0; index < 12_000; index++) publish("add", {});
+  });
+  let asked = 0;
+  expect(await pruneEvents(database, { days: 0, maxRows: 1 }, [], NOW, () => asked++ < 1)).toBe(5_000);
+  expect(await pruneEvents(database, { days: 0, maxRows: 1 }, [], NOW, () => false)).toBe(0);
+  expect([ids().length, marks()]).toEqual([7_000, [5_000, 0]]);
+});
+
+test("the newest event is the newest that is not later than now", async () => {
+  expect(newestEventAt(database.reads, NOW)).toBeUndefined();
+  await write(["n", 5], ["n", 3], ["n", -10]);
+  expect([newestEventAt(database.reads, NOW), newestEventAt(database.reads, NOW + 20)]).toEqual([
+    NOW - 3,
+    NOW + 10,
+  ]);
 });

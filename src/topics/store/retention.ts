@@ -1,6 +1,6 @@
 // Old events go, by age and by number, in small transactions; what went is remembered, so that nobody is replayed a list with holes
 // (topics contract, section 12).
-import { and, asc, eq, inArray, lt, lte, notInArray, or, type SQL, sql } from "drizzle-orm";
+import { and, asc, eq, gte, inArray, lt, lte, notInArray, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
 import type { Retention, Topic } from "../topic.ts";
@@ -19,111 +19,128 @@ export function newestEventAt(reads: Db, now: number): number | undefined {
   return found?.at ?? undefined;
 }
 
-/** The shortest time for which events are kept, in ms; infinite where only their number counts. */
-export function shortestKept(retention: Retention, topics: Iterable<Topic>): number {
-  const rules = [retention, ...[...topics].flatMap(({ retention: own }) => (own === undefined ? [] : [own]))];
-  return Math.min(...rules.filter(({ days }) => days > 0).map(({ days }) => days * DAY_MS));
+/** What is older or more than is kept, by topic. */
+export interface OldEvents {
+  readonly topic: string;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** What `pruneEvents` with the same arguments would delete. */
+export function countOldEvents(
+  reads: Db,
+  retention: Retention,
+  topics: Iterable<Topic>,
+  now?: number,
+): OldEvents[] {
+  const found: OldEvents[] = [];
+  for (const { rule, where } of scopes(retention, topics)) {
+    const before = cutoff(rule, now);
+    if (before !== undefined)
+      found.push(...sumsOf(reads, and(lt(wsEvents.createdAt, before), where), Number.MAX_SAFE_INTEGER));
+    if (rule.maxRows > 0) {
+      const kept = before === undefined ? where : and(gte(wsEvents.createdAt, before), where);
+      found.push(...sumsOf(reads, kept, countAbove(reads, kept, rule.maxRows)));
+    }
+  }
+  return [...Map.groupBy(found, ({ topic }) => topic)].map(([topic, sums]) => ({
+    topic,
+    count: sums.reduce((sum, { count }) => sum + count, 0),
+    bytes: sums.reduce((sum, { bytes }) => sum + bytes, 0),
+  }));
+}
+
+/** Of the oldest so many events. */
+function sumsOf(reads: Db, where: SQL | undefined, limit: number): OldEvents[] {
+  const events = reads
+    .select({
+      topic: wsEvents.topic,
+      bytes: sql<number>`octet_length(${wsEvents.payload})`.as("bytes"),
+    })
+    .from(wsEvents)
+    .where(where)
+    .orderBy(asc(wsEvents.id))
+    .limit(limit)
+    .as("events");
+  return reads
+    .select({ topic: events.topic, count: sql<number>`count(*)`, bytes: sql<number>`sum(${events.bytes})` })
+    .from(events)
+    .groupBy(events.topic)
+    .all();
 }
 
 /**
  * Applies the server's retention, and the topics' own where they have one. Gives the number of deleted events.
  * @param now Unix ms; undefined when the clock cannot be believed: then events are only counted.
+ * @param goOn asked before each small transaction; false ends it there.
  */
 export async function pruneEvents(
   database: Database,
   retention: Retention,
   topics: Iterable<Topic>,
   now?: number,
+  goOn: () => boolean = () => true,
 ): Promise<number> {
+  let deleted = 0;
+  for (const scope of scopes(retention, topics)) deleted += await pruneScope(database, scope, now, goOn);
+  return deleted;
+}
+
+interface Scope {
+  readonly rule: Retention;
+  /** The events for which the rule is. */
+  readonly where: SQL | undefined;
+}
+
+/** The server's rule for all topics that have none of their own, and each that has. */
+function scopes(retention: Retention, topics: Iterable<Topic>): Scope[] {
   const own = [...topics].flatMap(({ name, retention: rule }) =>
     rule === undefined ? [] : [{ name, rule }],
   );
-  const rest =
-    own.length === 0
-      ? undefined
-      : notInArray(
-          wsEvents.topic,
-          own.map(({ name }) => name),
-        );
-  let deleted = await pruneScope(database, retention, rest, now);
-  for (const { name, rule } of own)
-    deleted += await pruneScope(database, rule, eq(wsEvents.topic, name), now);
-  return deleted;
+  const names = own.map(({ name }) => name);
+  const rest = names.length === 0 ? undefined : notInArray(wsEvents.topic, names);
+  return [
+    { rule: retention, where: rest },
+    ...own.map(({ name, rule }) => ({ rule, where: eq(wsEvents.topic, name) })),
+  ];
 }
 
-/** What would go at `now`, by topic. */
-export function countOldEvents(
-  { reads }: Pick<Database, "reads">,
-  retention: Retention,
-  topics: Iterable<Topic>,
-  now: number,
-): { topic: string; count: number; bytes: number }[] {
-  const own = new Map([...topics].map(({ name, retention: rule }) => [name, rule]));
-  const names = reads.selectDistinct({ topic: wsEvents.topic }).from(wsEvents).all();
-  const shared = names.filter(({ topic }) => own.get(topic) === undefined).map(({ topic }) => topic);
-  const scopes = [
-    { rule: retention, among: shared },
-    ...names.flatMap(({ topic }) => {
-      const rule = own.get(topic);
-      return rule === undefined ? [] : [{ rule, among: [topic] }];
-    }),
-  ];
-  return scopes.flatMap(({ rule, among }) => {
-    if (among.length === 0) return [];
-    const scope = inArray(wsEvents.topic, among);
-    const surplus = rule.maxRows > 0 ? countAbove(reads, scope, rule.maxRows) : 0;
-    const [last] =
-      surplus === 0
-        ? []
-        : reads
-            .select({ id: wsEvents.id })
-            .from(wsEvents)
-            .where(scope)
-            .orderBy(asc(wsEvents.id))
-            .limit(1)
-            .offset(surplus - 1)
-            .all();
-    const old = or(
-      rule.days > 0 ? lt(wsEvents.createdAt, now - rule.days * DAY_MS) : undefined,
-      last === undefined ? undefined : lte(wsEvents.id, last.id),
-    );
-    if (old === undefined) return [];
-    return reads
-      .select({
-        topic: wsEvents.topic,
-        count: sql<number>`count(*)`,
-        bytes: sql<number>`coalesce(sum(octet_length(${wsEvents.payload})), 0)`,
-      })
-      .from(wsEvents)
-      .where(and(scope, old))
-      .groupBy(wsEvents.topic)
-      .all();
-  });
-}
+/** What is older goes; undefined where nothing does. */
+const cutoff = ({ days }: Retention, now: number | undefined): number | undefined =>
+  days > 0 && now !== undefined ? now - days * DAY_MS : undefined;
 
 async function pruneScope(
   database: Database,
-  { days, maxRows }: Retention,
-  scope: SQL | undefined,
+  { rule, where }: Scope,
   now: number | undefined,
+  goOn: () => boolean,
 ): Promise<number> {
   let deleted = 0;
-  if (days > 0 && now !== undefined) {
-    const old = and(lt(wsEvents.createdAt, now - days * DAY_MS), scope);
+  const before = cutoff(rule, now);
+  if (before !== undefined) {
+    const old = and(lt(wsEvents.createdAt, before), where);
     // In the order of the index on the time: in that of the ids, the last batch would look at every event that stays.
     const order = [asc(wsEvents.createdAt), asc(wsEvents.id)];
-    deleted += await inBatches((limit) => deleteSome(database, old, order, limit), Number.POSITIVE_INFINITY);
+    deleted += await inBatches((limit) => deleteSome(database, old, order, limit), goOn);
   }
-  if (maxRows > 0) {
-    const surplus = countAbove(database.reads, scope, maxRows);
-    deleted += await inBatches((limit) => deleteSome(database, scope, [asc(wsEvents.id)], limit), surplus);
+  if (rule.maxRows > 0) {
+    const surplus = countAbove(database.reads, where, rule.maxRows);
+    deleted += await inBatches(
+      (limit) => deleteSome(database, where, [asc(wsEvents.id)], limit),
+      goOn,
+      surplus,
+    );
   }
   return deleted;
 }
 
-async function inBatches(remove: (limit: number) => Promise<number>, atMost: number): Promise<number> {
+async function inBatches(
+  remove: (limit: number) => Promise<number>,
+  goOn: () => boolean,
+  atMost = Number.POSITIVE_INFINITY,
+): Promise<number> {
   let total = 0;
-  while (total < atMost) {
+  while (total < atMost && goOn()) {
     const deleted = await remove(Math.min(BATCH, atMost - total));
     if (deleted === 0) break;
     total += deleted;

@@ -2,8 +2,9 @@
 import { and, asc, desc, eq, exists, gte, lte, type SQL, sql } from "drizzle-orm";
 import { type Db, prepared } from "../../storage/query.ts";
 import { cutPage, eachRead, PAGE_BYTES, WHOLE_BYTES } from "../../storage/weighed-list.ts";
-import { type Item, LazyItems } from "../topic.ts";
+import { type Item, type ItemPage, LazyItems } from "../item.ts";
 import { lineGroups, websiteDomains, websiteHttps, websites } from "./schema.ts";
+import type { TopicItems } from "./topic-items.ts";
 
 const columns = {
   id: websites.id,
@@ -77,10 +78,13 @@ const domainsBetween = prepared((db) =>
 );
 
 /** Newest id first, as many as fit into the bytes of a page: a website may have thousands of domains. */
-export function newestWebsites(db: Db, limit: number): { items: Item[]; total: number } {
+function newestWebsites(db: Db, limit: number): { items: Item[]; total: number } {
   const found = newestRows(db).all({ limit });
   return { items: withDomains(db, fitting(db, found)), total: count(db, undefined) };
 }
+
+/** How the topic of websites is read. */
+export const websiteItems: TopicItems = { snapshot: newestWebsites, project: websiteItem };
 
 const domainBytes = prepared((db) =>
   db
@@ -114,12 +118,7 @@ export interface WebsiteFilter {
   readonly status?: "active" | "inactive" | undefined;
 }
 
-export function pageWebsites(
-  db: Db,
-  filter: WebsiteFilter,
-  page: number,
-  pageSize: number,
-): { items: Item[] | LazyItems; total: number } {
+export function pageWebsites(db: Db, filter: WebsiteFilter, page: number, pageSize: number): ItemPage {
   const where = and(
     filter.status === undefined ? undefined : eq(websites.status, filter.status),
     filter.domain === undefined ? undefined : hasDomain(db, filter.domain),

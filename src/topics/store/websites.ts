@@ -1,9 +1,9 @@
 // Changes of websites, each one atomic operation with its event (topics contract, section 5).
 import { and, eq, ne, sql } from "drizzle-orm";
 import { type Db, prepared } from "../../storage/query.ts";
+import type { Item } from "../item.ts";
 import { type Https, type HttpsInput, httpsAfter, type OriginInput, originAfter } from "../origin.ts";
 import { notFound, Problem } from "../problem.ts";
-import type { Item } from "../topic.ts";
 import { websitesTopic } from "../websites.ts";
 import type { EventLog } from "./events.ts";
 import { lineGroups, websiteDomains, websiteHttps, websites } from "./schema.ts";
@@ -82,8 +82,10 @@ export function removeWebsite(db: Db, id: number): boolean {
   return db.delete(websites).where(eq(websites.id, id)).returning({ id: websites.id }).all().length > 0;
 }
 
+export type WebsiteHttps = typeof websiteHttps.$inferSelect;
+
 /** The HTTPS settings of a website, undefined when none were ever given. @throws Problem 3001 for an unknown website. */
-export function websiteHttpsRow(db: Db, id: number): typeof websiteHttps.$inferSelect | undefined {
+export function websiteHttpsRow(db: Db, id: number): WebsiteHttps | undefined {
   const known = db.select({ id: websites.id }).from(websites).where(eq(websites.id, id)).get();
   if (known === undefined) throw notFound("website");
   return db.select().from(websiteHttps).where(eq(websiteHttps.websiteId, id)).get();

@@ -1,7 +1,17 @@
-// What goes over the wire, pure (topics contract, section 7).
+// What a feed and its subscribers tell each other, pure (topics contract, sections 7 and 10).
+
+import type { Item } from "../item.ts";
 import type { EventType, TopicEvent } from "../store/events.ts";
 import type { Answer } from "../store/replay.ts";
-import type { Item } from "../topic.ts";
+
+/** The id that a payload names; undefined for everything that asks for the whole list (section 10, rules 1 to 3). */
+export function lastEventIdOf(payload: unknown): number | undefined {
+  if (typeof payload !== "object" || payload === null) return undefined;
+  const { lastEventId } = payload as { lastEventId?: unknown };
+  return Number.isSafeInteger(lastEventId) && (lastEventId as number) > 0
+    ? (lastEventId as number)
+    : undefined;
+}
 
 export interface UpdateBody {
   readonly eventId: number;

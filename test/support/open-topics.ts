@@ -1,4 +1,4 @@
-// The topics room behind a door of its own, in this process, so that a test may reach into it. It has one more topic than its
+// The topics protocol behind a door of its own, in this process, so that a test may reach into it. It has one more topic than its
 // configuration says: "nodes", whose items are their ids.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ import { parseConfig } from "./config.ts";
 import { testLimits } from "./limits.ts";
 import { TOPICS_SECRET } from "./topics-client.ts";
 
-export interface OpenRoom extends Topics {
+export interface OpenTopics extends Topics {
   readonly url: string;
   readonly dataDir: string;
   readonly database: Database;
@@ -28,7 +28,7 @@ export interface OpenRoom extends Topics {
   close(): Promise<void>;
 }
 
-export async function openRoom(overrides: Partial<Config> = {}, cluster?: Cluster): Promise<OpenRoom> {
+export async function openTopics(overrides: Partial<Config> = {}, cluster?: Cluster): Promise<OpenTopics> {
   const dataDir = mkdtempSync(join(tmpdir(), "roost-topics-"));
   const log = createLog("silent");
   const database = openTopicsDatabase(dataDir, log);

@@ -1,0 +1,77 @@
+// JWTs that are signed with one shared secret: HS256 and nothing else (RFC 7515, 7518 and 7519). The signature is checked first, at once
+// and in constant time, because anybody can send any number of wrong ones; only what was signed with the secret is looked at further.
+import { createHmac, timingSafeEqual } from "node:crypto";
+import { errors, type JWTPayload, jwtVerify, SignJWT } from "jose";
+
+export interface Hs256Key {
+  /** UTF-8 of the shared secret. */
+  readonly key: Uint8Array;
+  readonly issuer: string;
+  /** Unix milliseconds by the wall clock, because other programs read the times in a token too. */
+  readonly now?: (() => number) | undefined;
+}
+
+export type TokenProblem = "expired" | "invalid";
+
+export interface Hs256Rules extends Hs256Key {
+  /** Longer tokens are not worth a signature check. */
+  readonly maxLength: number;
+  /** What a token is whose time (`nbf`) has not come yet. */
+  readonly early: TokenProblem;
+}
+
+export const hs256Key = (secret: string): Uint8Array => new TextEncoder().encode(secret);
+
+/** The claims of a token that is signed, of the issuer, and in time: `exp` is required, and there is no leeway. */
+export async function verifyHs256(
+  token: string,
+  { key, issuer, maxLength, early, now = Date.now }: Hs256Rules,
+): Promise<JWTPayload | TokenProblem> {
+  if (token.length > maxLength || !isSigned(token, key)) return "invalid";
+  try {
+    const { payload } = await jwtVerify(token, key, {
+      algorithms: ["HS256"],
+      issuer,
+      requiredClaims: ["exp"],
+      clockTolerance: 0,
+      currentDate: new Date(now()),
+    });
+    return payload;
+  } catch (error) {
+    if (error instanceof errors.JWTExpired) return "expired";
+    if (isEarly(error)) return early;
+    // A TypeError is jose's word for some texts that are no token.
+    if (error instanceof errors.JOSEError || error instanceof TypeError) return "invalid";
+    throw error;
+  }
+}
+
+/** A token with these claims that counts from now on for so long. */
+export async function issueHs256(
+  claims: JWTPayload,
+  lifetimeSeconds: number,
+  { key, issuer, now = Date.now }: Hs256Key,
+): Promise<{ token: string; expiresAt: Date }> {
+  const iat = Math.floor(now() / 1_000);
+  const exp = iat + lifetimeSeconds;
+  const token = await new SignJWT(claims)
+    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
+    .setIssuer(issuer)
+    .setExpirationTime(exp)
+    .setIssuedAt(iat)
+    .sign(key);
+  return { token, expiresAt: new Date(exp * 1_000) };
+}
+
+function isSigned(token: string, key: Uint8Array): boolean {
+  const end = token.lastIndexOf(".");
+  if (end < 0) return false;
+  const signature = Buffer.from(token.slice(end + 1), "base64url");
+  const right = createHmac("sha256", key).update(token.slice(0, end)).digest();
+  return signature.byteLength === right.byteLength && timingSafeEqual(signature, right);
+}
+
+const isEarly = (error: unknown): boolean =>
+  error instanceof errors.JWTClaimValidationFailed &&
+  error.claim === "nbf" &&
+  error.reason === "check_failed";
