@@ -34,6 +34,11 @@ test.each<[string, Record<string, unknown>, unknown]>([
   ["whose time has come", { nbf: at }, { ...GOOD, nbf: at }],
   ["whose time has not come", { nbf: at + 1 }, "invalid"],
   ["whose beginning is text", { nbf: "now" }, "invalid"],
+  ["whose beginning is null", { nbf: null }, "invalid"],
+  ["whose end is null", { exp: null }, "invalid"],
+  ["that says when it was issued", { iat: at + 60 }, { ...GOOD, iat: at + 60 }],
+  ["that says it as text", { iat: "now" }, "invalid"],
+  ["whose time has neither come nor is left", { nbf: at + 1, exp: at }, "invalid"],
 ])("a token %s", async (_name, claims, expected) => {
   expect(await verify(signed(HS256, { ...GOOD, ...claims }))).toEqual(expected as never);
 });
@@ -62,6 +67,11 @@ test.each<[string, string]>([
   ["a signed payload that is a list", signed(HS256, [1])],
   ["a signed payload that is not base64", signed(HS256, "%%%")],
   ["a signed text with too few parts", signed("a", "b").replace(".", "")],
+  [
+    "a token without end in time",
+    signed(HS256, `${Buffer.from('{"iss":"house","exp":1e999}').toString("base64url")}`),
+  ],
+  ["a signed text with more parts", signed(HS256, `${base64(GOOD)}.${base64(GOOD)}`)],
   ["a demand that nobody here knows", signed({ ...HS256, crit: ["unknown"], unknown: 1 }, GOOD)],
 ])("%s is no token", async (_name, token) => {
   expect(await verify(token)).toBe("invalid");

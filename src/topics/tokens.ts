@@ -50,7 +50,7 @@ export class LoginTokens {
 
   /** @throws Problem 1003 for an expired token, 1002 for anything else that is wrong with it. */
   async verify(token: string): Promise<Claims> {
-    const verified = await verifyHs256(token, { ...this.#signing, maxLength: MAX_LENGTH, early: "invalid" });
+    const verified = verifyHs256(token, { ...this.#signing, maxLength: MAX_LENGTH, early: "invalid" });
     if (verified === "expired") throw new Problem(1003, "token expired");
     const claims = claimsSchema.safeParse(verified).data;
     if (claims === undefined) throw new Problem(1002, "token invalid");

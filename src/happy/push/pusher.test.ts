@@ -73,6 +73,34 @@ test("so many pushes of one account are under way, a further one is refused and 
   expect(service.requests).toHaveLength(24);
 });
 
+test("the same event twice while the ledger is read is pushed once, and one that the ledger knows is not pushed again", async () => {
+  const store = happyStore(database);
+  const gates: (() => void)[] = [];
+  const slow = new Pusher({
+    store: {
+      ...store,
+      findKeptPush: async (...what) => {
+        const found = await store.findKeptPush(...what);
+        await new Promise<void>((go) => gates.push(go));
+        return found;
+      },
+    },
+    expo: new Expo(service.url),
+    isLooking: () => false,
+    log,
+  });
+  let isNew = 0;
+  const twice = [1, 2].map(() => slow.push(event("same"), () => isNew++));
+  await Bun.sleep(1);
+  for (const go of gates.splice(0)) go();
+  expect(await Promise.all(twice)).toMatchObject([{ outcome: "sent" }, { outcome: "sent" }]);
+  expect([service.requests.length, isNew]).toEqual([1, 1]);
+  await slow.stop();
+  // As after a restart: only the ledger knows.
+  expect(await pusher.push(event("same"), () => isNew++)).toMatchObject({ outcome: "sent", delivered: 1 });
+  expect([service.requests.length, isNew]).toEqual([1, 1]);
+});
+
 test("data that no phone would get is not multiplied by the phones", async () => {
   expect(await pusher.push(event("large", { text: "x".repeat(20_000) }))).toEqual({
     outcome: "failed",

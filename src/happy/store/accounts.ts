@@ -95,8 +95,3 @@ const byId = prepared((db) =>
 export function findAccount(db: Db, account: string): AccountRow | undefined {
   return byId(db).get({ id: account });
 }
-
-/** Whether anybody has ever signed in here. */
-export async function hasAccounts({ reads }: Database): Promise<boolean> {
-  return reads.select({ pk: accounts.pk }).from(accounts).limit(1).get() !== undefined;
-}

@@ -16,7 +16,7 @@ import {
 } from "./account-overview.ts";
 import { loadAccount, loadProfile } from "./account-profile.ts";
 import { changeAccount, loadSettings } from "./account-settings.ts";
-import { hasAccounts, requireAccount } from "./accounts.ts";
+import { requireAccount } from "./accounts.ts";
 import { approveKey } from "./admission.ts";
 import {
   changeArtifact,
@@ -114,7 +114,6 @@ const OPERATIONS = {
   revokeToken,
   revokeAllTokens,
   // Accounts.
-  hasAccounts,
   requireAccount,
   loadAccount,
   loadProfile,
