@@ -27,7 +27,7 @@ async function started(overrides: Partial<Config> = {}): Promise<TestServer> {
 
 describe("roost accounts", () => {
   test("lists who waits, lets one in and refuses another, while the server runs", async () => {
-    const server = await started({ registration: "claim" });
+    const server = await started({ happyRegistration: "claim" });
     await admitted(server.url);
     const [wanted, unwanted] = [newKeys(), newKeys()];
     const wantedName = fingerprintIn((await signIn(server.url, wanted)).body.error);
@@ -161,7 +161,7 @@ describe("roost accounts", () => {
   });
 
   test("works on the folder when no server runs, and a server that starts later knows", async () => {
-    const server = await started({ registration: "claim" });
+    const server = await started({ happyRegistration: "claim" });
     const account = await admitted(server.url);
     const waiting = newKeys();
     const name = fingerprintIn((await signIn(server.url, waiting)).body.error);

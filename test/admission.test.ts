@@ -28,7 +28,7 @@ async function started(overrides: Partial<Config> = {}): Promise<TestServer> {
 
 describe("registration", () => {
   test("claim: the first key owns the server, later ones wait, and the owner always comes back", async () => {
-    const server = await started({ registration: "claim" });
+    const server = await started({ happyRegistration: "claim" });
     const owner = newKeys();
     const { id } = await admitted(server.url, owner);
     const waiting = await signIn(server.url, newKeys());
@@ -42,7 +42,7 @@ describe("registration", () => {
   });
 
   test("claim: of keys that sign in at the same time exactly one owns the server", async () => {
-    const server = await started({ registration: "claim" });
+    const server = await started({ happyRegistration: "claim" });
     const answers = await Promise.all(Array.from({ length: 20 }, () => signIn(server.url, newKeys())));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     expect(answers.filter(({ status }) => status === 403)).toHaveLength(19);
@@ -52,14 +52,14 @@ describe("registration", () => {
   });
 
   test("claim: a key whose signature is bad neither claims nor waits", async () => {
-    const server = await started({ registration: "claim" });
+    const server = await started({ happyRegistration: "claim" });
     const forged = { ...signed(newKeys()), challenge: "AAAA" };
     expect((await call(server.url, undefined, "POST", "/v1/auth", forged)).status).toBe(401);
     expect(rows(server, "SELECT 1 FROM accounts UNION ALL SELECT 1 FROM waiting_keys")).toEqual([]);
   });
 
   test("open: everybody comes in", async () => {
-    const server = await started({ registration: "open" });
+    const server = await started({ happyRegistration: "open" });
     const ids = await Promise.all(
       [newKeys(), newKeys(), newKeys()].map((keys) => admitted(server.url, keys)),
     );
@@ -75,7 +75,7 @@ describe("registration", () => {
     const invite = await roost(open, "invite");
     const path = new URL(invite.stdout.split("\n")[0] ?? "").pathname;
     await open.stop();
-    const server = await started({ dataDir, registration: "closed" });
+    const server = await started({ dataDir, happyRegistration: "closed" });
     const answer = await signIn(`${server.url}${path}`, newKeys());
     expect(answer).toMatchObject({ status: 403 });
     expect(answer.body.error).toContain("no new accounts");
@@ -85,7 +85,7 @@ describe("registration", () => {
   });
 
   test("a mode that is changed while the server runs holds from the next sign-in on", async () => {
-    const server = await started({ registration: "claim" });
+    const server = await started({ happyRegistration: "claim" });
     await admitted(server.url);
     expect((await signIn(server.url, newKeys())).status).toBe(403);
     // What a reload of the configuration does: its object stays, its values change.
@@ -96,14 +96,14 @@ describe("registration", () => {
   });
 
   test("invite: the first key needs one too, and hears how to get it", async () => {
-    const server = await started({ registration: "invite" });
+    const server = await started({ happyRegistration: "invite" });
     const answer = await signIn(server.url, newKeys());
     expect(answer.status).toBe(403);
     expect(answer.body.error).toContain("by invitation only");
   });
 
   test("keys that wait are bounded, those that tried last are kept", async () => {
-    const server = await started({ registration: "claim", rateLimits: false });
+    const server = await started({ happyRegistration: "claim", rateLimits: false });
     await admitted(server.url);
     const first = newKeys();
     await signIn(server.url, first);
@@ -134,7 +134,7 @@ describe("an invite address", () => {
   };
 
   test("stands on the public address, and its code is kept as a hash only", async () => {
-    const server = await started({ registration: "invite", publicUrl: "https://happy.example/roost/" });
+    const server = await started({ happyRegistration: "invite", publicUrl: "https://happy.example/roost/" });
     const { stdout } = await roost(server, "invite");
     const code = /^https:\/\/happy\.example\/roost\/i\/([A-Za-z0-9]{20})\n/.exec(stdout)?.[1] ?? "";
     expect(code).not.toBe("");
@@ -144,7 +144,7 @@ describe("an invite address", () => {
   });
 
   test("is a server of its own to a client: banner, sign-in, API, attachments and sockets work below it", async () => {
-    const server = await started({ registration: "invite" });
+    const server = await started({ happyRegistration: "invite" });
     const url = await inviteUrl(server);
     for (const banner of [url, `${url}/`, `${url}//`])
       expect(await (await fetch(banner, { headers: { accept: "text/plain" } })).text()).toContain(
@@ -192,7 +192,7 @@ describe("an invite address", () => {
   });
 
   test("admits as many keys as it was made for, however many try at once, and stays an address for them", async () => {
-    const server = await started({ registration: "invite" });
+    const server = await started({ happyRegistration: "invite" });
     const url = await inviteUrl(server, "--uses", "3");
     const all = Array.from({ length: 12 }, newKeys);
     const answers = await Promise.all(all.map((keys) => signIn(url, keys)));
@@ -205,7 +205,7 @@ describe("an invite address", () => {
   });
 
   test("admits nobody new after its time, and stays an address", async () => {
-    const server = await started({ registration: "invite" });
+    const server = await started({ happyRegistration: "invite" });
     const url = await inviteUrl(server, "--uses", "5", "--for", "1h");
     const keys = newKeys();
     await admitted(url, keys);
@@ -216,7 +216,7 @@ describe("an invite address", () => {
   });
 
   test("a code that nobody made admits nobody, and an unused one is not used up by who is here", async () => {
-    const server = await started({ registration: "claim" });
+    const server = await started({ happyRegistration: "claim" });
     const owner = newKeys();
     await admitted(server.url, owner);
     const url = await inviteUrl(server);

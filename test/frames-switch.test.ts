@@ -68,7 +68,13 @@ test("switched off its code is not even loaded", async () => {
     return JSON.parse((await run([process.execPath, "-e", script, word])).stdout);
   };
   // The manifest, and what the configuration needs.
-  expect((await loaded("off")).sort()).toEqual(["protocol.ts", "settings.ts", "settle.ts", "switch.ts"]);
+  expect((await loaded("off")).sort()).toEqual([
+    "bounds.ts",
+    "protocol.ts",
+    "settings.ts",
+    "settle.ts",
+    "switch.ts",
+  ]);
   expect((await loaded("on")).length).toBeGreaterThan(10);
 }, 30_000);
 

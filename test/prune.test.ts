@@ -134,7 +134,7 @@ test(
 test(
   "the server's own round deletes an old session, tells its clients, and removes its files",
   async () => {
-    const server = await testServer({ retentionSessionsDays: 30 });
+    const server = await testServer({ happyRetentionSessionsDays: 30 });
     undo(() => server.stop());
     const account = await newAccount(server.url);
     // Before the first round, which comes some seconds after the start.

@@ -19,7 +19,7 @@ afterEach(async () => {
 });
 
 async function started(overrides: Partial<Config> = {}): Promise<TestServer> {
-  const server = await testServer({ registration: "claim", rateLimits: false, ...overrides });
+  const server = await testServer({ happyRegistration: "claim", rateLimits: false, ...overrides });
   servers.push(server);
   await admitted(server.url);
   return server;

@@ -44,9 +44,9 @@ test("topics are on when they are switched on, or when something of them is conf
   expect(on({})).toBe(false);
   expect(on({ topicsEnabled: true })).toBe(true);
   expect(on({ topics: [{ name: "nodes", schema: true }] })).toBe(true);
-  expect(on({ jwtSecret: "x" })).toBe(true);
-  expect(on({ adminUsername: "x" })).toBe(true);
-  expect(on({ topicsEnabled: false, jwtSecret: "x", topics: [{ name: "nodes", schema: true }] })).toBe(false);
+  expect(on({ topicsJwtSecret: "x" })).toBe(true);
+  expect(on({ topicsAdminUsername: "x" })).toBe(true);
+  expect(on({ topicsEnabled: false, topicsJwtSecret: "x", topics: [{ name: "nodes", schema: true }] })).toBe(false);
 });
 
 test("switched off there is no path, no database and no log line", async () => {
@@ -100,7 +100,7 @@ test("the first start without a user says the command; with one it does not", as
   expect(second.lines.join()).not.toContain("roost topics user add");
   expect(second.lines.join()).not.toContain("very-secret");
   // Whoever is there stays: the configured user is only the first.
-  const third = await run(config({ ...admin, adminPassword: "changed" }), async (url) =>
+  const third = await run(config({ ...admin, topicsAdminPassword: "changed" }), async (url) =>
     fetch(`${url}/api/v1/auth/login`, {
       method: "POST",
       body: JSON.stringify({ username: "admin", password: "very-secret" }),

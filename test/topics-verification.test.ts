@@ -55,7 +55,7 @@ describe("verification steps", () => {
     expect([error.message, error.data.code]).toEqual(["unauthorized", 1001]);
     expect(nobody.all("connected")).toEqual([]);
     nobody.close();
-    const strict = await topicsServer({ realtimeRequireHttpToken: true });
+    const strict = await topicsServer({ topicsRequireHttpToken: true });
     const plain = await fetch(`${strict.url}/socket.io/?EIO=4&transport=polling`);
     expect([plain.status, (await bodyOf(plain)).code]).toEqual([401, 1001]);
     await strict.stop();
@@ -150,7 +150,7 @@ describe("verification steps", () => {
   });
 
   test("8 and 14: 500 missed events are replayed, 501 are not, and nobody below the pruned mark is", async () => {
-    const fresh = await topicsServer({ realtimeRetentionDays: 0, realtimeRetentionMaxRows: 0 });
+    const fresh = await topicsServer({ topicsRetentionDays: 0, topicsRetentionMaxRows: 0 });
     const user = await login(fresh.url);
     const { id } = (await user.post("/websites/create", site("many.example.com"))).body.data;
     for (let round = 0; round < 10; round++) {
@@ -283,7 +283,7 @@ describe("verification steps", () => {
   });
 
   test("also: without realtime /socket.io/ is 404 and the API works; /ws answers nothing of topics", async () => {
-    const plain = await topicsServer({ realtimeEnabled: false });
+    const plain = await topicsServer({ topicsRealtimeEnabled: false });
     const user = await login(plain.url);
     expect((await user.post("/websites/create", freshSite())).body.code).toBe(0);
     const closed = await fetch(`${plain.url}/socket.io/?EIO=4&transport=polling`);

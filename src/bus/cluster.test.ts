@@ -17,7 +17,7 @@ test("by default a node is alone, and nothing is counted", async () => {
 });
 
 test("the memory bus", async () => {
-  const cluster = await open({ clusterEnabled: true, clusterBusType: "memory", serverBusTimeout: 123 });
+  const cluster = await open({ clusterEnabled: true, clusterBusType: "memory", clusterBusTimeout: 123 });
   expect([cluster?.bus.engine, cluster?.timeoutMs]).toEqual(["memory", 123]);
   await cluster?.bus.close();
 });

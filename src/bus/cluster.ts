@@ -21,7 +21,7 @@ export async function openCluster(
 ): Promise<Cluster | undefined> {
   if (!config.clusterEnabled) return undefined;
   const counters = busCounters(metrics, config.clusterBusType);
-  return { bus: await openBus(config, counters, log), counters, timeoutMs: config.serverBusTimeout };
+  return { bus: await openBus(config, counters, log), counters, timeoutMs: config.clusterBusTimeout };
 }
 
 async function openBus(config: BusConfig, counters: BusCounters, log: Logger): Promise<MessageBus> {

@@ -16,11 +16,12 @@ export const busSettings = {
     z.enum(["etcd", "memory"]).default("etcd"),
     "the bus between nodes (memory: within this process)",
   ),
-  serverBusTimeout: setting(
+  clusterBusTimeout: setting(
     duration(-HOUR, HOUR)
       .prefault("5s")
       .transform((ms) => (ms <= 0 ? 5_000 : ms)),
     "time in which the bus between nodes must take a message",
+    { was: ["serverBusTimeout"] },
   ),
   clusterEtcdEndpoints: setting(
     list().default(["http://etcd:2379"]).pipe(z.array(url()).min(1)),

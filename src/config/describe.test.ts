@@ -5,7 +5,7 @@ import { describeDefault, describeEffective } from "./describe.ts";
 import type { Setting } from "./setting.ts";
 
 const secret: Setting = settings.masterSecret;
-const duration: Setting = settings.serverReadTimeout;
+const duration: Setting = settings.framesServerReadTimeout;
 
 test("a secret is hidden, whoever gave it", () => {
   expect(describeEffective(secret, { value: "hush", source: "flag" }, "hush")).toBe("(hidden)");

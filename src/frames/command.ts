@@ -39,7 +39,7 @@ export const framesCommand: Command<Program<FramesConfig>> = {
     if (!Number.isInteger(days) || days < 1 || days > MAX_DAYS)
       throw new UsageError(`--days needs a whole number from 1 to ${MAX_DAYS}.`);
     const { config } = await program.load(lasting.rest);
-    if (config.authEnabled === false)
+    if (config.framesAuthEnabled === false)
       throw new UsageError("The frames hub is configured to ask for no tokens (auth-enabled).");
     process.stdout.write(`${await sign(config, name, granted, days)}\n`);
     return 0;
@@ -54,12 +54,12 @@ async function sign(
 ): Promise<string> {
   const key = hs256Key(tokenSecret(config, masterSecretOf(config)));
   const claims = { user_id: name, permissions: granted, sub: name };
-  return (await issueHs256(claims, days * DAY, { key, issuer: config.authIssuer })).token;
+  return (await issueHs256(claims, days * DAY, { key, issuer: config.framesAuthIssuer })).token;
 }
 
 /** Never makes one: the running server would not know it. */
 function masterSecretOf(config: FramesConfig): string | undefined {
-  if (config.authSecretKey !== undefined) return undefined;
+  if (config.framesAuthSecretKey !== undefined) return undefined;
   if (config.masterSecret === undefined && !existsSync(join(config.dataDir, "master-secret")))
     throw new Error(
       `The data folder ${config.dataDir} has no secret yet. Start the server once, or name its folder with --data-dir.`,

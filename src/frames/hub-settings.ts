@@ -38,21 +38,21 @@ export interface AuthSettings {
 export function hubSettings(config: FramesConfig, masterSecret?: string): HubSettings {
   return {
     get readTimeoutMs() {
-      return config.serverReadTimeout;
+      return config.framesServerReadTimeout;
     },
     get writeTimeoutMs() {
-      return config.serverWriteTimeout;
+      return config.framesServerWriteTimeout;
     },
-    readBufferSize: config.serverReadBufferSize,
-    messageBufferCap: config.serverMessageBufferCap,
-    serverPing: config.hubServerPing,
-    errorReplies: config.hubErrorReplies,
+    readBufferSize: config.framesServerReadBufferSize,
+    messageBufferCap: config.framesServerMessageBufferCap,
+    serverPing: config.framesHubServerPing,
+    errorReplies: config.framesHubErrorReplies,
     get onFull() {
-      return config.hubOnFull;
+      return config.framesHubOnFull;
     },
-    presence: config.hubPresence,
-    autoCreateRooms: config.hubAutoCreateRooms,
-    maxClients: config.hubMaxClients,
+    presence: config.framesHubPresence,
+    autoCreateRooms: config.framesHubAutoCreateRooms,
+    maxClients: config.framesHubMaxClients,
     get maxQueuedBytes() {
       return config.framesMaxQueuedBytes;
     },
@@ -66,8 +66,8 @@ export function hubSettings(config: FramesConfig, masterSecret?: string): HubSet
       return config.framesMaxMessagesPerSecond;
     },
     auth: authSettings(config, masterSecret),
-    closeOnExpiry: config.authCloseOnExpiry,
-    origins: (config.framesOrigins ?? config.serverAllowedOrigins)?.map(asBrowsersWrite),
+    closeOnExpiry: config.framesAuthCloseOnExpiry,
+    origins: (config.framesOrigins ?? config.framesServerAllowedOrigins)?.map(asBrowsersWrite),
   };
 }
 
@@ -78,12 +78,12 @@ function asBrowsersWrite(origin: string): string {
 }
 
 function authSettings(config: FramesConfig, masterSecret: string | undefined): AuthSettings | undefined {
-  if (config.authEnabled === false) return undefined;
+  if (config.framesAuthEnabled === false) return undefined;
   return {
     secret: tokenSecret(config, masterSecret),
-    issuer: config.authIssuer,
-    allowAnonymous: config.authAllowAnonymous ?? false,
-    anonymousPermissions: config.authAnonymousPermissions,
+    issuer: config.framesAuthIssuer,
+    allowAnonymous: config.framesAuthAllowAnonymous ?? false,
+    anonymousPermissions: config.framesAuthAnonymousPermissions,
   };
 }
 
@@ -93,7 +93,7 @@ function authSettings(config: FramesConfig, masterSecret: string | undefined): A
  * @throws UsageError when there is none.
  */
 export function tokenSecret(
-  { authSecretKey, authEnabled }: Pick<FramesConfig, "authSecretKey" | "authEnabled">,
+  { framesAuthSecretKey: authSecretKey, framesAuthEnabled: authEnabled }: Pick<FramesConfig, "framesAuthSecretKey" | "framesAuthEnabled">,
   masterSecret: string | undefined,
 ): string {
   if (authSecretKey !== undefined) return authSecretKey;

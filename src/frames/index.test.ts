@@ -105,8 +105,8 @@ describe("settings", () => {
       origins: undefined,
     });
     const config = configured();
-    expect([config.hubEnabled, config.clusterEnabled, config.clusterBusType]).toEqual([true, false, "etcd"]);
-    expect([config.serverBusTimeout, config.clusterEtcdDialTimeout, config.clusterEtcdLeaseTtl]).toEqual([
+    expect([config.framesHubEnabled, config.clusterEnabled, config.clusterBusType]).toEqual([true, false, "etcd"]);
+    expect([config.clusterBusTimeout, config.clusterEtcdDialTimeout, config.clusterEtcdLeaseTtl]).toEqual([
       5_000, 5_000, 30_000,
     ]);
     expect([config.clusterEtcdEndpoints, config.clusterEtcdKeyPrefix]).toEqual([
@@ -128,7 +128,7 @@ describe("settings", () => {
       GOHUB_HUB_ON_FULL: "disconnect",
     });
     const settings = hubSettings(config);
-    expect([settings.readTimeoutMs, settings.writeTimeoutMs, config.serverBusTimeout]).toEqual([
+    expect([settings.readTimeoutMs, settings.writeTimeoutMs, config.clusterBusTimeout]).toEqual([
       10_000, 90_000, 5_000,
     ]);
     expect([config.host, config.port]).toEqual(["127.0.0.1", 9_000]);
@@ -153,7 +153,7 @@ describe("settings", () => {
     const nested = "  hub:\n    read_timeout: 10s\n    write_timeout: 9s\n";
     for (const server of [flat + nested, nested + flat]) {
       const config = yaml(server);
-      expect([config.serverReadTimeout, config.serverWriteTimeout]).toEqual([10_000, 5_000]);
+      expect([config.framesServerReadTimeout, config.framesServerWriteTimeout]).toEqual([10_000, 5_000]);
       expect(config.clusterEtcdEndpoints).toEqual(["http://a:1", "http://b:2"]);
     }
     expect(() => yaml(`${flat}  writeTimeout: 6s\n`)).toThrow("was given before");
@@ -193,7 +193,7 @@ describe("settings", () => {
   test("a deadline and the answer to a full queue change while it runs, for clients that come then", async () => {
     const { url, live } = served();
     const before = await FramesClient.connect(url);
-    live.update({ ...live.config, serverReadTimeout: 200, hubServerPing: true, hubOnFull: "disconnect" });
+    live.update({ ...live.config, framesServerReadTimeout: 200, framesHubServerPing: true, framesHubOnFull: "disconnect" });
     const settings = hubSettings(live.config);
     expect([settings.readTimeoutMs, settings.onFull]).toEqual([200, "disconnect"]);
     const silent = await rawPeer(url);
@@ -220,7 +220,7 @@ test("server code reaches the room's clients through its SDK; figures stand with
 });
 
 test("switched off there is no path, and nothing of it on the figures' page", async () => {
-  const server = await testServer({ hubEnabled: false, metricsToken: "t" });
+  const server = await testServer({ framesHubEnabled: false, metricsToken: "t" });
   try {
     for (const path of ["/ws", "/ws/health"]) expect((await fetch(`${server.url}${path}`)).status).toBe(404);
     const figures = await fetch(`${server.url}/metrics`, { headers: { authorization: "Bearer t" } });

@@ -58,7 +58,7 @@ export function framesProtocol(parts: FramesParts): FramesProtocol {
     bounds: limits.bounds,
   });
   const endpoint = hubEndpoint({
-    path: config.serverWsPath,
+    path: config.framesServerWsPath,
     maxQueuedBytes: config.maxQueuedBytes,
     hub,
     admission,
@@ -67,9 +67,9 @@ export function framesProtocol(parts: FramesParts): FramesProtocol {
     log,
   });
   sayWhoMayComeIn(settings, log);
-  if (settings.auth !== undefined && config.authSecretKey === undefined)
+  if (settings.auth !== undefined && config.framesAuthSecretKey === undefined)
     log.info("clients of the frames hub need a token; make one with: roost frames token NAME");
-  const { hubHealthPath } = config;
+  const { framesHubHealthPath: hubHealthPath } = config;
   return {
     name: "frames",
     http: [

@@ -25,114 +25,112 @@ export const framesSettings = {
     list().optional(),
     "origins of web pages that may connect to the frames hub, comma-separated, * for all; without it this server's own, and any page that has a token",
   ),
-  hubEnabled: setting(
+  framesHubEnabled: setting(
     flag().optional(),
     "another name of frames-enabled; as the hub's own key or variable it keeps the hub's defaults, which ask for no token",
-    hubKey("hub.enabled"),
+    { was: ["hubEnabled"], ...hubKey("hub.enabled") },
   ),
-  serverAddr: setting(
+  framesServerAddr: setting(
     listenAddress().optional(),
     "host:port to listen on, as the frames hub writes it; host and port win where they are given",
-    hubKey("server.addr"),
+    { was: ["serverAddr"], ...hubKey("server.addr") },
   ),
-  serverWsPath: setting(urlPath().default("/ws"), "path of the frames hub", hubServerKey("ws_path")),
-  serverReadTimeout: setting(
+  framesServerWsPath: setting(urlPath().default("/ws"), "path of the frames hub", {
+    was: ["serverWsPath"],
+    ...hubServerKey("ws_path"),
+  }),
+  framesServerReadTimeout: setting(
     duration(100, 24 * HOUR).prefault("3m"),
     "silence after which a client of the frames hub is disconnected",
-    { ...hubServerKey("read_timeout"), live: true },
+    { was: ["serverReadTimeout"], ...hubServerKey("read_timeout"), live: true },
   ),
-  serverWriteTimeout: setting(
+  framesServerWriteTimeout: setting(
     duration(10, 24 * HOUR).prefault("3m"),
     "time in which a client of the frames hub must take a frame",
-    { ...hubServerKey("write_timeout"), live: true },
+    { was: ["serverWriteTimeout"], ...hubServerKey("write_timeout"), live: true },
   ),
-  serverReadBufferSize: setting(
+  framesServerReadBufferSize: setting(
     whole(1, 1_000_000).default(4_096),
     "largest message from a client of the frames hub, in bytes",
-    hubServerKey("read_buffer_size"),
+    { was: ["serverReadBufferSize"], ...hubServerKey("read_buffer_size") },
   ),
-  serverWriteBufferSize: setting(
+  framesServerWriteBufferSize: setting(
     whole(0, 2 ** 30).default(4_096),
     "accepted so that old configurations work; has no effect",
-    hubServerKey("write_buffer_size"),
+    { was: ["serverWriteBufferSize"], ...hubServerKey("write_buffer_size") },
   ),
-  serverMessageBufferCap: setting(
+  framesServerMessageBufferCap: setting(
     whole(1, 1_000_000).default(256),
     "frames that may wait for one client of the frames hub",
-    hubServerKey("message_buffer_cap"),
+    { was: ["serverMessageBufferCap"], ...hubServerKey("message_buffer_cap") },
   ),
-  serverAllowedOrigins: setting(
+  framesServerAllowedOrigins: setting(
     list().optional(),
     "as frames-origins, which wins, under the hub's own name",
-    hubServerKey("allowed_origins"),
+    { was: ["serverAllowedOrigins"], ...hubServerKey("allowed_origins") },
   ),
-  hubServerPing: setting(
+  framesHubServerPing: setting(
     flag().default(true),
     "ping silent clients of the frames hub; without it only their own frames count as life",
-    hubKey("hub.server_ping"),
+    { was: ["hubServerPing"], ...hubKey("hub.server_ping") },
   ),
-  hubErrorReplies: setting(
+  framesHubErrorReplies: setting(
     flag().default(true),
     "answer unreadable and unknown messages to the frames hub with an error",
-    hubKey("hub.error_replies"),
+    { was: ["hubErrorReplies"], ...hubKey("hub.error_replies") },
   ),
-  hubOnFull: setting(
+  framesHubOnFull: setting(
     z.enum(["error", "disconnect"]).default("error"),
     "what happens to a client of the frames hub whose queue is full",
-    { ...hubKey("hub.on_full"), live: true },
+    { was: ["hubOnFull"], ...hubKey("hub.on_full"), live: true },
   ),
-  hubPresence: setting(
+  framesHubPresence: setting(
     flag().default(false),
     "tell the other nodes which clients are here, so that a message to nobody is an error",
-    hubKey("hub.presence"),
+    { was: ["hubPresence"], ...hubKey("hub.presence") },
   ),
-  hubAutoCreateRooms: setting(
+  framesHubAutoCreateRooms: setting(
     flag().default(false),
     "make a room of the frames hub when somebody joins it",
-    hubKey("hub.auto_create_rooms"),
+    { was: ["hubAutoCreateRooms"], ...hubKey("hub.auto_create_rooms") },
   ),
-  hubMaxClients: setting(
+  framesHubMaxClients: setting(
     whole(1, 1_000_000).default(10_000),
     "clients of the frames hub on this node at one time",
-    hubKey("hub.max_clients"),
+    { was: ["hubMaxClients"], ...hubKey("hub.max_clients") },
   ),
-  hubHealthPath: setting(
-    urlPath().default("/ws/health"),
-    "path of the frames hub's health check",
-    hubKey("hub.health_path"),
-  ),
-  authEnabled: setting(
+  framesHubHealthPath: setting(urlPath().default("/ws/health"), "path of the frames hub's health check", {
+    was: ["hubHealthPath"],
+    ...hubKey("hub.health_path"),
+  }),
+  framesAuthEnabled: setting(
     flag().optional(),
     "ask clients of the frames hub for a token; true, unless the hub is on by its own keys or variables only",
-    hubKey("auth.enabled"),
+    { was: ["authEnabled"], ...hubKey("auth.enabled") },
   ),
-  authAllowAnonymous: setting(
+  framesAuthAllowAnonymous: setting(
     flag().optional(),
     "let clients of the frames hub in without a token also when tokens are asked for; false, unless the hub is on by its own keys or variables only",
-    hubKey("auth.allow_anonymous"),
+    { was: ["authAllowAnonymous"], ...hubKey("auth.allow_anonymous") },
   ),
-  authSecretKey: setting(
+  framesAuthSecretKey: setting(
     text().optional(),
     "secret that signs the tokens of the frames hub (HS256); derived from the master secret when absent, unless auth-enabled is given",
-    {
-      ...hubKey("auth.secret_key"),
-      secret: true,
-    },
+    { was: ["authSecretKey"], ...hubKey("auth.secret_key"), secret: true },
   ),
-  authIssuer: setting(
-    text().default("gohub"),
-    "issuer of the tokens of the frames hub",
-    hubKey("auth.issuer"),
-  ),
-  authAnonymousPermissions: setting(
+  framesAuthIssuer: setting(text().default("gohub"), "issuer of the tokens of the frames hub", {
+    was: ["authIssuer"],
+    ...hubKey("auth.issuer"),
+  }),
+  framesAuthAnonymousPermissions: setting(
     list().default([]),
     "what clients without a token may do when tokens are asked for, comma-separated",
-    hubKey("auth.anonymous_permissions"),
+    { was: ["authAnonymousPermissions"], ...hubKey("auth.anonymous_permissions") },
   ),
-  authCloseOnExpiry: setting(
+  framesAuthCloseOnExpiry: setting(
     flag().default(true),
     "disconnect a client of the frames hub when its token expires",
-    hubKey("auth.close_on_expiry"),
+    { was: ["authCloseOnExpiry"], ...hubKey("auth.close_on_expiry") },
   ),
   framesMaxQueuedBytes: setting(
     whole(MIB, 2 ** 36).default(64 * MIB),

@@ -31,16 +31,16 @@ export const settleHub: Settle = (parsed, raw) => {
 };
 
 /** `host` and `port` win where they are given. */
-function addressOf({ serverAddr }: FramesConfig, raw: RawSettings) {
+function addressOf({ framesServerAddr: serverAddr }: FramesConfig, raw: RawSettings) {
   if (serverAddr === undefined) return [];
-  const source = raw.serverAddr?.source;
+  const source = raw.framesServerAddr?.source;
   return (["host", "port"] as const)
     .filter((name) => raw[name] === undefined)
     .map((name) => ({ name, value: serverAddr[name], ...(source !== undefined && { source }) }));
 }
 
 function decided(config: FramesConfig, raw: RawSettings): Partial<FramesConfig> {
-  if (config.framesEnabled === false || config.hubEnabled === false) return {};
+  if (config.framesEnabled === false || config.framesHubEnabled === false) return {};
   const given = Object.entries(raw).flatMap(([name, value]) =>
     value !== undefined && (HUBS_OWN.includes(name as Name) || value.source.startsWith(PREFIX))
       ? [value]
@@ -48,12 +48,12 @@ function decided(config: FramesConfig, raw: RawSettings): Partial<FramesConfig> 
   );
   if (config.framesEnabled !== true && given.length === 0) return {};
   const asked =
-    config.framesEnabled === true || (raw.hubEnabled !== undefined && !isHubsWord(raw.hubEnabled));
-  if (asked || !given.some(isHubsWord)) return { hubEnabled: true };
+    config.framesEnabled === true || (raw.framesHubEnabled !== undefined && !isHubsWord(raw.framesHubEnabled));
+  if (asked || !given.some(isHubsWord)) return { framesHubEnabled: true };
   return {
-    hubEnabled: true,
-    authEnabled: config.authEnabled ?? false,
-    authAllowAnonymous: config.authAllowAnonymous ?? true,
+    framesHubEnabled: true,
+    framesAuthEnabled: config.framesAuthEnabled ?? false,
+    framesAuthAllowAnonymous: config.framesAuthAllowAnonymous ?? true,
   };
 }
 

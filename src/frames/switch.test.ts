@@ -10,8 +10,8 @@ const ofFile = (yaml: string) => parseConfig(parseConfigFile(yaml, "roost.yaml")
 /** `off`, or what it asks of strangers: `tokens`, `anonymous` (with tokens on) or `open`. */
 function state(config: ReturnType<typeof parseConfig>): string {
   if (!framesOn(config)) return "off";
-  if (config.authEnabled === false) return "open";
-  return config.authAllowAnonymous === true ? "anonymous" : "tokens";
+  if (config.framesAuthEnabled === false) return "open";
+  return config.framesAuthAllowAnonymous === true ? "anonymous" : "tokens";
 }
 
 describe("by variables", () => {

@@ -2,7 +2,7 @@
 import type { FramesConfig } from "./settings.ts";
 
 /** Off, unless it is switched on, or was by its own keys or variables (config/hub-switch.ts). A `false` always wins. */
-export function framesOn({ framesEnabled, hubEnabled }: FramesConfig): boolean {
+export function framesOn({ framesEnabled, framesHubEnabled: hubEnabled }: FramesConfig): boolean {
   if (framesEnabled === false || hubEnabled === false) return false;
   return framesEnabled === true || hubEnabled === true;
 }

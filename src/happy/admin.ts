@@ -11,7 +11,7 @@ export interface AdminParts {
   /** The address that an invite is built on. */
   readonly baseUrl: () => string;
   /** Who may make an account, as it stands now. */
-  readonly registration: () => HappyConfig["registration"];
+  readonly registration: () => HappyConfig["happyRegistration"];
 }
 
 const MAX_USES = 1_000;

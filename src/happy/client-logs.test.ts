@@ -27,7 +27,7 @@ const lines = () =>
 
 describe("over HTTP", () => {
   test("a record is stored with its level in plain words, in a file for the owner only", async () => {
-    const server = await testServer({ clientLogs: true, clientLogsDir: folder });
+    const server = await testServer({ happyClientLogs: true, happyClientLogsDir: folder });
     const answer = await call(server.url, undefined, "POST", PATH, {
       ...RECORD,
       messageRawObject: { a: [1, null] },
@@ -68,7 +68,7 @@ describe("over HTTP", () => {
   });
 
   test("switched off, both addresses are unknown and nothing is written", async () => {
-    const server = await testServer({ clientLogsDir: folder });
+    const server = await testServer({ happyClientLogsDir: folder });
     const account = await newAccount(server.url);
     for (const path of [PATH, "/v1/dev/logs"]) {
       const answer = await account.call("POST", path, RECORD);
@@ -80,7 +80,7 @@ describe("over HTTP", () => {
 
   test("a folder that cannot be written is the server's problem, not the client's", async () => {
     writeFileSync(folder, "a file where the folder should be");
-    const server = await testServer({ clientLogs: true, clientLogsDir: folder, logLevel: "silent" });
+    const server = await testServer({ happyClientLogs: true, happyClientLogsDir: folder, logLevel: "silent" });
     expect((await call(server.url, undefined, "POST", PATH, RECORD)).body).toEqual({ success: true });
     await server.stop();
   });

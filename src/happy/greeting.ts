@@ -8,7 +8,7 @@ export async function greeting({
   terminal,
   local,
   network,
-}: GreetingFacts<Pick<HappyConfig, "publicUrl" | "registration">>): Promise<string[]> {
+}: GreetingFacts<Pick<HappyConfig, "publicUrl" | "happyRegistration">>): Promise<string[]> {
   const reachable = config.publicUrl ?? network[0] ?? local;
   const phonesReach = reachable !== local;
   const app = [
@@ -19,7 +19,7 @@ export async function greeting({
     ...app.map((url) => `      ${url}`),
     "",
     ...(phonesReach && firstRun && terminal ? [await drawn(reachable), ""] : []),
-    ...(firstRun && config.registration === "claim"
+    ...(firstRun && config.happyRegistration === "claim"
       ? [
           '  The first app that signs in owns this server. Let others in with "roost invite" or "roost accounts".',
           "",

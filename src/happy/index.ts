@@ -61,7 +61,7 @@ export async function openHappy({
   happyMetrics.reportRecords(() => store.countRecords());
   happyMetrics.reportSockets(() => sockets.connected());
   const publisher = socketPublisher(claimed.namespace);
-  const timing = { ...TIMING, graceMs: config.presenceGraceMs };
+  const timing = { ...TIMING, graceMs: config.happyPresenceGraceMs };
   const presence = new Presence({
     store,
     publisher,
@@ -70,7 +70,7 @@ export async function openHappy({
     newestArchive,
     metrics: happyMetrics,
   });
-  const expo = new Expo(config.expoUrl);
+  const expo = new Expo(config.happyExpoUrl);
   const ledger = new HappyPushLedger(store);
   const pusher = happyPusher({
     ledger,
@@ -99,7 +99,7 @@ export async function openHappy({
     memory: limits.memory,
   });
   const webApp = WebApp.open(config, log);
-  const clientLogs = config.clientLogs ? clientLogEndpoints(new ClientLogs(config.clientLogsDir, log)) : [];
+  const clientLogs = config.happyClientLogs ? clientLogEndpoints(new ClientLogs(config.happyClientLogsDir, log)) : [];
   const context: HappyContext = {
     ...limits,
     config,
@@ -152,7 +152,7 @@ export async function openHappy({
     },
     sockets: [],
     requestLabels: REQUEST_LABELS,
-    admin: adminRoutes({ administration, baseUrl, registration: () => config.registration }),
+    admin: adminRoutes({ administration, baseUrl, registration: () => config.happyRegistration }),
     retention: happyRetention({
       config,
       store,

@@ -37,7 +37,7 @@ export async function offline({
     admin: adminRoutes({
       administration,
       baseUrl: () => baseUrl(config),
-      registration: () => config.registration,
+      registration: () => config.happyRegistration,
     }),
     retention: happyRetention({
       config,

@@ -20,7 +20,7 @@ export const happy: ProtocolManifest<HappyConfig> = {
   },
   bounds: HAPPY_BOUNDS,
   isOn: () => true,
-  refuse: ({ dataDir, staticDir }) => refusePublicData(dataDir, { folder: staticDir, flag: "--static-dir" }),
+  refuse: ({ dataDir, happyStaticDir: staticDir }) => refusePublicData(dataDir, { folder: staticDir, flag: "--static-dir" }),
   databases: [
     {
       name: "happy",
@@ -57,7 +57,7 @@ export const happy: ProtocolManifest<HappyConfig> = {
       },
     },
     shortestAgeMs: async (config) => (await import("./retention-rules.ts")).shortest(config),
-    clockUrl: ({ expoUrl }) => expoUrl,
+    clockUrl: ({ happyExpoUrl: expoUrl }) => expoUrl,
   },
   greeting: async (facts) => (await import("./greeting.ts")).greeting(facts),
   offline: async (parts) => (await import("./offline.ts")).offline(parts),

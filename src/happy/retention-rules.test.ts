@@ -7,11 +7,11 @@ const DAY_MS = 86_400_000;
 test("days become moments, and 0 keeps everything", () => {
   const limits = cutoffs(
     {
-      retentionSessionsDays: 2,
-      retentionMessagesDays: 0,
-      retentionAttachmentsDays: 1,
-      retentionUsageDays: 0,
-      retentionFeedDays: 0,
+      happyRetentionSessionsDays: 2,
+      happyRetentionMessagesDays: 0,
+      happyRetentionAttachmentsDays: 1,
+      happyRetentionUsageDays: 0,
+      happyRetentionFeedDays: 0,
     },
     10 * DAY_MS,
   );

@@ -5,11 +5,11 @@ const DAY_MS = 86_400_000;
 
 export type RetentionConfig = Pick<
   HappyConfig,
-  | "retentionSessionsDays"
-  | "retentionMessagesDays"
-  | "retentionAttachmentsDays"
-  | "retentionUsageDays"
-  | "retentionFeedDays"
+  | "happyRetentionSessionsDays"
+  | "happyRetentionMessagesDays"
+  | "happyRetentionAttachmentsDays"
+  | "happyRetentionUsageDays"
+  | "happyRetentionFeedDays"
 >;
 
 /** Unix ms; undefined keeps everything of the kind. */
@@ -24,22 +24,22 @@ export interface Cutoffs {
 export function cutoffs(config: RetentionConfig, now: number): Cutoffs {
   const before = (days: number) => (days === 0 ? undefined : now - days * DAY_MS);
   return {
-    sessions: before(config.retentionSessionsDays),
-    messages: before(config.retentionMessagesDays),
-    attachments: before(config.retentionAttachmentsDays),
-    usage: before(config.retentionUsageDays),
-    feed: before(config.retentionFeedDays),
+    sessions: before(config.happyRetentionSessionsDays),
+    messages: before(config.happyRetentionMessagesDays),
+    attachments: before(config.happyRetentionAttachmentsDays),
+    usage: before(config.happyRetentionUsageDays),
+    feed: before(config.happyRetentionFeedDays),
   };
 }
 
 /** The shortest time for which something is kept, in ms; infinite without limits. */
 export function shortest(config: RetentionConfig): number {
   const {
-    retentionSessionsDays,
-    retentionMessagesDays,
-    retentionAttachmentsDays,
-    retentionUsageDays,
-    retentionFeedDays,
+    happyRetentionSessionsDays: retentionSessionsDays,
+    happyRetentionMessagesDays: retentionMessagesDays,
+    happyRetentionAttachmentsDays: retentionAttachmentsDays,
+    happyRetentionUsageDays: retentionUsageDays,
+    happyRetentionFeedDays: retentionFeedDays,
   } = config;
   const days = [
     retentionSessionsDays,

@@ -5,95 +5,121 @@ import { text, url, whole } from "../config/values.ts";
 import type { HouseConfig } from "../protocol/house-settings.ts";
 
 export const happySettings = {
-  registration: setting(
+  happyRegistration: setting(
     z
       .enum(["claim", "open", "invite", "closed"], "it must be claim, open, invite or closed")
       .default("claim"),
     "who may make an account: claim (the first key owns the server, later ones wait for approval), open, invite or closed",
-    { live: true },
+    { was: ["registration"], live: true },
   ),
-  presenceGraceMs: setting(
+  happyPresenceGraceMs: setting(
     whole(30_000, 45_000).default(40_000),
     "milliseconds a machine or session stays active after its last socket was lost",
+    { was: ["presenceGraceMs"] },
   ),
-  retentionSessionsDays: setting(
+  happyRetentionSessionsDays: setting(
     whole(0, 36_500).default(0),
     "days after which an inactive session is deleted with all that belongs to it (0 keeps it)",
-    { live: true },
+    { was: ["retentionSessionsDays"], live: true },
   ),
-  retentionMessagesDays: setting(
+  happyRetentionMessagesDays: setting(
     whole(0, 36_500).default(0),
     "days after which the messages of an inactive session are deleted (0 keeps them)",
-    { live: true },
+    { was: ["retentionMessagesDays"], live: true },
   ),
-  retentionAttachmentsDays: setting(
+  happyRetentionAttachmentsDays: setting(
     whole(0, 36_500).default(0),
     "days after which an attachment in the data folder is deleted (0 keeps it; a bucket has rules of its own)",
-    { live: true },
+    { was: ["retentionAttachmentsDays"], live: true },
   ),
-  retentionUsageDays: setting(
+  happyRetentionUsageDays: setting(
     whole(0, 36_500).default(0),
     "days after which usage reports are deleted (0 keeps them)",
-    { live: true },
+    { was: ["retentionUsageDays"], live: true },
   ),
-  retentionFeedDays: setting(
+  happyRetentionFeedDays: setting(
     whole(0, 36_500).default(0),
     "days after which entries of the activity feed are deleted (0 keeps them)",
-    { live: true },
+    { was: ["retentionFeedDays"], live: true },
   ),
-  staticDir: setting(text().optional(), "folder of the web app to serve (with an index.html)", {
+  happyStaticDir: setting(text().optional(), "folder of the web app to serve (with an index.html)", {
+    was: ["staticDir"],
     legacy: ["HAPPY_STATIC_DIR"],
   }),
-  injectHtmlConfig: setting(
+  happyInjectHtmlConfig: setting(
     z.string().optional(),
     "JSON that is set as window.__HAPPY_CONFIG__ in index.html",
-    {
-      legacy: ["HAPPY_INJECT_HTML_CONFIG"],
-    },
+    { was: ["injectHtmlConfig"], legacy: ["HAPPY_INJECT_HTML_CONFIG"] },
   ),
-  webAppUrl: setting(
+  happyWebAppUrl: setting(
     url().default("https://app.happy.engineering"),
     "where a browser is sent after connecting GitHub",
+    { was: ["webAppUrl"] },
   ),
-  expoUrl: setting(url().default("https://exp.host"), "base address of the Expo push service"),
-  githubUrl: setting(url().default("https://github.com"), "base address of GitHub's sign-in pages"),
-  githubApiUrl: setting(url().default("https://api.github.com"), "base address of GitHub's API"),
-  githubClientId: setting(text().optional(), "GitHub OAuth client id", { legacy: ["GITHUB_CLIENT_ID"] }),
-  githubClientSecret: setting(text().optional(), "GitHub OAuth client secret", {
+  happyExpoUrl: setting(url().default("https://exp.host"), "base address of the Expo push service", {
+    was: ["expoUrl"],
+  }),
+  happyGithubUrl: setting(url().default("https://github.com"), "base address of GitHub's sign-in pages", {
+    was: ["githubUrl"],
+  }),
+  happyGithubApiUrl: setting(url().default("https://api.github.com"), "base address of GitHub's API", {
+    was: ["githubApiUrl"],
+  }),
+  happyGithubClientId: setting(text().optional(), "GitHub OAuth client id", {
+    was: ["githubClientId"],
+    legacy: ["GITHUB_CLIENT_ID"],
+  }),
+  happyGithubClientSecret: setting(text().optional(), "GitHub OAuth client secret", {
+    was: ["githubClientSecret"],
     legacy: ["GITHUB_CLIENT_SECRET"],
     secret: true,
   }),
-  githubRedirectUrl: setting(text().optional(), "GitHub OAuth redirect address", {
+  happyGithubRedirectUrl: setting(text().optional(), "GitHub OAuth redirect address", {
+    was: ["githubRedirectUrl"],
     legacy: ["GITHUB_REDIRECT_URL"],
   }),
-  githubAppId: setting(text().optional(), "GitHub App id (webhooks)", { legacy: ["GITHUB_APP_ID"] }),
-  githubPrivateKey: setting(text().optional(), "GitHub App private key (webhooks)", {
+  happyGithubAppId: setting(text().optional(), "GitHub App id (webhooks)", {
+    was: ["githubAppId"],
+    legacy: ["GITHUB_APP_ID"],
+  }),
+  happyGithubPrivateKey: setting(text().optional(), "GitHub App private key (webhooks)", {
+    was: ["githubPrivateKey"],
     legacy: ["GITHUB_PRIVATE_KEY"],
     secret: true,
   }),
-  githubWebhookSecret: setting(text().optional(), "GitHub webhook secret", {
+  happyGithubWebhookSecret: setting(text().optional(), "GitHub webhook secret", {
+    was: ["githubWebhookSecret"],
     legacy: ["GITHUB_WEBHOOK_SECRET"],
     secret: true,
   }),
-  githubRedirectUri: setting(text().optional(), "GitHub App redirect address (webhooks)", {
+  happyGithubRedirectUri: setting(text().optional(), "GitHub App redirect address (webhooks)", {
+    was: ["githubRedirectUri"],
     legacy: ["GITHUB_REDIRECT_URI"],
   }),
-  elevenLabsUrl: setting(url().default("https://api.elevenlabs.io"), "base address of ElevenLabs"),
-  elevenLabsApiKey: setting(text().optional(), "ElevenLabs API key (voice)", {
+  happyElevenLabsUrl: setting(url().default("https://api.elevenlabs.io"), "base address of ElevenLabs", {
+    was: ["elevenLabsUrl"],
+  }),
+  happyElevenLabsApiKey: setting(text().optional(), "ElevenLabs API key (voice)", {
+    was: ["elevenLabsApiKey"],
     legacy: ["ELEVENLABS_API_KEY"],
     secret: true,
   }),
-  revenueCatUrl: setting(url().default("https://api.revenuecat.com"), "base address of RevenueCat"),
-  revenueCatApiKey: setting(text().optional(), "RevenueCat API key (voice)", {
+  happyRevenueCatUrl: setting(url().default("https://api.revenuecat.com"), "base address of RevenueCat", {
+    was: ["revenueCatUrl"],
+  }),
+  happyRevenueCatApiKey: setting(text().optional(), "RevenueCat API key (voice)", {
+    was: ["revenueCatApiKey"],
     legacy: ["REVENUECAT_API_KEY"],
     secret: true,
   }),
-  clientLogs: setting(
+  happyClientLogs: setting(
     z.union([z.boolean(), z.string().transform((value) => value !== "")]).default(false),
     "accept debug logs of clients without authentication (any non-empty value switches it on)",
-    { legacy: ["DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING"] },
+    { was: ["clientLogs"], legacy: ["DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING"] },
   ),
-  clientLogsDir: setting(text().default(".logs"), "folder of the debug logs that clients send"),
+  happyClientLogsDir: setting(text().default(".logs"), "folder of the debug logs that clients send", {
+    was: ["clientLogsDir"],
+  }),
 } as const satisfies Record<string, Setting>;
 
 export type HappyConfig = HouseConfig & Values<typeof happySettings>;

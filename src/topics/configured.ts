@@ -18,8 +18,8 @@ export function configuredTopics(config: TopicsConfig, more: readonly Topic[] = 
 }
 
 export const retentionOf = (config: TopicsConfig): Retention => ({
-  days: config.realtimeRetentionDays,
-  maxRows: config.realtimeRetentionMaxRows,
+  days: config.topicsRetentionDays,
+  maxRows: config.topicsRetentionMaxRows,
 });
 
 const DAY_MS = 86_400_000;

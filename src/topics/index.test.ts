@@ -65,13 +65,13 @@ test("old events go when the server starts", async () => {
 
 test("while realtime is off the log goes on, and replays what happened", async () => {
   await run({}, (admin) => create(admin, "a"));
-  await run({ realtimeEnabled: false }, (admin) => create(admin, "b"));
+  await run({ topicsRealtimeEnabled: false }, (admin) => create(admin, "b"));
   expect(await run({}, (admin) => asked(admin, 1))).toEqual({ reason: "replay", last: 2, ids: [2] });
 });
 
 test("what happened without a log is not hidden: whoever was up to date gets the whole list", async () => {
   await run({}, (admin) => create(admin, "a"));
-  const silent = { realtimeEnabled: false, realtimeLogEvents: false };
+  const silent = { topicsRealtimeEnabled: false, topicsLogEvents: false };
   await run(silent, async (admin) => {
     const [created] = await create(admin, "b");
     expect(created?.body.code).toBe(0);

@@ -55,7 +55,7 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
   let sockets: TopicSockets | undefined;
   const store = topicsStore(parts.database, {
     announce: (topic, events) => sockets?.announce(topic, events),
-    logEvents: config.realtimeEnabled || config.realtimeLogEvents,
+    logEvents: config.topicsRealtimeEnabled || config.topicsLogEvents,
   });
   await store.prepare(topics.values(), log);
   await firstUser(config, store, log);
@@ -64,16 +64,16 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
     config,
     store,
     tokens: new LoginTokens({
-      secret: config.jwtSecret ?? derivedSecret(parts.masterSecret),
-      issuer: config.jwtIssuer,
-      lifetimeMinutes: config.jwtExpireMinutes,
+      secret: config.topicsJwtSecret ?? derivedSecret(parts.masterSecret),
+      issuer: config.topicsJwtIssuer,
+      lifetimeMinutes: config.topicsJwtExpireMinutes,
     }),
     topics,
     documents: await guarded(documents),
     failedLogins: config.rateLimits ? failedLogins() : undefined,
     log,
   };
-  if (config.realtimeEnabled) sockets = await topicSockets(context, parts.sockets, parts.cluster);
+  if (config.topicsRealtimeEnabled) sockets = await topicSockets(context, parts.sockets, parts.cluster);
   parts.metrics
     .total("realtime_publish_failures_total", "Events of topics that could not be announced at once")
     .report(() => sockets?.failures() ?? 0);
@@ -92,7 +92,7 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
 /** The first user comes from the configuration, once; without one the log says how to make one (topics contract, 3.2). */
 async function firstUser(config: TopicsConfig, store: TopicsStore, log: Logger): Promise<void> {
   if (await store.hasUsers()) return;
-  const { adminUsername: username, adminPassword: password } = config;
+  const { topicsAdminUsername: username, topicsAdminPassword: password } = config;
   if (username === undefined || password === undefined) {
     log.warn("nobody can log in to the topics API yet. Add a user: roost topics user add NAME");
     return;

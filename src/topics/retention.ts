@@ -17,7 +17,7 @@ const KIND = "topic events";
 export function topicsRetention({ config, store, topics }: TopicsRetentionParts): Retention {
   return {
     kinds: [KIND],
-    everyMs: config.realtimeRetentionInterval,
+    everyMs: config.topicsRetentionInterval,
     shortestMs: () => shortestKept(retentionOf(config), topics.values()),
     newest: (now) => store.newestEventAt(now),
     plan: async (now) => {

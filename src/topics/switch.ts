@@ -3,6 +3,6 @@ import type { TopicsConfig } from "./settings.ts";
 
 /** Off, unless it is switched on or something of it is configured. */
 export function topicsOn(config: TopicsConfig): boolean {
-  const { topicsEnabled, topics, jwtSecret, adminUsername } = config;
+  const { topicsEnabled, topics, topicsJwtSecret: jwtSecret, topicsAdminUsername: adminUsername } = config;
   return topicsEnabled ?? (topics.length > 0 || jwtSecret !== undefined || adminUsername !== undefined);
 }

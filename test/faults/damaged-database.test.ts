@@ -5,6 +5,7 @@ import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeS
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { accountWith, newAccount } from "../support/happy-client.ts";
+import { until } from "../support/until.ts";
 import { startProcess } from "./server-process.ts";
 
 const dataDir = mkdtempSync(join(tmpdir(), "roost-damaged-"));
@@ -73,7 +74,12 @@ test("it is not ready, says why, and does not believe what still works", async (
     await Bun.sleep(300);
   }
   const said = server.logged(50).map(({ msg }) => msg);
-  expect(said).toContain("a part of the database cannot be read; it is checked now");
+  // By the request that met it, or by the server's own look, which on a busy machine may come before.
+  const noticed = [
+    "a part of the database cannot be read; it is checked now",
+    "the database is damaged; a backup must be restored",
+  ];
+  expect(said.filter((msg) => noticed.includes(msg))).not.toEqual([]);
   expect(said.filter((msg) => msg === "the server is not ready")).toHaveLength(1);
   await server.end("SIGKILL");
 }, 60_000);
@@ -87,17 +93,12 @@ test("it notices without being asked for what was overwritten", async () => {
   const server = await start(quietDir);
   expect((await fetch(`${server.url}/ready`)).status).toBe(200);
   overwriteHalf(join(quietDir, "happy.db"));
-  const until = performance.now() + 20_000;
-  for (;;) {
+  const notReady = await until("it not to be ready", async () => {
     const ready = await fetch(`${server.url}/ready`);
-    if (ready.status === 503) {
-      expect(await ready.json()).toMatchObject({
-        problems: { happy: expect.stringContaining("is damaged") },
-      });
-      break;
-    }
-    if (performance.now() > until) throw new Error("it is still ready");
-    await Bun.sleep(100);
-  }
+    return ready.status === 503 && ready;
+  });
+  expect(await notReady.json()).toMatchObject({
+    problems: { happy: expect.stringContaining("is damaged") },
+  });
   await server.end("SIGKILL");
 }, 60_000);

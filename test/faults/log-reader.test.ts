@@ -47,7 +47,7 @@ const READERS = {
   terminal: [
     "sh",
     "-c",
-    `echo $$ > "$READER"; c=""; for w in "$@"; do c="$c '$w'"; done; exec script -qfec "exec $c" "$LOG"`,
+    `echo $$ > "$READER"; c=""; for w in "$@"; do w=$(printf %s "$w" | sed "s/'/'\\\\\\\\''/g"); c="$c '$w'"; done; exec script -qfec "exec $c" "$LOG"`,
     "sh",
   ],
 } as const;

@@ -34,7 +34,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/config/config-file.ts": "the configuration",
   "src/doctor/this-machine.ts": "a file of its own that it makes and removes",
   "src/happy/client-logs.ts": "logs in a folder of their own",
-  "src/happy/http/web-app.ts":
+  "src/http/static-site.ts":
     "the web app's folder, which may not hold the data folder (storage/private-folder.ts)",
   "src/observability/log-channel.ts": "standard output once more, when it is a pipe or a terminal",
   "src/retention/clock.ts": "a small file of its own",

@@ -23,10 +23,10 @@ beforeAll(async () => {
     topicsEnabled: true,
     metricsToken: "figures",
     metricsPort: pagesPort,
-    hubEnabled: true,
-    authEnabled: true,
-    authSecretKey: "a secret of the hub that is long enough",
-    clientLogs: true,
+    framesHubEnabled: true,
+    framesAuthEnabled: true,
+    framesAuthSecretKey: "a secret of the hub that is long enough",
+    happyClientLogs: true,
     rateLimits: false,
   });
   account = await newAccount(server.url);

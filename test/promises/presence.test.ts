@@ -12,7 +12,7 @@ setDefaultTimeout(30_000);
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await testServer({ presenceGraceMs: GRACE_MS });
+  server = await testServer({ happyPresenceGraceMs: GRACE_MS });
 });
 afterAll(() => server.stop());
 
@@ -363,7 +363,7 @@ test("every heartbeat is told at once; clocks that are off are held to ours, odd
 
 test("a restart changes nothing by itself; one grace later whoever was not heard is inactive, and nobody else", async () => {
   // Whatever stands between the restart and the last look must fit into the grace.
-  const restarting = await testServer({ presenceGraceMs: 4_000 });
+  const restarting = await testServer({ happyPresenceGraceMs: 4_000 });
   const here = await scene(restarting);
   const [silent, spoken] = [await here.machine(), await here.machine()];
   const [quiet, busy] = [await here.session(), await here.session()];

@@ -9,7 +9,7 @@ setDefaultTimeout(30_000);
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await testServer({ presenceGraceMs: 300 });
+  server = await testServer({ happyPresenceGraceMs: 300 });
 });
 afterAll(() => server.stop());
 

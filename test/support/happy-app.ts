@@ -29,7 +29,7 @@ export interface TestApp extends AsyncDisposable {
 
 export async function testApp(overrides: Partial<Config> = {}): Promise<TestApp> {
   const dataDir = mkdtempSync(join(tmpdir(), "roost-app-"));
-  const config: Config = { ...parseConfig({}), registration: "open", ...overrides, dataDir };
+  const config: Config = { ...parseConfig({}), happyRegistration: "open", ...overrides, dataDir };
   const log = createLog(process.env.ROOST_TEST_LOG ?? "silent");
   const databases = new Map<string, Database>();
   for (const spec of happy.databases) databases.set(spec.name, await openOne(spec, { dataDir, log }));

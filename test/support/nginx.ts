@@ -34,7 +34,7 @@ export async function startNginx({ server, tls }: NginxConfig): Promise<Nginx> {
   const secure =
     tls === undefined
       ? ""
-      : `ssl_certificate ${tls.cert}; ssl_certificate_key ${tls.key}; ssl_session_cache off;`;
+      : `ssl_certificate "${tls.cert}"; ssl_certificate_key "${tls.key}"; ssl_session_cache off;`;
   const bodies = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((kind) => `${kind}_temp_path ${folder}/${kind};`)
     .join("\n");
@@ -70,22 +70,13 @@ ${server}
       rmSync(folder, { recursive: true, force: true });
       throw new Error(`nginx ended: ${await child.stderr.text()}`);
     }
-    if (await accepts(port))
+    // It writes this when it has its port: what accepts before may be another program that took it meanwhile.
+    if (existsSync(join(folder, "nginx.pid")))
       return { port, url: `http${tls === undefined ? "" : "s"}://127.0.0.1:${port}`, stop };
     if (Date.now() > until) {
       await stop();
       throw new Error("nginx did not come up");
     }
     await Bun.sleep(20);
-  }
-}
-
-async function accepts(port: number): Promise<boolean> {
-  try {
-    const socket = await Bun.connect({ hostname: "127.0.0.1", port, socket: { data() {} } });
-    socket.end();
-    return true;
-  } catch {
-    return false;
   }
 }

@@ -44,10 +44,10 @@ export async function openTopics(overrides: Partial<Config> = {}, cluster?: Clus
   const topics = await topicsProtocol({
     config: {
       ...parseConfig({}),
-      jwtSecret: TOPICS_SECRET,
-      adminUsername: "admin",
-      adminPassword: "admin123",
-      realtimePollMs: 100,
+      topicsJwtSecret: TOPICS_SECRET,
+      topicsAdminUsername: "admin",
+      topicsAdminPassword: "admin123",
+      topicsPollMs: 100,
       ...overrides,
     },
     masterSecret: "secret",

@@ -27,7 +27,7 @@ export async function testServer(overrides: Partial<Config> = {}): Promise<TestS
     masterSecret: TEST_SECRET,
     logLevel: "fatal",
     // Tests make as many accounts as they like; the default admits one.
-    registration: "open",
+    happyRegistration: "open",
     ...overrides,
     dataDir,
   };

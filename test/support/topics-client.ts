@@ -22,9 +22,9 @@ export const TOPICS_SECRET = "test-secret";
 export function topicsServer(overrides: Partial<Config> = {}): Promise<TestServer> {
   return testServer({
     topicsEnabled: true,
-    jwtSecret: TOPICS_SECRET,
-    adminUsername: "admin",
-    adminPassword: "admin123",
+    topicsJwtSecret: TOPICS_SECRET,
+    topicsAdminUsername: "admin",
+    topicsAdminPassword: "admin123",
     ...overrides,
   });
 }

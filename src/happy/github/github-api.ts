@@ -15,7 +15,7 @@ export interface OAuthApp {
 }
 
 export function authorizeUrl(
-  { githubUrl }: Pick<HappyConfig, "githubUrl">,
+  { happyGithubUrl: githubUrl }: Pick<HappyConfig, "happyGithubUrl">,
   clientId: string,
   redirectUrl: string,
   state: string,
@@ -32,7 +32,7 @@ export type Exchange = { readonly accessToken: string } | { readonly refusal: st
 
 /** GitHub answers a refusal with status 200. @throws ServiceError, or the error of the network. */
 export async function exchangeCode(
-  { githubUrl }: Pick<HappyConfig, "githubUrl">,
+  { happyGithubUrl: githubUrl }: Pick<HappyConfig, "happyGithubUrl">,
   { clientId, clientSecret }: OAuthApp,
   code: string,
 ): Promise<Exchange> {
@@ -51,7 +51,7 @@ export async function exchangeCode(
 
 /** Undefined when GitHub refuses to say. @throws ServiceError, or the error of the network. */
 export async function fetchUser(
-  { githubApiUrl }: Pick<HappyConfig, "githubApiUrl">,
+  { happyGithubApiUrl: githubApiUrl }: Pick<HappyConfig, "happyGithubApiUrl">,
   accessToken: string,
 ): Promise<GithubProfile | undefined> {
   const answer = await callService(serviceUrl(githubApiUrl, "/user"), {

@@ -24,7 +24,7 @@ export async function finishSignIn(
   try {
     const claims = await context.keys.githubState().verify(state);
     if (claims === undefined) return { error: "invalid_state" };
-    const { githubClientId: clientId, githubClientSecret: clientSecret } = context.config;
+    const { happyGithubClientId: clientId, happyGithubClientSecret: clientSecret } = context.config;
     if (clientId === undefined || clientSecret === undefined) return { error: "server_config" };
     const exchange = await exchangeCode(context.config, { clientId, clientSecret }, code);
     if ("refusal" in exchange) return { error: exchange.refusal };

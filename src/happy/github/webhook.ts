@@ -4,19 +4,19 @@ import type { HappyConfig } from "../settings.ts";
 
 type WebhookConfig = Pick<
   HappyConfig,
-  | "githubAppId"
-  | "githubPrivateKey"
-  | "githubClientId"
-  | "githubClientSecret"
-  | "githubRedirectUri"
-  | "githubWebhookSecret"
+  | "happyGithubAppId"
+  | "happyGithubPrivateKey"
+  | "happyGithubClientId"
+  | "happyGithubClientSecret"
+  | "happyGithubRedirectUri"
+  | "happyGithubWebhookSecret"
 >;
 
 /** The secret, when everything that the original wants for webhooks is set (HTTP contract 18). */
 export function webhookSecret(config: WebhookConfig): string | undefined {
-  const { githubAppId, githubPrivateKey, githubClientId, githubClientSecret, githubRedirectUri } = config;
+  const { happyGithubAppId: githubAppId, happyGithubPrivateKey: githubPrivateKey, happyGithubClientId: githubClientId, happyGithubClientSecret: githubClientSecret, happyGithubRedirectUri: githubRedirectUri } = config;
   const others = [githubAppId, githubPrivateKey, githubClientId, githubClientSecret, githubRedirectUri];
-  return others.includes(undefined) ? undefined : config.githubWebhookSecret;
+  return others.includes(undefined) ? undefined : config.happyGithubWebhookSecret;
 }
 
 /** `signature` is header `x-hub-signature-256`: `sha256=` and lowercase hex. */

@@ -55,7 +55,7 @@ const login = endpoint(
     if (waitMs !== undefined)
       return later(refusal(429, "Too many sign-ins with this key. Try again in a moment."), waitMs);
     const admission = await context.store.signIn(publicKey, challenge, {
-      registration: context.config.registration,
+      registration: context.config.happyRegistration,
       invite: inviteCode(mount),
       client: (request.headers.get("x-happy-client") ?? "").slice(0, MAX_CLIENT_LENGTH),
       network: networkOf(facts.clientAddress),

@@ -30,12 +30,12 @@ let nextId = 1000;
 beforeAll(async () => {
   github = fakeGithub();
   server = await testServer({
-    githubUrl: github.url,
-    githubApiUrl: `${github.url}/`,
-    githubClientId: CLIENT_ID,
-    githubClientSecret: CLIENT_SECRET,
-    githubRedirectUrl: REDIRECT,
-    webAppUrl: WEB_APP,
+    happyGithubUrl: github.url,
+    happyGithubApiUrl: `${github.url}/`,
+    happyGithubClientId: CLIENT_ID,
+    happyGithubClientSecret: CLIENT_SECRET,
+    happyGithubRedirectUrl: REDIRECT,
+    happyWebAppUrl: WEB_APP,
     publicUrl: "https://roost.example",
     logLevel: "silent",
   });
@@ -100,7 +100,7 @@ describe("params", () => {
     expect((await accountWith(server.url, state).call("GET", "/v1/account/profile")).status).toBe(401);
   });
 
-  test.each([{ githubClientId: CLIENT_ID }, { githubRedirectUrl: REDIRECT }, {}])(
+  test.each([{ happyGithubClientId: CLIENT_ID }, { happyGithubRedirectUrl: REDIRECT }, {}])(
     "are refused with only %p configured",
     async (config) => {
       const bare = await testServer(config);
@@ -315,7 +315,7 @@ describe("a failed sign-in sends the browser back with the reason", () => {
     const state = await serverKeys(TEST_SECRET).githubState().issue({ account: account.id, lifetime: 300 });
     const ask = async (config: Parameters<typeof testServer>[0]) => {
       const other = await testServer({
-        webAppUrl: "https://app.example/?from=roost",
+        happyWebAppUrl: "https://app.example/?from=roost",
         logLevel: "silent",
         ...config,
       });
@@ -327,10 +327,10 @@ describe("a failed sign-in sends the browser back with the reason", () => {
     };
     const gone = fakeGithub();
     await gone.stop();
-    expect(await ask({ githubClientId: CLIENT_ID })).toBe(
+    expect(await ask({ happyGithubClientId: CLIENT_ID })).toBe(
       "https://app.example/?from=roost&error=server_config",
     );
-    const keys = { githubClientId: CLIENT_ID, githubClientSecret: CLIENT_SECRET, githubUrl: gone.url };
+    const keys = { happyGithubClientId: CLIENT_ID, happyGithubClientSecret: CLIENT_SECRET, happyGithubUrl: gone.url };
     expect(await ask(keys)).toBe("https://app.example/?from=roost&error=server_error");
   });
 

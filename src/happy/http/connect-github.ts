@@ -14,7 +14,7 @@ const MAX_WEBHOOK_BYTES = 1024 * 1024;
 const params = endpoint(
   { method: "GET", path: "/v1/connect/github/params", auth: "bearer", bareErrors: [500] },
   async ({ context, account }) => {
-    const { githubClientId, githubRedirectUrl } = context.config;
+    const { happyGithubClientId: githubClientId, happyGithubRedirectUrl: githubRedirectUrl } = context.config;
     if (githubClientId === undefined || githubRedirectUrl === undefined) {
       return refusal(400, "GitHub OAuth not configured");
     }
@@ -32,7 +32,7 @@ const callback = endpoint(
   },
   async ({ context, query: { code, state } }) => {
     const outcome = await finishSignIn(context, code, state);
-    const { webAppUrl } = context.config;
+    const { happyWebAppUrl: webAppUrl } = context.config;
     const query = Object.entries(outcome).map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
     const location = `${webAppUrl}${webAppUrl.includes("?") ? "&" : "?"}${query.join("&")}`;
     return new Response(null, { status: 302, headers: { location } });

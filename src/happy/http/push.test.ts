@@ -11,7 +11,7 @@ let expo: ExpoService;
 let server: TestServer;
 beforeAll(async () => {
   expo = expoService();
-  server = await testServer({ expoUrl: expo.url });
+  server = await testServer({ happyExpoUrl: expo.url });
 });
 afterAll(async () => {
   await server.stop();
@@ -470,7 +470,7 @@ describe("while somebody looks", () => {
 
 test("so many pushes of one account are under way; a further one is refused with a sentence, and counted", async () => {
   const token = "figures";
-  const small = await testServer({ expoUrl: expo.url, maxAccountPushes: 2, metricsToken: token });
+  const small = await testServer({ happyExpoUrl: expo.url, maxAccountPushes: 2, metricsToken: token });
   const gate = Promise.withResolvers<void>();
   try {
     const me = await newAccount(small.url);

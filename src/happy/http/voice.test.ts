@@ -16,10 +16,10 @@ let account: Account;
 beforeAll(async () => {
   voice = voiceServices();
   server = await testServer({
-    elevenLabsUrl: `${voice.url}/`,
-    elevenLabsApiKey: ELEVEN_LABS_KEY,
-    revenueCatUrl: voice.url,
-    revenueCatApiKey: REVENUE_CAT_KEY,
+    happyElevenLabsUrl: `${voice.url}/`,
+    happyElevenLabsApiKey: ELEVEN_LABS_KEY,
+    happyRevenueCatUrl: voice.url,
+    happyRevenueCatApiKey: REVENUE_CAT_KEY,
   });
   account = await newAccount(server.url);
 });
@@ -166,9 +166,9 @@ describe("failures", () => {
     const gone = voiceServices();
     await gone.stop();
     const lonely = await testServer({
-      elevenLabsUrl: gone.url,
-      elevenLabsApiKey: ELEVEN_LABS_KEY,
-      revenueCatApiKey: REVENUE_CAT_KEY,
+      happyElevenLabsUrl: gone.url,
+      happyElevenLabsApiKey: ELEVEN_LABS_KEY,
+      happyRevenueCatApiKey: REVENUE_CAT_KEY,
     });
     const user = await newAccount(lonely.url);
     const asked = await user.call("POST", "/v1/voice/conversations", { agentId: "a" });
@@ -182,7 +182,7 @@ describe("failures", () => {
     [{}, "ELEVENLABS_API_KEY not configured", "ELEVENLABS_API_KEY not configured"],
     [{ elevenLabsApiKey: ELEVEN_LABS_KEY }, "REVENUECAT_API_KEY not configured", undefined],
   ])("without keys (%p) the answer says which one is missing", async (keys, conversation, usage) => {
-    const bare = await testServer({ elevenLabsUrl: voice.url, ...keys });
+    const bare = await testServer({ happyElevenLabsUrl: voice.url, ...keys });
     const user = await newAccount(bare.url);
     const asked = await user.call("POST", "/v1/voice/conversations", { agentId: "a" });
     expect([asked.status, asked.body]).toEqual([500, { error: conversation }]);

@@ -8,7 +8,7 @@ import { hasEntitlement } from "../voice/revenue-cat.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 
 async function converse(context: HappyContext, account: string, agentId: string): Promise<Response> {
-  const { elevenLabsUrl, elevenLabsApiKey, revenueCatUrl, revenueCatApiKey } = context.config;
+  const { happyElevenLabsUrl: elevenLabsUrl, happyElevenLabsApiKey: elevenLabsApiKey, happyRevenueCatUrl: revenueCatUrl, happyRevenueCatApiKey: revenueCatApiKey } = context.config;
   if (elevenLabsApiKey === undefined) return refusal(500, "ELEVENLABS_API_KEY not configured");
   if (revenueCatApiKey === undefined) return refusal(500, "REVENUECAT_API_KEY not configured");
   const elevenLabs = { url: elevenLabsUrl, apiKey: elevenLabsApiKey };
@@ -55,7 +55,7 @@ const usage = endpoint(
     bareErrors: [500],
   },
   async ({ context, account }) => {
-    const { elevenLabsUrl: url, elevenLabsApiKey: apiKey } = context.config;
+    const { happyElevenLabsUrl: url, happyElevenLabsApiKey: apiKey } = context.config;
     if (apiKey === undefined) return refusal(500, "ELEVENLABS_API_KEY not configured");
     const elevenUserId = context.keys.voiceUser(account);
     const used = await voiceUsage({ url, apiKey }, elevenUserId, Date.now());

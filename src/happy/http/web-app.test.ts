@@ -37,8 +37,8 @@ beforeAll(async () => {
   symlinkSync(join(folder, "assets", "main.js"), join(folder, "alias.js"));
   utimesSync(join(folder, "assets", "main.js"), 1_700_000_000.5, 1_700_000_000.5);
   server = await testServer({
-    staticDir: folder,
-    injectHtmlConfig: '{"serverUrl":"http://127.0.0.1:1","note":"</script>$&"}',
+    happyStaticDir: folder,
+    happyInjectHtmlConfig: '{"serverUrl":"http://127.0.0.1:1","note":"</script>$&"}',
   });
 });
 afterAll(async () => {
@@ -258,7 +258,7 @@ describe("which server the page is told to use", () => {
   const OTHER = "https://elsewhere.example/x";
   let plain: TestServer;
   beforeAll(async () => {
-    plain = await testServer({ staticDir: folder });
+    plain = await testServer({ happyStaticDir: folder });
   });
   afterAll(() => plain.stop());
 
@@ -286,10 +286,10 @@ describe("which server the page is told to use", () => {
     const forwarded = { "x-forwarded-proto": "https", "x-forwarded-host": "home.example" };
     expect(await told(plain, "/", forwarded)).toEqual({ serverUrl: "https://home.example" });
     expect(await told(plain, "/i/abc/x", forwarded)).toEqual({ serverUrl: "https://home.example/i/abc" });
-    const distrusting = await testServer({ staticDir: folder, trustedProxies: [] });
+    const distrusting = await testServer({ happyStaticDir: folder, trustedProxies: [] });
     expect(await told(distrusting, "/", forwarded)).toEqual({ serverUrl: distrusting.url });
     await distrusting.stop();
-    const known = await testServer({ staticDir: folder, publicUrl: "https://home.example" });
+    const known = await testServer({ happyStaticDir: folder, publicUrl: "https://home.example" });
     expect(await told(known, "/", { host: "home.example" })).toEqual({ serverUrl: "https://home.example" });
     await known.stop();
   });
@@ -331,7 +331,7 @@ describe("which server the page is told to use", () => {
     ["null", null],
     ["[1]", [1]],
   ])("the operator's word overrides: %s", async (injectHtmlConfig, expected) => {
-    const set = await testServer({ staticDir: folder, injectHtmlConfig });
+    const set = await testServer({ happyStaticDir: folder, happyInjectHtmlConfig: injectHtmlConfig });
     expect(await told(set, "/i/abc/")).toEqual(expected);
     await set.stop();
   });
@@ -341,7 +341,7 @@ describe("which server the page is told to use", () => {
     ["{oops", {}],
     ["", {}],
   ])("where the operator says nothing about it, the browser's: %s", async (injectHtmlConfig, expected) => {
-    const set = await testServer({ staticDir: folder, injectHtmlConfig });
+    const set = await testServer({ happyStaticDir: folder, happyInjectHtmlConfig: injectHtmlConfig });
     expect(await told(set, "/")).toEqual({ ...expected, serverUrl: set.url });
     await set.stop();
   });
@@ -358,13 +358,13 @@ describe("which server the page is told to use", () => {
 
 describe("finding the web app", () => {
   const log = createLog("silent");
-  const NOTHING_SET = { staticDir: undefined, injectHtmlConfig: undefined, publicUrl: undefined, port: 3005 };
+  const NOTHING_SET = { happyStaticDir: undefined, happyInjectHtmlConfig: undefined, publicUrl: undefined, port: 3005 };
   const page = async (app: WebApp | undefined) =>
     app?.page(new Request("http://x/", { headers: { host: "x" } }), { trustedProxy: false });
 
   test("the named folder comes first, a folder without index.html is passed over, none means no web app", () => {
     const open = (staticDir: string | undefined, otherwise: string[]) =>
-      WebApp.open({ ...NOTHING_SET, staticDir }, log, otherwise)?.folder;
+      WebApp.open({ ...NOTHING_SET, happyStaticDir: staticDir }, log, otherwise)?.folder;
     const other = join(folder, "docs");
     expect(open(folder, [other])).toBe(folder);
     expect(open(join(folder, "assets"), [other])).toBe(other);
@@ -379,7 +379,7 @@ describe("finding the web app", () => {
     const write = (text: string) => writeFileSync(join(changing, "index.html"), text);
     write("<HEAD lang='de'>one</HEAD>");
     const at = async (injectHtmlConfig: string) => {
-      const app = WebApp.open({ ...NOTHING_SET, staticDir: changing, injectHtmlConfig }, log, []);
+      const app = WebApp.open({ ...NOTHING_SET, happyStaticDir: changing, happyInjectHtmlConfig: injectHtmlConfig }, log, []);
       return { app, text: await (await page(app))?.text() };
     };
     const injected = (config: string) =>

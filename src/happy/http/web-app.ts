@@ -12,7 +12,7 @@ import { mountedPath } from "./kit/mount.ts";
 /** Never answered with a page: a client that asks here wants an API. `/v2` is fix 20.17. */
 const API_PREFIX = /^\/(v\d|socket|files\/|metrics|health)/;
 
-type Settings = Pick<HappyConfig, "staticDir" | "injectHtmlConfig" | "publicUrl" | "port">;
+type Settings = Pick<HappyConfig, "happyStaticDir" | "happyInjectHtmlConfig" | "publicUrl" | "port">;
 type ProxyFacts = Pick<RequestFacts, "trustedProxy">;
 
 export class WebApp {
@@ -33,13 +33,13 @@ export class WebApp {
     log: Logger,
     otherwise: readonly string[] = ["webapp", join(dirname(process.execPath), "webapp")],
   ): WebApp | undefined {
-    const { staticDir } = settings;
+    const { happyStaticDir: staticDir } = settings;
     const folder = siteFolder([...(staticDir === undefined ? [] : [staticDir]), ...otherwise]);
     if (staticDir !== undefined && folder !== resolve(staticDir)) {
       log.warn({ staticDir }, "the folder of the web app has no index.html and is not served");
     }
     if (folder === undefined) return undefined;
-    return new WebApp(folder, settings, toldBy(settings.injectHtmlConfig, log));
+    return new WebApp(folder, settings, toldBy(settings.happyInjectHtmlConfig, log));
   }
 
   /** index.html with the injection. Pages that only the web app knows get it as plain `text/html`, as the original sends it. */

@@ -76,18 +76,20 @@ test("so many pushes of one account are under way, a further one is refused and 
 test("the same event twice while the ledger is read is pushed once, and one that the ledger knows is not pushed again", async () => {
   const store = happyStore(database);
   const gates: (() => void)[] = [];
-  const slow = new Pusher({
-    store: {
+  const slow = happyPusher({
+    ledger: new HappyPushLedger({
       ...store,
       findKeptPush: async (...what) => {
         const found = await store.findKeptPush(...what);
         await new Promise<void>((go) => gates.push(go));
         return found;
       },
-    },
-    expo: new Expo(service.url),
+    }),
+    channel: new Expo(service.url),
     isLooking: () => false,
     log,
+    atMost: () => 0,
+    refused: () => {},
   });
   let isNew = 0;
   const twice = [1, 2].map(() => slow.push(event("same"), () => isNew++));

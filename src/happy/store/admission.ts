@@ -13,7 +13,7 @@ import { forgetKey, isRefused, noteRefused, noteWaiting, theOne } from "./waitin
 
 /** What decides about a key besides the key itself. */
 export interface AdmissionRules {
-  readonly registration: HappyConfig["registration"];
+  readonly registration: HappyConfig["happyRegistration"];
   /** The code in the address that the client uses. */
   readonly invite: string | undefined;
   /** What the client calls itself; a label for the person who approves. */

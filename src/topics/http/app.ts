@@ -16,7 +16,7 @@ import { websiteRoutes } from "./websites.ts";
 export function topicsApp(context: TopicsContext) {
   const app = new Hono<TopicsEnv>();
   const guarded = guards(context);
-  app.use(allowedOrigins(context.config.realtimeAllowedOrigins), routeName);
+  app.use(allowedOrigins(context.config.topicsAllowedOrigins), routeName);
   app.route("/api/v1", sessionRoutes(context, guarded));
   app.route("/api/v1", websiteRoutes(context, guarded));
   for (const topic of context.documents) app.route("/api/v1", documentRoutes(context, guarded, topic));

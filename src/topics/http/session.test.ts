@@ -15,7 +15,7 @@ setDefaultTimeout(30_000);
 
 let opened: OpenTopics;
 beforeAll(async () => {
-  opened = await openTopics({ realtimeAllowedOrigins: ["https://front.example"] });
+  opened = await openTopics({ topicsAllowedOrigins: ["https://front.example"] });
 });
 afterAll(() => opened.close());
 

@@ -102,7 +102,7 @@ test("a token that outlives every timer does not end at once", async () => {
 });
 
 test("where expiry does not disconnect, the socket stays", async () => {
-  const lasting = await openTopics({ realtimeDisconnectOnExpiry: false });
+  const lasting = await openTopics({ topicsDisconnectOnExpiry: false });
   const exp = inSeconds(1);
   const heard = await connected(listener(lasting.url, { auth: { token: await signedToken({ exp }) } }));
   while (Date.now() < exp * 1000 + 50) await Bun.sleep(50);

@@ -50,7 +50,7 @@ export function welcome(
       },
     );
   });
-  if (context.config.realtimeDisconnectOnExpiry) disconnectAt(socket, claims.exp * 1000);
+  if (context.config.topicsDisconnectOnExpiry) disconnectAt(socket, claims.exp * 1000);
 }
 
 async function answer(

@@ -15,7 +15,7 @@ import { addUser, changeUser } from "../store/users.ts";
 let opened: OpenTopics;
 let admin: TopicsUser;
 beforeAll(async () => {
-  opened = await openTopics({ realtimeAllowedOrigins: ["https://front.example"] });
+  opened = await openTopics({ topicsAllowedOrigins: ["https://front.example"] });
   admin = await login(opened.url);
 });
 afterAll(() => opened.close());
@@ -120,7 +120,7 @@ test("rule 6: a user who was disabled is refused, though the token is valid", as
 });
 
 test("rule 7: a session that never connects is closed", async () => {
-  const impatient = await openTopics({ realtimeConnectTimeoutMs: 200 });
+  const impatient = await openTopics({ topicsConnectTimeoutMs: 200 });
   const ask = (query: string) => fetch(`${impatient.url}/socket.io/?${POLLING}${query}`);
   const sid = JSON.parse((await (await ask("")).text()).slice(1)).sid;
   // This poll is answered by the end of the session.

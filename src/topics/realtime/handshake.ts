@@ -12,11 +12,11 @@ import type { Claims } from "../tokens.ts";
 /** Gives the refusal of a request whose own token is missing or wrong; undefined lets it pass. */
 export function requestGuard({ config, tokens, log }: TopicsContext) {
   const refusals = new Hono<{ Bindings: { problem: Problem } }>();
-  refusals.use(allowedOrigins(config.realtimeAllowedOrigins)).get("*", (c) => failure(c.env.problem));
+  refusals.use(allowedOrigins(config.topicsAllowedOrigins)).get("*", (c) => failure(c.env.problem));
   return async (request: Request): Promise<Response | undefined> => {
     if (request.method !== "GET") return undefined;
     const { searchParams } = new URL(request.url);
-    const required = config.realtimeRequireHttpToken;
+    const required = config.topicsRequireHttpToken;
     // A session that is open proved itself when it was opened.
     if (!required && searchParams.has("sid")) return undefined;
     const token = searchParams.get("token") || bearerToken(request.headers.get("authorization"));

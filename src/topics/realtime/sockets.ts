@@ -51,7 +51,7 @@ export async function topicSockets(
     [...context.topics.values()].map(async (topic) => ({ topic, from: await store.lastEventId(topic) })),
   );
   const refusedRequest = requestGuard(context);
-  const origins = config.realtimeAllowedOrigins;
+  const origins = config.topicsAllowedOrigins;
   const claimed = paths.claim(SOCKET_PATH, {
     protocol: "topics",
     namespace: "/",
@@ -64,7 +64,7 @@ export async function topicSockets(
     engine: {
       pingIntervalMs: 25_000,
       pingTimeoutMs: 20_000,
-      connectTimeoutMs: config.realtimeConnectTimeoutMs,
+      connectTimeoutMs: config.topicsConnectTimeoutMs,
     },
     cors: { origins: origins.includes("*") ? "*" : origins, methods: ["GET", "POST", "OPTIONS"] },
     foreignOrigin: refusal(1004, "no permission for pages of this origin"),
@@ -88,7 +88,7 @@ export async function topicSockets(
       read: (last) => store.readAnswer(topic, last),
       after: (id, limit) => store.eventsAfter(topic, id, limit),
       from,
-      retryMs: config.realtimePollMs,
+      retryMs: config.topicsPollMs,
       log,
     });
     return { topic, feed };

@@ -13,15 +13,15 @@ let topicsToken: string;
 beforeAll(async () => {
   server = await testServer({
     rateLimits: false,
-    adminUsername: "admin",
-    adminPassword: "admin123",
+    topicsAdminUsername: "admin",
+    topicsAdminPassword: "admin123",
     topicsEnabled: true,
-    githubAppId: "1",
-    githubClientId: "c",
-    githubClientSecret: "s",
-    githubPrivateKey: "k",
-    githubRedirectUri: "https://roost.example/back",
-    githubWebhookSecret: "w",
+    happyGithubAppId: "1",
+    happyGithubClientId: "c",
+    happyGithubClientSecret: "s",
+    happyGithubPrivateKey: "k",
+    happyGithubRedirectUri: "https://roost.example/back",
+    happyGithubWebhookSecret: "w",
   });
   account = await newAccount(server.url);
   const login = await account.call("POST", "/api/v1/auth/login", { username: "admin", password: "admin123" });
