@@ -46,7 +46,9 @@ test("topics are on when they are switched on, or when something of them is conf
   expect(on({ topics: [{ name: "nodes", schema: true }] })).toBe(true);
   expect(on({ topicsJwtSecret: "x" })).toBe(true);
   expect(on({ topicsAdminUsername: "x" })).toBe(true);
-  expect(on({ topicsEnabled: false, topicsJwtSecret: "x", topics: [{ name: "nodes", schema: true }] })).toBe(false);
+  expect(on({ topicsEnabled: false, topicsJwtSecret: "x", topics: [{ name: "nodes", schema: true }] })).toBe(
+    false,
+  );
 });
 
 test("switched off there is no path, no database and no log line", async () => {

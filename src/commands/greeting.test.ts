@@ -38,7 +38,12 @@ test("a first start at a terminal shows the app's address as a QR code; a later 
 test("a first start says that the first who signs in owns the server, where that is so", async () => {
   const told = async (firstRun: boolean, registration: "claim" | "open") =>
     (
-      await greeting({ ...facts, config: { ...facts.config, happyRegistration: registration }, firstRun, terminal: false })
+      await greeting({
+        ...facts,
+        config: { ...facts.config, happyRegistration: registration },
+        firstRun,
+        terminal: false,
+      })
     ).includes("owns this server");
   expect(await told(true, "claim")).toBe(true);
   expect(await told(false, "claim")).toBe(false);

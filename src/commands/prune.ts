@@ -27,7 +27,7 @@ export const prune: Command<Program> = {
     const { on: isRight, flags } = takeSwitch(some, "--now-is-right");
     if (words.length > 0)
       throw new UsageError(
-        "Usage: roost prune [--dry-run] [--now-is-right] [--retention-sessions-days 90] ...",
+        "Usage: roost prune [--dry-run] [--now-is-right] [--happy-retention-sessions-days 90] ...",
       );
     const { config } = await program.load(flags);
     process.umask(0o077);

@@ -62,7 +62,11 @@ test.each<[string, string, Partial<Config>]>([
   ["GITHUB_APP_ID", "12345678901234567890", { happyGithubAppId: "12345678901234567890" }],
   ["GITHUB_PRIVATE_KEY", "line\nline", { happyGithubPrivateKey: "line\nline" }],
   ["GITHUB_WEBHOOK_SECRET", "f", { happyGithubWebhookSecret: "f" }],
-  ["GITHUB_REDIRECT_URI", "https://happy.example/app", { happyGithubRedirectUri: "https://happy.example/app" }],
+  [
+    "GITHUB_REDIRECT_URI",
+    "https://happy.example/app",
+    { happyGithubRedirectUri: "https://happy.example/app" },
+  ],
   ["ELEVENLABS_API_KEY", "g", { happyElevenLabsApiKey: "g" }],
   ["REVENUECAT_API_KEY", "h", { happyRevenueCatApiKey: "h" }],
   ["NODE_ENV", "production", {}],

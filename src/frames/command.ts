@@ -17,7 +17,7 @@ const USAGE = `Usage:
 
 NAME is the client's id. It may ${permissions.join(", ")}: without a list it may talk and be
 in rooms (read:message,send:message,join:room,leave:room). The token is valid for 30 days unless told otherwise.
-Settings such as --data-dir and --auth-secret-key may follow.`;
+Settings such as --data-dir and --frames-auth-secret-key may follow.`;
 
 const TALK: readonly Permission[] = ["read:message", "send:message", "join:room", "leave:room"];
 const DAY = 86_400;
@@ -40,7 +40,7 @@ export const framesCommand: Command<Program<FramesConfig>> = {
       throw new UsageError(`--days needs a whole number from 1 to ${MAX_DAYS}.`);
     const { config } = await program.load(lasting.rest);
     if (config.framesAuthEnabled === false)
-      throw new UsageError("The frames hub is configured to ask for no tokens (auth-enabled).");
+      throw new UsageError("The frames hub is configured to ask for no tokens (frames-auth-enabled).");
     process.stdout.write(`${await sign(config, name, granted, days)}\n`);
     return 0;
   },

@@ -93,13 +93,16 @@ function authSettings(config: FramesConfig, masterSecret: string | undefined): A
  * @throws UsageError when there is none.
  */
 export function tokenSecret(
-  { framesAuthSecretKey: authSecretKey, framesAuthEnabled: authEnabled }: Pick<FramesConfig, "framesAuthSecretKey" | "framesAuthEnabled">,
+  {
+    framesAuthSecretKey: authSecretKey,
+    framesAuthEnabled: authEnabled,
+  }: Pick<FramesConfig, "framesAuthSecretKey" | "framesAuthEnabled">,
   masterSecret: string | undefined,
 ): string {
   if (authSecretKey !== undefined) return authSecretKey;
   if (authEnabled === true || masterSecret === undefined)
     throw new UsageError(
-      "The frames hub asks for tokens (--auth-enabled), so it needs --auth-secret-key, the secret that signs them.",
+      "The frames hub asks for tokens (--frames-auth-enabled), so it needs --frames-auth-secret-key, the secret that signs them.",
     );
   return Buffer.from(hkdfSync("sha256", masterSecret, "", "roost frames hub tokens", 32)).toString(
     "base64url",

@@ -105,7 +105,11 @@ describe("settings", () => {
       origins: undefined,
     });
     const config = configured();
-    expect([config.framesHubEnabled, config.clusterEnabled, config.clusterBusType]).toEqual([true, false, "etcd"]);
+    expect([config.framesHubEnabled, config.clusterEnabled, config.clusterBusType]).toEqual([
+      true,
+      false,
+      "etcd",
+    ]);
     expect([config.clusterBusTimeout, config.clusterEtcdDialTimeout, config.clusterEtcdLeaseTtl]).toEqual([
       5_000, 5_000, 30_000,
     ]);
@@ -193,7 +197,12 @@ describe("settings", () => {
   test("a deadline and the answer to a full queue change while it runs, for clients that come then", async () => {
     const { url, live } = served();
     const before = await FramesClient.connect(url);
-    live.update({ ...live.config, framesServerReadTimeout: 200, framesHubServerPing: true, framesHubOnFull: "disconnect" });
+    live.update({
+      ...live.config,
+      framesServerReadTimeout: 200,
+      framesHubServerPing: true,
+      framesHubOnFull: "disconnect",
+    });
     const settings = hubSettings(live.config);
     expect([settings.readTimeoutMs, settings.onFull]).toEqual([200, "disconnect"]);
     const silent = await rawPeer(url);

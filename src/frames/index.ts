@@ -92,10 +92,12 @@ export function framesProtocol(parts: FramesParts): FramesProtocol {
 /** The operator shall not learn from a stranger that the hub is open. */
 function sayWhoMayComeIn({ auth }: HubSettings, log: Logger): void {
   if (auth === undefined)
-    log.warn("whoever reaches this server can use the frames hub: it asks for no tokens (auth-enabled)");
+    log.warn(
+      "whoever reaches this server can use the frames hub: it asks for no tokens (frames-auth-enabled)",
+    );
   else if (auth.allowAnonymous)
     log.warn(
-      "whoever reaches this server can connect to the frames hub without a token (auth-allow-anonymous)",
+      "whoever reaches this server can connect to the frames hub without a token (frames-auth-allow-anonymous)",
     );
 }
 

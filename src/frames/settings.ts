@@ -115,7 +115,7 @@ export const framesSettings = {
   ),
   framesAuthSecretKey: setting(
     text().optional(),
-    "secret that signs the tokens of the frames hub (HS256); derived from the master secret when absent, unless auth-enabled is given",
+    "secret that signs the tokens of the frames hub (HS256); derived from the master secret when absent, unless frames-auth-enabled is given",
     { was: ["authSecretKey"], ...hubKey("auth.secret_key"), secret: true },
   ),
   framesAuthIssuer: setting(text().default("gohub"), "issuer of the tokens of the frames hub", {
@@ -160,7 +160,7 @@ export type FramesConfig = HouseConfig & Values<typeof framesSettings>;
 export const hubVariables = {
   logLevel: hubKey("log.level").legacy,
   logFormat: hubKey("log.format").legacy,
-  serverBusTimeout: hubServerKey("bus_timeout").legacy,
+  clusterBusTimeout: hubServerKey("bus_timeout").legacy,
   clusterEnabled: hubKey("cluster.enabled").legacy,
   clusterBusType: hubKey("cluster.bus_type").legacy,
   clusterEtcdEndpoints: hubKey("cluster.etcd.endpoints").legacy,

@@ -48,7 +48,8 @@ function decided(config: FramesConfig, raw: RawSettings): Partial<FramesConfig> 
   );
   if (config.framesEnabled !== true && given.length === 0) return {};
   const asked =
-    config.framesEnabled === true || (raw.framesHubEnabled !== undefined && !isHubsWord(raw.framesHubEnabled));
+    config.framesEnabled === true ||
+    (raw.framesHubEnabled !== undefined && !isHubsWord(raw.framesHubEnabled));
   if (asked || !given.some(isHubsWord)) return { framesHubEnabled: true };
   return {
     framesHubEnabled: true,

@@ -80,7 +80,11 @@ describe("over HTTP", () => {
 
   test("a folder that cannot be written is the server's problem, not the client's", async () => {
     writeFileSync(folder, "a file where the folder should be");
-    const server = await testServer({ happyClientLogs: true, happyClientLogsDir: folder, logLevel: "silent" });
+    const server = await testServer({
+      happyClientLogs: true,
+      happyClientLogsDir: folder,
+      logLevel: "silent",
+    });
     expect((await call(server.url, undefined, "POST", PATH, RECORD)).body).toEqual({ success: true });
     await server.stop();
   });

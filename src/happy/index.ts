@@ -99,7 +99,9 @@ export async function openHappy({
     memory: limits.memory,
   });
   const webApp = WebApp.open(config, log);
-  const clientLogs = config.happyClientLogs ? clientLogEndpoints(new ClientLogs(config.happyClientLogsDir, log)) : [];
+  const clientLogs = config.happyClientLogs
+    ? clientLogEndpoints(new ClientLogs(config.happyClientLogsDir, log))
+    : [];
   const context: HappyContext = {
     ...limits,
     config,

@@ -20,7 +20,8 @@ export const happy: ProtocolManifest<HappyConfig> = {
   },
   bounds: HAPPY_BOUNDS,
   isOn: () => true,
-  refuse: ({ dataDir, happyStaticDir: staticDir }) => refusePublicData(dataDir, { folder: staticDir, flag: "--static-dir" }),
+  refuse: ({ dataDir, happyStaticDir: staticDir }) =>
+    refusePublicData(dataDir, { folder: staticDir, flag: "--happy-static-dir" }),
   databases: [
     {
       name: "happy",

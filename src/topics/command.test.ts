@@ -28,7 +28,11 @@ async function topics(words: string[], password = ""): Promise<{ code: number; o
 }
 
 test("a user is added, can log in at once, gets another password, and is disabled and enabled again", async () => {
-  const server = await topicsServer({ dataDir, topicsAdminUsername: undefined, topicsAdminPassword: undefined });
+  const server = await topicsServer({
+    dataDir,
+    topicsAdminUsername: undefined,
+    topicsAdminPassword: undefined,
+  });
   const attempt = async (password: string) =>
     (await call(server.url, "POST", "/auth/login", { username: "alice", password })).body.code;
   expect(await attempt("first")).toBe(1002);

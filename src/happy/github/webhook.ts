@@ -14,7 +14,13 @@ type WebhookConfig = Pick<
 
 /** The secret, when everything that the original wants for webhooks is set (HTTP contract 18). */
 export function webhookSecret(config: WebhookConfig): string | undefined {
-  const { happyGithubAppId: githubAppId, happyGithubPrivateKey: githubPrivateKey, happyGithubClientId: githubClientId, happyGithubClientSecret: githubClientSecret, happyGithubRedirectUri: githubRedirectUri } = config;
+  const {
+    happyGithubAppId: githubAppId,
+    happyGithubPrivateKey: githubPrivateKey,
+    happyGithubClientId: githubClientId,
+    happyGithubClientSecret: githubClientSecret,
+    happyGithubRedirectUri: githubRedirectUri,
+  } = config;
   const others = [githubAppId, githubPrivateKey, githubClientId, githubClientSecret, githubRedirectUri];
   return others.includes(undefined) ? undefined : config.happyGithubWebhookSecret;
 }

@@ -330,7 +330,11 @@ describe("a failed sign-in sends the browser back with the reason", () => {
     expect(await ask({ happyGithubClientId: CLIENT_ID })).toBe(
       "https://app.example/?from=roost&error=server_config",
     );
-    const keys = { happyGithubClientId: CLIENT_ID, happyGithubClientSecret: CLIENT_SECRET, happyGithubUrl: gone.url };
+    const keys = {
+      happyGithubClientId: CLIENT_ID,
+      happyGithubClientSecret: CLIENT_SECRET,
+      happyGithubUrl: gone.url,
+    };
     expect(await ask(keys)).toBe("https://app.example/?from=roost&error=server_error");
   });
 

@@ -8,7 +8,12 @@ import { hasEntitlement } from "../voice/revenue-cat.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 
 async function converse(context: HappyContext, account: string, agentId: string): Promise<Response> {
-  const { happyElevenLabsUrl: elevenLabsUrl, happyElevenLabsApiKey: elevenLabsApiKey, happyRevenueCatUrl: revenueCatUrl, happyRevenueCatApiKey: revenueCatApiKey } = context.config;
+  const {
+    happyElevenLabsUrl: elevenLabsUrl,
+    happyElevenLabsApiKey: elevenLabsApiKey,
+    happyRevenueCatUrl: revenueCatUrl,
+    happyRevenueCatApiKey: revenueCatApiKey,
+  } = context.config;
   if (elevenLabsApiKey === undefined) return refusal(500, "ELEVENLABS_API_KEY not configured");
   if (revenueCatApiKey === undefined) return refusal(500, "REVENUECAT_API_KEY not configured");
   const elevenLabs = { url: elevenLabsUrl, apiKey: elevenLabsApiKey };

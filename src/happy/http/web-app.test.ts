@@ -358,7 +358,12 @@ describe("which server the page is told to use", () => {
 
 describe("finding the web app", () => {
   const log = createLog("silent");
-  const NOTHING_SET = { happyStaticDir: undefined, happyInjectHtmlConfig: undefined, publicUrl: undefined, port: 3005 };
+  const NOTHING_SET = {
+    happyStaticDir: undefined,
+    happyInjectHtmlConfig: undefined,
+    publicUrl: undefined,
+    port: 3005,
+  };
   const page = async (app: WebApp | undefined) =>
     app?.page(new Request("http://x/", { headers: { host: "x" } }), { trustedProxy: false });
 
@@ -379,7 +384,11 @@ describe("finding the web app", () => {
     const write = (text: string) => writeFileSync(join(changing, "index.html"), text);
     write("<HEAD lang='de'>one</HEAD>");
     const at = async (injectHtmlConfig: string) => {
-      const app = WebApp.open({ ...NOTHING_SET, happyStaticDir: changing, happyInjectHtmlConfig: injectHtmlConfig }, log, []);
+      const app = WebApp.open(
+        { ...NOTHING_SET, happyStaticDir: changing, happyInjectHtmlConfig: injectHtmlConfig },
+        log,
+        [],
+      );
       return { app, text: await (await page(app))?.text() };
     };
     const injected = (config: string) =>
