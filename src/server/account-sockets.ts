@@ -3,7 +3,7 @@
 import type { Socket } from "socket.io";
 
 export class AccountSockets {
-  /** By account, then by connection; the socket once it is let in. One connection has one socket. */
+  /** By account, then by connection; the socket once it is let in. A connection has one socket in each namespace: each has seats of its own. */
   readonly #seats = new Map<string, Map<object, Socket | undefined>>();
 
   /** `limit` is asked each time; 0 is none. */
