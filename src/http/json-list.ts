@@ -2,14 +2,14 @@
 import { jsonPieces, jsonWithGaps } from "../storage/stored-value.ts";
 
 /** `before`, the rows as the elements of an array, and `after`. */
-export function* listPieces<T>(
+export async function* listPieces<T>(
   before: string,
-  rows: Iterable<T>,
+  rows: Iterable<T> | AsyncIterable<T>,
   body: (row: T) => unknown,
   after: string,
-): Generator<string | Uint8Array> {
+): AsyncGenerator<string | Uint8Array> {
   let between = `${before}[`;
-  for (const row of rows) {
+  for await (const row of rows) {
     yield between;
     yield* jsonPieces(jsonWithGaps(body(row)));
     between = ",";

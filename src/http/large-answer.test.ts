@@ -8,20 +8,25 @@ import { listBody, type Pieces, piecesStream, valueBody } from "./large-answer.t
 
 const ROWS = [{ id: 1 }, { id: 2 }];
 const idOf = ({ id }: { id: number }) => ({ id: `#${id}` });
-const written = (body: string | Pieces) =>
-  typeof body === "string" ? body : [...{ [Symbol.iterator]: () => body }].map(String).join("");
+const written = async (body: string | Pieces) =>
+  typeof body === "string"
+    ? body
+    : (await Array.fromAsync({ [Symbol.asyncIterator]: () => body })).map(String).join("");
+async function* each<T>(rows: readonly T[]) {
+  yield* rows;
+}
 
 test.each<[string | undefined, Record<string, unknown>]>([
   ["rows", {}],
   ["rows", { hasMore: true, next: null }],
   [undefined, {}],
-])("a list %p with %p is the same text, light or heavy", (name, rest) => {
+])("a list %p with %p is the same text, light or heavy", async (name, rest) => {
   for (const rows of [ROWS, []]) {
     const light = listBody(name, { rows, isHeavy: false }, idOf, rest);
-    const heavy = listBody(name, { rows, isHeavy: true }, idOf, rest);
+    const heavy = listBody(name, { rows: each(rows), isHeavy: true }, idOf, rest);
     expect([typeof light, typeof heavy]).toEqual(["string", "object"]);
-    expect(written(heavy)).toBe(written(light));
-    expect(JSON.parse(written(light))).toEqual(
+    expect(await written(heavy)).toBe(await written(light));
+    expect(JSON.parse(await written(light))).toEqual(
       name === undefined ? rows.map(idOf) : { rows: rows.map(idOf), ...rest },
     );
   }
@@ -33,7 +38,7 @@ test("a value without stored parts is a text", () => {
 
 test("rows are read when the client takes them", async () => {
   let read = 0;
-  function* rows() {
+  async function* rows() {
     for (const row of ROWS) {
       read++;
       yield row;
@@ -52,7 +57,7 @@ test.each([
 ])("after %p nobody takes the answer for whole, and the log has it as %s", async (error, level) => {
   const said: string[] = [];
   const log = { debug: () => said.push("debug"), error: () => said.push("error") } as unknown as Logger;
-  function* pieces() {
+  async function* pieces() {
     yield "[1,";
     throw error;
   }

@@ -3,26 +3,26 @@
 import type { Logger } from "pino";
 import type { Answers } from "../limits/answers.ts";
 import { jsonPieces, jsonWithGaps, ValueChanged } from "../storage/stored-value.ts";
-import type { Listed } from "../storage/weighed-list.ts";
+import type { Rows } from "../storage/weighed-list.ts";
 import { listPieces } from "./json-list.ts";
 
-export type Pieces = Iterator<string | Uint8Array>;
+export type Pieces = AsyncIterator<string | Uint8Array>;
 
 /** `{"<name>": [rows], ...rest}`, or only the rows without a name: as text, or as pieces where the rows are heavy. */
 export function listBody<T>(
   name: string | undefined,
-  { rows, isHeavy }: Pick<Listed<T>, "rows" | "isHeavy">,
+  listed: Rows<T>,
   body: (row: T) => unknown,
   rest: Readonly<Record<string, unknown>> = {},
 ): string | Pieces {
-  if (!isHeavy) {
-    const bodies = Array.from(rows, body);
+  if (!listed.isHeavy) {
+    const bodies = Array.from(listed.rows, body);
     return JSON.stringify(name === undefined ? bodies : { [name]: bodies, ...rest });
   }
   const before = name === undefined ? "" : `{${JSON.stringify(name)}:`;
   const more = JSON.stringify(rest).slice(1);
   const after = name === undefined ? "" : more === "}" ? more : `,${more}`;
-  return listPieces(before, rows, body, after);
+  return listPieces(before, listed.rows, body, after);
 }
 
 /** A body that may carry stored values: as text where it carries none. */

@@ -51,6 +51,37 @@ test("what is read is what was given, in order", async () => {
   expect((await all(answers.stream([][Symbol.iterator](), never))).length).toBe(0);
 });
 
+test("pieces that take a wait are asked for one at a time, and one that comes after its reader has gone counts no more", async () => {
+  const answers = new Answers(() => 64 * MIB);
+  async function* slow() {
+    yield "a";
+    await Bun.sleep(1);
+    yield new Uint8Array(300_000).fill(66);
+  }
+  const text = await all(answers.stream(slow(), never));
+  expect([text.length, answers.held()]).toEqual([300_001, 0]);
+  const gate = Promise.withResolvers<void>();
+  let isClosed = false;
+  async function* late() {
+    try {
+      await gate.promise;
+      yield new Uint8Array(MIB);
+    } finally {
+      isClosed = true;
+    }
+  }
+  const reader = answers.stream(late(), never).getReader();
+  const reading = reader.read();
+  await Bun.sleep(1);
+  await reader.cancel();
+  gate.resolve();
+  expect(await reading).toEqual({ done: true, value: undefined });
+  for (let tries = 0; tries < 100 && !isClosed; tries++) await Bun.sleep(1);
+  expect([isClosed, answers.held()]).toEqual([true, 0]);
+  // The turn goes on to the next answer.
+  expect((await all(answers.stream(slow(), never))).length).toBe(300_001);
+});
+
 test("an unread answer asks for nothing, a slow one for no more than its piece", async () => {
   const answers = new Answers(() => 64 * MIB);
   const { state, iterator } = pieces(10, MIB);

@@ -11,6 +11,7 @@ const STALLED_MS = 5_000;
 const LOOK_MS = 250;
 
 type Piece = string | Uint8Array;
+type Pieces = Iterator<Piece> | AsyncIterator<Piece>;
 
 /** What was cut off is reset on the wire, so that no client takes it for whole. */
 export class AnswerCutOff extends Error {}
@@ -51,7 +52,7 @@ export class Answers implements MemoryUser {
    * A body that asks `pieces` for more whenever its reader took what there was. Pieces are asked for one at a time, each in a turn of
    * the event loop of its own, are given away, and are closed when the reader goes away. An error in them resets the connection and is told to `failed`.
    */
-  stream(pieces: Iterator<Piece>, failed: (error: unknown) => void): ReadableStream<Uint8Array> {
+  stream(pieces: Pieces, failed: (error: unknown) => void): ReadableStream<Uint8Array> {
     /** What was asked for and is not handed over yet. */
     let rest: Uint8Array[] = [];
     /** Handed over whole; the reader has taken it when it asks for more. */
@@ -63,7 +64,8 @@ export class Answers implements MemoryUser {
       ended = true;
       rest = [];
       this.#hold(answer, 0);
-      pieces.return?.();
+      // One that is being read is read to its end first.
+      void Promise.resolve(pieces.return?.()).catch(() => {});
     };
     const answer: Answer = {
       held: 0,
@@ -88,8 +90,13 @@ export class Answers implements MemoryUser {
               this.#hold(answer, 0);
               rest = await this.#inTurn(
                 () => ended,
-                () => {
-                  const next = gathered(pieces);
+                async () => {
+                  const next = await gathered(pieces);
+                  // The reader went away meanwhile.
+                  if (ended) {
+                    for (const piece of next) releaseMemory(piece);
+                    return [];
+                  }
                   // A piece stays in memory until its last part is taken.
                   this.#hold(
                     answer,
@@ -124,14 +131,14 @@ export class Answers implements MemoryUser {
   }
 
   /** One piece of all answers in each turn of the event loop, and only when there is room: nobody waits behind two of them. */
-  async #inTurn(isOver: () => boolean, work: () => Uint8Array[]): Promise<Uint8Array[]> {
+  async #inTurn(isOver: () => boolean, work: () => Promise<Uint8Array[]>): Promise<Uint8Array[]> {
     const before = this.#turn;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#turn = promise;
     await before;
     try {
       while (!isOver() && !this.#hasRoom()) await this.#freed();
-      return isOver() ? [] : work();
+      return isOver() ? [] : await work();
     } finally {
       later(resolve);
     }
@@ -175,11 +182,12 @@ export class Answers implements MemoryUser {
 }
 
 /** Small pieces together, a large one alone and last; none at the end. */
-function gathered(pieces: Iterator<Piece>): Uint8Array[] {
+async function gathered(pieces: Pieces): Promise<Uint8Array[]> {
   const small: Uint8Array[] = [];
   let bytes = 0;
   while (bytes < CHUNK_BYTES) {
-    const next = pieces.next();
+    const asked = pieces.next();
+    const next = asked instanceof Promise ? await asked : asked;
     if (next.done === true) break;
     const piece = typeof next.value === "string" ? Buffer.from(next.value) : next.value;
     if (piece.length >= CHUNK_BYTES) return small.length === 0 ? [piece] : [Buffer.concat(small), piece];

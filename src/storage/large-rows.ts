@@ -66,7 +66,7 @@ export function lightRow<T extends Keyed, const L extends LargeColumns<T["$infer
       delete row[weightName(name)];
       if (bytes <= INLINE_BYTES) continue;
       const expected = version && row[version];
-      row[name] = new StoredValue(bytes, as, (offset, count) => {
+      row[name] = new StoredValue(bytes, as, async (offset, count) => {
         const found = piece(db).get({ pk, version: expected, offset: offset + 1, count });
         return found?.piece as Uint8Array | undefined;
       });

@@ -18,30 +18,38 @@ export class StoredValue {
     /** `text` is UTF-8 in the database; `base64` are bytes there and base64 in the answer. */
     private readonly as: "text" | "base64",
     /** Gives memory of its own; undefined when the value is gone. Offsets count bytes from 0. */
-    private readonly read: (offset: number, bytes: number) => Uint8Array | null | undefined,
+    private readonly read: (offset: number, bytes: number) => Promise<Uint8Array | null | undefined>,
   ) {}
 
   /** The inside of its JSON string, piece by piece. @throws ValueChanged */
-  *pieces(): Generator<Uint8Array> {
-    const size = Math.max(PIECE_BYTES, Math.ceil(this.bytes / MAX_PIECES / 3) * 3);
-    for (let offset = 0; offset < this.bytes; offset += size) {
-      const piece = this.read(offset, Math.min(size, this.bytes - offset));
-      if (piece === null || piece === undefined) throw new ValueChanged("a value changed while it was read");
-      const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+  async *pieces(): AsyncGenerator<Uint8Array> {
+    for await (const bytes of this.#stored()) {
       const text = this.as === "base64" ? base64Of(bytes) : escaped(bytes);
       if (text !== bytes) releaseMemory(bytes);
       yield text;
     }
   }
 
-  /** In a body that is not written piece by piece. */
-  toJSON(): string {
-    if (collected !== undefined) {
-      collected.push(this);
-      return MARK;
+  /** As its column has it: a text, or bytes. For what is small beside the rest. @throws ValueChanged */
+  async whole(): Promise<string | Uint8Array> {
+    const bytes = Buffer.concat(await Array.fromAsync(this.#stored()));
+    return this.as === "base64" ? bytes : bytes.toString();
+  }
+
+  async *#stored(): AsyncGenerator<Buffer> {
+    const size = Math.max(PIECE_BYTES, Math.ceil(this.bytes / MAX_PIECES / 3) * 3);
+    for (let offset = 0; offset < this.bytes; offset += size) {
+      const piece = await this.read(offset, Math.min(size, this.bytes - offset));
+      if (piece === null || piece === undefined) throw new ValueChanged("a value changed while it was read");
+      yield Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
     }
-    const whole = Buffer.concat([...this.pieces()]).toString();
-    return this.as === "base64" ? whole : (JSON.parse(`"${whole}"`) as string);
+  }
+
+  /** Leaves a gap in the text, see `jsonWithGaps`. @throws Error in a body that is written at once. */
+  toJSON(): string {
+    if (collected === undefined) throw new Error("a stored value is written piece by piece");
+    collected.push(this);
+    return MARK;
   }
 }
 
@@ -68,7 +76,7 @@ export function jsonWithGaps(value: unknown): JsonWithGaps {
 }
 
 /** The whole JSON text, its stored values read as they come. */
-export function* jsonPieces({ texts, values }: JsonWithGaps): Generator<string | Uint8Array> {
+export async function* jsonPieces({ texts, values }: JsonWithGaps): AsyncGenerator<string | Uint8Array> {
   for (const [index, text] of texts.entries()) {
     const stored = values[index - 1];
     if (stored !== undefined) {

@@ -4,6 +4,7 @@ import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
 import { columnsOf, type Keyed, type LargeColumns, type Light, lightRow, weightOf } from "./large-rows.ts";
 import { type Db, plainRows } from "./query.ts";
+import { StoredValue } from "./stored-value.ts";
 
 /** Stored content of one page, besides its limit of rows. */
 export const PAGE_BYTES = 4 * 1024 * 1024;
@@ -11,10 +12,14 @@ export const PAGE_BYTES = 4 * 1024 * 1024;
 export const WHOLE_BYTES = 1024 * 1024;
 const WHOLE_ROWS = 2_000;
 
-export interface Listed<T> {
-  /** All of them; when `isHeavy` they are read as they are asked for, to be gone through once. */
-  readonly rows: Iterable<T>;
-  readonly isHeavy: boolean;
+/** Those of a light list are there; those of a heavy one are read as they are asked for, to be gone through once. */
+export type Rows<T> =
+  | { readonly isHeavy: false; readonly rows: readonly T[] }
+  | { readonly isHeavy: true; readonly rows: AsyncIterable<T> };
+
+export type Listed<T> = Rows<T> & Page;
+
+interface Page {
   /** Rows were left out, for their number or their bytes. */
   readonly hasMore: boolean;
   /** Key of the last row; undefined when there is none. */
@@ -27,20 +32,35 @@ export const NOTHING: Listed<never> = { rows: [], isHeavy: false, hasMore: false
 export const AFTER_EVERY_TEXT = new Uint8Array();
 
 /** Rows that were found one by one and weighed; `read` gives each, or undefined for one that is gone by then. */
-export function listedByKey<F extends { readonly bytes: number }, T>(
+export async function listedByKey<F extends { readonly bytes: number }, T extends object>(
   found: readonly F[],
   read: (one: F) => T | undefined,
-): Listed<T> {
+): Promise<Listed<T>> {
   const bytes = found.reduce((sum, one) => sum + one.bytes, 0);
-  const isHeavy = bytes > WHOLE_BYTES || found.length > WHOLE_ROWS;
-  const rows = eachRead(found, read);
-  return { rows: isHeavy ? rows : [...rows], isHeavy, hasMore: false, lastPk: undefined };
+  if (bytes > WHOLE_BYTES || found.length > WHOLE_ROWS)
+    return { ...ALL, isHeavy: true, rows: eachLater(found, read) };
+  return { ...ALL, isHeavy: false, rows: await Promise.all([...eachRead(found, read)].map(inlined)) };
 }
 
+const ALL: Page = { hasMore: false, lastPk: undefined };
+
+/** The row with what is still in the database. */
+async function inlined<T extends object>(row: T): Promise<T> {
+  const entries = Object.entries(row);
+  if (!entries.some(([, value]) => value instanceof StoredValue)) return row;
+  const values = entries.map(async ([name, value]) => [
+    name,
+    value instanceof StoredValue ? await value.whole() : value,
+  ]);
+  return Object.fromEntries(await Promise.all(values)) as T;
+}
+
+type Made<T> = T | undefined | Promise<T | undefined>;
+
 /** The same list with other rows, made when the rows are read; undefined leaves one out. */
-export function listedAs<F, T>(listed: Listed<F>, as: (row: F) => T | undefined): Listed<T> {
-  const rows = eachRead(listed.rows, as);
-  return { ...listed, rows: listed.isHeavy ? rows : [...rows] };
+export async function listedAs<F, T>(listed: Listed<F>, as: (row: F) => Made<T>): Promise<Listed<T>> {
+  const rows = eachLater(listed.rows, as);
+  return listed.isHeavy ? { ...listed, rows } : { ...listed, rows: await Array.fromAsync(rows) };
 }
 
 export interface ListSpec<T extends Keyed, L> {
@@ -112,7 +132,7 @@ export function weighedList<T extends Keyed, const L extends LargeColumns<T["$in
     const found = weights(db, given);
     const kept = cutPage(found, limit, budgetBytes);
     return {
-      rows: eachRead(kept, ({ pk }) => light(db, pk)),
+      rows: eachLater(kept, ({ pk }) => light(db, pk)),
       isHeavy: true,
       hasMore: kept.length < found.length,
       lastPk: kept.at(-1)?.pk,
@@ -141,8 +161,19 @@ export function cutPage<W extends Pick<Weighed, "bytes">>(
   return found.slice(0, count);
 }
 
+/** As `eachRead`, from rows and by reading that may take a wait. */
+async function* eachLater<F, T>(
+  found: Iterable<F> | AsyncIterable<F>,
+  read: (one: F) => Made<T>,
+): AsyncGenerator<T> {
+  for await (const one of found) {
+    const row = await read(one);
+    if (row !== undefined) yield row;
+  }
+}
+
 /** A row that was deleted meanwhile is left out. */
-export function* eachRead<F, T>(found: Iterable<F>, read: (one: F) => T | undefined): Generator<T> {
+export function* eachRead<F, T>(found: readonly F[], read: (one: F) => T | undefined): Generator<T> {
   for (const one of found) {
     const row = read(one);
     if (row !== undefined) yield row;

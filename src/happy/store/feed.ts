@@ -87,8 +87,8 @@ export async function pageFeed(
   return listedAs(listed, itemOf);
 }
 
-function itemOf({ id, body, repeatKey, counter, createdAt }: LightItem): FeedItem {
+async function itemOf({ id, body, repeatKey, counter, createdAt }: LightItem): Promise<FeedItem> {
   // One that is large is read whole all the same: it is JSON by itself.
-  const text = typeof body === "string" ? body : body.toJSON();
+  const text = typeof body === "string" ? body : `${await body.whole()}`;
   return { id, body: JSON.parse(text) as FeedBody, repeatKey, counter, createdAt };
 }

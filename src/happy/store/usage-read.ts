@@ -43,9 +43,9 @@ export async function usageReportBatches(
       const listed = read(reads, { values, limit: BATCH_ROWS, budgetBytes: PAGE_BYTES });
       goOn = listed.hasMore;
       const batch: StoredReport[] = [];
-      for (const { createdAt, pk: reportPk, data } of listed.rows) {
+      for await (const { createdAt, pk: reportPk, data } of listed.rows) {
         [afterTime, afterPk] = [createdAt, reportPk];
-        batch.push({ createdAt, data: typeof data === "string" ? data : data.toJSON() });
+        batch.push({ createdAt, data: typeof data === "string" ? data : `${await data.whole()}` });
       }
       // All of it was deleted meanwhile.
       if (batch.length === 0) return;

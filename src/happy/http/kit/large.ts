@@ -1,6 +1,6 @@
 // Answers that may be large, in the contract's shape: small ones with their length, large ones piece by piece.
 import { listBody, type Pieces, piecesStream, valueBody } from "../../../http/large-answer.ts";
-import type { Listed } from "../../../storage/weighed-list.ts";
+import type { Rows } from "../../../storage/weighed-list.ts";
 import type { HappyContext } from "../../context.ts";
 import { JSON_HEADERS, jsonText } from "./endpoint.ts";
 
@@ -10,7 +10,7 @@ type Parts = Pick<HappyContext, "answers" | "log">;
 export function jsonList<T>(
   context: Parts,
   name: string | undefined,
-  listed: Pick<Listed<T>, "rows" | "isHeavy">,
+  listed: Rows<T>,
   body: (row: T) => unknown,
   rest: Readonly<Record<string, unknown>> = {},
   status = 200,
