@@ -89,9 +89,9 @@ describe("registration", () => {
     await admitted(server.url);
     expect((await signIn(server.url, newKeys())).status).toBe(403);
     // What a reload of the configuration does: its object stays, its values change.
-    Object.assign(server.config, { registration: "open" });
+    Object.assign(server.config, { happyRegistration: "open" });
     await admitted(server.url);
-    Object.assign(server.config, { registration: "closed" });
+    Object.assign(server.config, { happyRegistration: "closed" });
     expect((await signIn(server.url, newKeys())).body.error).toContain("no new accounts");
   });
 

@@ -127,5 +127,5 @@ test("on by the hub's own variables it is as the hub always was, and the start s
 
 test("tokens in the hub's own words need the hub's own secret", async () => {
   const refused = await refusedProcess({ dataDir, env: { GOHUB_AUTH_ENABLED: "true" } });
-  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("--auth-secret-key") });
+  expect(refused).toMatchObject({ code: 2, stderr: expect.stringContaining("--frames-auth-secret-key") });
 });

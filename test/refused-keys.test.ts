@@ -72,7 +72,7 @@ describe("a refused key", () => {
     const server = await started();
     const { keys } = await refusedKey(server);
     for (const registration of ["invite", "open", "claim"] as const) {
-      Object.assign(server.config, { registration });
+      Object.assign(server.config, { happyRegistration: registration });
       await expectRefused(server, keys);
     }
     await server.restart();

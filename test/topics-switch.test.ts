@@ -97,7 +97,7 @@ test("the first start without a user says the command; with one it does not", as
   const visit = async () => {};
   const first = await run(config({ topicsEnabled: true }), visit);
   expect(first.lines.filter((line) => line.includes("roost topics user add")).length).toBe(1);
-  const admin = { topicsEnabled: true, adminUsername: "admin", adminPassword: "very-secret" };
+  const admin = { topicsEnabled: true, topicsAdminUsername: "admin", topicsAdminPassword: "very-secret" };
   const second = await run(config(admin), visit);
   expect(second.lines.join()).not.toContain("roost topics user add");
   expect(second.lines.join()).not.toContain("very-secret");
@@ -112,7 +112,7 @@ test("the first start without a user says the command; with one it does not", as
 });
 
 test("without a configured secret logins are signed with one of this server's own, which survives a restart", async () => {
-  const admin = { topicsEnabled: true, adminUsername: "admin", adminPassword: "very-secret" };
+  const admin = { topicsEnabled: true, topicsAdminUsername: "admin", topicsAdminPassword: "very-secret" };
   const { found: token } = await run(config(admin), async (url) => {
     const login = { method: "POST", body: JSON.stringify({ username: "admin", password: "very-secret" }) };
     const answer = (await (await fetch(`${url}/api/v1/auth/login`, login)).json()) as {

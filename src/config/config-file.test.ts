@@ -28,10 +28,10 @@ test("values are what YAML says they are", () => {
   expect(config).toMatchObject({
     port: 4000,
     rateLimits: false,
-    clientLogs: false,
+    happyClientLogs: false,
     trustedProxies: ["10.0.0.0/8", "127.0.0.1"],
-    githubAppId: "12345678901234567890",
-    serverReadTimeout: 30_000,
+    happyGithubAppId: "12345678901234567890",
+    framesServerReadTimeout: 30_000,
     topics: [{ name: "nodes", schema: { type: "object" } }],
   });
 });
@@ -40,7 +40,7 @@ test("the frames hub's own configuration is understood, its old names included",
   const config = parseConfig(
     read("server:\n  addr: ':8080'\n  hub:\n    ws_path: /socket\ncluster:\n  etcd:\n    key_prefix: /x\n"),
   );
-  expect(config).toMatchObject({ port: 8080, serverWsPath: "/socket", clusterEtcdKeyPrefix: "/x" });
+  expect(config).toMatchObject({ port: 8080, framesServerWsPath: "/socket", clusterEtcdKeyPrefix: "/x" });
 });
 
 test("a setting that is also the beginning of others can be either", () => {

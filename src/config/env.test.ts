@@ -8,7 +8,7 @@ test.each([
   [["--data-dir=/a=b"], { dataDir: "/a=b" }],
   [["--rate-limits", "off"], { rateLimits: "off" }],
   [["--rate-limits"], { rateLimits: true }],
-  [["--client-logs", "--port", "1"], { clientLogs: true, port: "1" }],
+  [["--client-logs", "--port", "1"], { happyClientLogs: true, port: "1" }],
   [["--port", "1", "--port", "2"], { port: "2" }],
 ])("%j", (argv, expected) => {
   const read = readFlags(argv);

@@ -83,7 +83,7 @@ test("the defaults are the original's", () => {
     dataDir: "./data",
     s3UseSsl: true,
     s3Region: "us-east-1",
-    clientLogs: false,
+    happyClientLogs: false,
   });
 });
 

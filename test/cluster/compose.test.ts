@@ -28,7 +28,7 @@ test("two nodes with settings that the server understands, every one of them", (
     expect(Object.keys(readEnvironment(environment))).toHaveLength(Object.keys(environment).length);
     expect(parseConfig(readEnvironment(environment))).toMatchObject({
       clusterEnabled: true,
-      hubEnabled: true,
+      framesHubEnabled: true,
     });
   }
 });

@@ -388,12 +388,12 @@ describe("disconnecting", () => {
 describe("webhook", () => {
   const SECRET = "webhook-secret";
   const SIX = {
-    githubAppId: "1",
-    githubPrivateKey: "pem",
-    githubClientId: CLIENT_ID,
-    githubClientSecret: CLIENT_SECRET,
-    githubRedirectUri: REDIRECT,
-    githubWebhookSecret: SECRET,
+    happyGithubAppId: "1",
+    happyGithubPrivateKey: "pem",
+    happyGithubClientId: CLIENT_ID,
+    happyGithubClientSecret: CLIENT_SECRET,
+    happyGithubRedirectUri: REDIRECT,
+    happyGithubWebhookSecret: SECRET,
   };
   // Not what JSON.stringify would write: the signature is over these bytes.
   const BODY = '{ "action":"opened" ,\n "emoji":"\\ud83d\\ude80" }';

@@ -180,7 +180,7 @@ describe("failures", () => {
 
   test.each([
     [{}, "ELEVENLABS_API_KEY not configured", "ELEVENLABS_API_KEY not configured"],
-    [{ elevenLabsApiKey: ELEVEN_LABS_KEY }, "REVENUECAT_API_KEY not configured", undefined],
+    [{ happyElevenLabsApiKey: ELEVEN_LABS_KEY }, "REVENUECAT_API_KEY not configured", undefined],
   ])("without keys (%p) the answer says which one is missing", async (keys, conversation, usage) => {
     const bare = await testServer({ happyElevenLabsUrl: voice.url, ...keys });
     const user = await newAccount(bare.url);
