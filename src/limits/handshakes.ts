@@ -36,6 +36,15 @@ export interface Newcomer {
   readonly signal?: AbortSignal;
 }
 
+interface PlaceParts {
+  readonly address: string;
+  readonly network: string;
+  readonly isWebSocket: boolean;
+  /** Of the monotonic clock. */
+  readonly since: number;
+  readonly free: (place: Place) => void;
+}
+
 /** One socket that is not let in yet. */
 export class Place {
   /** Ends the socket when another one needs the place. Without it the socket is still being opened, and stays. */
@@ -43,17 +52,27 @@ export class Place {
   /** The server has something to do before the client has: its token is being checked. */
   isBusy = false;
 
-  constructor(
-    readonly address: string,
-    readonly network: string,
-    readonly isWebSocket: boolean,
-    readonly since: number,
-    private readonly free: (place: Place) => void,
-  ) {}
+  constructor(private readonly parts: PlaceParts) {}
+
+  get address(): string {
+    return this.parts.address;
+  }
+
+  get network(): string {
+    return this.parts.network;
+  }
+
+  get isWebSocket(): boolean {
+    return this.parts.isWebSocket;
+  }
+
+  get since(): number {
+    return this.parts.since;
+  }
 
   /** It was let in, or is gone. May be called again. */
   leave(): void {
-    this.free(this);
+    this.parts.free(this);
   }
 }
 
@@ -133,7 +152,13 @@ export class Handshakes {
   }
 
   #add(network: string, { address, isWebSocket }: Newcomer): Place {
-    const place = new Place(address, network, isWebSocket, this.#now(), (left) => this.#free(left));
+    const place = new Place({
+      address,
+      network,
+      isWebSocket,
+      since: this.#now(),
+      free: (left) => this.#free(left),
+    });
     this.#places.add(place);
     if (isWebSocket) this.#webSockets++;
     const own = this.#byNetwork.get(network);
