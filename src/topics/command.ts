@@ -106,7 +106,7 @@ async function prune(config: TopicsConfig, isRight: boolean): Promise<number> {
   const { dataDir } = config;
   const removed = await withStore(config, async (store) => {
     const { newest, shortestMs, run } = topicsRetention({ config, store, topics });
-    if (isRight) believeClock(dataDir, ["happy", "topics"], Date.now());
+    if (isRight) believeClock(dataDir, ["topics"], Date.now());
     const doubt = await new RetentionClock({ dataDir, name: "topics", newest }).look(shortestMs());
     if (doubt !== undefined) throw new Error(Object.values(doubtInWords(doubt)).join(" "));
     return run({ now: Date.now(), goOn: () => true, isShared: true });
