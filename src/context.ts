@@ -24,8 +24,7 @@ import type { ProtocolManifest } from "./protocol/manifest.ts";
 import { openOne } from "./protocol/open-databases.ts";
 import { protocols as all } from "./protocols.ts";
 import { RetentionClock } from "./retention/clock.ts";
-import { Maintenance } from "./retention/maintenance.ts";
-import type { Retention } from "./retention/retention.ts";
+import { type Kept, Maintenance } from "./retention/maintenance.ts";
 import { type Certificate, readCertificate } from "./server/certificate.ts";
 import { parseRanges } from "./server/client-address.ts";
 import { type FrontDoor, openFrontDoor } from "./server/front-door.ts";
@@ -136,7 +135,7 @@ export async function startServer<C extends HouseConfig>(
     const sockets = new SocketIoPaths({ limits, log: serverLog });
     let port = config.port;
     const open: OpenProtocol[] = [];
-    const retentions: { retention: Retention; clock: RetentionClock; log: Logger }[] = [];
+    const retentions: Kept["retentions"][number][] = [];
     for (const protocol of on) {
       const areaLog = log.child({ area: protocol.name });
       const house: House<C> = {
@@ -167,7 +166,7 @@ export async function startServer<C extends HouseConfig>(
       });
       // Before anything is stored with the time of this start.
       await clock.begin();
-      retentions.push({ retention, clock, log: areaLog });
+      retentions.push({ retention, clock, log: areaLog, owners: opened.blobOwners });
     }
 
     const watched = {
@@ -212,8 +211,7 @@ export async function startServer<C extends HouseConfig>(
     const channel = openChannel(dataDir, (request) => admin.fetch(request));
     stack.defer(() => channel.close());
     blobs.start();
-    const owners = open.flatMap(({ blobOwners }) => blobOwners ?? []);
-    stack.defer(maintenance.start({ databases: [...databases.values()], retentions, owners }));
+    stack.defer(maintenance.start({ databases: [...databases.values()], retentions }));
     for (const protocol of open) protocol.start();
     return {
       port,

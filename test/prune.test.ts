@@ -132,6 +132,41 @@ test(
 );
 
 test(
+  "a protocol that is off keeps what it has, whatever its clock or its file says; on, its limits are applied",
+  async () => {
+    const dataDir = freshFolder();
+    const server = await testServer({ dataDir, topicsEnabled: true });
+    await server.stop();
+    const old = Date.now() - 40 * DAY_MS;
+    const path = join(dataDir, "topics.db");
+    const events = () => {
+      using sqlite = new Database(path, { readonly: true });
+      return sqlite.query<{ n: number }, []>("SELECT count(*) AS n FROM ws_events").get()?.n;
+    };
+    {
+      using sqlite = new Database(path, { readwrite: true });
+      sqlite.run(
+        "INSERT INTO ws_events (topic, event_type, payload, created_at) VALUES ('chat', 'add', '{}', ?)",
+        [old],
+      );
+    }
+    const moments = { happy: Date.now() - DAY_MS, topics: old };
+    writeFileSync(join(dataDir, "retention-clock.json"), JSON.stringify(moments));
+    expect((await prune(dataDir, "--dry-run")).stdout).toBe("Nothing would go.\n");
+    expect(await prune(dataDir)).toMatchObject({ code: 0, stderr: "" });
+    const doubted = await prune(dataDir, "--topics-enabled");
+    expect([doubted.code, doubted.stderr]).toEqual([1, expect.stringContaining("Nothing is deleted by")]);
+    expect(await prune(dataDir, "--now-is-right")).toMatchObject({ code: 0 });
+    expect(events()).toBe(1);
+    expect((await prune(dataDir, "--topics-enabled")).stdout).toContain(", 1 topic events, ");
+    expect(events()).toBe(0);
+    writeFileSync(path, "no database");
+    expect(await prune(dataDir)).toMatchObject({ code: 0, stderr: "" });
+  },
+  BOUND_MS,
+);
+
+test(
   "the server's own round deletes an old session, tells its clients, and removes its files",
   async () => {
     const server = await testServer({ happyRetentionSessionsDays: 30 });

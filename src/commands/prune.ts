@@ -1,4 +1,4 @@
-// `roost prune`: applies the age limits of every protocol now, sweeps files that nobody can reach, and gives the room back; or says what
+// `roost prune`: applies the age limits of every protocol that is on, sweeps files that nobody can reach, and gives the room back; or says what
 // would go. Works beside a running server: every step is small, and the server comes first.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -32,7 +32,9 @@ export const prune: Command<Program> = {
     const { config } = await program.load(flags);
     process.umask(0o077);
     const { dataDir } = config;
-    const there = databasesOf(program).filter((spec) => isThere(dataDir, spec));
+    // Of one that is off the limits are unknown: those in its settings are defaults that nobody chose.
+    const on = program.on(config);
+    const there = databasesOf({ protocols: on }).filter((spec) => isThere(dataDir, spec));
     if (there.length === 0) throw new Error(`There is no database in ${dataDir}.`);
     const checked = await Promise.all(
       there.map(async (spec) => ({ path: pathOf(dataDir, spec), version: (await spec.migrations()).length })),
@@ -42,7 +44,7 @@ export const prune: Command<Program> = {
       await using stack = new AsyncDisposableStack();
       const log = createLog(config.logLevel);
       const opened: Opened[] = [];
-      for (const protocol of program.protocols) {
+      for (const protocol of on) {
         const offline = await openOffline(protocol, config, log);
         if (offline !== undefined) opened.push({ name: protocol.name, ...stack.use(offline) });
       }

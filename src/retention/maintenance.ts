@@ -28,8 +28,9 @@ export interface Kept {
     readonly retention: Retention;
     readonly clock: RetentionClock;
     readonly log: Logger;
+    /** Where the protocol has blobs: they go by its clock. */
+    readonly owners?: BlobOwners | undefined;
   }[];
-  readonly owners: readonly BlobOwners[];
 }
 
 export class Maintenance {
@@ -44,17 +45,18 @@ export class Maintenance {
   }
 
   /** @returns how to stop it all, which waits for what is under way. */
-  start({ databases, retentions, owners }: Kept): () => Promise<void> {
+  start({ databases, retentions }: Kept): () => Promise<void> {
     const { config, quota, log } = this.parts;
     const blobFolder = config.s3Host === undefined ? join(config.dataDir, "files") : undefined;
     const gauge = new StorageGauge({ quota, databases, blobFolder, log });
     this.#gauge = gauge;
     const isNowBelieved = async () => {
-      for (const { retention, clock } of retentions)
-        if ((await clock.look(retention.shortestMs())) !== undefined) return false;
+      for (const { retention, clock, owners } of retentions)
+        if (owners !== undefined && (await clock.look(retention.shortestMs())) !== undefined) return false;
       return true;
     };
     const onRemoved = () => gauge.removed();
+    const owners = retentions.flatMap((one) => one.owners ?? []);
     const jobs = [
       gauge,
       ...retentions.map((one) => new RetentionJob(one)),
