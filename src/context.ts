@@ -155,6 +155,8 @@ export async function startServer<C extends HouseConfig>(
         log: areaLog,
       };
       const opened = await protocol.open(house);
+      // Runs when the door is closed, before any database is.
+      stack.defer(() => opened.stop());
       open.push(opened);
       checks.push(...(opened.checks ?? []));
       const { retention } = opened;
@@ -178,8 +180,6 @@ export async function startServer<C extends HouseConfig>(
     const labels = open.find(({ requestLabels }) => requestLabels !== undefined)?.requestLabels;
     const requests = new Requests(metrics, serverLog, labels);
     let pagesPort: PagesPort | undefined;
-    // They run when the door is closed, before any database is.
-    for (const protocol of open) stack.defer(() => protocol.stop());
     const door: FrontDoor = openFrontDoor({
       host: config.host,
       listeners: listenersOf(config.port, open, pages(watched), serverLog),

@@ -13,7 +13,12 @@ export async function openOne(spec: DatabaseSpec, { dataDir, ...options }: OpenO
   const path = join(dataDir, fileOf(spec));
   const migrations = await spec.migrations();
   const database = openDatabase({ path, migrations, identity: spec.identity, ...options });
-  chmodSync(path, 0o600);
+  try {
+    chmodSync(path, 0o600);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
   return database;
 }
 
