@@ -15,7 +15,16 @@ export type Light<Row, Large extends keyof Row> = {
 /** Each large column with the column that counts its versions; null for a value that never changes. */
 export type LargeColumns<Row> = { readonly [K in keyof Row]?: (keyof Row & string) | null };
 
-export type Keyed = SQLiteTable & { readonly pk: AnySQLiteColumn };
+export type Keyed = SQLiteTable & { readonly pk: AnySQLiteColumn; readonly id: AnySQLiteColumn };
+
+/**
+ * Tells a row from every other, also from one that gets its key once it is deleted: the database gives keys away again, and what is read
+ * in several turns would go on with that one, which may be another account's. An id alone may be chosen by clients.
+ */
+export function identityOf(table: Keyed): SQL<string> {
+  const { accountPk } = getTableColumns(table as SQLiteTable);
+  return accountPk === undefined ? sql<string>`${table.id}` : sql<string>`${accountPk} || ' ' || ${table.id}`;
+}
 
 /** Bytes of columns as they are stored, told by the row's header: no value is read. */
 export function weightOf(...columns: AnyColumn[]): SQL<number> {
@@ -26,7 +35,7 @@ export function weightOf(...columns: AnyColumn[]): SQL<number> {
 }
 
 /**
- * Reads one row by its key; values of `large` columns that are large stay in the database.
+ * Reads one row by its key; values of `large` columns that are large stay in the database. With an identity only the row that has it.
  * @example const light = lightRow(documents, { title: "titleVersion", text: "textVersion" });
  *          light(db, pk)?.text; // text, or a StoredValue
  */
@@ -35,7 +44,11 @@ export function lightRow<T extends Keyed, const L extends LargeColumns<T["$infer
   large: L,
   /** Columns that are not read. */
   omit: readonly string[] = [],
-): (db: Db, pk: number) => Light<T["$inferSelect"], keyof L & keyof T["$inferSelect"]> | undefined {
+): (
+  db: Db,
+  pk: number,
+  identity?: string,
+) => Light<T["$inferSelect"], keyof L & keyof T["$inferSelect"]> | undefined {
   type Row = T["$inferSelect"];
   const columns = columnsOf(table, omit);
   const values = Object.entries(large).map(([name, versionName]) => {
@@ -46,7 +59,7 @@ export function lightRow<T extends Keyed, const L extends LargeColumns<T["$infer
     return { name, column, version, as, piece: pieceOf(table, column, version && columns[version]) };
   });
   const select = prepared((db) => {
-    const fields: Record<string, AnySQLiteColumn | SQL> = { ...columns };
+    const fields: Record<string, AnySQLiteColumn | SQL> = { ...columns, [IDENTITY]: identityOf(table) };
     for (const { name, column } of values) {
       fields[name] =
         sql`CASE WHEN octet_length(${column}) <= ${sql.raw(`${INLINE_BYTES}`)} THEN ${column} END`;
@@ -58,16 +71,19 @@ export function lightRow<T extends Keyed, const L extends LargeColumns<T["$infer
       .where(eq(table.pk, sql.placeholder("pk")))
       .prepare();
   });
-  return (db, pk) => {
+  return (db, pk, wanted) => {
     const row = select(db).get({ pk }) as Record<string, unknown> | undefined;
     if (row === undefined) return undefined;
+    const identity = row[IDENTITY];
+    delete row[IDENTITY];
+    if (wanted !== undefined && wanted !== identity) return undefined;
     for (const { name, version, as, piece } of values) {
       const bytes = row[weightName(name)] as number;
       delete row[weightName(name)];
       if (bytes <= INLINE_BYTES) continue;
       const expected = version && row[version];
       row[name] = new StoredValue(bytes, as, async (offset, count) => {
-        const found = piece(db).get({ pk, version: expected, offset: offset + 1, count });
+        const found = piece(db).get({ pk, identity, version: expected, offset: offset + 1, count });
         return found?.piece as Uint8Array | undefined;
       });
     }
@@ -80,6 +96,7 @@ export function columnsOf(table: SQLiteTable, omit: readonly string[]): Record<s
   return Object.fromEntries(all.filter(([name]) => !omit.includes(name)));
 }
 
+const IDENTITY = "row identity";
 const weightName = (name: string) => `${name} bytes`;
 
 /** Offsets count from 1. */
@@ -92,6 +109,7 @@ function pieceOf(table: Keyed, column: AnySQLiteColumn, version: AnySQLiteColumn
       .where(
         and(
           eq(table.pk, sql.placeholder("pk")),
+          sql`${identityOf(table)} = ${sql.placeholder("identity")}`,
           version === undefined ? undefined : eq(version, sql.placeholder("version")),
         ),
       )

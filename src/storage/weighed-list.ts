@@ -2,7 +2,15 @@
 // row by row while it is written, each row by its key, so that none is missed or doubled and no transaction stays open meanwhile.
 import { type AnyColumn, type SQL, sql } from "drizzle-orm";
 import type { SQLiteTable } from "drizzle-orm/sqlite-core";
-import { columnsOf, type Keyed, type LargeColumns, type Light, lightRow, weightOf } from "./large-rows.ts";
+import {
+  columnsOf,
+  identityOf,
+  type Keyed,
+  type LargeColumns,
+  type Light,
+  lightRow,
+  weightOf,
+} from "./large-rows.ts";
 import { type Db, plainRows } from "./query.ts";
 import { StoredValue } from "./stored-value.ts";
 
@@ -110,7 +118,11 @@ export function weighedList<T extends Keyed, const L extends LargeColumns<T["$in
   );
   const whole = plainRows((db) => query(db, named));
   const weights = plainRows<Weighed>((db) =>
-    query(db, { pk: sql`${table.pk}`.as("pk"), bytes: bytes.as("bytes") }),
+    query(db, {
+      pk: sql`${table.pk}`.as("pk"),
+      identity: identityOf(table).as("identity"),
+      bytes: bytes.as("bytes"),
+    }),
   );
   const total = plainRows<{ bytes: number; count: number }>(
     (db) => query(db, { bytes: bytes.as("bytes") }),
@@ -132,7 +144,7 @@ export function weighedList<T extends Keyed, const L extends LargeColumns<T["$in
     const found = weights(db, given);
     const kept = cutPage(found, limit, budgetBytes);
     return {
-      rows: eachLater(kept, ({ pk }) => light(db, pk)),
+      rows: eachLater(kept, ({ pk, identity }) => light(db, pk, identity)),
       isHeavy: true,
       hasMore: kept.length < found.length,
       lastPk: kept.at(-1)?.pk,
@@ -142,6 +154,8 @@ export function weighedList<T extends Keyed, const L extends LargeColumns<T["$in
 
 interface Weighed {
   readonly pk: number;
+  /** See `identityOf`. */
+  readonly identity: string;
   readonly bytes: number;
 }
 

@@ -4,7 +4,7 @@ import { and, asc, eq, gte, isNotNull, lt, sql } from "drizzle-orm";
 import type { Owner } from "../../storage/account-bounds.ts";
 import type { Database } from "../../storage/database.ts";
 import { newId } from "../../storage/ids.ts";
-import { lightRow, weightOf } from "../../storage/large-rows.ts";
+import { identityOf, lightRow, weightOf } from "../../storage/large-rows.ts";
 import { type Db, prepared } from "../../storage/query.ts";
 import type { StoredValue } from "../../storage/stored-value.ts";
 import { nextColumns, staleParts } from "../../storage/versioned.ts";
@@ -32,6 +32,7 @@ const byKey = prepared((db) =>
   db
     .select({
       pk: kvEntries.pk,
+      identity: identityOf(kvEntries),
       key: kvEntries.key,
       version: kvEntries.version,
       isLiving: sql<number>`${kvEntries.value} IS NOT NULL`,
@@ -69,7 +70,7 @@ export async function findManyKv(
   const found = [...new Set(keys)].flatMap((key) => byKey(reads).get({ account: pk, key }) ?? []);
   return listedByKey(
     found.filter(({ isLiving }) => isLiving === 1),
-    (one) => living(light(reads, one.pk)),
+    ({ pk, identity }) => living(light(reads, pk, identity)),
   );
 }
 
@@ -134,8 +135,8 @@ export async function kvConflicts(
     bytes: 0,
     ...(pk === undefined ? undefined : byKey(reads).get({ account: pk, key })),
   }));
-  return listedByKey(found, ({ key, pk }) => {
-    const row = pk === undefined ? undefined : light(reads, pk);
+  return listedByKey(found, ({ key, pk, identity }) => {
+    const row = pk === undefined ? undefined : light(reads, pk, identity);
     return { key, version: versionOf(row), value: row?.value ?? null };
   });
 }
