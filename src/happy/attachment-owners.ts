@@ -1,5 +1,5 @@
 // Whose attachments are whose: each session has a folder of them.
-import type { BlobOwner, BlobOwners } from "../retention/blob-owners.ts";
+import type { BlobOwners } from "../retention/blob-owners.ts";
 import { cutoffs } from "./retention-rules.ts";
 import type { HappyConfig } from "./settings.ts";
 import type { HappyStore } from "./store/index.ts";
@@ -12,18 +12,11 @@ export interface AttachmentOwnersParts {
 }
 
 export function attachmentOwners({ config, store, counts = false }: AttachmentOwnersParts): BlobOwners {
-  /** Files of one session come together. */
-  let last: { session: string; before: number | undefined; owner: BlobOwner | undefined } | undefined;
   return {
     folder: "sessions",
     kind: "attachments",
-    ownerOf: async (session, leavingAt) => {
-      const before = leavingAt === undefined ? undefined : cutoffs(config, leavingAt).sessions;
-      if (last?.session === session && last.before === before) return last.owner;
-      const owner = await store.sessionOwner(session, before);
-      last = { session, before, owner };
-      return owner;
-    },
+    ownerOf: (session, leavingAt) =>
+      store.sessionOwner(session, leavingAt === undefined ? undefined : cutoffs(config, leavingAt).sessions),
     filesBefore: (now) => cutoffs(config, now).attachments,
     ...(counts && { counted: (session, found) => store.recountAttachments(session, found) }),
   };

@@ -3,7 +3,7 @@
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { blobFiles, entriesOf, factsOf } from "../storage/blob-files.ts";
-import type { BlobOwners } from "./blob-owners.ts";
+import type { BlobOwner, BlobOwners } from "./blob-owners.ts";
 
 /** Of uploads that were cut off; local-blobs.ts names them so. */
 const LEFTOVER = /^\.part-/;
@@ -35,7 +35,7 @@ export async function* unwantedFiles({
   owners,
   leavingAt,
 }: SweepOptions): AsyncGenerator<Unwanted> {
-  // Files of one folder come together.
+  // Files of one folder come together: its owner is asked for once, and anew by each sweep.
   let tally: Tally | undefined;
   for await (const file of blobFiles(folder)) {
     const found = await factsOf(file);
@@ -50,27 +50,32 @@ export async function* unwantedFiles({
     const [top, name] = parts;
     const of = owners.find((one) => one.folder === top);
     if (of === undefined || name === undefined) continue;
-    const owner = await of.ownerOf(name, leavingAt);
     if (tally?.of !== of || tally.name !== name) {
-      await tally?.of.counted?.(tally.name, tally);
-      tally = owner && { of, name, files: 0, bytes: 0 };
+      await count(tally);
+      tally = { of, name, owner: await of.ownerOf(name, leavingAt), files: 0, bytes: 0 };
     }
+    const { owner } = tally;
     const before = of.filesBefore(now);
     if (owner === undefined) {
       if (isSettled) yield { kind: "orphaned files", account: undefined, path, bytes };
     } else if (owner.isLeaving || (before !== undefined && mtimeMs < before))
       yield { kind: of.kind, account: owner.account, path, bytes };
-    else if (tally !== undefined) {
+    else {
       tally.files++;
       tally.bytes += bytes;
     }
   }
-  await tally?.of.counted?.(tally.name, tally);
+  await count(tally);
+}
+
+async function count(tally: Tally | undefined): Promise<void> {
+  if (tally?.owner !== undefined) await tally.of.counted?.(tally.name, tally);
 }
 
 interface Tally {
   readonly of: BlobOwners;
   readonly name: string;
+  readonly owner: BlobOwner | undefined;
   files: number;
   bytes: number;
 }
