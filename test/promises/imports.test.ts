@@ -28,7 +28,7 @@ interface Import {
 /** The first folder below src/, or the name of a file that stands there alone. */
 function roomOf(path: string): string {
   const [room = ""] = relative(SRC, path).split("/");
-  return room.replace(/\.tsx?$/, "");
+  return room.replace(/(\.test)?\.tsx?$/, "");
 }
 
 const storeyOf = (room: string): number => {
