@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { identifier } from "../../../limits/identifier.ts";
 import { announceMachineChange } from "../../session-announcements.ts";
+import { versionedAnswer } from "../../wire/versioned-answer.ts";
 import type { Ack, SocketEvent } from "../connection.ts";
 
 const metadataSchema = z.object({
@@ -38,14 +39,7 @@ export const machineUpdateMetadata: SocketEvent = {
       announceMachineChange(context, account, machineId, change),
     );
     if (result.kind === "missing") return ack({ result: "error", message: "Machine not found" });
-    if (result.kind === "mismatch") {
-      return ack({
-        result: "version-mismatch",
-        version: result.row.metadataVersion,
-        metadata: result.row.metadata,
-      });
-    }
-    ack({ result: "success", version: expectedVersion + 1, metadata: value });
+    ack(versionedAnswer("metadata", change.metadata, result.kind === "mismatch" ? result.row : undefined));
   },
 };
 
@@ -64,13 +58,8 @@ export const machineUpdateState: SocketEvent = {
       announceMachineChange(context, account, machineId, change),
     );
     if (result.kind === "missing") return ack({ result: "error", message: "Machine not found" });
-    if (result.kind === "mismatch") {
-      return ack({
-        result: "version-mismatch",
-        version: result.row.daemonStateVersion,
-        daemonState: result.row.daemonState,
-      });
-    }
-    ack({ result: "success", version: expectedVersion + 1, daemonState: value });
+    ack(
+      versionedAnswer("daemonState", change.daemonState, result.kind === "mismatch" ? result.row : undefined),
+    );
   },
 };

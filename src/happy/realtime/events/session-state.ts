@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { identifier } from "../../../limits/identifier.ts";
 import { announceSessionChange } from "../../session-announcements.ts";
+import { versionedAnswer } from "../../wire/versioned-answer.ts";
 import type { SocketEvent } from "../connection.ts";
 
 const metadataSchema = z.object({
@@ -33,14 +34,7 @@ export const updateMetadata: SocketEvent = {
       announceSessionChange(context, account, sid, change),
     );
     if (result.kind === "missing") return ack(failure);
-    if (result.kind === "mismatch") {
-      return ack({
-        result: "version-mismatch",
-        version: result.row.metadataVersion,
-        metadata: result.row.metadata,
-      });
-    }
-    ack({ result: "success", version: expectedVersion + 1, metadata: value });
+    ack(versionedAnswer("metadata", change.metadata, result.kind === "mismatch" ? result.row : undefined));
   },
 };
 
@@ -59,13 +53,8 @@ export const updateState: SocketEvent = {
       announceSessionChange(context, account, sid, change),
     );
     if (result.kind === "missing") return ack(failure);
-    if (result.kind === "mismatch") {
-      return ack({
-        result: "version-mismatch",
-        version: result.row.agentStateVersion,
-        agentState: result.row.agentState,
-      });
-    }
-    ack({ result: "success", version: expectedVersion + 1, agentState: value });
+    ack(
+      versionedAnswer("agentState", change.agentState, result.kind === "mismatch" ? result.row : undefined),
+    );
   },
 };
