@@ -3,6 +3,7 @@
 import type { Dirent, Stats } from "node:fs";
 import { lstat, opendir } from "node:fs/promises";
 import { join } from "node:path";
+import { whenDescriptorsAreFree } from "./descriptor-wait.ts";
 import { isAbsent } from "./errors.ts";
 
 export interface BlobFile {
@@ -23,7 +24,7 @@ export async function* blobFiles(folder: string, parts: readonly string[] = []):
 /** Entries of a folder; none when it is not there (any more). */
 export async function* entriesOf(folder: string): AsyncGenerator<Dirent> {
   try {
-    for await (const entry of await opendir(folder)) yield entry;
+    for await (const entry of await whenDescriptorsAreFree(() => opendir(folder))) yield entry;
   } catch (error) {
     if (!isAbsent(error)) throw error;
   }
