@@ -67,7 +67,8 @@ test(`${MEMBERS} sockets of an account with unfinished frames of 15 MiB keep wit
     );
     await Bun.sleep(500);
   });
-  expect(verdict.peakMib).toBeLessThan(480);
+  // 64 frames of 15 MiB would be 960.
+  expect(verdict.peakMib).toBeLessThan(640);
   expect(connections.some(({ closed }) => closed)).toBe(true);
   expect(connections.some(({ closed }) => !closed)).toBe(true);
   for (const connection of connections) connection.destroy();
