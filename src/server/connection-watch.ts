@@ -58,6 +58,8 @@ export class ConnectionWatch {
   constructor(private readonly parts: ConnectionWatchParts) {}
 
   start(): void {
+    // Read while there are descriptors: who floods a server from its first moment must not keep it from knowing.
+    descriptorLimit();
     if (this.parts.kernel === undefined || openDescriptors() === undefined) {
       this.parts.log.info("connections of strangers are not counted on this system");
       return;

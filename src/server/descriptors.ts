@@ -2,11 +2,15 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 
 const FOLDER = "/proc/self/fd";
+/** Null where there is none. */
 let limit: number | null | undefined;
 
-/** Undefined where the system does not tell, or sets none. Bun raises it to what is permitted when it starts: it does not change. */
+/**
+ * Undefined where the system does not tell, or sets none. Bun raises it to what is permitted when it starts: it does not change. To be
+ * asked before descriptors can run out, because reading it needs one; an answer that could not be read is asked for again.
+ */
 export function descriptorLimit(): number | undefined {
-  limit ??= readLimit() ?? null;
+  if (limit === undefined) limit = readLimit();
   return limit ?? undefined;
 }
 
@@ -21,11 +25,12 @@ export function openDescriptors(): number | undefined {
   }
 }
 
-function readLimit(): number | undefined {
-  if (process.platform !== "linux") return undefined;
+/** Undefined when it cannot be read now. */
+function readLimit(): number | null | undefined {
+  if (process.platform !== "linux") return null;
   try {
     const soft = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
-    return soft === undefined ? undefined : Number(soft);
+    return soft === undefined ? null : Number(soft);
   } catch {
     return undefined;
   }

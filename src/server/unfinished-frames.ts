@@ -47,7 +47,9 @@ const UNSEEN_BYTES = 96 * 1024 * 1024;
 const FIRST_LOOK_MS = 10;
 const STRANGERS_MS = 25;
 const MEMBERS_MS = 100;
-/** The search for descriptors takes at most this part of the time. */
+/** While memory has grown: in a tenth of a second a fast network brings more than the ceiling. */
+const GROWING_MS = 15;
+/** The search for descriptors, and a look at members, take at most one part in so many of the time. */
 const SEARCH_SHARE = 10;
 /** A socket that is not found so often is none that the kernel shows. */
 const MAX_SEARCHES = 20;
@@ -183,8 +185,15 @@ export class UnfinishedFrames {
   #lookAtMembers(): void {
     this.#membersTimer = undefined;
     if (this.#watched.size === this.#strangers.size) return;
-    this.#membersTimer = later(MEMBERS_MS, () => this.#lookAtMembers());
-    if (!this.#hasGrown("members")) return;
+    const startedAt = performance.now();
+    const hasGrown = this.#hasGrown("members");
+    if (hasGrown) this.#countMembers();
+    const leastMs = hasGrown ? GROWING_MS : MEMBERS_MS;
+    const nextMs = Math.max(leastMs, (performance.now() - startedAt) * SEARCH_SHARE);
+    this.#membersTimer = later(nextMs, () => this.#lookAtMembers());
+  }
+
+  #countMembers(): void {
     this.#search(this.#unfound.size > this.#strangers.size);
     for (const watched of this.#watched.values()) {
       if (watched.isStranger) continue;

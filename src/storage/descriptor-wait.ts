@@ -2,7 +2,7 @@
 // room (server/connection-watch.ts).
 
 const EVERY_MS = 15;
-const WITHIN_MS = 8_000;
+const WITHIN_MS = 3_000;
 
 /** Does it again while the process or the system has no descriptor. @throws what `open` throws, this one too after a while. */
 export async function whenDescriptorsAreFree<T>(open: () => Promise<T>): Promise<T> {
