@@ -1,7 +1,7 @@
 // Settings of the log.
 import { z } from "zod";
 import type { Settle } from "../config/catalogue.ts";
-import { type Setting, setting, type Values } from "../config/setting.ts";
+import { type Setting, setting } from "../config/setting.ts";
 import { UsageError } from "../config/usage.ts";
 import { type LogLevels, logLevels } from "../config/values.ts";
 
@@ -21,8 +21,6 @@ export const logSettings = {
     "how log lines look: JSON, text for people, or auto, which is text on a terminal",
   ),
 } as const satisfies Record<string, Setting>;
-
-export type LogConfig = Values<typeof logSettings>;
 
 /** The parts of the house that log under a name of their own; each protocol logs under its own. */
 export const LOG_AREAS = ["server", "storage", "limits", "bus"] as const;

@@ -11,11 +11,9 @@ export interface RetentionJobOptions {
   readonly log: Logger;
 }
 
-export class RetentionJob {
-  readonly #rounds: Rounds;
-
+export class RetentionJob extends Rounds {
   constructor({ retention, clock, log }: RetentionJobOptions) {
-    this.#rounds = new Rounds({
+    super({
       everyMs: retention.everyMs,
       problem: "old things could not all be deleted",
       log,
@@ -31,18 +29,5 @@ export class RetentionJob {
           log.info(removed, "deleted what is older than is kept");
       },
     });
-  }
-
-  start(): void {
-    this.#rounds.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#rounds.stop();
-  }
-
-  /** One round; a failure is told to the log and tried again at the next. */
-  run(): Promise<void> {
-    return this.#rounds.run();
   }
 }

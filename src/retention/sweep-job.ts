@@ -25,33 +25,22 @@ export interface SweepJobOptions {
   readonly log: Logger;
 }
 
-export class SweepJob {
-  readonly #rounds: Rounds;
+export class SweepJob extends Rounds {
+  readonly #options: SweepJobOptions;
   /** Of performance.now(): the clock may be set. */
   #sweptAt = Number.NEGATIVE_INFINITY;
 
-  constructor(private readonly options: SweepJobOptions) {
-    this.#rounds = new Rounds({
+  constructor(options: SweepJobOptions) {
+    super({
       work: (goOn) => this.#work(goOn),
       problem: "files could not all be swept",
       log: options.log,
     });
-  }
-
-  start(): void {
-    this.#rounds.start();
-  }
-
-  stop(): Promise<void> {
-    return this.#rounds.stop();
-  }
-
-  run(): Promise<void> {
-    return this.#rounds.run();
+    this.#options = options;
   }
 
   async #work(goOn: () => boolean): Promise<void> {
-    const { databases, log } = this.options;
+    const { databases, log } = this.#options;
     await this.#sweep(goOn);
     for (const database of databases) {
       const bytes = await releaseFreePages(database, async () => {
@@ -63,7 +52,7 @@ export class SweepJob {
   }
 
   async #sweep(goOn: () => boolean): Promise<void> {
-    const { config, owners, isNowBelieved, onRemoved, log } = this.options;
+    const { config, owners, isNowBelieved, onRemoved, log } = this.#options;
     if (config.s3Host !== undefined || performance.now() < this.#sweptAt + SWEEP_EVERY_MS) return;
     // At a time before all times nothing is old; files are counted all the same.
     const now = (await isNowBelieved()) ? Date.now() : Number.NEGATIVE_INFINITY;

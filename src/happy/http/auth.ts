@@ -1,6 +1,6 @@
 // Sign-in by signed challenge, and pairing of terminals and further devices (HTTP contract 2.3 to 2.6 and 4).
 import { z } from "zod";
-import { later } from "../../http/rate-limit.ts";
+import { later } from "../../http/retry-after.ts";
 import { networkOf } from "../../limits/network.ts";
 import { isSignature, PUBLIC_KEY_BYTES, SIGNATURE_BYTES } from "../auth/ed25519.ts";
 import type { HappyContext } from "../context.ts";

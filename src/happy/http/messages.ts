@@ -1,7 +1,7 @@
 // Messages over HTTP: appended exactly once for each localId, read in pages (HTTP contract 6.5, 6.8, 6.9).
 import { z } from "zod";
 import { RawText, textBytes } from "../../http/large-json.ts";
-import { later } from "../../http/rate-limit.ts";
+import { later } from "../../http/retry-after.ts";
 import { identifier } from "../../limits/identifier.ts";
 import { PAGE_BYTES } from "../../storage/weighed-list.ts";
 import { interestedInSession } from "../audience.ts";

@@ -1,6 +1,7 @@
 // What an error becomes: the contract's answer (HTTP contract 1.5), or an unexpected failure whose text stays in the log.
-import { later, secondsOf } from "../../../http/rate-limit.ts";
+
 import { BodyRefused } from "../../../http/request-body.ts";
+import { later, secondsOf } from "../../../http/retry-after.ts";
 import { ValueTooLarge } from "../../../limits/value-sizes.ts";
 import { asStorageError, StorageError } from "../../../storage/errors.ts";
 import type { HappyContext } from "../../context.ts";
