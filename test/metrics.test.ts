@@ -198,6 +198,8 @@ test("ready while the database answers and takes writes, and not ready when it d
   expect(await ready.json()).toEqual({ status: "ready", checks: { happy: "ok" } });
   const { Database } = await import("bun:sqlite");
   const holder = new Database(`${server.dataDir}/happy.db`, { readwrite: true });
+  // The server may be writing just now.
+  holder.run("PRAGMA busy_timeout = 5000");
   holder.run("BEGIN IMMEDIATE");
   try {
     const blocked = await fetch(`${server.url}/ready`);

@@ -98,7 +98,7 @@ powerTest.each(["backup FILE", "doctor", "prune", "accounts list"])(
 /** Another program that opened the database and did this; it lets go when it is told to end. */
 async function holder(path: string, sql: string): Promise<{ end(): Promise<void> }> {
   const child = Bun.spawn(["sqlite3", path], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
-  child.stdin.write(`.bail on\n${sql}\nSELECT 'held';\n`);
+  child.stdin.write(`.bail on\n.timeout 5000\n${sql}\nSELECT 'held';\n`);
   await child.stdin.flush();
   for await (const chunk of child.stdout) if (Buffer.from(chunk).includes("held")) break;
   return {
