@@ -28,8 +28,11 @@ function installTinyClaude(home: string): string {
   const folder = join(home, ".local", "bin");
   const path = join(folder, "claude");
   mkdirSync(folder, { recursive: true });
-  const program = resolve(import.meta.dir, "tiny-claude.ts");
-  writeFileSync(path, `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`);
+  // A path may hold what a shell reads as its own.
+  const [bun, program] = [process.execPath, resolve(import.meta.dir, "tiny-claude.ts")].map(
+    (word) => `'${word.replaceAll("'", `'\\''`)}'`,
+  );
+  writeFileSync(path, `#!/bin/sh\nexec ${bun} ${program} "$@"\n`);
   chmodSync(path, 0o755);
   return path;
 }

@@ -65,12 +65,14 @@ export function whileRunning<T>({ name, child }: Launched, wait: Promise<T>): Pr
   return Promise.race([wait, ended]);
 }
 
-/** The processes of this run, ended ones included. */
+/** The processes since the last `killAll`, ended ones included. */
 export const allLaunched = (): readonly Launched[] => [...launched];
 
 export async function killAll(): Promise<void> {
   killAllNow();
   await Promise.all([...launched].map(({ child }) => child.exited));
+  // What they printed goes with their folder.
+  launched.clear();
 }
 
 /** The same at once, for a run that is cut off. */
