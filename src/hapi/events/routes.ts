@@ -1,6 +1,6 @@
-// GET /api/events and POST /api/visibility (HTTP contract, B1 and B7). Who asks, and what they may see, is said by the guards that are
-// handed in; nothing of a request is looked at before they have passed.
-import { Hono, type MiddlewareHandler } from "hono";
+// GET /api/events and POST /api/visibility (HTTP contract, B1 and B7). Who asks is known by then; what they may see is said
+// by the functions that are handed in.
+import { Hono } from "hono";
 import { z } from "zod";
 import { bearerToken } from "../../auth/bearer.ts";
 import type { BearerEnv } from "../../http/bearer.ts";
@@ -20,8 +20,6 @@ export type Access = "granted" | "unknown" | "denied";
 
 export interface EventRoutesParts {
   readonly events: Broadcaster;
-  /** Body budget and bearer, in this order. For events the bearer reads the token with `eventsToken`. */
-  readonly user: readonly MiddlewareHandler<EventsEnv>[];
   /** By which limits know who asks. */
   readonly accountOf: (claims: EventClaims) => string;
   readonly session: (namespace: string, id: string) => Promise<Access>;
@@ -40,9 +38,10 @@ export const eventsToken = (request: Request): string | undefined =>
   bearerToken(request.headers.get("authorization")) ??
   (new URL(request.url).searchParams.get("token") || undefined);
 
-export function eventRoutes({ events, user, accountOf, session, machine }: EventRoutesParts) {
+/** To be mounted behind the body budget and the bearer of `/api`, which reads the token of events with `eventsToken`. */
+export function eventRoutes({ events, accountOf, session, machine }: EventRoutesParts) {
   return new Hono<EventsEnv>()
-    .get("/api/events", ...user, async (c) => {
+    .get("/api/events", async (c) => {
       const { claims } = c.var;
       const { ns: namespace } = claims;
       const sessionId = given(c.req.query("sessionId"));
@@ -64,7 +63,7 @@ export function eventRoutes({ events, user, accountOf, session, machine }: Event
       });
       return answer ?? later(Response.json({ error: "Too many event streams" }, { status: 503 }), FULL_MS);
     })
-    .post("/api/visibility", ...user, async (c) => {
+    .post("/api/visibility", async (c) => {
       const body = visibilityBody.safeParse(await c.var.body.json().catch(nothing));
       if (!body.success) return Response.json({ error: "Invalid body" }, { status: 400 });
       const { subscriptionId, visibility } = body.data;
