@@ -1,5 +1,5 @@
 // A client of server-sent events on a connection of its own, as a browser reads them, compressed or not; it can stop reading.
-import { type IncomingMessage, request } from "node:http";
+import { Agent, type IncomingMessage, request } from "node:http";
 import { constants, createGunzip } from "node:zlib";
 import { until } from "./until.ts";
 
@@ -43,7 +43,9 @@ export class EventClient {
   static async open(url: string, { headers = {}, gzip = false }: ClientOptions = {}): Promise<EventClient> {
     const all = gzip ? { "accept-encoding": "gzip", ...headers } : headers;
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-    request(url, { headers: all, agent: false }, resolve).on("error", reject).end();
+    request(url, { headers: all, agent: new Agent({ keepAlive: true }) }, resolve)
+      .on("error", reject)
+      .end();
     const response = await promise;
     if (response.statusCode !== 200) {
       const parts = await Array.fromAsync(response as AsyncIterable<Buffer>);
