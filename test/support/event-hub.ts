@@ -11,6 +11,7 @@ import { type Limits, openLimits } from "../../src/limits/limits.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { type FrontDoor, openFrontDoor } from "../../src/server/front-door.ts";
+import type { HttpClaim } from "../../src/server/served.ts";
 import { parseConfig } from "./config.ts";
 import { type ClientOptions, EventClient } from "./event-client.ts";
 
@@ -18,6 +19,8 @@ export interface EventHubOptions extends Partial<Pick<BroadcasterParts, "limits"
   readonly maxQueuedBytes?: number;
   readonly maxMemoryBytesInFlight?: number;
   readonly now?: () => number;
+  /** Whatever else is served at the same place. */
+  readonly also?: readonly HttpClaim[];
 }
 
 export interface EventHub {
@@ -88,7 +91,10 @@ export function eventHub(options: EventHubOptions = {}): EventHub {
         served: [
           {
             name: "hapi",
-            http: [{ prefixes: ["/"], fetch: (request, facts) => app.fetch(request, facts) }],
+            http: [
+              { prefixes: ["/api"], fetch: (request, facts) => app.fetch(request, facts) },
+              ...(options.also ?? []),
+            ],
             sockets: [],
             endAnswers: () => events.close(),
           },
