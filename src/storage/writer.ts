@@ -1,14 +1,16 @@
-// Group commit. All writes of one event-loop turn share one transaction; after it has committed, announcements run in commit
-// order, and only then is anybody told "done". So nothing is acknowledged or announced that a crash could take back, and
-// nothing that reveals a change leaves the process before the announcements of every earlier change.
+// Group commit. All writes of one event-loop turn share one transaction. After it has committed, it waits in line for a sync of the log
+// (unsynced.ts), while the next ones commit; once it is durable, announcements run in commit order, and only then is anybody told "done".
+// So nothing is acknowledged or announced that a crash could take back, and nothing that reveals a change leaves the process before the
+// announcements of every earlier change.
 //
 // While another program holds SQLite's write lock, operations wait in line, in order and off the event loop, for a bounded time.
 import type { Database } from "bun:sqlite";
 import type { Logger } from "pino";
 import type { Condition } from "./condition.ts";
-import { asStorageError, heldError, isBusy, StorageError } from "./errors.ts";
+import { asStorageError, heldError, isBusy, StorageError, syncError } from "./errors.ts";
 import type { Db } from "./query.ts";
-import { type Waiter, WaitingLine } from "./waiting-line.ts";
+import { type Group, type Syncs, Unsynced } from "./unsynced.ts";
+import { bytesOf, type Waiter, WaitingLine } from "./waiting-line.ts";
 
 /** How long an operation waits for another program's lock. */
 export const WAIT_MS = 5_000;
@@ -29,10 +31,16 @@ export interface WriterParts {
   readonly name?: string;
   /** Told what is refused and why. */
   readonly condition?: Condition;
+  /** Makes commits durable; without it they are so by themselves. */
+  readonly syncs?: Syncs | undefined;
   /** Called after every commit, for the checkpointer. */
   readonly onCommit?: () => void;
-  /** Asked after every commit, before anybody is told: an error refuses the group, and everything after it. */
+  /** Called when something has become durable. */
+  readonly onDurable?: () => void;
+  /** Asked when something is durable, before anybody is told: an error refuses it, and everything after it. */
   readonly whyLost?: () => StorageError | undefined;
+  /** The log could not be synced, and nothing is stored any more. @returns what everybody is told. */
+  readonly syncFailed?: (error: unknown) => StorageError;
   readonly waitMs?: number;
 }
 
@@ -49,7 +57,14 @@ interface Pending extends Waiter {
   announce?(result: unknown): void;
   resolve(result: unknown): void;
   reject(error: unknown): void;
-  result: unknown;
+  /** What it came to, told when all that it may have seen is durable. */
+  outcome: { readonly result: unknown } | { readonly problem: unknown } | undefined;
+  /** A barrier changes nothing. */
+  readonly changesNothing: boolean;
+}
+
+interface Committed extends Group {
+  readonly pending: readonly Pending[];
 }
 
 export class Writer {
@@ -65,10 +80,20 @@ export class Writer {
   #held: { readonly since: number; tries: number; refused: number; told: boolean } | undefined;
   #retry: Timer | undefined;
   #turnPlanned = false;
+  /** Operations that have run, for whoever must know whether one has. */
+  #runs = 0;
+  readonly #unsynced: Unsynced<Committed>;
   readonly #statements;
 
   constructor(private readonly parts: WriterParts) {
     const { sqlite } = parts;
+    this.#unsynced = new Unsynced({
+      log: parts.syncs,
+      whyLost: () => parts.whyLost?.(),
+      tell: (groups) => this.#tell(groups),
+      lost: (error) => this.lose(error),
+      syncFailed: (error) => parts.syncFailed?.(error) ?? syncError(this.#name, error),
+    });
     this.#statements = {
       begin: sqlite.prepare("BEGIN IMMEDIATE"),
       commit: sqlite.prepare("COMMIT"),
@@ -78,30 +103,57 @@ export class Writer {
     };
   }
 
-  /** Operations that wait for their commit, or for the lock. */
+  /** Operations that wait for their commit, for the lock, or for the disk. */
   get depth(): number {
-    return this.#group.length + this.#line.length;
+    return this.#waiting + this.#unsynced.operations;
   }
 
   /** How long another program has kept operations waiting; 0 when none waits. */
   get heldMs(): number {
-    return this.#held === undefined || this.depth === 0 ? 0 : performance.now() - this.#held.since;
+    return this.#held === undefined || this.#waiting === 0 ? 0 : performance.now() - this.#held.since;
   }
 
   /** Whether operations wait that nothing will ever settle. Only a restart mends that. */
   get isStuck(): boolean {
-    const oldest = this.#group[0] ?? this.#line.head;
-    return oldest !== undefined && performance.now() - oldest.since > STUCK_MS;
+    const oldest = this.#unsynced.since ?? (this.#group[0] ?? this.#line.head)?.since;
+    return oldest !== undefined && performance.now() - oldest > STUCK_MS;
+  }
+
+  /** How many operations were given to it: told apart by it are those that write from those that only read. */
+  get runs(): number {
+    return this.#runs;
+  }
+
+  /**
+   * Resolves when everything that readers can see by now is durable and announced; undefined when it is. Rejects when that is refused.
+   */
+  durable(): Promise<void> | undefined {
+    return this.#unsynced.durable();
+  }
+
+  /** Not committed yet. */
+  get #waiting(): number {
+    return this.#group.length + this.#line.length;
   }
 
   /**
    * Runs `work` inside the turn's transaction: at once, or, while another program holds the write lock, as soon as that lets go. One
    * atomic operation, undone alone when it throws.
-   * `announce` gets the result synchronously after the commit, before any later operation's announcement.
-   * Resolves after the commit and after the announcements of the whole group.
+   * `announce` gets the result once that is durable, before any later operation's announcement.
+   * Resolves when it is durable, after the announcements of the whole group.
    * @throws whatever `work` throws; StorageError when the disk refuses, or when the lock is held for too long.
    */
-  run<T>(work: (db: Db) => T, announce?: (result: T) => void, { holds, sender }: Operation = {}): Promise<T> {
+  run<T>(work: (db: Db) => T, announce?: (result: T) => void, operation: Operation = {}): Promise<T> {
+    return this.#run(work, announce, operation, false);
+  }
+
+  #run<T>(
+    work: (db: Db) => T,
+    announce: ((result: T) => void) | undefined,
+    { holds, sender }: Operation,
+    changesNothing: boolean,
+  ): Promise<T> {
+    this.#runs++;
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     // What a restore of the last backup would throw away is not acknowledged.
     if (this.parts.condition?.isDamaged === true) return Promise.reject(this.parts.condition.problem);
@@ -110,7 +162,16 @@ export class Writer {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     // Those of one turn are as old as its first.
     const since = this.#group[0]?.since ?? performance.now();
-    const operation: Pending = { since, holds, sender, work, resolve, reject, result: undefined };
+    const operation: Pending = {
+      since,
+      holds,
+      sender,
+      work,
+      resolve,
+      reject,
+      outcome: undefined,
+      changesNothing,
+    };
     if (announce !== undefined) operation.announce = announce;
     if (this.#line.length > 0 || !this.#execute(operation)) this.#wait(operation);
     return promise;
@@ -122,22 +183,22 @@ export class Writer {
   }
 
   /**
-   * Resolves when everything that was run so far is committed (or was refused). While another program holds the lock, only what the
-   * same sender has run counts: others may wait long, and it is no concern of theirs.
+   * Resolves when everything that was run so far is durable (or was refused). While another program holds the lock, only what the
+   * same sender has run counts of what is not committed: others may wait long, and it is no concern of theirs.
    */
   barrier(sender?: object): Promise<void> {
-    if (this.depth === 0) return Promise.resolve();
-    if (sender === undefined) return this.run(() => undefined);
-    if (this.#held !== undefined && !this.#waitsFor(sender)) return Promise.resolve();
-    return this.run(() => undefined, undefined, { sender });
+    const waits =
+      this.#waiting > 0 && (sender === undefined || this.#held === undefined || this.#waitsFor(sender));
+    return waits
+      ? this.#run(() => undefined, undefined, { sender }, true)
+      : (this.durable() ?? Promise.resolve());
   }
 
   #waitsFor(sender: object): boolean {
     return this.#line.has(sender) || this.#group.some((operation) => operation.sender === sender);
   }
 
-  /** Commits the turn's transaction now. Called by the scheduled turn end, and before closing. */
-  flush(): void {
+  #endTurn(): void {
     if (this.#open) this.#commit();
     this.#goOn();
   }
@@ -158,45 +219,55 @@ export class Writer {
       return;
     }
     this.#ended();
-    const lost = this.parts.whyLost?.();
-    if (lost !== undefined) {
-      this.#refuseAll(lost, group);
-      return;
-    }
     this.#released();
     this.parts.onCommit?.();
-    for (const operation of group) {
-      try {
-        operation.announce?.(operation.result);
-      } catch (error) {
-        this.parts.log.error({ err: error }, "an announcement failed; its change is stored");
-      }
-    }
-    for (const operation of group) operation.resolve(operation.result);
+    this.#unsynced.push(committed(group, this.parts.syncs !== undefined));
   }
 
-  /** The files are gone: refuses what is under way, what waits, and everything later. */
+  /** Announces, in commit order, and then tells each caller. */
+  #tell(groups: readonly Committed[]): void {
+    this.parts.onDurable?.();
+    for (const { pending } of groups)
+      for (const { announce, outcome } of pending) {
+        if (announce === undefined || outcome === undefined || "problem" in outcome) continue;
+        try {
+          announce(outcome.result);
+        } catch (error) {
+          this.parts.log.error({ err: error }, "an announcement failed; its change is stored");
+        }
+      }
+    for (const { pending } of groups)
+      for (const { resolve, reject, outcome } of pending)
+        if (outcome !== undefined && "problem" in outcome) reject(outcome.problem);
+        else resolve(outcome?.result);
+  }
+
+  /** The files are gone, or the disk has lost what was written: refuses what is not durable, what waits, and everything later. */
   lose(error: StorageError): void {
     const group = this.#group;
     if (this.#open && this.parts.sqlite.inTransaction) this.parts.sqlite.run("ROLLBACK");
     this.#ended();
-    this.#refuseAll(error, group);
+    this.#lost ??= error;
+    clearTimeout(this.#retry);
+    const undurable = this.#unsynced.refuse(this.#lost).flatMap(({ pending }) => pending);
+    this.#refuse([...undurable, ...group, ...this.#line.takeAll()], this.#lost);
   }
 
-  /** Commits what is there and refuses everything later. What waits for a foreign lock gets one last try. */
+  /** Makes durable what is there and refuses everything later. What waits for a foreign lock gets one last try. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.flush();
+    this.#endTurn();
     try {
       while (this.#lost === undefined && this.#line.length > 0 && this.#begin()) {
         this.#work(Number.POSITIVE_INFINITY);
-        this.flush();
+        this.#endTurn();
       }
     } catch (error) {
       this.#refuse(this.#line.takeAll(), asStorageError(error));
     }
+    this.#unsynced.now();
     this.#refuse(this.#line.takeAll(), heldError(this.#name));
     for (const statement of Object.values(this.#statements)) statement.finalize();
   }
@@ -209,11 +280,16 @@ export class Writer {
   #execute(operation: Pending): boolean {
     try {
       if (!this.#begin()) return false;
-      operation.result = this.#attempt(operation);
+      operation.outcome = { result: this.#attempt(operation) };
       this.#group.push(operation);
     } catch (error) {
       this.parts.condition?.note(error);
-      operation.reject(asStorageError(error));
+      const problem = asStorageError(error);
+      // What it has thrown may tell of an earlier change: it is told with its group. What the disk says tells of none.
+      if (this.#open && !(problem instanceof StorageError && problem !== error)) {
+        operation.outcome = { problem };
+        this.#group.push(operation);
+      } else operation.reject(problem);
       // A full disk can make SQLite drop the whole transaction, and with it the turn's earlier operations.
       if (this.#open && !this.parts.sqlite.inTransaction) this.#fail(error);
     }
@@ -229,7 +305,7 @@ export class Writer {
       throw error;
     }
     this.#open = true;
-    setImmediate(() => this.flush());
+    setImmediate(() => this.#endTurn());
     return true;
   }
 
@@ -277,7 +353,7 @@ export class Writer {
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#expire();
-      if (this.#open) this.flush();
+      if (this.#open) this.#endTurn();
       else this.#drain();
     }, wait);
   }
@@ -362,13 +438,16 @@ export class Writer {
     this.#refuse(group, isBusy(error) ? heldError(this.#name, { cause: error }) : asStorageError(error));
   }
 
-  #refuseAll(error: StorageError, group: readonly Pending[]): void {
-    this.#lost ??= error;
-    clearTimeout(this.#retry);
-    this.#refuse([...group, ...this.#line.takeAll()], this.#lost);
-  }
-
   #refuse(operations: readonly Pending[], error: unknown): void {
     for (const operation of operations) operation.reject(error);
   }
+}
+
+/** @param isCounted whether anybody asks how much memory it holds */
+function committed(pending: readonly Pending[], isCounted: boolean): Committed {
+  const bytes = isCounted ? pending.reduce((sum, { holds }) => sum + bytesOf(holds), 0) : 0;
+  const wrote = pending.some(
+    ({ outcome, changesNothing }) => !changesNothing && outcome && "result" in outcome,
+  );
+  return { pending, since: pending[0]?.since ?? performance.now(), operations: pending.length, bytes, wrote };
 }
