@@ -15,7 +15,7 @@ import { forgetFailedSync, hasFailedSync, moveLog } from "./failed-sync.ts";
 import { FileGuard, refuseBesideRescue } from "./file-guard.ts";
 import { currentVersion, type DatabaseIdentity, OWN } from "./identity.ts";
 import { type LiveFiles, pathOf } from "./live-files.ts";
-import { LogSync } from "./log-sync.ts";
+import { LogSync, type Syncing } from "./log-sync.ts";
 import { type Migration, type MigrationReport, migrate } from "./migrations.ts";
 import { explained, openConnection, settle } from "./open-connection.ts";
 import { type Db, probe } from "./query.ts";
@@ -64,6 +64,8 @@ export interface DatabaseOptions {
   readonly sizes?: ValueSizes;
   /** Pipelined, unless it is said. */
   readonly commit?: Commit;
+  /** How the log is synced; the platform's way, unless it is said. */
+  readonly syncing?: Syncing;
 }
 
 /** What has reached the disk within this time is proof enough that it takes writes: who asks often costs no more than that. */
@@ -82,6 +84,7 @@ export function openDatabase({
   quota = new Quota(),
   sizes = new ValueSizes(),
   commit = "pipelined",
+  syncing,
 }: DatabaseOptions): Database {
   const name = basename(path);
   const isRecovered = (statSync(pathOf(path, "log"), { throwIfNoEntry: false })?.size ?? 0) > 0;
@@ -120,7 +123,7 @@ export function openDatabase({
     log,
   });
   const { files } = guard;
-  const syncs = openLogSync(path, files, [connection, reading]);
+  const syncs = openLogSync(path, files, [connection, reading], syncing);
   try {
     if (isRecovered) makeDurable(syncs, connection);
     if (isAfterFailedSync) moveLog(connection, path, log);
@@ -205,9 +208,14 @@ export function openDatabase({
   };
 }
 
-function openLogSync(path: string, files: LiveFiles, connections: readonly Sqlite[]): LogSync {
+function openLogSync(
+  path: string,
+  files: LiveFiles,
+  connections: readonly Sqlite[],
+  syncing?: Syncing,
+): LogSync {
   try {
-    return new LogSync(path, files);
+    return new LogSync(path, files, syncing);
   } catch (error) {
     closeAll(connections);
     throw error;

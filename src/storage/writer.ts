@@ -8,18 +8,16 @@ import type { Database } from "bun:sqlite";
 import type { Logger } from "pino";
 import type { Condition } from "./condition.ts";
 import { asStorageError, heldError, isBusy, StorageError, syncError } from "./errors.ts";
+import { HeldLock } from "./held-lock.ts";
+import { type Committed, committed, type Pending, tell } from "./operation-group.ts";
 import type { Db } from "./query.ts";
-import { type Group, type Syncs, Unsynced } from "./unsynced.ts";
-import { bytesOf, type Waiter, WaitingLine } from "./waiting-line.ts";
+import { type Syncs, Unsynced } from "./unsynced.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
 /** How long an operation waits for another program's lock. */
 export const WAIT_MS = 5_000;
-/** Between two tries for the lock; the last one again and again. */
-const RETRY_MS = [1, 2, 5, 10, 20] as const;
 /** A line is worked off in turns of about this length, so that reads come in between. */
 const TURN_MS = 10;
-/** A lock that is held for so long is worth a line in the log. */
-const TOLD_AFTER_MS = 250;
 /** What waits longer than this waits for a writer that is dead: every other reason has its own, shorter end. */
 const STUCK_MS = 4 * WAIT_MS;
 
@@ -51,22 +49,6 @@ export interface Operation {
   readonly sender?: object | undefined;
 }
 
-/** Methods, because the line holds operations of every result. */
-interface Pending extends Waiter {
-  work(db: Db): unknown;
-  announce?(result: unknown): void;
-  resolve(result: unknown): void;
-  reject(error: unknown): void;
-  /** What it came to, told when all that it may have seen is durable. */
-  outcome: { readonly result: unknown } | { readonly problem: unknown } | undefined;
-  /** A barrier changes nothing. */
-  readonly changesNothing: boolean;
-}
-
-interface Committed extends Group {
-  readonly pending: readonly Pending[];
-}
-
 export class Writer {
   readonly #line = new WaitingLine<Pending>();
   #group: Pending[] = [];
@@ -76,8 +58,8 @@ export class Writer {
   #closed = false;
   #working = false;
   #lost: StorageError | undefined;
-  /** Another program has the lock: since when, tries so far, operations that were refused for it, and whether the log has it. */
-  #held: { readonly since: number; tries: number; refused: number; told: boolean } | undefined;
+  /** While another program has the lock. */
+  #held: HeldLock | undefined;
   #retry: Timer | undefined;
   #turnPlanned = false;
   /** Operations that have run, for whoever must know whether one has. */
@@ -90,7 +72,10 @@ export class Writer {
     this.#unsynced = new Unsynced({
       log: parts.syncs,
       whyLost: () => parts.whyLost?.(),
-      tell: (groups) => this.#tell(groups),
+      tell: (groups) => {
+        parts.onDurable?.();
+        tell(groups, parts.log);
+      },
       lost: (error) => this.lose(error),
       syncFailed: (error) => parts.syncFailed?.(error) ?? syncError(this.#name, error),
     });
@@ -110,7 +95,7 @@ export class Writer {
 
   /** How long another program has kept operations waiting; 0 when none waits. */
   get heldMs(): number {
-    return this.#held === undefined || this.#waiting === 0 ? 0 : performance.now() - this.#held.since;
+    return this.#held === undefined || this.#waiting === 0 ? 0 : this.#held.ms;
   }
 
   /** Whether operations wait that nothing will ever settle. Only a restart mends that. */
@@ -119,7 +104,7 @@ export class Writer {
     return oldest !== undefined && performance.now() - oldest > STUCK_MS;
   }
 
-  /** How many operations were given to it: told apart by it are those that write from those that only read. */
+  /** Grows with everything whose promise waits for the disk by itself: a store tells by it what has only read. */
   get runs(): number {
     return this.#runs;
   }
@@ -187,6 +172,7 @@ export class Writer {
    * same sender has run counts of what is not committed: others may wait long, and it is no concern of theirs.
    */
   barrier(sender?: object): Promise<void> {
+    this.#runs++;
     const waits =
       this.#waiting > 0 && (sender === undefined || this.#held === undefined || this.#waitsFor(sender));
     return waits
@@ -222,24 +208,6 @@ export class Writer {
     this.#released();
     this.parts.onCommit?.();
     this.#unsynced.push(committed(group, this.parts.syncs !== undefined));
-  }
-
-  /** Announces, in commit order, and then tells each caller. */
-  #tell(groups: readonly Committed[]): void {
-    this.parts.onDurable?.();
-    for (const { pending } of groups)
-      for (const { announce, outcome } of pending) {
-        if (announce === undefined || outcome === undefined || "problem" in outcome) continue;
-        try {
-          announce(outcome.result);
-        } catch (error) {
-          this.parts.log.error({ err: error }, "an announcement failed; its change is stored");
-        }
-      }
-    for (const { pending } of groups)
-      for (const { resolve, reject, outcome } of pending)
-        if (outcome !== undefined && "problem" in outcome) reject(outcome.problem);
-        else resolve(outcome?.result);
   }
 
   /** The files are gone, or the disk has lost what was written: refuses what is not durable, what waits, and everything later. */
@@ -330,7 +298,7 @@ export class Writer {
   #wait(operation: Pending): void {
     if (!this.#line.push(operation)) {
       operation.reject(heldError(this.#name));
-      this.#countRefused(1);
+      this.#held?.refused(1);
       return;
     }
     // An open transaction goes on with the line when it has ended.
@@ -347,15 +315,14 @@ export class Writer {
   }
 
   #tryLater(): void {
-    this.#held ??= { since: performance.now(), tries: 0, refused: 0, told: false };
+    this.#held ??= new HeldLock(this.#name, this.parts.log);
     if (this.#retry !== undefined || this.#turnPlanned) return;
-    const wait = RETRY_MS[Math.min(this.#held.tries++, RETRY_MS.length - 1)];
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#expire();
       if (this.#open) this.#endTurn();
       else this.#drain();
-    }, wait);
+    }, this.#held.nextWaitMs());
   }
 
   #goOn(): void {
@@ -394,31 +361,19 @@ export class Writer {
   /** Refuses who has waited long enough. */
   #expire(): void {
     const now = performance.now();
-    const held = this.#held;
-    if (held !== undefined && !held.told && now - held.since > TOLD_AFTER_MS) {
-      held.told = true;
-      this.parts.log.warn({ file: this.#name }, "another program holds the write lock; writes wait for it");
-    }
+    this.#held?.tell();
     const expired = this.#line.takeExpired(now - this.#waitMs);
     if (expired.length === 0) return;
     const error = heldError(this.#name);
     this.parts.condition?.refused(error);
-    this.#countRefused(expired.length);
+    this.#held?.refused(expired.length);
     this.#refuse(expired, error);
-  }
-
-  #countRefused(count: number): void {
-    if (this.#held !== undefined) this.#held.refused += count;
   }
 
   /** The lock is ours again. */
   #released(): void {
-    const held = this.#held;
-    if (held === undefined) return;
+    this.#held?.end();
     this.#held = undefined;
-    if (!held.told) return;
-    const heldMs = Math.round(performance.now() - held.since);
-    this.parts.log.info({ heldMs, refused: held.refused }, "the write lock is free again; writes go on");
   }
 
   #ended(): void {
@@ -441,13 +396,4 @@ export class Writer {
   #refuse(operations: readonly Pending[], error: unknown): void {
     for (const operation of operations) operation.reject(error);
   }
-}
-
-/** @param isCounted whether anybody asks how much memory it holds */
-function committed(pending: readonly Pending[], isCounted: boolean): Committed {
-  const bytes = isCounted ? pending.reduce((sum, { holds }) => sum + bytesOf(holds), 0) : 0;
-  const wrote = pending.some(
-    ({ outcome, changesNothing }) => !changesNothing && outcome && "result" in outcome,
-  );
-  return { pending, since: pending[0]?.since ?? performance.now(), operations: pending.length, bytes, wrote };
 }
