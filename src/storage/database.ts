@@ -10,8 +10,9 @@ import type { Logger } from "pino";
 import { ValueSizes } from "../limits/value-sizes.ts";
 import { Checkpointer } from "./checkpoint.ts";
 import { Condition } from "./condition.ts";
-import { asStorageError, heldError, isBusy, StorageError } from "./errors.ts";
-import { forgetFailedSync, hasFailedSync, moveLog } from "./failed-sync.ts";
+import { neverClose } from "./end-at-once.ts";
+import { asStorageError, heldError, isBusy, StorageError, syncError } from "./errors.ts";
+import { forgetFailedSync, hasFailedSync, markFailedSync, moveLog } from "./failed-sync.ts";
 import { FileGuard, refuseBesideRescue } from "./file-guard.ts";
 import { currentVersion, type DatabaseIdentity, OWN } from "./identity.ts";
 import { type LiveFiles, pathOf } from "./live-files.ts";
@@ -124,8 +125,9 @@ export function openDatabase({
   });
   const { files } = guard;
   const syncs = openLogSync(path, files, [connection, reading], syncing);
+  if (isRecovered) syncRecovered(syncs, path);
   try {
-    if (isRecovered) makeDurable(syncs, connection);
+    if (isRecovered) connection.run("PRAGMA wal_checkpoint(PASSIVE)");
     if (isAfterFailedSync) moveLog(connection, path, log);
   } catch (error) {
     void syncs.close();
@@ -223,12 +225,18 @@ function openLogSync(
 }
 
 /**
- * What a process that was killed has left in the log may be in the system's memory only, and readers would see it. Moved into the database,
- * it is not read from the log again and again.
+ * What a process that was killed has left in the log may be in the system's memory only, and readers would see it.
+ * @throws StorageError; the process must end then, and no connection is closed: that would move pages that the disk may not have.
  */
-function makeDurable(syncs: LogSync, connection: Sqlite): void {
-  syncs.now();
-  connection.run("PRAGMA wal_checkpoint(PASSIVE)");
+function syncRecovered(syncs: LogSync, path: string): void {
+  try {
+    syncs.now();
+  } catch (error) {
+    const problem = syncError(basename(path), error);
+    markFailedSync(path, problem.message);
+    neverClose();
+    throw problem;
+  }
 }
 
 function closeAll(connections: readonly Sqlite[]): void {

@@ -117,6 +117,17 @@ test("a read is told when what it may have seen is durable, and so is a refusal"
   expect(written.now).toBeUndefined();
 });
 
+test("what tells nothing of what is stored waits for nothing", async () => {
+  const store = durableStore(database, operations, ["read"]);
+  void store.write("a");
+  await turn();
+  expect(await store.read()).toEqual(["a"]);
+  const other = followed(store.refuse());
+  await turn();
+  expect(other.now).toBe("waits");
+  await end();
+});
+
 test("what is read after a wait counts too", async () => {
   const store = durableStore(database, operations);
   const waits = Promise.withResolvers<void>();

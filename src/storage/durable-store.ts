@@ -6,11 +6,20 @@ import type { Database } from "./database.ts";
 
 type Operation = (...given: never[]) => Promise<unknown>;
 
-/** The same operations, of a store on this database. None throws: what is wrong rejects. */
-export function durableStore<S extends object>(database: Database, operations: S): S {
+/**
+ * The same operations, of a store on this database. None throws: what is wrong rejects.
+ * @param tellingNothing those whose answer is the same whatever is stored: they wait for nothing.
+ */
+export function durableStore<S extends object>(
+  database: Database,
+  operations: S,
+  tellingNothing: readonly (keyof S)[] = [],
+): S {
   const bound = Object.entries(operations).map(([name, operation]: [string, Operation]) => [
     name,
-    (...given: never[]) => durably(database, () => operation(...given)),
+    tellingNothing.includes(name as keyof S)
+      ? operation
+      : (...given: never[]) => durably(database, () => operation(...given)),
   ]);
   return Object.fromEntries(bound);
 }

@@ -226,5 +226,5 @@ export function happyStore(database: Database): HappyStore {
     name,
     (operation as (database: Database, ...given: never[]) => Promise<unknown>).bind(undefined, database),
   ]);
-  return durableStore(database, Object.fromEntries(bound) as HappyStore);
+  return durableStore(database, Object.fromEntries(bound) as HappyStore, ["answers"]);
 }
