@@ -16,13 +16,14 @@ import { forgetFailedSync, hasFailedSync, markFailedSync, moveLog } from "./fail
 import { FileGuard, refuseBesideRescue } from "./file-guard.ts";
 import { currentVersion, type DatabaseIdentity, OWN } from "./identity.ts";
 import { type LiveFiles, pathOf } from "./live-files.ts";
-import { LogSync, type Syncing } from "./log-sync.ts";
+import { LogSync } from "./log-sync.ts";
 import { type Migration, type MigrationReport, migrate } from "./migrations.ts";
 import { explained, openConnection, settle } from "./open-connection.ts";
 import { type Db, probe } from "./query.ts";
 import { Quota } from "./quota.ts";
 import type { Commit } from "./settings.ts";
 import { Soundness } from "./soundness.ts";
+import type { Syncing } from "./sync-call.ts";
 import { watchConnection } from "./watched-connection.ts";
 import { Writer } from "./writer.ts";
 

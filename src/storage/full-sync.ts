@@ -1,8 +1,7 @@
 // Syncs through a thread with the call that the platform really needs: macOS leaves what fsync and fdatasync "synced" in the drive's own
 // memory, and only fcntl(F_FULLFSYNC) has the drive write it. Bun has no name for that call.
 import type { FullSyncAnswer, FullSyncTask } from "./full-sync-worker.ts";
-import type { Syncing } from "./log-sync.ts";
-import { type SyncWay, syncCall } from "./sync-call.ts";
+import { type Syncing, type SyncWay, syncCall } from "./sync-call.ts";
 
 export class FullSync implements Syncing {
   #worker: Worker | undefined;

@@ -10,7 +10,8 @@ import { onLinux } from "../../test/support/needs.ts";
 import { createLog } from "../observability/log.ts";
 import { openDatabase } from "./database.ts";
 import { LiveFiles } from "./live-files.ts";
-import { LogSync, type Syncing } from "./log-sync.ts";
+import { LogSync } from "./log-sync.ts";
+import type { Syncing } from "./sync-call.ts";
 
 // A busy machine is slow, not wrong.
 setDefaultTimeout(30_000);

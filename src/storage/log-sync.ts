@@ -10,15 +10,7 @@ import { basename } from "node:path";
 import { asStorageError, StorageError } from "./errors.ts";
 import { FullSync } from "./full-sync.ts";
 import { type LiveFiles, pathOf } from "./live-files.ts";
-
-/** What makes the bytes of an open file durable. */
-export interface Syncing {
-  /** Off the event loop. */
-  sync(descriptor: number): Promise<void>;
-  /** On it. */
-  now(descriptor: number): void;
-  stop(): void;
-}
+import type { Syncing } from "./sync-call.ts";
 
 const DATA_SYNC: Syncing = {
   sync: (descriptor) =>

@@ -1,7 +1,16 @@
-// The system's own calls that make an open file durable, by way of bun:ffi, with their errors by name.
+// What makes an open file durable, and the system's own calls that do it by way of bun:ffi, with their errors by name.
 import { dlopen, read } from "bun:ffi";
 import { fdatasyncSync } from "node:fs";
 import { constants } from "node:os";
+
+/** What makes the bytes of an open file durable. */
+export interface Syncing {
+  /** Off the event loop. */
+  sync(descriptor: number): Promise<void>;
+  /** On it. */
+  now(descriptor: number): void;
+  stop(): void;
+}
 
 /** `full`: fcntl(F_FULLFSYNC), which only macOS has. `data`: fdatasync, as Linux has it. */
 export type SyncWay = "full" | "data";
