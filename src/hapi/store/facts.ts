@@ -48,7 +48,7 @@ export const countMessages = (db: Db, id: string): { readonly messages: number; 
 const SLICE = 50;
 
 /** Whether the session has visible content: 1 or 0, or null when its first messages have none and there are more. */
-function contentIn(db: Db, id: string): number | null {
+export function contentIn(db: Db, id: string): number | null {
   const rows = firstContents(db).all({ id, after: 0, limit: SLICE });
   if (rows.some(isVisible)) return 1;
   return rows.length < SLICE ? 0 : null;

@@ -3,7 +3,7 @@
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
 import { denied } from "./access.ts";
-import { factsOf, raiseEpoch, recount } from "./facts.ts";
+import { contentIn, factsOf, raiseEpoch, recount } from "./facts.ts";
 import { decode, encodeAdmitted } from "./json.ts";
 import { required } from "./machines.ts";
 import { readMessage } from "./message-rows.ts";
@@ -50,7 +50,7 @@ export function truncateMessages(
 function countAgain(db: Db, session: string): void {
   factsOf(db, session);
   forgetContent(db).run({ session });
-  recount(db, session, undefined);
+  recount(db, session, contentIn(db, session) ?? undefined);
 }
 
 const copy = statement(
@@ -101,8 +101,8 @@ const MOVED = ["messages", "session_scratchlist", "usage_events"].map((table) =>
 const carried = statement(
   `UPDATE sessions SET
      metadata = $metadata,
-     metadata_version = coalesce(metadata_version, 1) + $changed,
-     seq = coalesce(seq, 0) + $changed,
+     metadata_version = coalesce(sessions.metadata_version, 1) + $changed,
+     seq = coalesce(sessions.seq, 0) + $changed,
      todos = CASE WHEN coalesce(o.todos_updated_at, 0) > coalesce(sessions.todos_updated_at, 0) THEN o.todos ELSE sessions.todos END,
      todos_updated_at = nullif(max(coalesce(o.todos_updated_at, 0), coalesce(sessions.todos_updated_at, 0)), 0),
      team_state = CASE WHEN coalesce(o.team_state_updated_at, 0) > coalesce(sessions.team_state_updated_at, 0)

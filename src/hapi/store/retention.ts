@@ -2,7 +2,8 @@
 // whether what it deletes is still old. A session that came back to life meanwhile keeps what it has left.
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
-import { raiseEpoch, recount } from "./facts.ts";
+import { ROW_BYTES } from "./access.ts";
+import { raiseEpoch, setCounts } from "./facts.ts";
 import { required } from "./machines.ts";
 import type { Announce, OldCutoffs, OldRows, SessionRow } from "./rows.ts";
 import { readSession } from "./session-rows.ts";
@@ -46,8 +47,9 @@ const nextOld = statement<{ id: string; namespace: string }>(
   `SELECT s.id, s.namespace FROM ${SESSIONS} WHERE s.id > $after AND ${IS_OLD}
      AND (NOT $withMessages OR EXISTS (SELECT 1 FROM messages WHERE session_id = s.id)) ORDER BY s.id LIMIT 1`,
 );
-const someMessages = statement(
-  "DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE session_id = $id ORDER BY seq LIMIT $limit)",
+const someMessages = statement<{ bytes: number }>(
+  `DELETE FROM messages WHERE id IN (SELECT id FROM messages WHERE session_id = $id ORDER BY seq LIMIT $limit)
+   RETURNING octet_length(content) + ${ROW_BYTES} AS bytes`,
 );
 const someUsage = statement(
   "DELETE FROM usage_events WHERE rowid IN (SELECT rowid FROM usage_events WHERE created_at < $before LIMIT $limit)",
@@ -92,11 +94,12 @@ export async function nextInactiveSession(
 export function deleteSomeMessages({ writer }: Database, id: string, before: number): Promise<number> {
   return writer.run((db) => {
     if (!stillOld(db, id, before)) return 0;
-    const removed = someMessages(db).run({ id, limit: SLICE }).changes;
-    if (removed === 0) return 0;
-    recount(db, id, undefined);
+    const removed = someMessages(db).all({ id, limit: SLICE });
+    if (removed.length === 0) return 0;
+    const bytes = removed.reduce((sum, row) => sum + row.bytes, 0);
+    setCounts(db).run({ id, messages: -removed.length, lastSeq: 0, bytes: -bytes, isVisible: false });
     raiseEpoch(db, id);
-    return removed;
+    return removed.length;
   });
 }
 
