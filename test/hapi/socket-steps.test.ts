@@ -3,13 +3,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import {
-  type HapiClient,
-  login,
-  type OpenHapiSockets,
-  openHapiSockets,
-  TOKEN,
-} from "../support/hapi-sockets.ts";
+import { type HapiClient, type OpenHapiSockets, openHapiSockets, TOKEN } from "../support/hapi-sockets.ts";
 import { until } from "../support/until.ts";
 
 interface Effect {
