@@ -15,8 +15,16 @@ export type Room = { readonly session: string } | { readonly machine: string };
 
 export interface CliRooms {
   /** `update` to every socket of the session's or machine's room but `except`. */
-  update(room: Room, envelope: UpdateEnvelope, except?: object): void;
-  /** `update` that wants an acknowledgement, from the room's newest socket; undefined when it does not answer in time, or nobody is there. */
+  update(room: Room, envelope: UpdateEnvelope, except?: object): void {
+    const name = nameOf(room);
+    const members = this.#members.get(name);
+    if (members === undefined) return;
+    const receivers = this.namespace.local.to(name);
+    if (!isMember(members, except)) receivers.emit("update", envelope);
+    // A sender that is alone is what most rooms have: nothing is encoded for nobody.
+    else if (members.size > 1) receivers.except(except.id).emit("update", envelope);
+  }
+
   ask(room: { readonly session: string }, envelope: UpdateEnvelope, withinMs: number): Promise<unknown>;
   isConnected(room: Room): boolean;
 }
@@ -89,6 +97,10 @@ export class SocketRooms implements CliRooms {
   isMember(room: Room, socket: Socket): boolean {
     return this.#members.get(nameOf(room))?.has(socket) === true;
   }
+}
+
+function isMember(members: ReadonlySet<object>, socket: object | undefined): socket is Socket {
+  return socket !== undefined && members.has(socket);
 }
 
 function nameOf(room: Room): string {
