@@ -15,16 +15,8 @@ export type Room = { readonly session: string } | { readonly machine: string };
 
 export interface CliRooms {
   /** `update` to every socket of the session's or machine's room but `except`. */
-  update(room: Room, envelope: UpdateEnvelope, except?: object): void {
-    const name = nameOf(room);
-    const members = this.#members.get(name);
-    if (members === undefined) return;
-    const receivers = this.namespace.local.to(name);
-    if (!isMember(members, except)) receivers.emit("update", envelope);
-    // A sender that is alone is what most rooms have: nothing is encoded for nobody.
-    else if (members.size > 1) receivers.except(except.id).emit("update", envelope);
-  }
-
+  update(room: Room, envelope: UpdateEnvelope, except?: object): void;
+  /** `update` that wants an acknowledgement, from the room's newest socket; undefined when it does not answer in time, or nobody is there. */
   ask(room: { readonly session: string }, envelope: UpdateEnvelope, withinMs: number): Promise<unknown>;
   isConnected(room: Room): boolean;
 }
@@ -55,15 +47,13 @@ export class SocketRooms implements CliRooms {
   }
 
   update(room: Room, envelope: UpdateEnvelope, except?: object): void {
-    const members = this.#members.get(nameOf(room));
+    const name = nameOf(room);
+    const members = this.#members.get(name);
     if (members === undefined) return;
-    let receivers = this.namespace.local.to(nameOf(room));
-    for (const socket of members)
-      if (socket === except) {
-        if (members.size === 1) return;
-        receivers = receivers.except(socket.id);
-      }
-    receivers.emit("update", envelope);
+    const receivers = this.namespace.local.to(name);
+    if (!isMember(members, except)) receivers.emit("update", envelope);
+    // A sender that is alone is what most rooms have: nothing is encoded for nobody.
+    else if (members.size > 1) receivers.except(except.id).emit("update", envelope);
   }
 
   ask(room: { readonly session: string }, envelope: UpdateEnvelope, withinMs: number): Promise<unknown> {
