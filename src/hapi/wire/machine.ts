@@ -1,5 +1,6 @@
 // A machine as clients see it. The CLI refuses one whose metadata lacks a host, a platform or a version, and a runner state without a
 // status, so those are shown as null then; unknown keys pass through (hapi-socket 5, hapi-http-sse A6).
+import type { MachinePresence, MachineRow } from "../store/rows.ts";
 import {
   fits,
   isNumber,
@@ -109,27 +110,10 @@ export const sameHealth = (a: MachineHealth | null, b: MachineHealth | null): bo
     b !== null &&
     HEALTH_KEYS.every((key) => key === "collectedAt" || a[key as "load1m"] === b[key as "load1m"]));
 
-export interface MachineFacts {
-  readonly id: string;
-  readonly namespace: string;
-  readonly seq: number;
-  readonly createdAt: number;
-  readonly updatedAt: number;
-  readonly metadata: unknown;
-  readonly metadataVersion: number;
-  readonly runnerState: unknown;
-  readonly runnerStateVersion: number;
-}
-
-export interface MachinePresence {
-  readonly active: boolean;
-  readonly activeAt: number;
-  readonly health: MachineHealth | null;
-}
-
 export const machineView = (
-  row: MachineFacts,
-  { active, activeAt, health }: MachinePresence,
+  row: MachineRow,
+  { active, activeAt }: MachinePresence,
+  health: MachineHealth | null,
 ): MachineView => ({
   id: row.id,
   namespace: row.namespace,
@@ -144,17 +128,6 @@ export const machineView = (
   runnerStateVersion: row.runnerStateVersion,
   health,
 });
-
-/**
- * What is stored of a known machine that registers again: the new keys laid over the stored ones, so that a name given by a person and
- * keys of a newer CLI survive (hapi-http-sse A10). The same object when nothing changes.
- */
-export function registeredAgain(stored: unknown, metadata: unknown): unknown {
-  if (!isObject(metadata)) return stored;
-  if (!isObject(stored)) return metadata;
-  const laid = { ...stored, ...metadata };
-  return Bun.deepEquals(laid, stored) ? stored : laid;
-}
 
 const CAN_SAY_WHICH_AGENTS = "agent-availability";
 

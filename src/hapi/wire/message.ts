@@ -1,4 +1,5 @@
 // A message as clients see it, and what the hub writes for a web client (hapi-http-sse A6, hapi-socket 8 and 18.2).
+import type { MessageRow } from "../store/rows.ts";
 import { flavourOf } from "./flavours.ts";
 
 export interface Attachment {
@@ -8,19 +9,6 @@ export interface Attachment {
   readonly size: number;
   readonly path: string;
   readonly previewUrl?: string | undefined;
-}
-
-export type DeliveryState = "queued" | "dispatching" | "indeterminate";
-
-export interface MessageFacts {
-  readonly id: string;
-  readonly seq: number;
-  readonly localId: string | null;
-  readonly content: unknown;
-  readonly createdAt: number;
-  readonly invokedAt: number | null;
-  readonly scheduledAt: number | null;
-  readonly deliveryState: DeliveryState;
 }
 
 export interface MessageView {
@@ -36,7 +24,7 @@ export interface MessageView {
 }
 
 /** Of a page. */
-export const messageView = (row: MessageFacts): MessageView => ({
+export const messageView = (row: MessageRow): MessageView => ({
   id: row.id,
   seq: row.seq,
   localId: row.localId,
@@ -50,7 +38,7 @@ export const messageView = (row: MessageFacts): MessageView => ({
 });
 
 /** Of the event about a message that a CLI sent. */
-export function cliMessageView(row: MessageFacts): MessageView {
+export function cliMessageView(row: MessageRow): MessageView {
   const { scheduledAt: _, ...view } = messageView(row);
   return view;
 }

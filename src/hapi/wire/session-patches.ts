@@ -1,6 +1,6 @@
 // What is told of a session that changed a little. Web clients merge a patch only if they know every key of it, and fetch the session
 // anew otherwise: no key may stand here that is not in the list of hapi-http-sse B4.
-import type { SessionPresence } from "./session.ts";
+import type { SessionPresence, SessionRow } from "../store/rows.ts";
 import type { Versioned } from "./update.ts";
 
 export interface SessionPatch {
@@ -23,25 +23,20 @@ export interface SessionPatch {
   readonly teamState?: Versioned;
 }
 
-export interface Models {
-  readonly model: string | null;
-  readonly modelReasoningEffort: string | null;
-  readonly effort: string | null;
-  readonly serviceTier: string | null;
-}
+export type Models = Pick<SessionRow, "model" | "modelReasoningEffort" | "effort" | "serviceTier">;
 
 export const alivePatch = (presence: SessionPresence, models: Models): SessionPatch => ({
   active: true,
   activeAt: presence.activeAt,
   thinking: presence.thinking,
   activeTurnStartedAt: presence.activeTurnStartedAt,
-  permissionMode: presence.permissionMode,
+  permissionMode: presence.permissionMode ?? undefined,
   model: models.model,
   modelReasoningEffort: models.modelReasoningEffort,
   effort: models.effort,
   serviceTier: models.serviceTier,
-  collaborationMode: presence.collaborationMode,
-  copilotAgentMode: presence.copilotAgentMode,
+  collaborationMode: presence.collaborationMode ?? undefined,
+  copilotAgentMode: presence.copilotAgentMode ?? undefined,
 });
 
 export const ENDED_PATCH: SessionPatch = {

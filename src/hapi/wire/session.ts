@@ -1,44 +1,8 @@
 // A session as clients see it, in full and as a row of the list (hapi-http-sse A6).
+import type { SessionListRow, SessionPresence, SessionRow } from "../store/rows.ts";
 import { type AgentState, agentStateView, pendingRequests } from "./agent-state.ts";
 import { metadataView, type SessionMetadata, summaryMetadata } from "./metadata.ts";
 import { type TodoItem, todoProgress, todosView } from "./todos.ts";
-
-/** What is stored of a session. JSON values come parsed, and unchecked. */
-export interface SessionFacts {
-  readonly id: string;
-  readonly namespace: string;
-  readonly seq: number;
-  readonly createdAt: number;
-  readonly updatedAt: number;
-  readonly metadata: unknown;
-  readonly metadataVersion: number;
-  readonly agentState: unknown;
-  readonly agentStateVersion: number;
-  readonly todos: unknown;
-  readonly todosUpdatedAt: number | null;
-  readonly teamState: unknown;
-  readonly teamStateUpdatedAt: number | null;
-  readonly model: string | null;
-  readonly modelReasoningEffort: string | null;
-  readonly effort: string | null;
-  readonly serviceTier: string | null;
-  readonly pinned: boolean;
-  readonly globalPinned: boolean;
-  readonly hasConversationContent: boolean;
-}
-
-/** What its CLI says of it while it runs. */
-export interface SessionPresence {
-  readonly active: boolean;
-  readonly activeAt: number;
-  readonly thinking: boolean;
-  readonly thinkingAt: number;
-  readonly activeTurnStartedAt: number | null;
-  readonly permissionMode: string | undefined;
-  readonly collaborationMode: string | undefined;
-  readonly copilotAgentMode: string | undefined;
-  readonly backgroundTaskCount: number;
-}
 
 export interface SessionView {
   readonly hasConversationContent: boolean;
@@ -73,7 +37,7 @@ export interface SessionView {
 }
 
 /** Members that are undefined are left out when it is written as JSON. */
-export function sessionView(row: SessionFacts, presence: SessionPresence): SessionView {
+export function sessionView(row: SessionRow, presence: SessionPresence): SessionView {
   const metadata = metadataView(row.metadata);
   return {
     hasConversationContent: row.hasConversationContent,
@@ -95,27 +59,22 @@ export function sessionView(row: SessionFacts, presence: SessionPresence): Sessi
     activeTurnStartedAt: presence.activeTurnStartedAt,
     backgroundTaskCount: presence.backgroundTaskCount,
     todos: todosView(row.todos),
-    todosUpdatedAt: row.todosUpdatedAt ?? 0,
+    todosUpdatedAt: row.todosUpdatedAt,
     teamState: row.teamState ?? undefined,
-    teamStateUpdatedAt: row.teamStateUpdatedAt ?? 0,
+    teamStateUpdatedAt: row.teamStateUpdatedAt,
     model: row.model,
     modelReasoningEffort: row.modelReasoningEffort,
     effort: row.effort,
     serviceTier: row.serviceTier,
     permissionMode: presence.permissionMode ?? metadata?.preferredPermissionMode,
-    collaborationMode: presence.collaborationMode,
-    copilotAgentMode: presence.copilotAgentMode,
+    collaborationMode: presence.collaborationMode ?? undefined,
+    copilotAgentMode: presence.copilotAgentMode ?? undefined,
   };
-}
-
-export interface Schedule {
-  readonly futureScheduledMessageCount: number;
-  readonly nextScheduledAt: number | null;
 }
 
 export type SessionSummary = ReturnType<typeof sessionSummary>;
 
-export function sessionSummary(row: SessionFacts, presence: SessionPresence, schedule: Schedule) {
+export function sessionSummary(row: SessionListRow, presence: SessionPresence) {
   const pending = pendingRequests(agentStateView(row.agentState), row.updatedAt);
   return {
     hasConversationContent: row.hasConversationContent,
@@ -129,14 +88,14 @@ export function sessionSummary(row: SessionFacts, presence: SessionPresence, sch
     metadata: summaryMetadata(metadataView(row.metadata)),
     metadataVersion: row.metadataVersion,
     agentStateVersion: row.agentStateVersion,
-    todosUpdatedAt: row.todosUpdatedAt ?? 0,
+    todosUpdatedAt: row.todosUpdatedAt,
     todoProgress: todoProgress(todosView(row.todos)),
     pendingRequestsCount: pending.count,
     pendingRequestKinds: pending.kinds,
     pendingRequests: pending.oldest,
     backgroundTaskCount: presence.backgroundTaskCount,
-    futureScheduledMessageCount: schedule.futureScheduledMessageCount,
-    nextScheduledAt: schedule.nextScheduledAt,
+    futureScheduledMessageCount: row.futureScheduledMessageCount,
+    nextScheduledAt: row.nextScheduledAt,
     model: row.model,
     modelReasoningEffort: row.modelReasoningEffort,
     effort: row.effort,

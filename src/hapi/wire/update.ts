@@ -1,5 +1,5 @@
 // The envelope in which CLI sockets are told of anything, and its bodies (hapi-socket 5, 18.2).
-import type { MessageFacts } from "./message.ts";
+import type { MessageRow } from "../store/rows.ts";
 
 export interface Versioned {
   readonly version: number;
@@ -49,7 +49,7 @@ export interface UpdateEnvelope {
   readonly body: UpdateBody;
 }
 
-const messageBody = ({ id, seq, createdAt, localId, content }: MessageFacts): MessageBody => ({
+const messageBody = ({ id, seq, createdAt, localId, content }: MessageRow): MessageBody => ({
   id,
   seq,
   createdAt,
@@ -57,14 +57,14 @@ const messageBody = ({ id, seq, createdAt, localId, content }: MessageFacts): Me
   content,
 });
 
-const newMessage = (sid: string, row: MessageFacts): UpdateBody => ({
+const newMessage = (sid: string, row: MessageRow): UpdateBody => ({
   t: "new-message",
   sid,
   message: messageBody(row),
 });
 
 /** Of a message that the web sent, also when it is sent again: its envelope is named for it, so that a CLI knows it again. */
-export const webMessageUpdate = (sid: string, row: MessageFacts): UpdateEnvelope => ({
+export const webMessageUpdate = (sid: string, row: MessageRow): UpdateEnvelope => ({
   id: row.id,
   seq: row.seq,
   createdAt: row.createdAt,
@@ -72,7 +72,7 @@ export const webMessageUpdate = (sid: string, row: MessageFacts): UpdateEnvelope
 });
 
 /** Of a message that one CLI socket sent, for the others. */
-export const cliMessageUpdate = (sid: string, row: MessageFacts, now: number): UpdateEnvelope => ({
+export const cliMessageUpdate = (sid: string, row: MessageRow, now: number): UpdateEnvelope => ({
   id: crypto.randomUUID(),
   seq: row.seq,
   createdAt: now,
@@ -119,7 +119,7 @@ export const cancelUpdate = (
 /** Asks the CLI to take a message once more; wants an acknowledgement. */
 export const retryUpdate = (
   sid: string,
-  row: MessageFacts & { localId: string },
+  row: MessageRow & { localId: string },
   now: number,
 ): UpdateEnvelope => ({
   id: crypto.randomUUID(),
