@@ -1,5 +1,8 @@
 // What every deed of the hub stands on: its parts, what is known of sessions and machines that are there now, and their full objects.
 import type { Logger } from "pino";
+import type { Events } from "../events/event.ts";
+import type { CliRooms } from "../realtime/rooms.ts";
+import type { Rpc } from "../rpc/rpc.ts";
 import type { HapiStore } from "../store/contract.ts";
 import type { MachineRow, SessionKey, SessionRow } from "../store/rows.ts";
 import { type MachineView, machineView } from "../wire/machine.ts";
@@ -7,7 +10,6 @@ import { type SessionView, sessionView } from "../wire/session.ts";
 import type { SessionPatch } from "../wire/session-patches.ts";
 import { LiveMachines } from "./live-machines.ts";
 import { LiveSessions } from "./live-sessions.ts";
-import type { CliRooms, Events, Rpc } from "./ports.ts";
 
 export interface HubParts {
   readonly store: HapiStore;

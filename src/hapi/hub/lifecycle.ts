@@ -1,5 +1,7 @@
 // How a session ends: by its CLI's word, or archived by a person, whether its CLI can be reached or not (hapi-socket 10 and 18.2,
 // hapi-http-sse C3). Ending twice is ending.
+
+import type { EndReason } from "../events/event.ts";
 import type { Denied, SessionKey, SessionRow } from "../store/rows.ts";
 import { withKeys } from "../wire/metadata.ts";
 import { claimedTime } from "../wire/presence-rules.ts";
@@ -8,7 +10,6 @@ import { textAt } from "../wire/shape.ts";
 import { callCli } from "./cli-call.ts";
 import type { HubCore } from "./core.ts";
 import { isShared } from "./live-sessions.ts";
-import type { EndReason } from "./ports.ts";
 import { denial, INACTIVE, type Result } from "./result.ts";
 
 export interface SessionEnd {

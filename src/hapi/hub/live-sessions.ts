@@ -81,6 +81,8 @@ const preferredIn = ({ metadata }: SessionRow): LiveSession["preferred"] => ({
 
 export class LiveSessions {
   readonly #byId = new Map<string, LiveSession>();
+  /** Who waits for a session to come or to go; each waits for a bounded time. */
+  readonly #waiting = new Set<() => boolean>();
 
   get(id: string): LiveSession | undefined {
     return this.#byId.get(id);
@@ -104,6 +106,47 @@ export class LiveSessions {
 
   delete(id: string): void {
     this.#byId.delete(id);
+    this.moved();
+  }
+
+  /** Somebody came or went. */
+  moved(): void {
+    for (const look of [...this.#waiting]) if (look()) this.#waiting.delete(look);
+  }
+
+  /** Whether a session of the namespace is at work before the time is over. */
+  whenActive(id: string, namespace: string, withinMs: number): Promise<boolean> {
+    return this.#when(() => {
+      const live = this.#byId.get(id);
+      return live?.namespace === namespace && live.presence.active;
+    }, withinMs);
+  }
+
+  whenGone(id: string, withinMs: number): Promise<boolean> {
+    return this.#when(() => this.#byId.get(id)?.presence.active !== true, withinMs);
+  }
+
+  #when(isSo: () => boolean, withinMs: number): Promise<boolean> {
+    if (isSo()) return Promise.resolve(true);
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const look = () => {
+      if (!isSo()) return false;
+      clearTimeout(timer);
+      resolve(true);
+      return true;
+    };
+    const timer = setTimeout(() => {
+      this.#waiting.delete(look);
+      resolve(false);
+    }, withinMs);
+    timer.unref();
+    this.#waiting.add(look);
+    return promise;
+  }
+
+  /** Nobody waits any longer for who will not come. */
+  stop(): void {
+    this.#waiting.clear();
   }
 
   /** Models and modes of a row that was just stored. */

@@ -1,7 +1,7 @@
 // Messages from both sides: stored, told to the CLI's other sockets or to all of them, and to web clients, in this order and after the
 // commit (hapi-socket 6 and 8, hapi-http-sse A9 and C3).
 import type { Access, AppendedMessage, Denied, SessionKey } from "../store/rows.ts";
-import { boundedContent, isUserText, parsedContent, reasoningId } from "../wire/content.ts";
+import { boundedContent, isUserText, reasoningId } from "../wire/content.ts";
 import {
   type Attachment,
   cliMessageView,
@@ -22,7 +22,8 @@ import type { SessionPresenceKeeper } from "./session-presence.ts";
 export interface CliMessage {
   readonly namespace: string;
   readonly sid: string;
-  readonly message: unknown;
+  /** Parsed, when it came as text. */
+  readonly content: unknown;
   readonly localId?: string | undefined;
   readonly createdAt?: unknown;
 }
@@ -46,7 +47,7 @@ export class Messages {
   async fromCli(sent: CliMessage, socket: object): Promise<"ok" | Denied> {
     const { core } = this;
     const session = { namespace: sent.namespace, id: sent.sid };
-    const content = boundedContent(parsedContent(sent.message));
+    const content = boundedContent(sent.content);
     const localId = sent.localId ?? null;
     const claimed = localId === null && typeof sent.createdAt === "number" ? sent.createdAt : undefined;
     const appended = await core.store.appendMessage(

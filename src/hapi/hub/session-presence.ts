@@ -91,6 +91,7 @@ export class SessionPresenceKeeper {
       copilotAgentMode: copilotAgentMode(modes.copilotAgentMode) ?? before.copilotAgentMode,
     };
     live.presence = presence;
+    if (!before.active) core.sessions.moved();
     const models = changedModels(live.models, modes);
     const isTransition = !isSame(before, presence);
     if (!isTransition && models === undefined && now - live.toldAt <= TELL_AGAIN_MS) return;

@@ -1,16 +1,6 @@
 // What the hub reads in messages that are otherwise opaque to it, and how it bounds them (hapi-http-sse A6, hapi-socket 6 and 18.3).
 import { isObject, type JsonObject, textAt } from "./shape.ts";
 
-/** A string is JSON if it can be; else it is the content itself. */
-export function parsedContent(message: unknown): unknown {
-  if (typeof message !== "string") return message;
-  try {
-    return JSON.parse(message);
-  } catch {
-    return message;
-  }
-}
-
 const LONG = 65_536;
 const HEAD = 49_152;
 const TAIL = 12_288;

@@ -124,6 +124,26 @@ export function mergeMetadata(stored: unknown, next: unknown): unknown {
   return merged;
 }
 
+/**
+ * Of a session that came back under a new id: what a person gave the old one stays, and what the new one lacks of where it is
+ * (hapi-socket 12).
+ */
+export function mergedHistory(from: unknown, into: unknown): unknown {
+  if (!isObject(from)) return into;
+  if (!isObject(into)) return from;
+  const merged: Record<string, unknown> = { ...into };
+  for (const key of ["name", "worktree", "path", "host"]) {
+    if (merged[key] == null && from[key] != null) merged[key] = from[key];
+  }
+  const [old, own] = [summaryTime(from), summaryTime(into)];
+  if (old !== undefined && (own === undefined || old > own)) merged.summary = from.summary;
+  return merged;
+}
+
+function summaryTime({ summary }: JsonObject): number | undefined {
+  return isObject(summary) && typeof summary.updatedAt === "number" ? summary.updatedAt : undefined;
+}
+
 /** The stored object with some keys of the hub's set; undefined removes one. A stored value that is no object starts as `{path, host}` of nothing. */
 export function withKeys(stored: unknown, keys: JsonObject): Record<string, unknown> {
   const edited: Record<string, unknown> = isObject(stored) ? { ...stored } : { path: "", host: "" };
