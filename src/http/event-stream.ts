@@ -2,6 +2,7 @@
 // often. All end when the door closes, so that clients come back to whoever is there then.
 import type { Logger } from "pino";
 import type { MemoryPieces } from "../limits/memory-pieces.ts";
+import { asksToClose } from "../server/owed.ts";
 import type { RequestFacts } from "../server/request-facts.ts";
 import { acceptsGzip } from "./accept-encoding.ts";
 import { EventFrame, type FrameCounts } from "./event-frame.ts";
@@ -30,7 +31,6 @@ const STALLED_MS = 60_000;
 const HEADERS = {
   "content-type": "text/event-stream",
   "cache-control": "no-cache",
-  connection: "keep-alive",
   // nginx would collect what must go out at once.
   "x-accel-buffering": "no",
 };
@@ -58,7 +58,9 @@ export class EventStreams {
   /** The answer to a request for events; to HEAD only its headers. gzip when the client takes it. */
   open(request: Request, facts: Pick<RequestFacts, "clientAddress" | "extendIdle">, hooks: StreamHooks) {
     const isGzipped = acceptsGzip(request.headers.get("accept-encoding"));
-    const headers: Record<string, string> = isGzipped ? { ...HEADERS, "content-encoding": "gzip" } : HEADERS;
+    const headers: Record<string, string> = { ...HEADERS };
+    if (!asksToClose(request)) headers.connection = "keep-alive";
+    if (isGzipped) headers["content-encoding"] = "gzip";
     if (request.method === "HEAD") return new Response(null, { headers });
     facts.extendIdle(0);
     let reader: EventReader | undefined;

@@ -61,6 +61,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   const { host, shared = [], limits, trustedProxies, certificate, finished = () => {}, log } = options;
   const planned = options.listeners.map(({ port, served }) => ({ port, routes: routesOf(served, shared) }));
   const endpoints = [...new Set(planned.flatMap(({ routes }) => [...routes.endpoints.values()]))];
+  const served = new Set(options.listeners.flatMap((listener) => listener.served));
   let isClosing = false;
   const knownPeers = new KnownPeers();
   const frames = framesOf(endpoints, limits, log);
@@ -108,6 +109,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       watch?.stop();
       limits.handshakes.close();
       const finishedAll = Promise.all(listeners.map((listener) => listener.stop(false)));
+      for (const one of served) one.endAnswers?.();
       await Promise.allSettled(endpoints.map((endpoint) => endpoint.shutdown()));
       let bound: Timer | undefined;
       await Promise.race([

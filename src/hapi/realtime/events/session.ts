@@ -9,7 +9,7 @@ const subject = ({ sid }: { readonly sid: string }): Room => ({ session: sid });
 const alive = z.object({
   sid: id,
   time: z.number(),
-  thinking: z.unknown(),
+  thinking: z.unknown().optional(),
   permissionMode: word,
   modelMode: word,
   model: nullableWord,
