@@ -33,7 +33,7 @@ export const serve: Command<Program> = {
     const server = await startServer(config, log, program.protocols).catch((error: unknown) => {
       throw explained(error, config);
     });
-    const { port, firstRun, certificate } = server;
+    const { port, certificate } = server;
     const follower = followChanges({
       argv,
       program,
@@ -50,10 +50,13 @@ export const serve: Command<Program> = {
         {
           ...addresses(config.host, port, certificate !== undefined),
           config,
-          firstRun,
+          firstRun: server.firstRun,
           terminal: process.stdout.isTTY === true,
         },
-        program.on(config),
+        program.on(config).flatMap((protocol) => {
+          const served = server.protocols.get(protocol.name);
+          return served === undefined ? [] : [{ ...served, greeting: protocol.greeting }];
+        }),
       ),
     );
     manager.ready(`Listening on port ${port}`);
