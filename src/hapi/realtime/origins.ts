@@ -1,0 +1,33 @@
+// Which web pages may speak to the hub (hapi-http-sse H7): those of the listed origins, of the public address, and of the address that
+// the page itself was loaded from. Nothing is authenticated by cookies, so that this gives a page no more than the token that it has.
+import { clientUrl } from "../../http/client-url.ts";
+import type { RequestFacts } from "../../server/request-facts.ts";
+import type { ServerConfig } from "../../server/settings.ts";
+
+export interface OriginsParts {
+  /** Asked each time. `*` among them is every origin. */
+  readonly listed: () => readonly string[];
+  readonly config: Pick<ServerConfig, "publicUrl" | "port">;
+}
+
+export type AllowsOrigin = (
+  origin: string,
+  request: Request,
+  facts: Pick<RequestFacts, "trustedProxy">,
+) => boolean;
+
+export function allowedOrigins({ listed, config }: OriginsParts): AllowsOrigin {
+  return (origin, request, facts) => {
+    const all = listed();
+    if (all.includes("*") || all.includes(origin)) return true;
+    const from = URL.parse(origin);
+    if (from === null || from.host === "") return false;
+    if (config.publicUrl !== undefined && URL.parse(config.publicUrl)?.origin === from.origin) return true;
+    // A port that goes without saying depends on the scheme; a proxy may have taken the scheme away.
+    const used = URL.parse(clientUrl(request, facts, { ...config, publicUrl: undefined }));
+    return used !== null && used.hostname === from.hostname && portOf(used, from) === portOf(from, from);
+  };
+}
+
+const portOf = (url: URL, scheme: URL): string =>
+  url.port !== "" ? url.port : scheme.protocol === "https:" ? "443" : "80";
