@@ -14,7 +14,7 @@ export type Json = unknown;
 
 /** JSON that may be large: its text as it is stored, parsed only when somebody asks for `value`. `toJSON` gives `value`. */
 export interface StoredJson {
-  /** One valid JSON text; `null` where the stored content is unreadable. */
+  /** One line of valid JSON; `null` where the stored content is unreadable. */
   readonly text: string;
   readonly value: Json;
   toJSON(): Json;
@@ -165,11 +165,14 @@ export interface NewMessage {
   readonly content: Json;
   /** Unique in the session: a repeat stores nothing and gives the first row. With one the message waits (`invokedAt` null). */
   readonly localId: string | null;
-  /** Claimed by the CLI, for messages without localId: never stored later than now. */
+  /** Claimed by the CLI, never stored later than now; one that is older than the newest message raises the epoch. */
   readonly createdAt?: number | undefined;
   readonly scheduledAt?: number | null | undefined;
-  /** Of live reasoning (hapi-socket 18.3): takes the place of the row of the same live id among the last 50. */
-  readonly liveId?: string | undefined;
+  /**
+   * Of codex `reasoning` with an id: takes the place of the live row of that id among the last 50, with a new seq. While `isLive` the
+   * next one takes its place.
+   */
+  readonly reasoning?: { readonly id: string; readonly isLive: boolean } | undefined;
   /** A todo list that the content carries, stored in the session when the message is newer than what is there. */
   readonly todos?: Json;
   /** Whether `updatedAt` of the session moves forward to the message's time: user messages do that. */
@@ -268,6 +271,8 @@ export interface EndSession {
 export interface EndedSession {
   readonly row: SessionRow;
   readonly sweptLocalIds: readonly string[];
+  /** Of what was swept. */
+  readonly invokedAt: number;
   readonly updatedAt: number | undefined;
 }
 
@@ -402,15 +407,14 @@ export interface UsageSum {
   readonly cacheReadTokens: number;
   readonly cacheCreationTokens: number;
   readonly requests: number;
-  readonly sessions: number;
 }
 
+/** `key` is the day as `dayOf` names it, the agent, or the model (the agent where it has none). Newest or largest first. */
 export interface UsageSummary {
-  readonly totals: UsageSum;
-  /** `day` is the local day of `dayOf`. */
-  readonly daily: readonly (UsageSum & { readonly day: string })[];
-  readonly byAgent: readonly (UsageSum & { readonly agent: string })[];
-  readonly byModel: readonly (UsageSum & { readonly agent: string; readonly model: string | null })[];
+  readonly totals: UsageSum & { readonly sessions: number };
+  readonly daily: readonly (UsageSum & { readonly key: string })[];
+  readonly byAgent: readonly (UsageSum & { readonly key: string })[];
+  readonly byModel: readonly (UsageSum & { readonly key: string })[];
 }
 
 export interface WorkEvent {
