@@ -3,6 +3,7 @@
 import { afterEach, expect, test } from "bun:test";
 import type { Config } from "./support/config.ts";
 import { type Account, newAccount } from "./support/happy-client.ts";
+import { holdLock } from "./support/lock-holder.ts";
 import { type TestServer, testServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
 import { withoutTable } from "./support/without-table.ts";
@@ -196,11 +197,7 @@ test("ready while the database answers and takes writes, and not ready when it d
   const ready = await fetch(`${server.url}/ready`);
   expect(ready.status).toBe(200);
   expect(await ready.json()).toEqual({ status: "ready", checks: { happy: "ok" } });
-  const { Database } = await import("bun:sqlite");
-  const holder = new Database(`${server.dataDir}/happy.db`, { readwrite: true });
-  // The server may be writing just now.
-  holder.run("PRAGMA busy_timeout = 5000");
-  holder.run("BEGIN IMMEDIATE");
+  const holder = await holdLock(`${server.dataDir}/happy.db`);
   try {
     const blocked = await fetch(`${server.url}/ready`);
     expect(blocked.status).toBe(503);
@@ -213,8 +210,7 @@ test("ready while the database answers and takes writes, and not ready when it d
       },
     });
   } finally {
-    holder.run("ROLLBACK");
-    holder.close();
+    await holder.release();
   }
   expect((await fetch(`${server.url}/ready`)).status).toBe(200);
 }, 20_000);

@@ -39,11 +39,14 @@ export class MemoryCeiling {
     return this.heldBytes + bytes <= this.limitBytes();
   }
 
-  /** Brings the sum below the ceiling as far as parts can give something up, the fullest part first. @returns bytes freed. */
-  relieve(): number {
+  /**
+   * Brings the sum below the ceiling, with room for `bytes` more, as far as parts can give something up, the fullest part first.
+   * @returns bytes freed.
+   */
+  relieve(bytes = 0): number {
     let freed = 0;
     const exhausted = new Set<MemoryUser>();
-    while (this.heldBytes > this.limitBytes()) {
+    while (!this.fits(bytes)) {
       let fullest: MemoryUser | undefined;
       for (const user of this.#users)
         if (user.giveUp !== undefined && !exhausted.has(user) && user.held() > (fullest?.held() ?? 0))

@@ -44,6 +44,11 @@ export class MemoryPieces implements MemoryUser {
     if (bytes > 0 && !this.ceiling.fits(0)) this.ceiling.relieve();
   }
 
+  /** So much more is on its way, nobody knows to whom: there is room for it, or the largest pieces are given up. */
+  expect(bytes: number): void {
+    if (!this.ceiling.fits(bytes)) this.ceiling.relieve(bytes);
+  }
+
   forget(owner: object): void {
     const piece = this.#pieces.get(owner);
     if (piece === undefined) return;

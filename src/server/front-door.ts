@@ -65,6 +65,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
     routes: routesOf(served, shared),
   }));
   const endpoints = [...new Set(planned.flatMap(({ routes }) => [...routes.endpoints.values()]))];
+  const served = new Set(options.listeners.flatMap((listener) => listener.served));
   let isClosing = false;
   const knownPeers = new KnownPeers();
   const frames = framesOf(endpoints, limits, log);
@@ -112,6 +113,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       watch?.stop();
       limits.handshakes.close();
       const finishedAll = Promise.all(listeners.map((listener) => listener.stop(false)));
+      for (const one of served) one.endAnswers?.();
       await Promise.allSettled(endpoints.map((endpoint) => endpoint.shutdown()));
       let bound: Timer | undefined;
       await Promise.race([

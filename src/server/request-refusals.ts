@@ -8,7 +8,7 @@ export const NO_REFUSALS: Refusals = new Map();
 const FOREIGN_ORIGIN: ConnectRefusal = { message: "Origin not allowed" };
 
 /**
- * The answer to a request that nobody wants; else which claims do not want it, and refuse when its client asks for them. A claim that is
+ * The answer to a request that nobody wants, in the words of the first that has one; else which claims do not want it, and refuse when its client asks for them. A claim that is
  * alone speaks about every request; of several, each only about a request that opens a connection or is one of its own sockets'.
  */
 export async function refusalsOf(
@@ -30,5 +30,5 @@ export async function refusalsOf(
       refusals.set(claim, claim.foreignOrigin ?? FOREIGN_ORIGIN);
   }
   const [first] = answers;
-  return first !== undefined && (isOpen || answers.length === closed.length) ? first : refusals;
+  return first !== undefined && (isOpen || refusals.size === closed.length) ? first : refusals;
 }

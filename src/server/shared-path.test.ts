@@ -99,6 +99,21 @@ describe("limits", () => {
     });
   });
 
+  test("who wishes it has the handshake announce a larger body; what each namespace takes stays its own", async () => {
+    const engine = { pingIntervalMs: 25_000, pingTimeoutMs: 20_000, connectTimeoutMs: 10_000 };
+    const wishes = { ...engine, maxPayloadBytes: 48 * MIB };
+    const { url } = await served({ claims: [FEEDS(), CLI({ engine: wishes })] });
+    const { open } = await handshake(url);
+    expect(open.maxPayload).toBe(48 * MIB);
+    const post = (body: string) =>
+      fetch(`${url}${PATH}?EIO=4&transport=polling&sid=${open.sid}`, { method: "POST", body });
+    expect((await post('40{"token":"feeds"}')).status).toBe(200);
+    expect(await (await fetch(`${url}${PATH}?EIO=4&transport=polling&sid=${open.sid}`)).text()).toStartWith(
+      "40",
+    );
+    expect((await post(`42["echo","${"x".repeat(1_000_000)}"]`)).status).toBe(413);
+  });
+
   test("a WebSocket takes large messages as soon as its namespace let it in, and no sooner", async () => {
     const { connect, limits } = await served({ claims: [FEEDS(), CLI()] });
     const cli = await connect("/cli", { auth: { token: "shell" } }).connected();
@@ -226,6 +241,23 @@ describe("the request itself", () => {
     const { url } = await served({ claims });
     const answer = await fetch(`${url}${PATH}?EIO=4&transport=polling`);
     expect([answer.status, await answer.text()]).toEqual([403, "no feeds"]);
+  });
+
+  test("of a page that one refuses and the other has no place for is refused as well", async () => {
+    const refuses = async () => ({
+      answer: Response.json({ code: 4 }, { status: 403 }),
+      refusal: { message: "not here" },
+    });
+    const { url } = await served({
+      claims: [FEEDS({ cors: { origins: ["https://a.example"], methods: ["GET"] } }), CLI({ refuses })],
+    });
+    const status = async (origin: string) =>
+      await handshake(url, { headers: { origin } }).catch(() => undefined);
+    expect(
+      (await fetch(`${url}${PATH}?EIO=4&transport=polling`, { headers: { origin: "https://b.example" } }))
+        .status,
+    ).toBe(403);
+    expect((await status("https://a.example"))?.answer.status).toBe(200);
   });
 
   test("that only one wants opens a connection on which the other refuses", async () => {

@@ -24,6 +24,8 @@ export interface EngineWishes {
   readonly pingTimeoutMs: number;
   /** How long a transport may stay without a Socket.IO CONNECT. */
   readonly connectTimeoutMs: number;
+  /** What the handshake says that a polling body may weigh; where nobody wishes it, the smallest of all claims' own. The largest wins. */
+  readonly maxPayloadBytes?: number;
 }
 
 /** What a CONNECT_ERROR says. */
@@ -206,7 +208,9 @@ function combined(all: readonly NamespaceLimits[], choose: typeof Math.min): Nam
 
 /** The rule of `EngineWishes`. */
 export function agreed(all: readonly EngineWishes[]): EngineWishes {
+  const announced = all.flatMap(({ maxPayloadBytes }) => maxPayloadBytes ?? []);
   return {
+    ...(announced.length > 0 && { maxPayloadBytes: Math.max(...announced) }),
     pingIntervalMs: Math.min(...all.map(({ pingIntervalMs }) => pingIntervalMs)),
     pingTimeoutMs: Math.max(...all.map(({ pingTimeoutMs }) => pingTimeoutMs)),
     connectTimeoutMs: Math.min(...all.map(({ connectTimeoutMs }) => connectTimeoutMs)),

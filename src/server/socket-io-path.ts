@@ -94,8 +94,8 @@ export class SocketIoPath {
       pingInterval: wishes.pingIntervalMs,
       pingTimeout: wishes.pingTimeoutMs,
       upgradeTimeout: UPGRADE_MS,
-      // What the handshake says of every message: it holds in every namespace.
-      maxHttpBufferSize: smallest(all).maxPollingBytes,
+      // What the handshake says of every message: it holds in every namespace, unless one of them wishes otherwise.
+      maxHttpBufferSize: wishes.maxPayloadBytes ?? smallest(all).maxPollingBytes,
       editResponseHeaders: (headers, request) => requests.headersOf(request, headers),
     });
     const requests = new EngineRequests({

@@ -46,9 +46,9 @@ const UNSEEN_BYTES = 96 * 1024 * 1024;
 /** An honest handshake is over before. */
 const FIRST_LOOK_MS = 10;
 const STRANGERS_MS = 25;
-const MEMBERS_MS = 100;
+const MEMBERS_MS = 50;
 /** While memory has grown: in a tenth of a second a fast network brings more than the ceiling. */
-const GROWING_MS = 15;
+const GROWING_MS = 8;
 /** The search for descriptors, and a look at members, take at most one part in so many of the time. */
 const SEARCH_SHARE = 10;
 /** A socket that is not found so often is none that the kernel shows. */
@@ -77,6 +77,8 @@ export class UnfinishedFrames {
   #searchAfter = 0;
   /** Resident memory when nothing was wrong, as strangers and members see it. */
   readonly #calm: { strangers: number; members: number };
+  /** What members had sent of frames at the last look, when that was a moment ago. */
+  #heldBefore: number | undefined;
   #hasFound = false;
   #isBlind: boolean;
 
@@ -188,6 +190,7 @@ export class UnfinishedFrames {
     const startedAt = performance.now();
     const hasGrown = this.#hasGrown("members");
     if (hasGrown) this.#countMembers();
+    else this.#heldBefore = undefined;
     const leastMs = hasGrown ? GROWING_MS : MEMBERS_MS;
     const nextMs = Math.max(leastMs, (performance.now() - startedAt) * SEARCH_SHARE);
     this.#membersTimer = later(nextMs, () => this.#lookAtMembers());
@@ -203,6 +206,10 @@ export class UnfinishedFrames {
         watched.sender.terminate();
       } else this.parts.arriving.set(watched, bytes, () => watched.sender.terminate());
     }
+    // Until the next look as much again may come as since the last.
+    const held = this.parts.arriving.held();
+    if (this.#heldBefore !== undefined) this.parts.arriving.expect(Math.max(0, held - this.#heldBefore));
+    this.#heldBefore = this.parts.arriving.held();
     if (this.parts.arriving.held() < ALARM_BYTES) this.#calm.members = this.#resident();
   }
 
