@@ -4,10 +4,15 @@ import type { Limits } from "../limits/limits.ts";
 import type { AccessToken } from "./auth/access-token.ts";
 import type { WebTokens } from "./auth/web-tokens.ts";
 import type { WrongTokens } from "./auth/wrong-tokens.ts";
+import type { Broadcaster } from "./events/broadcaster.ts";
 import type { Home } from "./home/home.ts";
+import type { Hub } from "./hub/hub.ts";
 import type { InEffect } from "./in-effect.ts";
+import type { CliRooms } from "./realtime/rooms.ts";
+import type { Rpc } from "./rpc/rpc.ts";
 import type { HapiConfig } from "./settings.ts";
 import type { HapiStore } from "./store/contract.ts";
+import type { Terminals } from "./terminal/terminals.ts";
 
 export interface HapiContext extends Limits {
   readonly config: HapiConfig;
@@ -15,9 +20,13 @@ export interface HapiContext extends Limits {
   /** What was given here and what the home says, together. */
   readonly inEffect: InEffect;
   readonly store: HapiStore;
+  readonly hub: Hub;
+  readonly events: Broadcaster;
+  readonly rooms: CliRooms;
+  readonly rpc: Rpc;
+  readonly terminals: Terminals;
   readonly access: AccessToken;
   readonly webTokens: WebTokens;
   readonly wrongTokens: WrongTokens;
-  readonly telegramBotToken: string | undefined;
   readonly log: Logger;
 }

@@ -68,8 +68,8 @@ export const hapiSettings = {
     { legacy: ["VAPID_SUBJECT"] },
   ),
   hapiTerminalIdleMs: setting(
-    whole(0, 2 ** 31 - 1).default(900_000),
-    "milliseconds after which a terminal that nobody uses is closed (0 for never)",
+    whole(1_000, 2 ** 31 - 1).default(900_000),
+    "milliseconds after which a terminal that nobody uses is closed",
     { legacy: ["HAPI_TERMINAL_IDLE_TIMEOUT_MS"] },
   ),
   hapiMaxTerminals: setting(

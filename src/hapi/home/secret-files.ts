@@ -19,6 +19,13 @@ export function loadJwtKey(home: string): Uint8Array {
     write(path, { secretBase64: Buffer.from(key).toString("base64") });
     return key;
   }
+  chmodSync(path, MODE);
+  return checkJwtKey(home);
+}
+
+/** Of a file that is there; changes nothing. @throws Error as loadJwtKey */
+export function checkJwtKey(home: string): Uint8Array {
+  const path = join(home, "jwt-secret.json");
   const key = Buffer.from(jwtSecret.safeParse(read(path)).data?.secretBase64 ?? "", "base64");
   if (key.byteLength !== KEY_BYTES)
     throw new Error(
@@ -35,6 +42,13 @@ export function loadOwnerId(home: string): number {
     write(path, { ownerId });
     return ownerId;
   }
+  chmodSync(path, MODE);
+  return checkOwnerId(home);
+}
+
+/** Of a file that is there; changes nothing. @throws Error as loadOwnerId */
+export function checkOwnerId(home: string): number {
+  const path = join(home, "owner-id.json");
   const { data } = owner.safeParse(read(path));
   if (data === undefined)
     throw new Error(
@@ -55,7 +69,6 @@ function write(path: string, value: unknown): void {
 
 function read(path: string): unknown {
   const text = readFileSync(path, "utf8");
-  chmodSync(path, MODE);
   try {
     return JSON.parse(text);
   } catch {

@@ -6,18 +6,21 @@ import { routedPath } from "../../http/target.ts";
 import type { Fetch } from "../../server/served.ts";
 import type { HapiContext } from "../context.ts";
 import { type AllowedPages, corsOf } from "./kit/cors.ts";
-import type { ApiEnv, CliEnv, OpenEnv } from "./kit/env.ts";
+import type { OpenEnv } from "./kit/env.ts";
 import { failure, notFound } from "./kit/failure.ts";
 import { budget, cliBearer, protocolVersion, webBearer } from "./kit/guards.ts";
 import { gzipped } from "./kit/gzip.ts";
 import { jsonType } from "./kit/json-type.ts";
 import { loginRoutes } from "./login.ts";
 
+/** Takes apps that know as much of their environment (kit/env.ts) as they need. */
+export type Mounting = Pick<Hono<OpenEnv>, "route">;
+
 export interface HapiRoutes {
   /** Behind a login; each names its whole paths. */
-  readonly api: readonly Hono<ApiEnv>[];
+  readonly api: (app: Mounting) => void;
   /** Behind the access token. */
-  readonly cli: readonly Hono<CliEnv>[];
+  readonly cli: (app: Mounting) => void;
   /** Of a path below /cli that there is not, as the web app answers it; undefined: not found. */
   readonly unknownCli?: (request: Request) => Response | undefined | Promise<Response | undefined>;
 }
@@ -37,11 +40,18 @@ export function hapiApp(
   const bodies = budget({ limits: context, config });
   const login = webBearer(parts, (path) => TOKEN_IN_ADDRESS.has(path));
   app.use("/api/*", cors, routeName, gzipped, jsonType, bodies);
-  app.route("/", loginRoutes({ ...parts, ownerId: context.home.ownerId, store: context.store }));
+  app.route(
+    "/",
+    loginRoutes({
+      ...context,
+      ownerId: context.home.ownerId,
+      telegramBotToken: context.inEffect.telegramBotToken,
+    }),
+  );
   app.use("/api/*", login);
-  for (const routes of api) app.route("/", routes);
+  api(app);
   app.use("/cli/*", cors, routeName, protocolVersion, jsonType, bodies, cliBearer(parts));
-  for (const routes of cli) app.route("/", routes);
+  cli(app);
   app.notFound(async (c) => {
     if (c.req.method !== "GET" || c.req.path.startsWith("/api")) return notFound();
     return (await unknownCli?.(c.req.raw)) ?? notFound();

@@ -3,6 +3,7 @@
 import { promisify } from "node:util";
 import { gzip as gzipInThread } from "node:zlib";
 import type { MiddlewareHandler } from "hono";
+import { acceptsGzip } from "../../../http/accept-encoding.ts";
 import type { OpenEnv } from "./env.ts";
 
 /** Up to here it takes less than a millisecond, and a thread would take longer. */
@@ -16,7 +17,7 @@ export const gzipped: MiddlewareHandler<OpenEnv> = async (c, next) => {
   const { res } = c;
   const isJson = res.headers.get("content-type")?.startsWith("application/json") === true;
   if (!isJson || res.body === null || res.headers.has("content-encoding")) return;
-  if (c.req.method === "HEAD" || !takesGzip(c.req.header("accept-encoding"))) return;
+  if (c.req.method === "HEAD" || !acceptsGzip(c.req.raw.headers.get("accept-encoding"))) return;
   const body =
     c.var.isStream === true ? res.body.pipeThrough(new CompressionStream("gzip")) : await packed(res);
   c.res = undefined;
@@ -29,15 +30,4 @@ async function packed(answer: Response): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(await answer.arrayBuffer());
   if (bytes.byteLength <= SMALL_BYTES) return Bun.gzipSync(bytes, { level: LEVEL });
   return new Uint8Array(await inThread(bytes, { level: LEVEL }));
-}
-
-/** A weight above 0; what is said of gzip counts before what is said of everything. */
-export function takesGzip(header: string | undefined): boolean {
-  const weights = new Map<string, number>();
-  for (const entry of header?.split(",") ?? []) {
-    const [coding = "", ...params] = entry.split(";").map((part) => part.trim().toLowerCase());
-    const weight = params.find((param) => param.startsWith("q="))?.slice(2);
-    weights.set(coding, weight === undefined ? 1 : Number(weight));
-  }
-  return (weights.get("gzip") ?? weights.get("*") ?? 0) > 0;
 }
