@@ -110,6 +110,29 @@ describe("tokens", () => {
     expect(await connect("/terminal", auth as object).refused()).toBe(message);
   });
 
+  test("where too many were wrong none is looked at, and a right one comes back by itself until it is", async () => {
+    const noted: string[][] = [];
+    let waits: number | undefined;
+    const guesses = {
+      waitMs: () => waits,
+      note: (address: string, token: string) => {
+        noted.push([address, token]);
+      },
+    };
+    const { connect } = await open({ guesses });
+    expect(await connect("/cli", { token: "wrong" }).refused()).toBe("Invalid token");
+    expect(noted).toEqual([["127.0.0.1", "wrong"]]);
+    waits = 60_000;
+    const cli = connect("/cli", { token: TOKEN }, { reconnection: true, reconnectionDelay: 10 });
+    const refusals: string[] = [];
+    cli.socket.on("connect_error", ({ message }) => refusals.push(message));
+    await new Promise((resolve) => cli.socket.io.once("reconnect", resolve));
+    expect(cli.socket.connected).toBe(false);
+    waits = undefined;
+    await cli.connected();
+    expect([refusals, noted.length]).toEqual([[], 1]);
+  });
+
   test("what cannot be looked up is no refusal: the connection ends, and its client comes back", async () => {
     const { connect, hub } = await open();
     hub.failing.add("absence");
