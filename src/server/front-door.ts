@@ -59,8 +59,13 @@ export interface FrontDoor {
  */
 export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   const { host, shared = [], limits, trustedProxies, certificate, finished = () => {}, log } = options;
-  const planned = options.listeners.map(({ port, served }) => ({ port, routes: routesOf(served, shared) }));
+  const planned = options.listeners.map(({ port, host: own, served }) => ({
+    port,
+    host: own,
+    routes: routesOf(served, shared),
+  }));
   const endpoints = [...new Set(planned.flatMap(({ routes }) => [...routes.endpoints.values()]))];
+  const served = new Set(options.listeners.flatMap((listener) => listener.served));
   let isClosing = false;
   const knownPeers = new KnownPeers();
   const frames = framesOf(endpoints, limits, log);
@@ -108,6 +113,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       watch?.stop();
       limits.handshakes.close();
       const finishedAll = Promise.all(listeners.map((listener) => listener.stop(false)));
+      for (const one of served) one.endAnswers?.();
       await Promise.allSettled(endpoints.map((endpoint) => endpoint.shutdown()));
       let bound: Timer | undefined;
       await Promise.race([
@@ -138,13 +144,18 @@ function framesOf(endpoints: readonly SocketEndpoint[], limits: Limits, log: Log
 
 /** All or none. */
 function listenAll(
-  planned: readonly { readonly port: number; readonly routes: ReturnType<typeof routesOf> }[],
+  planned: readonly {
+    readonly port: number;
+    readonly host: string | undefined;
+    readonly routes: ReturnType<typeof routesOf>;
+  }[],
   certificate: Certificate | undefined,
   parts: ListenerParts,
 ): Listener[] {
   const listeners: Listener[] = [];
   try {
-    for (const { port, routes } of planned) listeners.push(new Listener(port, routes, parts, certificate));
+    for (const { port, host, routes } of planned)
+      listeners.push(new Listener(port, routes, parts, certificate, host));
     return listeners;
   } catch (error) {
     for (const listener of listeners) void listener.stop(true);

@@ -18,4 +18,6 @@ export interface Served {
   readonly http: readonly HttpClaim[];
   /** Of its own. Socket.IO paths that several share are handed to the door apart. */
   readonly sockets: readonly SocketEndpoint[];
+  /** The door closes: answers that would stay open end now, so that their clients come back. Must not throw. */
+  readonly endAnswers?: () => void;
 }

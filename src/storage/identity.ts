@@ -18,6 +18,10 @@ export interface ForeignIdentity {
   readonly oldest: number;
   /** Tables that every file of this format has. */
   readonly tables: readonly string[];
+  /** Tables that a file of the newest version has besides. */
+  readonly newestTables?: readonly string[];
+  /** Tables by which a file of before the format had numbers is known, so that it can be taken over too. */
+  readonly unnumbered?: readonly string[];
   /** Makes a fresh file of the newest version, in place of all migrations. */
   readonly fresh: string;
   /** Our own additions, as statements that may be repeated (CREATE ... IF NOT EXISTS); the version number stays. */
@@ -53,11 +57,13 @@ export function currentVersion(sqlite: Database, path: string, identity: Databas
     return version;
   }
   if (id === 0 && version === 0 && tables.size === 0) return 0;
-  const { format, oldest } = identity;
-  if (id !== 0 || version < 1 || identity.tables.some((table) => !tables.has(table)))
+  const { format, oldest, unnumbered } = identity;
+  const lacks = (expected: readonly string[]) => expected.some((table) => !tables.has(table));
+  if (id === 0 && version === 0 && unnumbered !== undefined && !lacks(unnumbered)) return 0;
+  if (id !== 0 || version < 1 || lacks(identity.tables))
     throw new StorageError(
       "foreign",
-      `The file ${path} is not a database of ${format}. Move it away, or choose another --data-dir.`,
+      `The file ${path} is not a database of ${format}. Move it away, or choose another folder.`,
     );
   if (version < oldest)
     throw new StorageError(
@@ -79,6 +85,7 @@ export function knownVersion(
   newest: number,
 ): number {
   const version = currentVersion(sqlite, path, identity);
+  if (version === newest && identity.kind === "foreign") requireTables(sqlite, path, identity);
   if (version <= newest) return version;
   const writer = identity.kind === "own" ? "Roost" : identity.format;
   throw new StorageError(
@@ -86,3 +93,20 @@ export function knownVersion(
     `The database ${path} was written by a newer ${writer} (version ${version}, this one knows ${newest}). Use the newer executable; nothing was changed.`,
   );
 }
+
+/** A file that says it is whole and is not would fail in the middle of something. */
+function requireTables(sqlite: Database, path: string, { format, newestTables = [] }: ForeignIdentity): void {
+  const missing = newestTables.filter(
+    (table) =>
+      sqlite.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?").get(table) === null,
+  );
+  if (missing.length > 0)
+    throw new StorageError(
+      "foreign",
+      `The file ${path} is not a whole database of ${format}: it lacks ${missing.join(", ")}. Nothing was changed.`,
+    );
+}
+
+/** Whether nothing was ever made in it. */
+export const isEmpty = (sqlite: Database): boolean =>
+  sqlite.query("SELECT 1 FROM sqlite_schema LIMIT 1").get() === null;

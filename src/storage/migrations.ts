@@ -3,13 +3,22 @@
 // snapshot; in a foreign format nothing is undone, because its versions are not ours.
 import type { Database } from "bun:sqlite";
 import { isBusy } from "./errors.ts";
-import { APPLICATION_ID, currentVersion, type DatabaseIdentity, knownVersion, OWN } from "./identity.ts";
+import {
+  APPLICATION_ID,
+  currentVersion,
+  type DatabaseIdentity,
+  isEmpty,
+  knownVersion,
+  OWN,
+} from "./identity.ts";
 import { changeWithSnapshot, forgetOldSnapshots } from "./snapshot.ts";
 
 export interface Migration {
   /** File name without ending, such as `0001_first`; its number is its place in the list, from 1. */
   readonly name: string;
   readonly up: string;
+  /** In place of `up`: a step of a foreign format that looks what is there before it changes it. */
+  readonly step?: (sqlite: Database) => void;
   /** Undoes `up`; refuses by failing where newer data would be lost. */
   readonly down: string;
 }
@@ -36,14 +45,20 @@ export function migrate(
     addTo(sqlite, identity);
     return { from, to };
   }
+  const isNew = from === 0 && isEmpty(sqlite);
   const change = () => {
-    if (from === 0 && identity.kind === "foreign") sqlite.run(identity.fresh);
-    else for (const migration of migrations.slice(from)) sqlite.run(migration.up);
+    if (isNew && identity.kind === "foreign") sqlite.run(identity.fresh);
+    else
+      for (const { up, step } of migrations.slice(from)) {
+        if (step === undefined) sqlite.run(up);
+        else step(sqlite);
+      }
     sqlite.run(`PRAGMA user_version = ${to}`);
     if (identity.kind === "own") sqlite.run(`PRAGMA application_id = ${APPLICATION_ID}`);
     else if (identity.additions !== undefined) sqlite.run(identity.additions);
   };
-  if (from > 0) return { from, to, snapshot: changeWithSnapshot(sqlite, path, from, change) };
+  if (from > 0 || (identity.kind === "foreign" && !isNew))
+    return { from, to, snapshot: changeWithSnapshot(sqlite, path, from, change) };
   sqlite.transaction(change).immediate();
   return { from, to };
 }

@@ -1,0 +1,102 @@
+// The hub: everything that changes something, one function a deed, called by HTTP routes and socket handlers alike. Its subjects share
+// what is known of who is there; each is a file of its own.
+import { SWEEP_MS } from "../wire/presence-rules.ts";
+import { Config } from "./config.ts";
+import { HubCore, type HubParts } from "./core.ts";
+import { Handoff } from "./handoff.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import { MachinePresenceKeeper } from "./machine-presence.ts";
+import { Machines } from "./machines.ts";
+import { Messages } from "./messages.ts";
+import { Permissions } from "./permissions.ts";
+import { MessageQueue } from "./queue.ts";
+import { Resuming } from "./resume.ts";
+import { ScheduledMessages } from "./scheduled.ts";
+import { SessionCalls } from "./session-calls.ts";
+import { SessionPresenceKeeper } from "./session-presence.ts";
+import { Sessions } from "./sessions.ts";
+import { Spawning } from "./spawn.ts";
+import { VersionedValues } from "./versioned.ts";
+
+/** A tick that comes later than this says that the process stood still: what it was sent meanwhile is read first. */
+const STOOD_STILL_MS = 2 * SWEEP_MS;
+
+export class Hub {
+  readonly core: HubCore;
+  readonly sessionPresence: SessionPresenceKeeper;
+  readonly machinePresence: MachinePresenceKeeper;
+  readonly sessions: Sessions;
+  readonly machines: Machines;
+  readonly values: VersionedValues;
+  readonly messages: Messages;
+  readonly queue: MessageQueue;
+  readonly scheduled: ScheduledMessages;
+  readonly lifecycle: Lifecycle;
+  readonly config: Config;
+  readonly permissions: Permissions;
+  readonly calls: SessionCalls;
+  readonly spawning: Spawning;
+  readonly resuming: Resuming;
+  readonly handoff: Handoff;
+
+  #timer: Timer | undefined;
+  #tickedAt = 0;
+  #isTicking = false;
+
+  constructor(parts: HubParts) {
+    const core = new HubCore(parts);
+    this.core = core;
+    this.sessionPresence = new SessionPresenceKeeper(core);
+    this.machinePresence = new MachinePresenceKeeper(core);
+    this.sessions = new Sessions(core);
+    this.machines = new Machines(core);
+    this.values = new VersionedValues(core);
+    this.messages = new Messages(core, this.sessionPresence);
+    this.queue = new MessageQueue(core, this.sessionPresence);
+    this.scheduled = new ScheduledMessages(core);
+    this.lifecycle = new Lifecycle(core);
+    this.config = new Config(core);
+    this.permissions = new Permissions(core);
+    this.calls = new SessionCalls(core);
+    this.spawning = new Spawning(core);
+    this.resuming = new Resuming({ core, spawning: this.spawning });
+    this.handoff = new Handoff(core);
+  }
+
+  /** Who was there before the restart is there until the grace is over. To be called before anybody is served. */
+  async start(): Promise<void> {
+    const { sessions, machines } = await this.core.store.listPresent();
+    for (const machine of machines) this.machinePresence.restore(machine);
+    const rows = await Promise.all(sessions.map(({ id }) => this.core.store.findAnySession(id)));
+    for (const row of rows) if (row !== undefined) this.sessionPresence.restore(row);
+    this.#tickedAt = this.core.steady();
+    this.#timer = setInterval(
+      () => this.core.inBackground(this.tick(), "a tick of the hub failed"),
+      SWEEP_MS,
+    );
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.core.sessions.stop();
+  }
+
+  /** Who is gone, and what is due. */
+  async tick(): Promise<void> {
+    const now = this.core.steady();
+    const stoodStill = now - this.#tickedAt > STOOD_STILL_MS;
+    this.#tickedAt = now;
+    if (!stoodStill) {
+      this.sessionPresence.sweep();
+      this.machinePresence.sweep();
+    }
+    if (this.#isTicking) return;
+    this.#isTicking = true;
+    try {
+      await this.scheduled.tick();
+    } finally {
+      this.#isTicking = false;
+    }
+  }
+}

@@ -1,0 +1,188 @@
+// Going on with a session whose CLI has gone: an agent is started again on a machine that is there, and if it comes back under a new id
+// the old session's history goes over to it (hapi-socket 12, hapi-http-sse C3).
+import type { MachineRow, SessionKey, SessionRow } from "../store/rows.ts";
+import { agentSessionId, flavourOf, isFlavour } from "../wire/flavours.ts";
+import { mergedHistory, metadataView, type SessionMetadata, withKeys } from "../wire/metadata.ts";
+import { isObject, textAt } from "../wire/shape.ts";
+import { modeRefusal } from "./config.ts";
+import type { HubCore } from "./core.ts";
+import { denial, type Refusal, type Result, refusal } from "./result.ts";
+import type { Spawning } from "./spawn.ts";
+
+const WITHIN_MS = 15_000;
+
+const NO_PATH = refusal("resume-unavailable", "Session metadata missing path");
+const NO_MACHINE = refusal("no-machine", "No machine online");
+const NO_ID = refusal(
+  "resume-unavailable",
+  "Resume session ID unavailable. Start a new session in this directory, or retry after the agent has initialized.",
+);
+const NOT_ACTIVE = refusal("resume-failed", "Session failed to become active");
+const CHANGED = refusal("conflict", "Session was modified concurrently. Please try again.");
+
+export type Resumed = Result<{ readonly sessionId: string }>;
+export type Reopened = Result<{
+  readonly sessionId: string;
+  readonly resumed: boolean;
+  readonly cursorSessionProtocol?: string | undefined;
+}>;
+
+/** Whose agent can begin anew where it never began. */
+const STARTS_FRESH: ReadonlySet<string> = new Set(["claude", "codex", "opencode"]);
+
+/** Of the metadata, that say that a session is over. */
+const ARCHIVE_KEYS = ["lifecycleState", "lifecycleStateSince", "archivedBy", "archiveReason"] as const;
+
+export interface ResumeParts {
+  readonly core: HubCore;
+  readonly spawning: Spawning;
+  /** How long a session that was started again has to be heard. */
+  readonly withinMs?: number;
+}
+
+export class Resuming {
+  /** Under way, by session: two who ask at once get one agent. */
+  readonly #underWay = new Map<string, Promise<Resumed>>();
+  readonly #core: HubCore;
+
+  constructor(private readonly parts: ResumeParts) {
+    this.#core = parts.core;
+  }
+
+  /** @returns the id to use from now on. */
+  async resume(key: SessionKey, permissionMode?: string): Promise<Resumed> {
+    const row = await this.#core.store.findSession(key);
+    if (typeof row === "string") return denial("session", row);
+    const refused = permissionMode === undefined ? undefined : modeRefusal(row.metadata, permissionMode);
+    if (refused !== undefined) return { ...refused, code: "invalid" };
+    if (this.#core.isActive(key.id)) return { ok: true, sessionId: key.id };
+    const underWay = this.#underWay.get(key.id);
+    if (underWay !== undefined) return underWay;
+    const resumed = this.#start(row, permissionMode).finally(() => this.#underWay.delete(key.id));
+    this.#underWay.set(key.id, resumed);
+    return resumed;
+  }
+
+  async #start(row: SessionRow, permissionMode: string | undefined): Promise<Resumed> {
+    const core = this.#core;
+    const metadata = metadataView(row.metadata);
+    if (metadata === null || metadata.path === "") return NO_PATH;
+    const machine = await this.#machineFor(row.namespace, metadata);
+    if (machine === undefined) return NO_MACHINE;
+    const resumeSessionId = agentSessionId(metadata);
+    const agent = flavourOf(metadata);
+    if (resumeSessionId === undefined && (row.hasConversationContent || !STARTS_FRESH.has(agent)))
+      return NO_ID;
+    const spawned = await this.parts.spawning.ask(machine.id, {
+      directory: metadata.path,
+      agent: isFlavour(metadata.flavor) ? metadata.flavor : "claude",
+      model: row.model ?? undefined,
+      effort: row.effort ?? undefined,
+      modelReasoningEffort: row.modelReasoningEffort ?? undefined,
+      permissionMode:
+        permissionMode ?? core.sessions.presenceOf(row).permissionMode ?? metadata.preferredPermissionMode,
+      resumeSessionId,
+      sessionId: row.id,
+    });
+    if (spawned.type === "error") return refusal("resume-failed", spawned.message);
+    const { sessionId } = spawned;
+    const isThere = await core.sessions.whenActive(
+      sessionId,
+      row.namespace,
+      this.parts.withinMs ?? WITHIN_MS,
+    );
+    if (!isThere) return NOT_ACTIVE;
+    return sessionId === row.id ? { ok: true, sessionId } : this.#merge(row, sessionId);
+  }
+
+  /** The session's own, else one of the same host. */
+  async #machineFor(namespace: string, metadata: SessionMetadata): Promise<MachineRow | undefined> {
+    const core = this.#core;
+    const rows = await core.store.listMachines(namespace);
+    const present = rows.filter(({ id }) => core.machines.get(id)?.presence.active === true);
+    return (
+      present.find(({ id }) => id === metadata.machineId) ??
+      present.find((machine) => textAt(machine.metadata, "host") === metadata.host)
+    );
+  }
+
+  async #merge(old: SessionRow, into: string): Promise<Resumed> {
+    const core = this.#core;
+    const { namespace } = old;
+    const merged = await core.store.mergeSessions(
+      { namespace, from: old.id, into, metadata: mergedHistory },
+      (result) => {
+        if (typeof result === "string") return;
+        core.sessions.delete(old.id);
+        core.events.broadcast({ type: "messages-invalidated", namespace, sessionId: into });
+        core.events.broadcast({ type: "session-removed", namespace, sessionId: old.id });
+        core.tellSession(result.row);
+        core.sessions.get(into)?.noteOwnVersion(result.row.metadataVersion);
+      },
+    );
+    if (typeof merged === "string") return refusal("resume-failed", "Session not found");
+    const { row } = merged;
+    const carried = {
+      model: row.model ?? old.model,
+      effort: row.effort ?? old.effort,
+      modelReasoningEffort: row.modelReasoningEffort ?? old.modelReasoningEffort,
+      serviceTier: row.serviceTier ?? old.serviceTier,
+      pinned: row.pinned || old.pinned,
+      globalPinned: row.globalPinned || old.globalPinned,
+    };
+    await core.store.setSessionColumns({ namespace, id: into }, carried, (result) => {
+      if (typeof result !== "string" && result.changed) core.tellSession(result.row);
+    });
+    return { ok: true, sessionId: into };
+  }
+
+  /** Also of an archived one: it is archived again if it does not come back. */
+  async reopen(key: SessionKey): Promise<Reopened> {
+    const core = this.#core;
+    const row = await core.store.findSession(key);
+    if (typeof row === "string") return denial("session", row);
+    const cursorSessionProtocol = textAt(row.metadata, "cursorSessionProtocol");
+    if (core.isActive(key.id)) return { ok: true, sessionId: key.id, resumed: false, cursorSessionProtocol };
+    const isArchived = textAt(row.metadata, "lifecycleState") === "archived";
+    if (isArchived && this.#underWay.get(key.id) === undefined) {
+      const refused = await this.#unarchive(row);
+      if (refused !== undefined) return refused;
+    }
+    const resumed = await this.resume(key);
+    if (resumed.ok) return { ok: true, sessionId: resumed.sessionId, resumed: true, cursorSessionProtocol };
+    if (isArchived) await this.#archiveAgain(row);
+    return resumed;
+  }
+
+  async #unarchive(row: SessionRow): Promise<Refusal | undefined> {
+    const cleared = {
+      ...Object.fromEntries(ARCHIVE_KEYS.map((key) => [key, undefined])),
+      lifecycleStateSince: this.#core.now(),
+    };
+    const edited = await this.#core.store.editMetadata(
+      { key: row, expectedVersion: row.metadataVersion, edit: (stored) => withKeys(stored, cleared) },
+      (result) => {
+        if (typeof result !== "string" && result.kind === "changed") this.#core.tellSession(result.row);
+      },
+    );
+    if (typeof edited === "string") return denial("session", edited);
+    return edited.kind === "conflict" ? CHANGED : undefined;
+  }
+
+  /** Unless somebody has given it another state meanwhile. */
+  async #archiveAgain(row: SessionRow): Promise<void> {
+    const { metadata } = row;
+    if (!isObject(metadata)) return;
+    const before = Object.fromEntries(ARCHIVE_KEYS.map((key) => [key, metadata[key]]));
+    await this.#core.store.editMetadata(
+      {
+        key: row,
+        edit: (stored) =>
+          isObject(stored) && stored.lifecycleState === undefined ? withKeys(stored, before) : undefined,
+      },
+      (result) => {
+        if (typeof result !== "string" && result.kind === "changed") this.#core.tellSession(result.row);
+      },
+    );
+  }
+}

@@ -1,0 +1,130 @@
+// Sessions as they are opened, looked at, named, pinned and deleted (hapi-http-sse A9, A10, C3).
+import type { OpenedSession, OpenSession, SessionKey, SessionRow } from "../store/rows.ts";
+import { withKeys } from "../wire/metadata.ts";
+import {
+  byAttention,
+  byUpdate,
+  type SessionSummary,
+  type SessionView,
+  sessionSummary,
+} from "../wire/session.ts";
+import type { HubCore } from "./core.ts";
+import { DONE, denial, type Refusal, type Result, refusal } from "./result.ts";
+
+export type PinMode = "none" | "project" | "global";
+
+export interface ListOptions {
+  readonly limit?: number | undefined;
+  /** Newest first, and nothing else. */
+  readonly isByUpdate?: boolean | undefined;
+}
+
+const BOUND = {
+  "tag-bound": "Session tag is already bound to a different id",
+  "id-bound": "Session id is already bound to a different session",
+} as const;
+
+const CONFLICT = refusal("conflict", "Session was modified concurrently. Please try again.");
+
+export class Sessions {
+  constructor(private readonly core: HubCore) {}
+
+  /** Creates, or loads by tag as it is stored; its machine is registered first. */
+  async open(session: OpenSession): Promise<Result<{ readonly session: SessionView }>> {
+    const opened = await this.core.store.openSession(session, (result) => this.#tellOpened(result));
+    switch (opened.kind) {
+      case "machine-denied":
+        return refusal("access-denied", "Machine access denied");
+      case "tag-bound":
+      case "id-bound":
+        return refusal("conflict", BOUND[opened.kind]);
+      default:
+        return { ok: true, session: this.core.sessionView(opened.row) };
+    }
+  }
+
+  #tellOpened(opened: OpenedSession): void {
+    if (opened.kind !== "created" && opened.kind !== "found") return;
+    const { core } = this;
+    if (opened.machine !== undefined) core.tellMachine(opened.machine.row);
+    if (opened.kind === "found") {
+      core.tellSession(opened.row);
+      return;
+    }
+    core.events.broadcast({
+      type: "session-added",
+      namespace: opened.row.namespace,
+      sessionId: opened.row.id,
+      data: core.sessionView(opened.row),
+    });
+  }
+
+  /** The row, for the guard of a route: unknown, another namespace's, or there. */
+  async find(key: SessionKey): Promise<Result<{ readonly row: SessionRow; readonly isActive: boolean }>> {
+    const row = await this.core.store.findSession(key);
+    return typeof row === "string"
+      ? denial("session", row)
+      : { ok: true, row, isActive: this.core.isActive(key.id) };
+  }
+
+  async view(key: SessionKey): Promise<Result<{ readonly session: SessionView }>> {
+    const found = await this.find(key);
+    return found.ok ? { ok: true, session: this.core.sessionView(found.row) } : found;
+  }
+
+  async list(namespace: string, { limit, isByUpdate }: ListOptions = {}): Promise<readonly SessionSummary[]> {
+    const { core } = this;
+    // Only the store's own order may be cut there: the other one knows of presence.
+    const rows = await core.store.listSessions(namespace, isByUpdate && limit !== undefined ? { limit } : {});
+    const summaries = rows.map((row) => sessionSummary(row, core.sessions.presenceOf(row)));
+    summaries.sort(isByUpdate ? byUpdate : byAttention);
+    return limit === undefined ? summaries : summaries.slice(0, limit);
+  }
+
+  rename(key: SessionKey, name: string): Promise<Result> {
+    return this.#edit(key, { name });
+  }
+
+  /** A title that a person wrote. */
+  summarize(key: SessionKey, text: string): Promise<Result> {
+    return this.#edit(key, { summary: { text, updatedAt: this.core.now() } });
+  }
+
+  /** Of the stored object, so that keys that no view knows stay in it. */
+  async #edit(key: SessionKey, keys: Readonly<Record<string, unknown>>): Promise<Result> {
+    const edited = await this.core.store.editMetadata(
+      { key, edit: (stored) => withKeys(stored, keys), touches: false },
+      (result) => {
+        if (typeof result !== "string" && result.kind === "changed") this.core.tellSession(result.row);
+      },
+    );
+    if (typeof edited === "string") return denial("session", edited);
+    return edited.kind === "conflict" ? CONFLICT : DONE;
+  }
+
+  async pin(key: SessionKey, mode: PinMode): Promise<Result> {
+    const pins = { pinned: mode === "project", globalPinned: mode === "global" };
+    const set = await this.core.store.setSessionColumns(key, pins, (result) => {
+      if (typeof result !== "string" && result.changed) this.core.tellSession(result.row);
+    });
+    return typeof set === "string" ? denial("session", set) : DONE;
+  }
+
+  async delete(key: SessionKey): Promise<Result> {
+    const found = await this.find(key);
+    if (!found.ok) return found;
+    if (found.isActive) return ACTIVE;
+    const deleted = await this.core.store.deleteSession(key, (result) => {
+      if (typeof result !== "string") this.forget(key);
+    });
+    return typeof deleted === "string" ? denial("session", deleted) : DONE;
+  }
+
+  /** It was deleted, by whomever. */
+  forget({ namespace, id }: SessionKey): void {
+    this.core.sessions.delete(id);
+    this.core.events.broadcast({ type: "session-removed", namespace, sessionId: id });
+  }
+}
+
+const ACTIVE: Refusal = refusal("active", "Cannot delete active session. Archive it first.");

@@ -1,0 +1,133 @@
+// One message more: exactly once for each localId, at the next seq, with everything that it moves in its session, in one operation
+// (hapi-socket 6 and 8; hapi-data 4).
+import type { Database } from "../../storage/database.ts";
+import type { Db } from "../../storage/query.ts";
+import { admitGrowth, ROW_BYTES } from "./access.ts";
+import { contentText, encodeContent, StoredContent } from "./content.ts";
+import { isConversation } from "./conversation.ts";
+import { factsOf, raiseEpoch, setCounts } from "./facts.ts";
+import { AT, readByLocalId } from "./message-rows.ts";
+import type { Access, Announce, AppendedMessage, MessageRow, NewMessage } from "./rows.ts";
+import { setDated } from "./sessions.ts";
+import { statement } from "./statement.ts";
+
+const sessionById = statement<{ namespace: string; updatedAt: number }>(
+  "SELECT namespace, updated_at AS updatedAt FROM sessions WHERE id = $id",
+);
+const newest = statement<{ seq: number | null; at: number | null }>(
+  `SELECT (SELECT max(seq) FROM messages WHERE session_id = $id) AS seq,
+     (SELECT ${AT} FROM messages WHERE session_id = $id ORDER BY ${AT} DESC, seq DESC LIMIT 1) AS at`,
+);
+const insert = statement(
+  `INSERT INTO messages (id, session_id, content, created_at, seq, local_id, invoked_at, scheduled_at, delivery_state)
+   VALUES ($id, $sessionId, $content, $createdAt, $seq, $localId, $invokedAt, $scheduledAt, 'queued')`,
+);
+const touch = statement("UPDATE sessions SET updated_at = $at WHERE id = $id AND updated_at < $at");
+const live = statement<{ id: string; seq: number; bytes: number }>(
+  `SELECT m.id, m.seq, octet_length(m.content) AS bytes FROM roost_live l JOIN messages m ON m.id = l.message_id
+   WHERE l.session_id = $session AND l.live_id = $liveId AND m.session_id = $session`,
+);
+const setLive = statement(
+  `INSERT INTO roost_live (session_id, live_id, message_id) VALUES ($session, $liveId, $message)
+   ON CONFLICT (session_id, live_id) DO UPDATE SET message_id = $message`,
+);
+const removeMessage = statement("DELETE FROM messages WHERE id = $id");
+
+/** Live reasoning older than this many rows is history, and stays. */
+const LIVE_ROWS = 50;
+
+export function appendMessage(
+  database: Database,
+  message: NewMessage,
+  announce?: Announce<Access<AppendedMessage>>,
+  sender?: object,
+): Promise<Access<AppendedMessage>> {
+  const text = contentText(message.content);
+  return database.writer.run((db) => append(db, database, message, text), announce, {
+    holds: text,
+    ...(sender !== undefined && { sender }),
+  });
+}
+
+function append(db: Db, database: Database, message: NewMessage, text: string): Access<AppendedMessage> {
+  const { id: sessionId, namespace } = message.session;
+  const session = sessionById(db).get({ id: sessionId });
+  if (session === null) return "not-found";
+  if (session.namespace !== namespace) return "access-denied";
+  const known = message.localId === null ? undefined : readByLocalId(db, sessionId, message.localId);
+  if (known !== undefined) return { ...NOTHING_CHANGED, kind: "known", message: known };
+  database.sizes.admit("content", "message", text);
+  const cell = encodeContent(text);
+  const bytes = ROW_BYTES + (typeof cell === "string" ? Buffer.byteLength(cell) : cell.byteLength);
+  admitGrowth(db, database, "message", namespace, bytes);
+  const facts = factsOf(db, sessionId);
+  const head = newest(db).get({ id: sessionId });
+  const seq = Math.max(head?.seq ?? 0, facts.lastSeq) + 1;
+  const now = Date.now();
+  // A clock that was set back puts nothing before what is there; only a sender's own claim does.
+  const createdAt =
+    message.createdAt === undefined ? Math.max(now, head?.at ?? 0) : Math.min(message.createdAt, now);
+  const replaced = replaceLive(db, message, seq);
+  const row = {
+    id: crypto.randomUUID(),
+    sessionId,
+    seq,
+    localId: message.localId,
+    createdAt,
+    invokedAt: message.localId === null ? createdAt : null,
+    scheduledAt: message.scheduledAt ?? null,
+  };
+  insert(db).run({ ...row, content: cell });
+  if (message.reasoning?.isLive === true)
+    setLive(db).run({ session: sessionId, liveId: message.reasoning.id, message: row.id });
+  if (createdAt < (head?.at ?? 0)) raiseEpoch(db, sessionId);
+  const isVisible = facts.hasContent !== 1 && isConversation(message.content);
+  setCounts(db).run({
+    id: sessionId,
+    messages: replaced === undefined ? 1 : 0,
+    lastSeq: seq,
+    bytes: bytes - (replaced === undefined ? 0 : replaced.bytes + ROW_BYTES),
+    isVisible,
+  });
+  const todos =
+    message.todos !== undefined &&
+    setDated(db, database, "todos", sessionId, { value: message.todos, at: createdAt })
+      ? { value: message.todos, at: createdAt }
+      : undefined;
+  const moved =
+    (message.touches === true && touch(db).run({ id: sessionId, at: createdAt }).changes > 0) ||
+    (todos !== undefined && createdAt > session.updatedAt);
+  const stored: MessageRow = {
+    ...row,
+    deliveryState: "queued",
+    content: StoredContent.of(message.content, text),
+  };
+  return {
+    kind: "stored",
+    message: stored,
+    replaced: replaced?.id,
+    todos,
+    updatedAt: moved ? createdAt : undefined,
+    isFirstContent: facts.hasContent === 0 && isVisible,
+  };
+}
+
+const NOTHING_CHANGED = {
+  replaced: undefined,
+  todos: undefined,
+  updatedAt: undefined,
+  isFirstContent: false,
+} as const;
+
+/** The row that the message takes the place of is gone after this. */
+function replaceLive(
+  db: Db,
+  { session, reasoning }: NewMessage,
+  seq: number,
+): { readonly id: string; readonly bytes: number } | undefined {
+  if (reasoning === undefined) return undefined;
+  const row = live(db).get({ session: session.id, liveId: reasoning.id });
+  if (row === null || row.seq < seq - LIVE_ROWS) return undefined;
+  removeMessage(db).run({ id: row.id });
+  return row;
+}

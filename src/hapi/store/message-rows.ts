@@ -1,0 +1,96 @@
+// Rows of messages, read with or without their content. What may be large is weighed first, which reads no content; a heavy list is read
+// row by row while it is written, each by its id, so that memory holds one of them.
+import type { Db } from "../../storage/query.ts";
+import type { Rows } from "../../storage/weighed-list.ts";
+import { WHOLE_BYTES } from "../../storage/weighed-list.ts";
+import { type Cell, HEAD_BYTES, plainBytes, StoredContent } from "./content.ts";
+import type { DeliveryState, MessageReceipt, MessageRow } from "./rows.ts";
+import { statement } from "./statement.ts";
+
+export interface StoredReceipt {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly seq: number;
+  readonly localId: string | null;
+  readonly createdAt: number;
+  readonly invokedAt: number | null;
+  readonly scheduledAt: number | null;
+  readonly deliveryState: string;
+}
+export interface StoredMessage extends StoredReceipt {
+  readonly content: Cell;
+}
+/** A row by its place and its size. */
+export interface Weighed {
+  readonly id: string;
+  readonly at: number;
+  readonly seq: number;
+  readonly bytes: number;
+  readonly head: Uint8Array | null;
+}
+
+export const RECEIPT = `id, session_id AS sessionId, seq, local_id AS localId, created_at AS createdAt, invoked_at AS invokedAt,
+  scheduled_at AS scheduledAt, delivery_state AS deliveryState`;
+export const MESSAGE = `${RECEIPT}, content`;
+/** The expression of the index of positions, word by word. */
+export const AT = "COALESCE(invoked_at, created_at)";
+export const WEIGHED = `id, ${AT} AS at, seq, octet_length(content) AS bytes,
+  CASE typeof(content) WHEN 'blob' THEN substr(content, 1, ${HEAD_BYTES}) END AS head`;
+
+const byId = statement<StoredMessage>(`SELECT ${MESSAGE} FROM messages WHERE id = $id`);
+const byLocalId = statement<StoredMessage>(
+  `SELECT ${MESSAGE} FROM messages WHERE session_id = $session AND local_id = $localId`,
+);
+
+export const receiptOf = (row: StoredReceipt): MessageReceipt => ({
+  id: row.id,
+  sessionId: row.sessionId,
+  seq: row.seq,
+  localId: row.localId,
+  createdAt: row.createdAt,
+  invokedAt: row.invokedAt,
+  scheduledAt: row.scheduledAt,
+  deliveryState: stateOf(row.deliveryState),
+});
+
+export const messageOf = (row: StoredMessage): MessageRow => ({
+  ...receiptOf(row),
+  content: new StoredContent(row.content),
+});
+
+const stateOf = (text: string): DeliveryState =>
+  text === "dispatching" || text === "indeterminate" ? text : "queued";
+
+/** The session's message of this id, or of this localId. */
+export function readMessage(db: Db, session: string, idOrLocalId: string): MessageRow | undefined {
+  const row = byId(db).get({ id: idOrLocalId });
+  if (row !== null && row.sessionId === session) return messageOf(row);
+  return readByLocalId(db, session, idOrLocalId);
+}
+
+export function readByLocalId(db: Db, session: string, localId: string): MessageRow | undefined {
+  const row = byLocalId(db).get({ session, localId });
+  return row === null ? undefined : messageOf(row);
+}
+
+/** More than a page has, as an export or a back-fill. */
+const WHOLE_ROWS = 2_000;
+
+/** Those rows that are still there and still the session's. */
+export function messagesOf(db: Db, session: string, found: readonly Weighed[]): Rows<MessageRow> {
+  const bytes = found.reduce((sum, one) => sum + plainBytes(one.bytes, one.head), 0);
+  const read = ({ id }: Weighed): MessageRow[] => {
+    const row = byId(db).get({ id });
+    return row === null || row.sessionId !== session ? [] : [messageOf(row)];
+  };
+  if (bytes <= WHOLE_BYTES && found.length <= WHOLE_ROWS)
+    return { isHeavy: false, rows: found.flatMap(read) };
+  return { isHeavy: true, rows: eachLater(found, read) };
+}
+
+async function* eachLater(
+  found: readonly Weighed[],
+  read: (one: Weighed) => MessageRow[],
+): AsyncGenerator<MessageRow> {
+  for (const one of found) yield* read(one);
+}

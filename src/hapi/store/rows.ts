@@ -1,0 +1,482 @@
+// What the store of the HAPI protocol takes and gives: rows of hapi.db (hapi-data 4) decoded, what changes them, and what comes of it.
+// The operations are in contract.ts. Times are integer Unix milliseconds.
+import type { Rows } from "../../storage/weighed-list.ts";
+
+export type Announce<T> = (result: T) => void;
+
+/** There is no such row, or it is another namespace's. */
+export type Denied = "not-found" | "access-denied";
+/** @example if (typeof found === "string") return refuse(found); */
+export type Access<T extends object> = T | Denied;
+
+/** A parsed JSON value as it was stored, unknown keys and all; null for SQL NULL and for text that is no JSON. Shared: never change it. */
+export type Json = unknown;
+
+/** JSON that may be large: its text as it is stored, parsed only when somebody asks for `value`. `toJSON` gives `value`. */
+export interface StoredJson {
+  /** One line of valid JSON; `null` where the stored content is unreadable. */
+  readonly text: string;
+  readonly value: Json;
+  toJSON(): Json;
+}
+
+// ---------------------------------------------------------------- sessions
+
+/** Who is asked for: the id, and the namespace that asks. */
+export interface SessionKey {
+  readonly namespace: string;
+  readonly id: string;
+}
+
+export interface SessionRow {
+  readonly id: string;
+  readonly namespace: string;
+  readonly tag: string | null;
+  readonly seq: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly metadata: Json;
+  readonly metadataVersion: number;
+  readonly agentState: Json;
+  readonly agentStateVersion: number;
+  readonly todos: Json;
+  /** 0 when there were none yet. */
+  readonly todosUpdatedAt: number;
+  readonly teamState: Json;
+  readonly teamStateUpdatedAt: number;
+  readonly model: string | null;
+  readonly modelReasoningEffort: string | null;
+  readonly effort: string | null;
+  readonly serviceTier: string | null;
+  readonly pinned: boolean;
+  readonly globalPinned: boolean;
+  /** A message with visible content was stored. */
+  readonly hasConversationContent: boolean;
+  /** As of its last transition; undefined when this server never stored one. */
+  readonly presence: SessionPresence | undefined;
+}
+
+export interface SessionListRow extends SessionRow {
+  readonly futureScheduledMessageCount: number;
+  readonly nextScheduledAt: number | null;
+}
+
+export interface OpenSession {
+  readonly namespace: string;
+  readonly tag: string;
+  /** Chosen by the CLI; without it one is made. */
+  readonly id?: string | undefined;
+  readonly metadata: Json;
+  readonly agentState?: Json;
+  readonly model?: string | undefined;
+  readonly modelReasoningEffort?: string | undefined;
+  readonly effort?: string | undefined;
+  /** Registered first, in the same operation. */
+  readonly machine?: Omit<RegisterMachine, "namespace"> | undefined;
+}
+
+export type OpenedSession =
+  | {
+      readonly kind: "created" | "found";
+      readonly row: SessionRow;
+      readonly machine: RegisteredMachine | undefined;
+    }
+  /** 409 "Session tag is already bound to a different id"; 409 "Session id is already bound to a different session"; 403. */
+  | { readonly kind: "tag-bound" | "id-bound" | "machine-denied" };
+
+/** A new value, and the version that it was made from. */
+export interface ValueChange {
+  readonly key: SessionKey;
+  readonly expectedVersion: number;
+  /** Null is stored as SQL NULL. */
+  readonly value: Json;
+  /** What is stored in place of `value` (hapi-socket 18.3), given both. Pure. */
+  readonly merge?: ((stored: Json, given: Json) => Json) | undefined;
+}
+
+export type ChangedValue<Row> =
+  | { readonly kind: "success"; readonly version: number; readonly value: Json; readonly row: Row }
+  | { readonly kind: "version-mismatch"; readonly version: number; readonly value: Json };
+
+/** Read, change, write of the whole stored object, in one operation. */
+export interface MetadataEdit {
+  readonly key: SessionKey;
+  /** Gets the stored value (do not change it in place); undefined leaves all as it is. Pure. */
+  readonly edit: (stored: Json) => Json | undefined;
+  /** Refused as `conflict` when the stored version is another one. */
+  readonly expectedVersion?: number | undefined;
+  /** Whether `updatedAt` moves; renaming does not. */
+  readonly touches?: boolean | undefined;
+}
+
+export type EditedMetadata<Row> = { readonly kind: "changed" | "unchanged" | "conflict"; readonly row: Row };
+
+/** Only what is given is changed. */
+export interface SessionColumns {
+  readonly model?: string | null | undefined;
+  readonly modelReasoningEffort?: string | null | undefined;
+  readonly effort?: string | null | undefined;
+  readonly serviceTier?: string | null | undefined;
+  readonly pinned?: boolean | undefined;
+  readonly globalPinned?: boolean | undefined;
+  /** Stored only when `at` is later than what is stored; moves `updatedAt` to `at`. */
+  readonly todos?: { readonly value: Json; readonly at: number } | undefined;
+  readonly teamState?: { readonly value: Json; readonly at: number } | undefined;
+}
+
+export interface MergeSessions {
+  readonly namespace: string;
+  /** Is deleted. */
+  readonly from: string;
+  readonly into: string;
+  /** The new one's metadata, from both (name, summary, worktree, path, host carry over). Version + 1 when it differs. Pure. */
+  readonly metadata: (from: Json, into: Json) => Json;
+}
+
+/** Messages that moved keep their seqs; those that were in `into` moved up behind them. */
+export interface MergedSessions {
+  readonly row: SessionRow;
+  readonly movedMessages: number;
+  readonly epoch: number;
+}
+
+// ---------------------------------------------------------------- messages
+
+export type DeliveryState = "queued" | "dispatching" | "indeterminate";
+
+export interface MessageReceipt {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly seq: number;
+  readonly localId: string | null;
+  readonly createdAt: number;
+  /** When the agent took it; null while it waits. */
+  readonly invokedAt: number | null;
+  readonly scheduledAt: number | null;
+  readonly deliveryState: DeliveryState;
+}
+
+export interface MessageRow extends MessageReceipt {
+  readonly content: StoredJson;
+}
+
+export interface NewMessage {
+  readonly session: SessionKey;
+  readonly content: Json;
+  /** Unique in the session: a repeat stores nothing and gives the first row. With one the message waits (`invokedAt` null). */
+  readonly localId: string | null;
+  /** Claimed by the CLI, never stored later than now; one that is older than the newest message raises the epoch. */
+  readonly createdAt?: number | undefined;
+  readonly scheduledAt?: number | null | undefined;
+  /**
+   * Of codex `reasoning` with an id: takes the place of the live row of that id among the last 50, with a new seq. While `isLive` the
+   * next one takes its place.
+   */
+  readonly reasoning?: { readonly id: string; readonly isLive: boolean } | undefined;
+  /** A todo list that the content carries, stored in the session when the message is newer than what is there. */
+  readonly todos?: Json;
+  /** Whether `updatedAt` of the session moves forward to the message's time: user messages do that. */
+  readonly touches?: boolean | undefined;
+}
+
+export interface AppendedMessage {
+  /** `known`: a row with this localId was there, and nothing was written; it is announced again all the same. */
+  readonly kind: "stored" | "known";
+  readonly message: MessageRow;
+  /** Id of the live row that it took the place of. */
+  readonly replaced: string | undefined;
+  /** Set when the session's todos changed. */
+  readonly todos: { readonly value: Json; readonly at: number } | undefined;
+  /** Set when the session's `updatedAt` moved. */
+  readonly updatedAt: number | undefined;
+  /** The session has visible content since this message: its full object is announced. */
+  readonly isFirstContent: boolean;
+}
+
+/** A position: (`invokedAt` or else `createdAt`, then `seq`). */
+export interface Position {
+  readonly at: number;
+  readonly seq: number;
+}
+
+export type PageQuery =
+  | { readonly direction: "latest"; readonly limit: number }
+  | { readonly direction: "before"; readonly limit: number; readonly before: Position }
+  | {
+      readonly direction: "after";
+      readonly limit: number;
+      readonly after: Position;
+      readonly until?: Position | undefined;
+      readonly epoch?: number | undefined;
+    };
+
+/** hapi-http-sse C3; `page` is the body's page, key by key. */
+export interface MessagePage {
+  readonly messages: Rows<MessageRow>;
+  readonly page: {
+    readonly direction: PageQuery["direction"];
+    readonly limit: number;
+    readonly epoch: number;
+    readonly reset: boolean;
+    readonly nextBeforeSeq: number | null;
+    readonly nextBeforeAt: number | null;
+    readonly nextAfterSeq: number | null;
+    readonly nextAfterAt: number | null;
+    readonly snapshotHeadSeq: number | null;
+    readonly snapshotHeadAt: number | null;
+    readonly hasMore: boolean;
+  };
+}
+
+export interface LocalIds {
+  readonly session: SessionKey;
+  readonly localIds: readonly string[];
+}
+
+export interface QueuedState {
+  readonly queuedLocalIds: readonly string[];
+  readonly indeterminateLocalIds: readonly string[];
+  readonly invokedLocalMessages: readonly { readonly localId: string; readonly invokedAt: number }[];
+}
+
+export interface ConsumedMessages {
+  readonly invokedAt: number;
+  /** Those that waited until now. */
+  readonly changed: readonly MessageReceipt[];
+  readonly updatedAt: number | undefined;
+}
+
+export type CancelledMessage =
+  | { readonly status: "cancelled"; readonly message: MessageReceipt | undefined }
+  | { readonly status: "invoked"; readonly message: MessageRow };
+
+export type RequeuedMessage =
+  | { readonly status: "requeued" | "already-queued" | "invoked"; readonly message: MessageRow }
+  | { readonly status: "unknown" };
+
+/** A message that waits for its CLI, with whose it is. */
+export interface WaitingMessage {
+  readonly namespace: string;
+  readonly message: MessageRow;
+}
+
+export interface EndSession {
+  readonly key: SessionKey;
+  readonly at: number;
+  /** Queued messages that are not scheduled count as invoked from now on. */
+  readonly sweeps: boolean;
+  readonly presence: SessionPresence;
+}
+
+export interface EndedSession {
+  readonly row: SessionRow;
+  readonly sweptLocalIds: readonly string[];
+  /** Of what was swept. */
+  readonly invokedAt: number;
+  readonly updatedAt: number | undefined;
+}
+
+// ---------------------------------------------------------------- presence
+
+export interface SessionPresence {
+  readonly active: boolean;
+  readonly activeAt: number;
+  readonly thinking: boolean;
+  readonly thinkingAt: number;
+  readonly activeTurnStartedAt: number | null;
+  readonly backgroundTaskCount: number;
+  readonly permissionMode: string | null;
+  readonly collaborationMode: string | null;
+  readonly copilotAgentMode: string | null;
+}
+
+export interface MachinePresence {
+  readonly active: boolean;
+  readonly activeAt: number;
+}
+
+/** Transitions, many at once; rows that are gone are left out. */
+export interface PresenceChanges {
+  readonly sessions?: readonly { readonly id: string; readonly presence: SessionPresence }[];
+  readonly machines?: readonly { readonly id: string; readonly presence: MachinePresence }[];
+}
+
+export interface StoredPresence {
+  readonly sessions: readonly {
+    readonly id: string;
+    readonly namespace: string;
+    readonly presence: SessionPresence;
+  }[];
+  readonly machines: readonly {
+    readonly id: string;
+    readonly namespace: string;
+    readonly presence: MachinePresence;
+  }[];
+}
+
+// ---------------------------------------------------------------- machines
+
+export interface MachineRow {
+  readonly id: string;
+  readonly namespace: string;
+  readonly seq: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly metadata: Json;
+  readonly metadataVersion: number;
+  readonly runnerState: Json;
+  readonly runnerStateVersion: number;
+  /** As of its last transition; what a released hub wrote into the row when this server never stored one. */
+  readonly presence: MachinePresence;
+}
+
+export interface RegisterMachine {
+  readonly namespace: string;
+  readonly id: string;
+  readonly metadata: Json;
+  readonly runnerState?: Json;
+}
+
+/** A known id: the keys of an object `metadata` are laid over the stored ones, runnerState stays (hapi-http-sse A10). */
+export interface RegisteredMachine {
+  readonly kind: "created" | "changed" | "unchanged";
+  readonly row: MachineRow;
+}
+
+// ---------------------------------------------------------------- who is told
+
+export interface Binding {
+  readonly platform: string;
+  readonly platformUserId: string;
+  readonly namespace: string;
+  readonly createdAt: number;
+}
+
+export interface PushSubscriptionRow {
+  readonly id: number;
+  readonly namespace: string;
+  readonly endpoint: string;
+  readonly p256dh: string;
+  readonly auth: string;
+  readonly createdAt: number;
+}
+
+export interface DeviceRow {
+  readonly id: number;
+  readonly namespace: string;
+  readonly token: string;
+  readonly platform: string;
+  readonly deviceId: string;
+  readonly pushKey: string | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+// ---------------------------------------------------------------- notes, usage, work graph
+
+export interface ScratchEntry {
+  readonly entryId: string;
+  readonly text: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  /** Descriptions of files; [] for none. */
+  readonly attachments: readonly Json[];
+}
+
+export interface UsageEvent {
+  readonly sourceKey: string;
+  readonly sourceSeq: number;
+  readonly createdAt: number;
+  readonly agent: string;
+  readonly model: string | null;
+  readonly kind: "delta" | "cumulative";
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheCreationTokens: number;
+  readonly lastInputTokens: number | null;
+  readonly lastOutputTokens: number | null;
+  readonly lastCacheReadTokens: number | null;
+  readonly lastCacheCreationTokens: number | null;
+}
+
+/** What a range of time used; a cumulative event counts what it has more than the one before it in its session. */
+export interface UsageSum {
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheCreationTokens: number;
+  readonly requests: number;
+}
+
+/** `key` is the day as `dayOf` names it, the agent, or the model (the agent where it has none). Newest or largest first. */
+export interface UsageSummary {
+  readonly totals: UsageSum & { readonly sessions: number };
+  readonly daily: readonly (UsageSum & { readonly key: string })[];
+  readonly byAgent: readonly (UsageSum & { readonly key: string })[];
+  readonly byModel: readonly (UsageSum & { readonly key: string })[];
+}
+
+export interface WorkEvent {
+  readonly id: string;
+  readonly namespace: string;
+  readonly ts: number;
+  readonly sourceKind: string;
+  readonly sourceRef: string;
+  readonly sinkKind: string | null;
+  readonly sinkRef: string | null;
+  readonly eventType: string;
+  readonly summary: string | null;
+  readonly payload: Json;
+  readonly artifactRefs: readonly Json[];
+  readonly tags: readonly Json[];
+  readonly relatedSessionId: string | null;
+  readonly relatedEventId: string | null;
+  readonly provenance: string | null;
+  readonly idempotencyKey: string | null;
+  readonly dedupeKey: string | null;
+  readonly confidence: number | null;
+  readonly severity: string | null;
+  readonly expiresAt: number | null;
+  readonly principal: Json;
+}
+
+export interface WorkLink {
+  readonly id: string;
+  readonly namespace: string;
+  readonly fromEventId: string;
+  readonly toEventId: string;
+  readonly relationType: string;
+  readonly createdAt: number;
+  readonly metadata: Json;
+}
+
+// ---------------------------------------------------------------- for the owner
+
+export interface NamespaceRow {
+  readonly namespace: string;
+  readonly sessions: number;
+  readonly machines: number;
+  readonly messages: number;
+  /** Contents of messages and the values of sessions and machines, with a floor for each row. */
+  readonly bytes: number;
+  readonly pushSubscriptions: number;
+  readonly devices: number;
+  readonly bindings: number;
+  readonly createdAt: number;
+  readonly lastSeenAt: number;
+}
+
+/** Before a time each is old; undefined keeps all of it. */
+export interface OldCutoffs {
+  readonly sessions: number | undefined;
+  readonly messages: number | undefined;
+  readonly usage: number | undefined;
+}
+
+export interface OldRows {
+  readonly kind: "sessions" | "messages" | "usage events";
+  readonly namespace: string;
+  readonly count: number;
+  readonly bytes: number;
+}

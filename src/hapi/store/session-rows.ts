@@ -1,0 +1,142 @@
+// Rows of sessions as the rest of the protocol sees them. Read with our own counts and presence beside them; no message row is touched.
+import type { Db } from "../../storage/query.ts";
+import { decode, ParsedValues } from "./json.ts";
+import type { SessionListRow, SessionPresence, SessionRow } from "./rows.ts";
+import { statement } from "./statement.ts";
+
+interface Stored {
+  readonly id: string;
+  readonly namespace: string;
+  readonly tag: string | null;
+  readonly seq: number | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly metadata: string | null;
+  readonly metadataVersion: number | null;
+  readonly agentState: string | null;
+  readonly agentStateVersion: number | null;
+  readonly todos: string | null;
+  readonly todosUpdatedAt: number | null;
+  readonly teamState: string | null;
+  readonly teamStateUpdatedAt: number | null;
+  readonly model: string | null;
+  readonly modelReasoningEffort: string | null;
+  readonly effort: string | null;
+  readonly serviceTier: string | null;
+  readonly pinned: number;
+  readonly globalPinned: number;
+  readonly hasContent: number | null;
+  readonly active: number | null;
+  readonly activeAt: number | null;
+  readonly thinking: number | null;
+  readonly thinkingAt: number | null;
+  readonly turnStartedAt: number | null;
+  readonly backgroundTasks: number | null;
+  readonly permissionMode: string | null;
+  readonly collaborationMode: string | null;
+  readonly copilotMode: string | null;
+}
+
+const SELECT = `s.id, s.namespace, s.tag, s.seq, s.created_at AS createdAt, s.updated_at AS updatedAt, s.metadata,
+  s.metadata_version AS metadataVersion, s.agent_state AS agentState, s.agent_state_version AS agentStateVersion, s.todos,
+  s.todos_updated_at AS todosUpdatedAt, s.team_state AS teamState, s.team_state_updated_at AS teamStateUpdatedAt, s.model,
+  s.model_reasoning_effort AS modelReasoningEffort, s.effort, s.service_tier AS serviceTier, s.pinned,
+  s.global_pinned AS globalPinned, r.has_content AS hasContent, r.active, r.active_at AS activeAt, r.thinking,
+  r.thinking_at AS thinkingAt, r.turn_started_at AS turnStartedAt, r.background_tasks AS backgroundTasks,
+  r.permission_mode AS permissionMode, r.collaboration_mode AS collaborationMode, r.copilot_mode AS copilotMode`;
+const FROM = "FROM sessions s LEFT JOIN roost_sessions r ON r.session_id = s.id";
+/** Both from an index alone. */
+const SCHEDULED = `FROM messages INDEXED BY roost_messages_scheduled
+  WHERE session_id = s.id AND scheduled_at > $now AND scheduled_at IS NOT NULL AND invoked_at IS NULL`;
+
+const byId = statement<Stored>(`SELECT ${SELECT} ${FROM} WHERE s.id = $id`);
+const byPrefix = statement<Stored>(
+  `SELECT ${SELECT} ${FROM} WHERE s.id >= $prefix AND s.id < $end AND s.namespace = $namespace LIMIT 2`,
+);
+/** Exported for the test of its plan. */
+export const LIST = `SELECT ${SELECT}, (SELECT count(*) ${SCHEDULED}) AS scheduled, (SELECT min(scheduled_at) ${SCHEDULED}) AS nextAt
+  ${FROM} WHERE s.namespace = $namespace ORDER BY s.updated_at DESC LIMIT $limit`;
+const list = statement<Stored & { scheduled: number; nextAt: number | null }>(LIST);
+
+export function readSession(db: Db, id: string): SessionRow | undefined {
+  const row = byId(db).get({ id });
+  return row === null ? undefined : sessionRow(row);
+}
+
+/** The only one of the namespace whose id begins so. */
+export function readByPrefix(db: Db, namespace: string, prefix: string): SessionRow | undefined {
+  const found = byPrefix(db).all({ namespace, prefix, end: `${prefix}\u{10ffff}` });
+  return found.length === 1 && found[0] !== undefined ? sessionRow(found[0]) : undefined;
+}
+
+/** -1 is no limit. */
+export function readSessions(db: Db, namespace: string, limit: number): SessionListRow[] {
+  return list(db)
+    .all({ namespace, limit, now: Date.now() })
+    .map((row) =>
+      Object.assign(sessionRow(row), {
+        futureScheduledMessageCount: row.scheduled,
+        nextScheduledAt: row.nextAt,
+      }),
+    );
+}
+
+const values = new ParsedValues();
+
+function sessionRow(row: Stored): SessionRow {
+  const { id } = row;
+  return {
+    id,
+    namespace: row.namespace,
+    tag: row.tag,
+    seq: row.seq ?? 0,
+    createdAt: row.createdAt,
+    updatedAt: row.updatedAt,
+    metadata: values.decode(`${id} metadata`, row.metadata),
+    metadataVersion: row.metadataVersion ?? 1,
+    agentState: values.decode(`${id} agentState`, row.agentState),
+    agentStateVersion: row.agentStateVersion ?? 1,
+    todos: values.decode(`${id} todos`, row.todos),
+    todosUpdatedAt: row.todosUpdatedAt ?? 0,
+    teamState: decode(row.teamState),
+    teamStateUpdatedAt: row.teamStateUpdatedAt ?? 0,
+    model: row.model,
+    modelReasoningEffort: row.modelReasoningEffort,
+    effort: row.effort,
+    serviceTier: row.serviceTier,
+    pinned: row.pinned === 1,
+    globalPinned: row.globalPinned === 1,
+    hasConversationContent: row.hasContent !== 0,
+    presence: presenceOf(row),
+  };
+}
+
+export function presenceOf(
+  row: {
+    readonly [K in keyof Stored as K extends
+      | "active"
+      | "activeAt"
+      | "thinking"
+      | "thinkingAt"
+      | "turnStartedAt"
+      | "backgroundTasks"
+      | "permissionMode"
+      | "collaborationMode"
+      | "copilotMode"
+      ? K
+      : never]: Stored[K];
+  },
+): SessionPresence | undefined {
+  if (row.activeAt === null) return undefined;
+  return {
+    active: row.active === 1,
+    activeAt: row.activeAt,
+    thinking: row.thinking === 1,
+    thinkingAt: row.thinkingAt ?? 0,
+    activeTurnStartedAt: row.turnStartedAt,
+    backgroundTaskCount: row.backgroundTasks ?? 0,
+    permissionMode: row.permissionMode,
+    collaborationMode: row.collaborationMode,
+    copilotAgentMode: row.copilotMode,
+  };
+}

@@ -1,0 +1,14 @@
+// Statements as text, prepared once for each connection. hapi.db is another program's format whose columns are named in its contract;
+// every statement names the columns that it reads and writes, never their places (hapi-data 2).
+import type { Statement } from "bun:sqlite";
+import { type Db, prepared } from "../../storage/query.ts";
+
+type Values = Record<string, string | number | bigint | boolean | Uint8Array | null>;
+
+/**
+ * Values are bound by name, `$id` in the text to `id`.
+ * @example const byId = statement<{ seq: number }>("SELECT seq FROM sessions WHERE id = $id");
+ *          byId(db).get({ id })?.seq;
+ */
+export const statement = <Row = unknown>(text: string): ((db: Db) => Statement<Row, [Values]>) =>
+  prepared((db) => db.$client.prepare<Row, [Values]>(text));

@@ -1,0 +1,72 @@
+// A message as clients see it, and what the hub writes for a web client (hapi-http-sse A6, hapi-socket 8 and 18.2).
+import type { MessageRow } from "../store/rows.ts";
+import { flavourOf } from "./flavours.ts";
+
+export interface Attachment {
+  readonly id: string;
+  readonly filename: string;
+  readonly mimeType: string;
+  readonly size: number;
+  readonly path: string;
+  readonly previewUrl?: string | undefined;
+}
+
+export interface MessageView {
+  readonly id: string;
+  readonly seq: number;
+  readonly localId: string | null;
+  readonly content: unknown;
+  readonly createdAt: number;
+  readonly invokedAt: number | null;
+  /** Absent in the event of a message that came from a CLI. */
+  readonly scheduledAt?: number | null;
+  readonly deliveryState?: "indeterminate";
+}
+
+/** Of a page. */
+export const messageView = (row: MessageRow): MessageView => ({
+  id: row.id,
+  seq: row.seq,
+  localId: row.localId,
+  content: row.content,
+  createdAt: row.createdAt,
+  invokedAt: row.invokedAt,
+  scheduledAt: row.scheduledAt,
+  ...(row.deliveryState === "indeterminate" && row.invokedAt === null
+    ? ({ deliveryState: "indeterminate" } as const)
+    : undefined),
+});
+
+/** Of the event about a message that a CLI sent. */
+export function cliMessageView(row: MessageRow): MessageView {
+  const { scheduledAt: _, ...view } = messageView(row);
+  return view;
+}
+
+/** Who wrote a message that no CLI sent. */
+export type Sender = "webapp" | "telegram-bot";
+export type DeliveryMode = "queue" | "steer";
+
+export interface WebMessage {
+  readonly text: string;
+  readonly attachments?: readonly Attachment[] | undefined;
+  readonly deliveryMode?: DeliveryMode | undefined;
+}
+
+/** Only one agent takes a message into a turn that runs; for the others asking for it means to queue. */
+export const deliveryModeFor = (metadata: unknown, asked: DeliveryMode | undefined): DeliveryMode =>
+  asked === "steer" && flavourOf(metadata) === "pi" ? "steer" : "queue";
+
+export const webContent = (
+  { text, attachments }: WebMessage,
+  sentFrom: Sender,
+  deliveryMode: DeliveryMode,
+): unknown => ({
+  role: "user",
+  content: {
+    type: "text",
+    text,
+    ...(attachments !== undefined && attachments.length > 0 ? { attachments } : undefined),
+  },
+  meta: { sentFrom, deliveryMode },
+});
