@@ -1,6 +1,6 @@
 // Server-sent events as they stand on the wire: every frame as it came and as what it says, in order.
 import { Recorder } from "../clients/recorder.ts";
-import { isObject, type Json } from "./placeholders.ts";
+import { isObject, type Json, parseOr } from "./placeholders.ts";
 
 /** What a frame says, a key a line of it. A line that the recordings do not know shows as one more key. */
 export interface Frame {
@@ -48,8 +48,8 @@ export class EventStream {
           if (typeOf(frame) !== "heartbeat") this.frames.push(frame);
         }
       }
-    } catch (error) {
-      if (!this.#abort.signal.aborted) throw error;
+    } catch {
+      // Its end is its end, however it came; what is missing then is told by whoever waits for it.
     }
   }
 }
@@ -64,7 +64,7 @@ function readFrame(raw: string): { [key: string]: Json } {
     lines.map((line) => {
       const colon = line.indexOf(": ");
       const [key, value] = colon < 0 ? ["line", line] : [line.slice(0, colon), line.slice(colon + 2)];
-      return [key, key === "data" ? (JSON.parse(value) as Json) : value];
+      return [key, key === "data" ? parseOr(value) : value];
     }),
   );
 }

@@ -3,7 +3,7 @@ import { until } from "../support/until.ts";
 import { EventStream, type Frame, typeOf } from "./event-stream.ts";
 import type { Action, HttpRecording } from "./http-recordings.ts";
 import type { HubUnderTest } from "./hub-under-test.ts";
-import { at, differences, fill, fillText, isObject, type Json, Names } from "./placeholders.ts";
+import { at, differences, fill, fillText, isObject, type Json, Names, parseOr } from "./placeholders.ts";
 import { ScriptedClient } from "./scripted-client.ts";
 
 /** What is expected must come within this time. */
@@ -219,15 +219,5 @@ export class HttpReplay {
       const value = at(from, path);
       if (value !== undefined) this.#names.set(name, value);
     }
-  }
-}
-
-/** JSON, or the text itself. */
-function parseOr(text: Json): Json {
-  if (typeof text !== "string") return text;
-  try {
-    return JSON.parse(text);
-  } catch {
-    return text;
   }
 }

@@ -186,3 +186,13 @@ export function show(value: Json): string {
   const text = JSON.stringify(value);
   return text.length > 300 ? `${text.slice(0, 300)}... (${text.length} characters)` : text;
 }
+
+/** JSON, or the text itself. */
+export function parseOr(text: Json): Json {
+  if (typeof text !== "string") return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
