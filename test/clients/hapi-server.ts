@@ -2,10 +2,11 @@
 // or the compiled Roost. What is proven does not know which.
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { run } from "../support/process.ts";
 import { until } from "../support/until.ts";
 import { installHapi } from "./hapi-release.ts";
 import { type Launched, launch } from "./processes.ts";
-import { freePort, RoostServer } from "./roost-server.ts";
+import { executablePath, freePort, RoostServer } from "./roost-server.ts";
 
 export interface HapiServer {
   readonly name: string;
@@ -14,6 +15,8 @@ export interface HapiServer {
   readonly token: string;
   /** Resolves when it answers; always on the same folder and port. */
   start(): Promise<void>;
+  /** Has the web app served. @returns the address that a person opens. */
+  webApp(): Promise<string>;
   /** As an init system does, or as a power cut does. */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
 }
@@ -52,6 +55,8 @@ export const originalServer: MakeServer = async (folder) => {
       running = hub;
       await answers(url, hub);
     },
+    // It brings its own.
+    webApp: async () => url,
     stop: async (signal = "SIGTERM") => {
       running?.child.kill(signal);
       await running?.child.exited;
@@ -75,6 +80,13 @@ export const roostServer: MakeServer = async (folder) => {
       return String(kept.cliApiToken);
     },
     start: () => server.start(),
+    webApp: async () => {
+      const words = ["hapi", "web", "install", "--from-cli", await installHapi()];
+      const command = [executablePath(), ...words, "--data-dir", join(folder, "data")];
+      const { code, stderr } = await run(command, { cwd: folder });
+      if (code !== 0) throw new Error(`The web app was not installed (code ${code}):\n${stderr}`);
+      return server.url;
+    },
     stop: async (signal = "SIGTERM") => {
       await server.stop(signal);
     },
