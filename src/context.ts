@@ -113,7 +113,8 @@ export async function startServer<C extends HouseConfig>(
     const databases = new Map<string, Database>();
     for (const { databases: specs } of on)
       for (const spec of specs) {
-        const database = await openOne(spec, { dataDir, log: storageLog, quota, sizes });
+        const { commit } = config;
+        const database = await openOne(spec, { dataDir, log: storageLog, quota, sizes, commit });
         stack.defer(() => database.close());
         databases.set(spec.name, database);
         reportDatabase(metrics, spec.name, database);

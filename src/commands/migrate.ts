@@ -58,7 +58,7 @@ async function up(
 ): Promise<number> {
   for (const spec of known) {
     if (spec !== main && !isThere(dataDir, spec)) continue;
-    const database = await openOne(spec, { dataDir, log: createLog(logLevel) });
+    const database = await openOne(spec, { dataDir, log: createLog(logLevel), commit: "blocking" });
     const { from, to, snapshot } = database.migration;
     await database.close();
     const what = spec === main ? "The database" : `The database of ${spec.name}`;

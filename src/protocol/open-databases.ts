@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Database, type DatabaseOptions, openDatabase } from "../storage/database.ts";
 import { type DatabaseSpec, fileOf } from "./database-spec.ts";
 
-export interface OpenOptions extends Pick<DatabaseOptions, "log" | "quota" | "sizes"> {
+export interface OpenOptions extends Pick<DatabaseOptions, "log" | "quota" | "sizes" | "commit"> {
   readonly dataDir: string;
 }
 
@@ -22,7 +22,7 @@ export async function openOne(spec: DatabaseSpec, { dataDir, ...options }: OpenO
   return database;
 }
 
-/** Those that are in the folder, by the name of their spec. @throws StorageError; then none is left open. */
+/** Those that are in the folder, by the name of their spec, for a command: every commit is synced by itself. @throws StorageError; then none is left open. */
 export async function openThere(
   specs: readonly DatabaseSpec[],
   options: OpenOptions,
@@ -34,7 +34,7 @@ export async function openThere(
   try {
     for (const spec of specs)
       if (existsSync(join(options.dataDir, fileOf(spec))))
-        opened.set(spec.name, await openOne(spec, options));
+        opened.set(spec.name, await openOne(spec, { ...options, commit: "blocking" }));
   } catch (error) {
     await close();
     throw error;
