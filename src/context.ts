@@ -20,8 +20,10 @@ import type { OpsConfig } from "./ops/settings.ts";
 import { reportDatabase, reportFolder } from "./ops/storage-metrics.ts";
 import type { House, OpenProtocol } from "./protocol/house.ts";
 import type { HouseConfig } from "./protocol/house-settings.ts";
+import { lockHomes } from "./protocol/lock-folders.ts";
 import type { ProtocolManifest } from "./protocol/manifest.ts";
 import { openOne } from "./protocol/open-databases.ts";
+import { homeFlags, makeHomes, type PlacedDatabase, placesOf } from "./protocol/places.ts";
 import { protocols as all } from "./protocols.ts";
 import { RetentionClock } from "./retention/clock.ts";
 import { type Kept, Maintenance } from "./retention/maintenance.ts";
@@ -39,6 +41,7 @@ import type { Database } from "./storage/database.ts";
 import { lockFolder } from "./storage/lock.ts";
 import { loadMasterSecret, type Sealed } from "./storage/master-secret.ts";
 import { openBlobs } from "./storage/open-blobs.ts";
+import { refusePublicData } from "./storage/private-folder.ts";
 import { Quota } from "./storage/quota.ts";
 
 export interface RunningServer {
@@ -46,6 +49,8 @@ export interface RunningServer {
   readonly host: string;
   /** True on the very first start in this data folder. */
   readonly firstRun: boolean;
+  /** Those that are served, by name. */
+  readonly protocols: ReadonlyMap<string, ServedProtocol>;
   /** Undefined without TLS. */
   readonly certificate: Certificate | undefined;
   /**
@@ -59,6 +64,11 @@ export interface RunningServer {
   deadly(): string | undefined;
   /** Refuses new work, finishes what is in flight, closes sockets so that clients come back, stores and closes everything. */
   stop(): Promise<void>;
+}
+
+export interface ServedProtocol {
+  /** All that it keeps was made at this start. */
+  readonly firstRun: boolean;
 }
 
 /** In-flight requests get this long at a stop. */
@@ -75,19 +85,21 @@ export async function startServer<C extends HouseConfig>(
 ): Promise<RunningServer> {
   const { dataDir } = config;
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const on = protocols.filter((protocol) => protocol.isOn(config));
-  for (const protocol of on) protocol.refuse?.(config);
+  const asked = protocols.filter((protocol) => protocol.isOn(config));
+  for (const protocol of asked) protocol.refuse?.(config);
+  refusePublic(asked, config);
   let certificate = certificateOf(config);
   const stack = new Stack(log);
   try {
     const lock = lockFolder(dataDir);
     stack.defer(() => lock.release());
+    const on = await settled(asked, { config, stack, log });
     const metrics = new Metrics();
     stack.defer(reportProcess(metrics));
     reportLog(metrics, log);
     const limits = openLimits({
       config,
-      bounds: Object.assign({}, ...on.map(({ bounds }) => bounds)),
+      bounds: Object.assign({}, ...on.map(({ protocol }) => protocol.bounds)),
       metrics,
       log: log.child({ area: "limits" }),
     });
@@ -109,22 +121,31 @@ export async function startServer<C extends HouseConfig>(
       state: config.maxStateBytes,
       content: config.maxContentBytes,
     }));
-    const maintenance = new Maintenance({ config, quota, log: storageLog });
+    const maintenance = new Maintenance({
+      config,
+      homes: homeFlags(on.flatMap(({ places }) => places)),
+      quota,
+      log: storageLog,
+    });
     const databases = new Map<string, Database>();
-    for (const { databases: specs } of on)
-      for (const spec of specs) {
+    const folders = new Map<string, string>();
+    for (const { places } of on)
+      for (const place of places) {
+        const { name } = place.spec;
         const { commit } = config;
-        const database = await openOne(spec, { dataDir, log: storageLog, quota, sizes, commit });
+        const database = await openOne(place, { log: storageLog, quota, sizes, commit });
         stack.defer(() => database.close());
-        databases.set(spec.name, database);
-        reportDatabase(metrics, spec.name, database);
-        checks.push({ name: spec.name, run: () => database.check() });
+        databases.set(name, database);
+        folders.set(name, place.folder);
+        reportDatabase(metrics, name, database);
+        checks.push({ name, run: () => database.check() });
         void database.lost.then(failed.resolve);
         const { snapshot } = database.migration;
         if (snapshot !== undefined)
           log.info({ snapshot }, "the database was brought up to date; the old file is kept");
       }
-    const firstRun = [...databases.values()].every(({ migration }) => migration.from === 0);
+    const isNew = ({ migration }: Database) => migration.from === 0;
+    const firstRun = [...databases.values()].every(isNew);
     const masterSecret = loadMasterSecret(config, sealedBySecret(on, databases)).value;
     const blobs = maintenance.metered(openBlobs(config, storageLog));
     stack.defer(() => blobs.stop());
@@ -137,7 +158,7 @@ export async function startServer<C extends HouseConfig>(
     let port = config.port;
     const open: OpenProtocol[] = [];
     const retentions: Kept["retentions"][number][] = [];
-    for (const protocol of on) {
+    for (const { protocol } of on) {
       const areaLog = log.child({ area: protocol.name });
       const house: House<C> = {
         config,
@@ -147,6 +168,7 @@ export async function startServer<C extends HouseConfig>(
           if (database === undefined) throw new Error(`${protocol.name} has no database ${name}`);
           return database;
         },
+        folder: (name) => folders.get(name) ?? dataDir,
         blobs,
         metrics,
         limits,
@@ -218,6 +240,16 @@ export async function startServer<C extends HouseConfig>(
       port,
       host: door.host,
       firstRun,
+      protocols: new Map(
+        on.map(({ protocol: { name, databases: specs } }) => [
+          name,
+          {
+            firstRun: specs
+              .map((spec) => databases.get(spec.name))
+              .every((one) => one === undefined || isNew(one)),
+          },
+        ]),
+      ),
       get certificate() {
         return certificate;
       },
@@ -252,7 +284,7 @@ function listenersOf(
     listeners.map((listener) => {
       const served = open.filter((one) => one.name === name || listener.with?.includes(one.name));
       const page = new FrontPage([{ protocol: name, share: listener.frontPage }], log);
-      return { port: listener.port, served: [...served, page.served()] };
+      return { port: listener.port, host: listener.host, served: [...served, page.served()] };
     }),
   );
   return [main, ...further];
@@ -279,13 +311,51 @@ class Stack {
   }
 }
 
+interface Settled<C extends HouseConfig> {
+  readonly protocol: ProtocolManifest<C>;
+  readonly places: readonly PlacedDatabase[];
+}
+
+/**
+ * Those that can have their place, with their folders locked. Who was asked for in words and cannot, ends the start; the server goes on
+ * without the others, which says why.
+ */
+async function settled<C extends HouseConfig>(
+  asked: readonly ProtocolManifest<C>[],
+  { config, stack, log }: { config: C; stack: Stack; log: Logger },
+): Promise<Settled<C>[]> {
+  const on: Settled<C>[] = [];
+  for (const protocol of asked) {
+    const places = placesOf(protocol, config);
+    try {
+      await protocol.look?.(config);
+      makeHomes(places);
+      const lock = lockHomes(places);
+      stack.defer(() => lock.release());
+      on.push({ protocol, places });
+    } catch (error) {
+      if (protocol.isAskedFor?.(config) !== false || !(error instanceof Error)) throw error;
+      log.warn({ protocol: protocol.name }, `${error.message} The server goes on without ${protocol.name}.`);
+    }
+  }
+  return on;
+}
+
+/** No folder that everybody may read holds private data of any protocol. */
+function refusePublic<C extends HouseConfig>(asked: readonly ProtocolManifest<C>[], config: C): void {
+  const folders = asked.flatMap((protocol) => placesOf(protocol, config).map(({ folder }) => folder));
+  const served = asked.flatMap((protocol) => protocol.publicFolders?.(config) ?? []);
+  for (const folder of new Set([config.dataDir, ...folders]))
+    for (const one of served) refusePublicData(folder, one);
+}
+
 /** What the secret opens, where there is any: a new one is refused then. */
 function sealedBySecret(
-  on: readonly Pick<ProtocolManifest, "databases">[],
+  on: readonly { readonly places: readonly PlacedDatabase[] }[],
   databases: ReadonlyMap<string, Database>,
 ): Sealed | undefined {
   return on
-    .flatMap((protocol) => protocol.databases)
+    .flatMap(({ places }) => places.map(({ spec }) => spec))
     .find(({ name, sealed }) => sealed !== undefined && databases.get(name)?.holds(sealed.sql))?.sealed;
 }
 

@@ -1,13 +1,12 @@
 // What commands speak to: the server that runs on the data folder, or, when none does, the protocol's databases.
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { createLog } from "../observability/log.ts";
-import type { DatabaseSpec } from "../protocol/database-spec.ts";
-import { fileOf } from "../protocol/database-spec.ts";
 import type { HouseConfig } from "../protocol/house-settings.ts";
+import { lockFolders } from "../protocol/lock-folders.ts";
 import type { ProtocolManifest } from "../protocol/manifest.ts";
+import { placesOf } from "../protocol/places.ts";
 import { StorageError } from "../storage/errors.ts";
-import { lockFolder } from "../storage/lock.ts";
+import type { FolderLock } from "../storage/lock.ts";
 import { findChannel, type Send } from "./channel.ts";
 
 /** The answer's JSON. @throws Error with the answer's sentence when it is refused. */
@@ -19,11 +18,12 @@ export async function withAdministration<C extends HouseConfig, T>(
   config: C,
   work: (ask: Ask) => Promise<T>,
 ): Promise<T> {
-  if (!protocol.databases.some((spec: DatabaseSpec) => existsSync(join(config.dataDir, fileOf(spec)))))
+  const places = placesOf(protocol, config);
+  if (!places.some(({ path }) => existsSync(path)))
     throw new Error(`There is no database in ${config.dataDir}. Name the server's folder with --data-dir.`);
-  let lock: ReturnType<typeof lockFolder>;
+  let lock: FolderLock;
   try {
-    lock = lockFolder(config.dataDir);
+    lock = lockFolders(config.dataDir, places);
   } catch (error) {
     if (!(error instanceof StorageError) || error.code !== "in-use") throw error;
     const send = findChannel(config.dataDir);

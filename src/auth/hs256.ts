@@ -4,9 +4,12 @@ import { createHmac, timingSafeEqual } from "node:crypto";
 import { decodeJwt, decodeProtectedHeader, errors, type JWTPayload, SignJWT } from "jose";
 
 export interface Hs256Key {
-  /** UTF-8 of the shared secret. */
+  /** UTF-8 of the shared secret, or its bytes. */
   readonly key: Uint8Array;
-  readonly issuer: string;
+  /** Undefined: tokens name none, and may name any. */
+  readonly issuer: string | undefined;
+  /** The header of what is issued says the algorithm and no `typ`. */
+  readonly untyped?: boolean;
   /** Unix milliseconds by the wall clock, because other programs read the times in a token too. */
   readonly now?: (() => number) | undefined;
 }
@@ -16,13 +19,15 @@ export type TokenProblem = "expired" | "invalid";
 export interface Hs256Rules extends Hs256Key {
   /** Longer tokens are not worth a signature check. */
   readonly maxLength: number;
+  /** Whether a token without `exp` counts, for ever. */
+  readonly endless?: boolean;
   /** What a token is whose time (`nbf`) has not come yet. */
   readonly early: TokenProblem;
 }
 
 export const hs256Key = (secret: string): Uint8Array => new TextEncoder().encode(secret);
 
-/** The claims of a token that is signed, of the issuer, and in time: `exp` is required, and there is no leeway. */
+/** The claims of a token that is signed, of the issuer, and in time: `exp` is required, unless it is said, and there is no leeway. */
 export function verifyHs256(token: string, rules: Hs256Rules): JWTPayload | TokenProblem {
   if (token.length > rules.maxLength || !isSigned(token, rules.key)) return "invalid";
   try {
@@ -38,30 +43,30 @@ export function verifyHs256(token: string, rules: Hs256Rules): JWTPayload | Toke
 
 function counting(
   claims: JWTPayload,
-  { issuer, early, now = Date.now }: Hs256Rules,
+  { issuer, early, endless = false, now = Date.now }: Hs256Rules,
 ): JWTPayload | TokenProblem {
   const { iss, exp, nbf, iat } = claims;
   const areTimes = [exp, nbf, iat].every((time) => time === undefined || Number.isFinite(time));
-  if (iss !== issuer || exp === undefined || !areTimes) return "invalid";
+  const isOurs = issuer === undefined || iss === issuer;
+  if (!isOurs || (exp === undefined && !endless) || !areTimes) return "invalid";
   const seconds = Math.floor(now() / 1_000);
   if (nbf !== undefined && nbf > seconds) return early;
-  return exp <= seconds ? "expired" : claims;
+  return exp !== undefined && exp <= seconds ? "expired" : claims;
 }
 
 /** A token with these claims that counts from now on for so long. */
 export async function issueHs256(
   claims: JWTPayload,
   lifetimeSeconds: number,
-  { key, issuer, now = Date.now }: Hs256Key,
+  { key, issuer, untyped = false, now = Date.now }: Hs256Key,
 ): Promise<{ token: string; expiresAt: Date }> {
   const iat = Math.floor(now() / 1_000);
   const exp = iat + lifetimeSeconds;
-  const token = await new SignJWT(claims)
-    .setProtectedHeader({ alg: "HS256", typ: "JWT" })
-    .setIssuer(issuer)
-    .setExpirationTime(exp)
-    .setIssuedAt(iat)
-    .sign(key);
+  const signing = new SignJWT(claims).setProtectedHeader(
+    untyped ? { alg: "HS256" } : { alg: "HS256", typ: "JWT" },
+  );
+  if (issuer !== undefined) signing.setIssuer(issuer);
+  const token = await signing.setExpirationTime(exp).setIssuedAt(iat).sign(key);
   return { token, expiresAt: new Date(exp * 1_000) };
 }
 

@@ -1,7 +1,7 @@
 // Makes an archive of a data folder that a server may be using: databases as consistent snapshots, then everything else. Blobs come
 // after the databases, so whatever a stored message names is in the archive. The archive appears whole under its name, or not at all.
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
@@ -14,7 +14,7 @@ import { syncFolder } from "../storage/durable-file.ts";
 import { asStorageError, codeOf, isAbsent } from "../storage/errors.ts";
 import { fileSink } from "./file-sink.ts";
 import type { Bounds } from "./high-water.ts";
-import { type KnownDatabase, knownAs } from "./known-database.ts";
+import { type KnownDatabase, knownAs, placeOf } from "./known-database.ts";
 import {
   BLOB_FOLDER,
   type FileFacts,
@@ -29,6 +29,7 @@ import type { SnapshotAnswer, SnapshotRequest } from "./snapshot-worker.ts";
 import { type TarEntry, writeTar } from "./tar.ts";
 
 const FILE_MODE = 0o600;
+const FOLDER_MODE = 0o700;
 /** Of a file that is read or written. */
 const CHUNK_BYTES = 256 * 1024;
 const LOOK_EVERY_MS = 200;
@@ -59,7 +60,7 @@ export async function createArchive({
   known,
   progress,
 }: ArchiveOptions): Promise<Archive> {
-  const databases = existsSync(dataDir) ? readdirSync(dataDir).filter(isDatabaseName).sort() : [];
+  const databases = databasesIn(dataDir, known);
   if (databases.length === 0)
     throw new Error(`There is nothing to back up in ${dataDir}: it holds no database.`);
   const target = resolve(file);
@@ -70,7 +71,10 @@ export async function createArchive({
     using scratch = scratchFolder(folder);
     const createdAt = Date.now();
     const blobs = join(dataDir, BLOB_FOLDER);
-    const databaseBytes = databases.reduce((sum, name) => sum + statSync(join(dataDir, name)).size, 0);
+    const databaseBytes = databases.reduce(
+      (sum, name) => sum + statSync(placeOf(known, dataDir, name)).size,
+      0,
+    );
     progress.begin(
       "backing up",
       2 * databaseBytes + (progress.isWatched ? (await filesBelow(blobs)).bytes : 0),
@@ -80,7 +84,7 @@ export async function createArchive({
     for (const name of databases) {
       const answer = await snapshot(
         {
-          path: join(dataDir, name),
+          path: placeOf(known, dataDir, name),
           target: join(scratch.path, name),
           questions: knownAs(known, name).highWater,
         },
@@ -99,10 +103,13 @@ export async function createArchive({
     };
     const partial = join(scratch.path, "archive");
     await pipeline(
-      Readable.from(writeTar(contents({ dataDir, snapshots: scratch.path, databases, manifest, progress })), {
-        objectMode: false,
-        highWaterMark: CHUNK_BYTES,
-      }),
+      Readable.from(
+        writeTar(contents({ dataDir, snapshots: scratch.path, databases, known, manifest, progress })),
+        {
+          objectMode: false,
+          highWaterMark: CHUNK_BYTES,
+        },
+      ),
       createZstdCompress({ params: { [constants.ZSTD_c_checksumFlag]: 1 } }),
       async (packed: AsyncIterable<Uint8Array>) => {
         const sink = await fileSink(partial, { durable: true });
@@ -123,12 +130,22 @@ export async function createArchive({
   }
 }
 
+/** As the archive calls them. */
+function databasesIn(dataDir: string, known: readonly KnownDatabase[]): string[] {
+  const here = existsSync(dataDir) ? readdirSync(dataDir).filter(isDatabaseName) : [];
+  const inHomes = known.filter(
+    ({ home, file }) => home !== undefined && existsSync(placeOf(known, dataDir, file)),
+  );
+  return [...here, ...inHomes.map(({ file }) => file)].sort();
+}
+
 /** In a thread of its own: the call takes as long as the database is large, and the progress bar goes on meanwhile. */
 async function snapshot(
   request: SnapshotRequest,
   progress: Progress,
 ): Promise<Extract<SnapshotAnswer, { bounds: Bounds }>> {
   const { path, target } = request;
+  mkdirSync(dirname(target), { recursive: true, mode: FOLDER_MODE });
   writeFileSync(target, "", { mode: FILE_MODE, flag: "wx" });
   const worker = new Worker(new URL("./snapshot-worker.ts", import.meta.url).href);
   const { promise, resolve, reject } = Promise.withResolvers<SnapshotAnswer>();
@@ -159,6 +176,7 @@ interface Contents {
   /** Folder of the databases' copies. */
   readonly snapshots: string;
   readonly databases: readonly string[];
+  readonly known: readonly KnownDatabase[];
   /** Its list of files is filled on the way. */
   readonly manifest: Manifest;
   readonly progress: Progress;
@@ -168,6 +186,7 @@ async function* contents({
   dataDir,
   snapshots,
   databases,
+  known,
   manifest,
   progress,
 }: Contents): AsyncGenerator<TarEntry> {
@@ -175,7 +194,8 @@ async function* contents({
     manifest.files[name] = facts;
   };
   for (const name of databases) yield* fileEntry(name, join(snapshots, name), enter, progress);
-  for (const name of SINGLE_FILES) yield* fileEntry(name, join(dataDir, name), enter, progress);
+  for (const name of [...SINGLE_FILES, ...filesInHomes(known)])
+    yield* fileEntry(name, placeOf(known, dataDir, name), enter, progress);
   for await (const { name, path } of archivedBlobs(join(dataDir, BLOB_FOLDER)))
     yield* fileEntry(name, path, enter, progress);
   const text = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
@@ -187,6 +207,9 @@ async function* contents({
     content: Readable.from([text]),
   };
 }
+
+const filesInHomes = (known: readonly KnownDatabase[]): Set<string> =>
+  new Set(known.flatMap(({ home }) => home?.files.map((file) => `${home.name}/${file}`) ?? []));
 
 /** One entry; none for a file that is not there (any more). */
 async function* fileEntry(

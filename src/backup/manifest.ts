@@ -10,12 +10,19 @@ export const MAX_MANIFEST_BYTES = 512 * 1024 ** 2;
 /** Files beside the databases and blobs that belong to a server's data. */
 export const SINGLE_FILES = ["master-secret", "roost.yaml"] as const;
 export const BLOB_FOLDER = "files";
-const DATABASE = /^[a-z][a-z0-9-]{0,40}\.db$/;
+const NAME = "[a-z][a-z0-9-]{0,40}";
+/** In the data folder, or in a folder of its own below it. */
+const DATABASE = new RegExp(`^(?!${BLOB_FOLDER}/)(${NAME}/)?${NAME}\\.db$`);
+/** Keys and settings beside a database in a folder of its own. */
+const BESIDE = new RegExp(`^(?!${BLOB_FOLDER}/)${NAME}/${NAME}\\.json$`);
 export const isDatabaseName = (name: string): boolean => DATABASE.test(name);
+/** A secret or a configuration: never large. */
+export const isSmallFile = (name: string): boolean =>
+  (SINGLE_FILES as readonly string[]).includes(name) || BESIDE.test(name);
 
 /** Whether a restore may write a file of this name into the data folder. Nothing else can be in an archive. */
 export function isArchivedName(name: string): boolean {
-  if (isDatabaseName(name) || (SINGLE_FILES as readonly string[]).includes(name)) return true;
+  if (isDatabaseName(name) || isSmallFile(name)) return true;
   return name.startsWith(`${BLOB_FOLDER}/`) && isBlobKey(name) && !/[\\\0]/.test(name);
 }
 

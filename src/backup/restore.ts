@@ -1,6 +1,6 @@
 // Puts an archive into an empty data folder. Everything is unpacked beside its place and checked, hashes and databases, before
 // anything is moved: a bad archive leaves the folder as empty as it was. Databases are moved last, so a half-moved folder never
-// looks like a running server's.
+// looks like a running server's. What lies in a folder of its own elsewhere is unpacked there, and nothing there is replaced.
 import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Progress } from "../cli/progress.ts";
@@ -8,9 +8,9 @@ import { syncFolder } from "../storage/durable-file.ts";
 import { lockFolder } from "../storage/lock.ts";
 import { checkCopy } from "./databases.ts";
 import { fileSink } from "./file-sink.ts";
-import { type KnownDatabase, knownAs } from "./known-database.ts";
+import { homeOf, type KnownDatabase, type KnownHome, knownAs } from "./known-database.ts";
 import { isDatabaseName, type Manifest } from "./manifest.ts";
-import { isLock, isScratch, scratchFolder } from "./scratch.ts";
+import { isLock, isScratch, type Scratch, scratchFolder } from "./scratch.ts";
 import { type FileSink, verifyArchive } from "./verify.ts";
 
 const FOLDER_MODE = 0o700;
@@ -39,12 +39,14 @@ export async function restoreArchive({ file, dataDir, known, progress }: Restore
   try {
     refuseData(dataDir);
     using scratch = scratchFolder(dataDir);
+    using homes = new Homes(known);
     progress.begin("restoring", packedBytes);
     const closing = new Closing();
+    const unpacked = (name: string) => homes.unpacked(name) ?? join(scratch.path, name);
     const manifest = await verifyArchive({
       file,
       progress,
-      sinkFor: async (name) => closing.later(await fileSink(join(scratch.path, name), { durable: true })),
+      sinkFor: async (name) => closing.later(await fileSink(unpacked(name), { durable: true })),
     });
     await closing.done();
     progress.end();
@@ -52,8 +54,9 @@ export async function restoreArchive({ file, dataDir, known, progress }: Restore
     if (databases.length === 0) throw new Error("The archive holds no database.");
     for (const name of databases) {
       const database = knownAs(known, name);
-      refuseNewer(database, checkCopy(join(scratch.path, name), database));
+      refuseNewer(database, checkCopy(unpacked(name), database));
     }
+    homes.moveAll();
     moveAll(scratch.path, dataDir);
     return manifest;
   } catch (error) {
@@ -102,6 +105,68 @@ function refuseData(dataDir: string): void {
   );
 }
 
+/** Folders of a database's own that are not below the data folder: each is unpacked in itself, so that moving is only renaming. */
+class Homes implements Disposable {
+  readonly #open = new Map<
+    string,
+    { readonly home: KnownHome; readonly scratch: Scratch; release(): void }
+  >();
+
+  constructor(private readonly known: readonly KnownDatabase[]) {}
+
+  /** Where to unpack a file of the archive; undefined for one that belongs below the data folder. */
+  unpacked(name: string): string | undefined {
+    const home = homeOf(this.known, name);
+    if (!home?.isElsewhere) return undefined;
+    const { scratch } = this.#open.get(home.name) ?? this.#begin(home);
+    return join(scratch.path, name.slice(home.name.length + 1));
+  }
+
+  moveAll(): void {
+    for (const { home, scratch } of this.#open.values()) {
+      this.#refuseTaken(home);
+      moveAll(scratch.path, home.folder);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const { scratch, release } of this.#open.values()) {
+      scratch[Symbol.dispose]();
+      release();
+    }
+  }
+
+  #begin(home: KnownHome): { readonly scratch: Scratch } {
+    const isNew = !existsSync(home.folder);
+    mkdirSync(home.folder, { recursive: true, mode: FOLDER_MODE });
+    this.#refuseTaken(home);
+    const lock = lockFolder(home.folder, home.flag);
+    const release = () => {
+      lock.release();
+      if (isNew && this.#taken(home) === undefined) removeEmpty(home.folder);
+    };
+    const begun = { home, scratch: scratchFolder(home.folder), release };
+    this.#open.set(home.name, begun);
+    return begun;
+  }
+
+  #taken({ name, folder, files }: KnownHome): string | undefined {
+    const databases = this.known.flatMap(({ file, home }) =>
+      home?.name === name ? [file.slice(name.length + 1)] : [],
+    );
+    return [...databases, ...files].find((file) => existsSync(join(folder, file)));
+  }
+
+  #refuseTaken(home: KnownHome): void {
+    const { folder, flag } = home;
+    const found = this.#taken(home);
+    if (found !== undefined)
+      throw new Error(
+        `The folder ${folder} is not free (it holds ${found}). Move that away, or name another folder with ${flag}.`,
+      );
+  }
+}
+
 function refuseNewer({ file, identity, newest }: KnownDatabase, version: number): void {
   if (version > newest)
     throw new Error(
@@ -112,11 +177,17 @@ function refuseNewer({ file, identity, newest }: KnownDatabase, version: number)
 function moveAll(from: string, to: string): void {
   syncTree(from);
   const names = readdirSync(from).filter((name) => !isLock(name));
-  for (const name of [...names.filter((one) => !isDatabaseName(one)), ...names.filter(isDatabaseName)])
+  const isData = (name: string) => isDatabaseName(name) || isHome(from, name);
+  for (const name of [...names.filter((one) => !isData(one)), ...names.filter(isData)])
     renameSync(join(from, name), join(to, name));
   syncFolder(to);
   syncFolder(dirname(to));
 }
+
+/** A folder that holds a database. */
+const isHome = (parent: string, name: string): boolean =>
+  statSync(join(parent, name)).isDirectory() &&
+  readdirSync(join(parent, name)).some((file) => isDatabaseName(`${name}/${file}`));
 
 /** Files are synced when they are closed; their names are not. */
 function syncTree(folder: string): void {

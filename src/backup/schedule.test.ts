@@ -54,7 +54,7 @@ function scheduled(script: string) {
   const log = pino({}, { write: (line: string) => logged.push(JSON.parse(line)) });
   const config = { ...parseConfig({}), backupDir, dataDir: "the data" };
   // Its words are arguments of the script.
-  const schedule = new BackupSchedule(config, log, [process.execPath, "-e", script, "--"]);
+  const schedule = new BackupSchedule(config, log, { command: [process.execPath, "-e", script, "--"] });
   return { backupDir, logged, schedule };
 }
 

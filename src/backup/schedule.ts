@@ -55,6 +55,13 @@ export function dueAt(
   return latest + DAY_MS;
 }
 
+export interface ScheduledChild {
+  /** In place of this executable. */
+  readonly command?: readonly string[];
+  /** By the name of a setting: folders elsewhere that belong to the data. */
+  readonly homes?: Readonly<Record<string, string>> | undefined;
+}
+
 export class BackupSchedule {
   #timer: Timer | undefined;
   #child: Child | undefined;
@@ -67,7 +74,7 @@ export class BackupSchedule {
   constructor(
     private readonly config: BackupConfig,
     private readonly log: Logger,
-    private readonly command: readonly string[] = ownCommand(),
+    private readonly child: ScheduledChild = {},
   ) {}
 
   start(): void {
@@ -121,7 +128,11 @@ export class BackupSchedule {
   async #run(backupDir: string): Promise<void> {
     try {
       if (!existsSync(backupDir)) mkdirSync(backupDir, { recursive: true, mode: 0o700 });
-      const child = startChild([...this.command, "backup", ...this.#flags(backupDir)]);
+      const child = startChild([
+        ...(this.child.command ?? ownCommand()),
+        "backup",
+        ...this.#flags(backupDir),
+      ]);
       this.#child = child;
       lower(child.pid);
       const { code, errors } = await child.ended;
@@ -153,6 +164,7 @@ export class BackupSchedule {
       backupKeepDaily,
       backupKeepWeekly,
       s3Host,
+      ...this.child.homes,
     };
     return Object.entries(given).flatMap(([name, value]) =>
       value === undefined ? [] : [`${flagName(name)}=${value}`],

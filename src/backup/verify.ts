@@ -8,11 +8,11 @@ import { asStorageError, codeOf } from "../storage/errors.ts";
 import {
   type FileFacts,
   isArchivedName,
+  isSmallFile,
   MANIFEST_NAME,
   MAX_MANIFEST_BYTES,
   type Manifest,
   parseManifest,
-  SINGLE_FILES,
 } from "./manifest.ts";
 import { readTar, type TarEntry } from "./tar.ts";
 
@@ -39,7 +39,7 @@ export async function verifyArchive({ file, progress, sinkFor }: VerifyOptions):
       if (entry.name === MANIFEST_NAME) manifest = parseManifest(await textOf(entry));
       else if (!isArchivedName(entry.name) || found.has(entry.name))
         throw new Error(`The archive holds "${entry.name}", which cannot be restored.`);
-      else if (isSingle(entry.name) && entry.size > MAX_SINGLE_BYTES)
+      else if (isSmallFile(entry.name) && entry.size > MAX_SINGLE_BYTES)
         throw new Error(`The archive holds a "${entry.name}" that cannot be so large.`);
       else found.set(entry.name, await taken(entry, await sinkFor(entry.name)));
     }
@@ -60,9 +60,7 @@ export async function verifyArchive({ file, progress, sinkFor }: VerifyOptions):
   return manifest;
 }
 
-/** A secret and a configuration. */
 const MAX_SINGLE_BYTES = 1024 * 1024;
-const isSingle = (name: string) => (SINGLE_FILES as readonly string[]).includes(name);
 
 async function taken(entry: TarEntry, sink: FileSink | undefined): Promise<FileFacts> {
   const hash = createHash("sha256");

@@ -17,9 +17,10 @@ export interface ExpectedVersion {
 export function lockUnlessServed(
   dataDir: string,
   databases: readonly ExpectedVersion[],
+  lock: () => FolderLock = () => lockFolder(dataDir),
 ): FolderLock | undefined {
   try {
-    return lockFolder(dataDir);
+    return lock();
   } catch (error) {
     if (!(error instanceof StorageError) || error.code !== "in-use") throw error;
     for (const { path, version } of databases) {

@@ -43,7 +43,7 @@ async function toFile(program: Program, config: HouseConfig, file: string): Prom
     dataDir: config.dataDir,
     file,
     notes: notesOf(config),
-    known: await knownDatabases(program),
+    known: await knownDatabases(program, config),
     progress: progressOn(),
   });
   const files = Object.keys(manifest.files).length;
@@ -60,7 +60,7 @@ async function toFolder(program: Program, config: HouseConfig, backupDir: string
     backupDir,
     keep: { daily: config.backupKeepDaily, weekly: config.backupKeepWeekly },
     notes: notesOf(config),
-    known: await knownDatabases(program),
+    known: await knownDatabases(program, config),
     progress: progressOn(),
   });
   const path = join(backupDir, made.file);

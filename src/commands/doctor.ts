@@ -8,9 +8,8 @@ import { fromOutside } from "../doctor/outside.ts";
 import { report, summary } from "../doctor/report.ts";
 import { type ToldLimits, toldLimits } from "../doctor/running-server.ts";
 import { thisMachine } from "../doctor/this-machine.ts";
-import { fileOf } from "../protocol/database-spec.ts";
 import type { Program } from "../protocol/program.ts";
-import { databasesOf } from "./databases.ts";
+import { placedDatabases } from "./databases.ts";
 
 const IDLE_SECONDS = 90;
 /** One ping of the server comes within it. */
@@ -54,6 +53,7 @@ const looksOf = ({ protocols }: Program) => protocols.flatMap(({ doctor: part })
 async function lookHere(program: Program, words: string[]): Promise<AsyncIterable<Finding>> {
   const { config } = await program.load(words);
   const on = program.on(config);
+  const placed = placedDatabases(program, config);
   return thisMachine(config, {
     ageLimits: Object.fromEntries(
       await Promise.all(
@@ -64,7 +64,8 @@ async function lookHere(program: Program, words: string[]): Promise<AsyncIterabl
       ),
     ),
     limits: await askServer(config.dataDir),
-    databases: databasesOf(program).map(fileOf),
+    databases: placed.map(({ path }) => path),
+    homes: placed.flatMap(({ home }) => home ?? []),
     clockUrl: on.map(({ doctor: part }) => part?.clockUrl?.(config)).find((url) => url !== undefined),
     ofProtocols: on.flatMap(({ doctor: part }) =>
       part?.machine === undefined ? [] : [part.machine(config)],

@@ -12,13 +12,21 @@ export function addresses(
   return { local: localhostUrl(host, port, secure), network: networkUrls(host, port, secure) };
 }
 
+interface Greeting<C> extends Pick<ProtocolManifest<C & HouseConfig>, "greeting"> {
+  /** Its own; that of the server when absent. */
+  readonly firstRun?: boolean;
+}
+
 export async function greeting<C extends Pick<HouseConfig, "dataDir">>(
   facts: GreetingFacts<C>,
-  protocols: readonly Pick<ProtocolManifest<C & HouseConfig>, "greeting">[],
+  protocols: readonly Greeting<C>[],
 ): Promise<string> {
   const { config, firstRun } = facts;
   const parts = await Promise.all(
-    protocols.map(({ greeting: of }) => of?.(facts as GreetingFacts<C & HouseConfig>) ?? []),
+    protocols.map(
+      ({ greeting: of, firstRun: isNew = firstRun }) =>
+        of?.({ ...facts, firstRun: isNew } as GreetingFacts<C & HouseConfig>) ?? [],
+    ),
   );
   return [
     "",

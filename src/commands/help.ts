@@ -21,10 +21,11 @@ async function text(commands: Commands, { catalogue }: Program): Promise<string>
     Object.entries(commands).map(async ([name, load]) => `  ${name.padEnd(10)} ${(await load()).about}`),
   );
   const options = Object.entries(catalogue.settings).map(([name, setting]) => {
-    const { about, legacy = [] } = setting;
+    const { about, legacy = [], shared } = setting;
+    const others = (shared?.variables ?? []).map((variable) => `${variable} (with ${shared?.onlyWith})`);
     const value = setting.secret ? undefined : describeDefault(setting);
     const shown = value === undefined ? "" : ` [${value}]`;
-    return `  ${flagName(name)}\n      ${about}${shown}\n      ${[variableName(name), ...legacy].join(", ")}`;
+    return `  ${flagName(name)}\n      ${about}${shown}\n      ${[variableName(name), ...legacy, ...others].join(", ")}`;
   });
   return `Usage: roost [command] [settings]\n\nCommands\n${names.join("\n")}\n\nSettings (flag over variable over roost.yaml over default)\n${options.join("\n")}\n`;
 }

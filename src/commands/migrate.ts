@@ -6,13 +6,14 @@ import type { Command } from "../cli/command.ts";
 import { splitWords } from "../cli/words.ts";
 import { UsageError } from "../config/usage.ts";
 import { createLog } from "../observability/log.ts";
-import type { DatabaseSpec } from "../protocol/database-spec.ts";
+import type { HouseConfig } from "../protocol/house-settings.ts";
+import { lockFolders } from "../protocol/lock-folders.ts";
 import { openOne } from "../protocol/open-databases.ts";
+import type { PlacedDatabase } from "../protocol/places.ts";
 import type { Program } from "../protocol/program.ts";
 import { currentVersion } from "../storage/identity.ts";
-import { lockFolder } from "../storage/lock.ts";
 import { undoLast } from "../storage/migrations.ts";
-import { databasesOf, isThere, pathOf } from "./databases.ts";
+import { databasesOf, isThere, placedDatabases } from "./databases.ts";
 
 const usageFor = (main: string) => `Usage:
   roost migrate [up]           brings the databases up to date; a copy of each older file is kept
@@ -25,25 +26,30 @@ export const migrate: Command<Program> = {
   run: async (argv, program) => {
     const { words, flags } = splitWords(argv);
     const [action = "up", name, ...more] = words;
-    const known = databasesOf(program);
-    // The first is made here; the others are made by those who use them.
-    const [main] = known;
-    const usage = usageFor(main?.name ?? "");
-    const chosen = name === undefined ? main : known.find((database) => database.name === name);
-    if (more.length > 0 || (name !== undefined && action !== "down") || chosen === undefined)
-      throw new UsageError(usage);
+    const specs = databasesOf(program);
+    const usage = usageFor(specs[0]?.name ?? "");
+    const isKnown = name === undefined || specs.some((database) => database.name === name);
+    if (more.length > 0 || (name !== undefined && action !== "down") || !isKnown) throw new UsageError(usage);
     const { config } = await program.load(flags);
     process.umask(0o077);
-    if (action === "status") return status(known, config.dataDir);
-    if (action === "up") return locked(config.dataDir, () => up(known, main, config));
-    if (action === "down") return locked(config.dataDir, () => down(chosen, config.dataDir));
+    const known = placedDatabases(program, config);
+    // The first is made here; the others are made by those who use them.
+    const [main] = known;
+    const chosen = name === undefined ? main : known.find(({ spec }) => spec.name === name);
+    if (action === "status") return status(known);
+    if (action === "up") return locked(config, known, () => up(known, main, config));
+    if (action === "down" && chosen !== undefined) return locked(config, known, () => down(chosen));
     throw new UsageError(usage);
   },
 };
 
-async function locked(dataDir: string, work: () => Promise<number>): Promise<number> {
+async function locked(
+  { dataDir }: HouseConfig,
+  known: readonly PlacedDatabase[],
+  work: () => Promise<number>,
+): Promise<number> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const lock = lockFolder(dataDir);
+  const lock = lockFolders(dataDir, known);
   try {
     return await work();
   } finally {
@@ -52,16 +58,16 @@ async function locked(dataDir: string, work: () => Promise<number>): Promise<num
 }
 
 async function up(
-  known: readonly DatabaseSpec[],
-  main: DatabaseSpec | undefined,
-  { dataDir, logLevel }: { dataDir: string; logLevel: string },
+  known: readonly PlacedDatabase[],
+  main: PlacedDatabase | undefined,
+  { logLevel }: { logLevel: string },
 ): Promise<number> {
-  for (const spec of known) {
-    if (spec !== main && !isThere(dataDir, spec)) continue;
-    const database = await openOne(spec, { dataDir, log: createLog(logLevel), commit: "blocking" });
+  for (const place of known) {
+    if (place !== main && !isThere(place)) continue;
+    const database = await openOne(place, { log: createLog(logLevel), commit: "blocking" });
     const { from, to, snapshot } = database.migration;
     await database.close();
-    const what = spec === main ? "The database" : `The database of ${spec.name}`;
+    const what = place === main ? "The database" : `The database of ${place.spec.name}`;
     const kept = snapshot === undefined ? "" : ` The old file is kept as ${snapshot}.`;
     process.stdout.write(
       from === to
@@ -79,13 +85,13 @@ function openPatiently(path: string): Sqlite {
   return sqlite;
 }
 
-async function status(known: readonly DatabaseSpec[], dataDir: string): Promise<number> {
-  for (const spec of known) {
-    if (!isThere(dataDir, spec)) {
+async function status(known: readonly PlacedDatabase[]): Promise<number> {
+  for (const place of known) {
+    const { spec, path } = place;
+    if (!isThere(place)) {
       process.stdout.write(`${spec.name}: not there yet\n`);
       continue;
     }
-    const path = pathOf(dataDir, spec);
     const migrations = await spec.migrations();
     using sqlite = openPatiently(path);
     const version = currentVersion(sqlite, path, spec.identity);
@@ -97,9 +103,9 @@ async function status(known: readonly DatabaseSpec[], dataDir: string): Promise<
   return 0;
 }
 
-async function down(spec: DatabaseSpec, dataDir: string): Promise<number> {
-  const path = pathOf(dataDir, spec);
-  if (!isThere(dataDir, spec)) throw new Error(`There is no database ${path}.`);
+async function down(place: PlacedDatabase): Promise<number> {
+  const { spec, path } = place;
+  if (!isThere(place)) throw new Error(`There is no database ${path}.`);
   const migrations = await spec.migrations();
   using sqlite = openPatiently(path);
   sqlite.run("PRAGMA foreign_keys = ON");

@@ -10,6 +10,7 @@ import { splitWords, takeSwitch } from "../cli/words.ts";
 import { UsageError } from "../config/usage.ts";
 import { createLog } from "../observability/log.ts";
 import type { HouseConfig } from "../protocol/house-settings.ts";
+import { lockFolders } from "../protocol/lock-folders.ts";
 import { type OpenOffline, openOffline } from "../protocol/offline.ts";
 import type { Program } from "../protocol/program.ts";
 import { sweepFiles, unwantedFiles } from "../retention/blob-sweep.ts";
@@ -17,7 +18,7 @@ import { believeClock, doubtInWords, RetentionClock } from "../retention/clock.t
 import { releaseFreePages } from "../retention/free-pages.ts";
 import { rest } from "../retention/rest.ts";
 import type { Retention } from "../retention/retention.ts";
-import { databasesOf, isThere, pathOf } from "./databases.ts";
+import { isThere, placedDatabases } from "./databases.ts";
 
 export const prune: Command<Program> = {
   about: "delete what is older than the retention settings keep, now; prune --dry-run says what and whose",
@@ -34,12 +35,12 @@ export const prune: Command<Program> = {
     const { dataDir } = config;
     // Of one that is off the limits are unknown: those in its settings are defaults that nobody chose.
     const on = program.on(config);
-    const there = databasesOf({ protocols: on }).filter((spec) => isThere(dataDir, spec));
+    const there = placedDatabases({ protocols: on }, config).filter(isThere);
     if (there.length === 0) throw new Error(`There is no database in ${dataDir}.`);
     const checked = await Promise.all(
-      there.map(async (spec) => ({ path: pathOf(dataDir, spec), version: (await spec.migrations()).length })),
+      there.map(async ({ spec, path }) => ({ path, version: (await spec.migrations()).length })),
     );
-    const lock = lockUnlessServed(dataDir, checked);
+    const lock = lockUnlessServed(dataDir, checked, () => lockFolders(dataDir, there));
     try {
       await using stack = new AsyncDisposableStack();
       const log = createLog(config.logLevel);

@@ -21,7 +21,7 @@ export const restore: Command<Program> = {
     const { files, createdAt, notes } = await restoreArchive({
       file,
       dataDir: config.dataDir,
-      known: await knownDatabases(program),
+      known: await knownDatabases(program, config),
       progress: progressOn(),
     });
     const bytes = Object.values(files).reduce((sum, { size }) => sum + size, 0);

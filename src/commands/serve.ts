@@ -1,6 +1,7 @@
 // `roost serve`: runs the server until SIGINT or SIGTERM.
 
 import type { Command } from "../cli/command.ts";
+import { unfollowedVariables } from "../config/env.ts";
 import { LiveConfig } from "../config/live.ts";
 import { unusedVariables } from "../config/unused-variables.ts";
 import { startServer } from "../context.ts";
@@ -15,7 +16,7 @@ import { addresses, greeting } from "./greeting.ts";
 export const serve: Command<Program> = {
   about: "run the server (the default command)",
   run: async (argv, program) => {
-    const { config: initial, places } = await program.load(argv);
+    const { config: initial, places, given } = await program.load(argv);
     const live = new LiveConfig(program.catalogue.settings, initial);
     const { config } = live;
     // Whatever is created from here on is for the owner's eyes only.
@@ -27,13 +28,14 @@ export const serve: Command<Program> = {
         changeLevel(log, config.logLevel, config.logLevels);
     });
     for (const sentence of unusedVariables(program.catalogue, process.env)) log.warn(sentence);
+    for (const sentence of unfollowedVariables(program.catalogue, process.env, given)) log.info(sentence);
     const manager = await serviceManager(log);
     const stopping = Promise.withResolvers<string>();
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopping.resolve);
     const server = await startServer(config, log, program.protocols).catch((error: unknown) => {
       throw explained(error, config);
     });
-    const { port, firstRun, certificate } = server;
+    const { port, certificate } = server;
     const follower = followChanges({
       argv,
       program,
@@ -50,10 +52,13 @@ export const serve: Command<Program> = {
         {
           ...addresses(config.host, port, certificate !== undefined),
           config,
-          firstRun,
+          firstRun: server.firstRun,
           terminal: process.stdout.isTTY === true,
         },
-        program.on(config),
+        program.on(config).flatMap((protocol) => {
+          const served = server.protocols.get(protocol.name);
+          return served === undefined ? [] : [{ ...served, greeting: protocol.greeting }];
+        }),
       ),
     );
     manager.ready(`Listening on port ${port}`);

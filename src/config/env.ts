@@ -46,6 +46,41 @@ export function readEnvironment(
   return raw;
 }
 
+/** Variables that others go by too, where what was `given` lets them count; by the name of their setting. */
+export function readShared(
+  { settings }: Catalogue,
+  variables: Record<string, string | undefined>,
+  given: RawSettings,
+): RawSettings {
+  const raw: Record<string, RawValue> = {};
+  for (const [name, variable] of sharedVariables(settings, variables))
+    if (given[name] === undefined && given[settings[name]?.shared?.onlyWith ?? ""] !== undefined)
+      raw[name] ??= { value: variables[variable] ?? "", source: variable };
+  return raw;
+}
+
+/** Those that are set and were not followed, as sentences. */
+export function unfollowedVariables(
+  { settings }: Pick<Catalogue, "settings">,
+  variables: Record<string, string | undefined>,
+  given: RawSettings,
+): string[] {
+  return sharedVariables(settings, variables).flatMap(([name, variable]) =>
+    given[name] === undefined
+      ? [
+          `${variable} is set and not followed: it may be meant for other programs. To use what it names, say ${flagName(name)}.`,
+        ]
+      : [],
+  );
+}
+
+const sharedVariables = (settings: Catalogue["settings"], variables: Record<string, string | undefined>) =>
+  Object.entries(settings).flatMap(([name, { shared }]) =>
+    (shared?.variables ?? [])
+      .filter((variable) => variables[variable] !== undefined && variables[variable] !== "")
+      .map((variable) => [name, variable] as const),
+  );
+
 /**
  * Flags of the form `--name value`, `--name=value` and, for switches, `--name`.
  * @throws UsageError for an unknown flag (with the nearest known one), a missing value or a stray word.

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Catalogue } from "./catalogue.ts";
 import { merge, type ParsedConfig, parseSettings } from "./config.ts";
-import { readEnvironment, readFlags, UsageError } from "./env.ts";
+import { readEnvironment, readFlags, readShared, UsageError } from "./env.ts";
 import type { RawSettings } from "./raw.ts";
 import { placeSettings } from "./settings.ts";
 
@@ -26,7 +26,8 @@ export async function loadSettings(
   const places = placesOf(outside);
   const file = outside.config === undefined ? places.find((path) => existsSync(path)) : places[0];
   const inside = file === undefined ? {} : await insideOf(catalogue, file);
-  const given = merge(outside, inside);
+  const plain = merge(outside, inside);
+  const given = merge(plain, readShared(catalogue, environment, plain));
   const parsed = parseSettings(catalogue, given);
   const dataDir = placeSettings.dataDir.schema.parse(parsed.config.dataDir);
   if (file !== undefined && file === inDataFolder(outside) && resolve(dataDir) !== dirname(file))

@@ -11,6 +11,11 @@ export interface Setting<T extends z.ZodType = z.ZodType> {
   readonly legacy?: readonly string[];
   /** Names that it had in earlier releases: their flags, variables and keys still work, and are not listed. */
   readonly was?: readonly string[];
+  /**
+   * Variables that other programs of the same machine go by too, so that one of them alone says nothing about this server: they count
+   * where the setting `onlyWith` is given, and only where this one is given nowhere else.
+   */
+  readonly shared?: { readonly variables: readonly string[]; readonly onlyWith: string };
   /** Never printed, never logged. */
   readonly secret?: boolean;
   /** Takes effect while the server runs. Its user reads it from the configuration at the time of use, or listens (live.ts). */

@@ -26,6 +26,7 @@ beforeEach(() => {
 afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
 const config = (overrides: Partial<Config> = {}): Config => ({ ...parseConfig({}), dataDir, ...overrides });
+const databasesIn = (of: Config) => ["happy.db", "topics.db"].map((name) => join(of.dataDir, name));
 const result = ({ result: kind, says }: Finding) => [kind, says] as const;
 const about = (text: string) => expect.stringContaining(text);
 
@@ -115,14 +116,14 @@ test("the port: free, held by Roost, held by another program", async () => {
 });
 
 test("the database: none, sound beside a running server, damaged, no database", async () => {
-  expect([...checkDatabases(config(), ["happy.db", "topics.db"])].map(result)).toEqual([
+  expect([...checkDatabases(databasesIn(config()))].map(result)).toEqual([
     ["skipped", about("no database yet")],
   ]);
   const server = await testServer();
   try {
-    expect(
-      [...checkDatabases(config({ dataDir: server.dataDir }), ["happy.db", "topics.db"])].map(result),
-    ).toEqual([["ok", about("is sound")]]);
+    expect([...checkDatabases(databasesIn(config({ dataDir: server.dataDir })))].map(result)).toEqual([
+      ["ok", about("is sound")],
+    ]);
     const health = await fetch(`${server.url}/ready`);
     expect(health.status).toBe(200);
   } finally {
@@ -136,21 +137,19 @@ test("the database: none, sound beside a running server, damaged, no database", 
     for (let row = 0; row < 2_000; row++) insert.run(`row ${row} ${"x".repeat(50)}`);
   })();
   sqlite.close();
-  expect([...checkDatabases(config(), ["happy.db", "topics.db"])].map(result)).toEqual([
-    ["ok", about("is sound")],
-  ]);
+  expect([...checkDatabases(databasesIn(config()))].map(result)).toEqual([["ok", about("is sound")]]);
   expect(readdirSync(dataDir)).toEqual(["happy.db"]);
   const bytes = new Uint8Array(await Bun.file(path).arrayBuffer());
   bytes.fill(0x5a, 8 * 4096, 12 * 4096);
   writeFileSync(path, bytes);
-  expect([...checkDatabases(config(), ["happy.db", "topics.db"])]).toMatchObject([
+  expect([...checkDatabases(databasesIn(config()))]).toMatchObject([
     { result: "failure", fix: about("roost restore") },
   ]);
   writeFileSync(
     path,
     "this is no database, but long enough to look like a file that once was one".repeat(50),
   );
-  expect([...checkDatabases(config(), ["happy.db", "topics.db"])].map(result)).toEqual([
+  expect([...checkDatabases(databasesIn(config()))].map(result)).toEqual([
     ["failure", about("cannot be read as a database")],
   ]);
 });

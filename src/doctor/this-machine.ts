@@ -4,6 +4,7 @@
 import { Database as Sqlite } from "bun:sqlite";
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   openSync,
   readdirSync,
@@ -37,8 +38,10 @@ export interface AskedBefore {
   readonly ageLimits: Readonly<Record<string, number>>;
   /** What the server that runs on the folder says; undefined where none does. */
   readonly limits: ToldLimits | undefined;
-  /** File names of the databases that may be in the folder. */
+  /** Paths of the databases that there may be. */
   readonly databases: readonly string[];
+  /** Folders of databases of their own, and what is private there. */
+  readonly homes: readonly PrivateHome[];
   /** A service that tells the time; undefined when the server speaks to none. */
   readonly clockUrl: string | undefined;
   /** What each protocol looks at. */
@@ -47,15 +50,15 @@ export interface AskedBefore {
 
 export async function* thisMachine(
   config: Looked,
-  { ageLimits, limits, databases, clockUrl, ofProtocols }: AskedBefore,
+  { ageLimits, limits, databases, homes, clockUrl, ofProtocols }: AskedBefore,
 ): AsyncGenerator<Finding> {
-  const folder = checkFolder(config);
-  yield folder;
-  yield checkPermissions(config);
+  yield checkFolder(config);
+  for (const { folder, flag } of homes) if (existsSync(folder)) yield checkWritable(folder, flag);
+  yield checkPermissions(config, homes);
   if (clockUrl !== undefined) yield await checkClock(clockUrl);
   yield checkDisk(config);
   yield await checkPort(config);
-  yield* checkDatabases(config, databases);
+  yield* checkDatabases(databases);
   for (const findings of ofProtocols) yield* findings;
   yield checkBackups(config);
   yield await checkRetention(config.dataDir, ageLimits);
@@ -70,9 +73,13 @@ export function checkFolder({ dataDir }: Looked): Finding {
     return warning("folder", `The data folder ${dataDir} is not there yet; the first start makes it.`, {
       fix: "If Roost has run before, name its folder: --data-dir FOLDER.",
     });
-  if (!at.isDirectory())
-    return failure("folder", `${dataDir} is not a folder.`, { fix: "Name another one: --data-dir FOLDER." });
-  const probe = join(dataDir, `.doctor-${process.pid}`);
+  return checkWritable(dataDir, "--data-dir");
+}
+
+function checkWritable(folder: string, flag: string): Finding {
+  if (!statSync(folder).isDirectory())
+    return failure("folder", `${folder} is not a folder.`, { fix: `Name another one: ${flag} FOLDER.` });
+  const probe = join(folder, `.doctor-${process.pid}`);
   try {
     const file = openSync(probe, "wx", 0o600);
     try {
@@ -82,28 +89,41 @@ export function checkFolder({ dataDir }: Looked): Finding {
       closeSync(file);
     }
   } catch (error) {
-    return failure("folder", `The data folder ${dataDir} cannot be written: ${problemOf(error)}.`, {
-      fix: `chown -R USER ${dataDir}   (the user that runs Roost)`,
+    return failure("folder", `The data folder ${folder} cannot be written: ${problemOf(error)}.`, {
+      fix: `chown -R USER ${folder}   (the user that runs Roost)`,
     });
   } finally {
     rmSync(probe, { force: true });
   }
-  return ok("folder", `The data folder ${dataDir} can be written.`);
+  return ok("folder", `The data folder ${folder} can be written.`);
 }
 
 /** What holds keys, tokens and content, or admits to them. */
 const PRIVATE = /\.db(-|\.|$)|secret|\.key$/;
 
-export function checkPermissions({ dataDir, tlsKey }: Looked): Finding {
+export interface PrivateHome {
+  readonly folder: string;
+  /** Names another folder. */
+  readonly flag: string;
+  /** Beside the database. */
+  readonly files: readonly string[];
+}
+
+export function checkPermissions({ dataDir, tlsKey }: Looked, homes: readonly PrivateHome[] = []): Finding {
   if (process.platform === "win32")
     return skipped("permissions", "Windows keeps permissions in another way.");
   if (statSync(dataDir, { throwIfNoEntry: false }) === undefined)
     return skipped("permissions", "There is no data folder yet.");
-  const files = readdirSync(dataDir).filter((name) => PRIVATE.test(name));
-  const paths = [...files.map((name) => join(dataDir, name)), ...(tlsKey === undefined ? [] : [tlsKey])];
-  // Whoever may not enter the folder does not reach its files; a key file may lie anywhere.
+  const folders = [{ folder: dataDir, files: [] as readonly string[] }, ...homes];
+  const places = [
+    ...folders.flatMap(({ folder, files }) => privateFiles(folder, files)),
+    ...(tlsKey === undefined ? [] : [{ path: tlsKey, isReached: true }]),
+  ];
+  const paths = places.map(({ path }) => path);
   const isClosed = (modeOf(dataDir) & 0o007) === 0;
-  const open = paths.filter((path) => (modeOf(path) & 0o007) !== 0 && (path === tlsKey || !isClosed));
+  const open = places.flatMap(({ path, isReached }) =>
+    isReached && (modeOf(path) & 0o007) !== 0 ? [path] : [],
+  );
   if (open.length > 0)
     return failure("permissions", `Everybody on this machine may read ${open.join(", ")}.`, {
       fix: `chmod go-rwx ${open.join(" ")}`,
@@ -123,6 +143,15 @@ export function checkPermissions({ dataDir, tlsKey }: Looked): Finding {
       },
     );
   return ok("permissions", "Only their owner may read the data and the keys.");
+}
+
+/** Whoever may not enter the folder does not reach its files; a key file may lie anywhere. */
+function privateFiles(folder: string, files: readonly string[]): { path: string; isReached: boolean }[] {
+  if (!existsSync(folder)) return [];
+  const isReached = (modeOf(folder) & 0o007) !== 0;
+  return readdirSync(folder)
+    .filter((name) => PRIVATE.test(name) || files.includes(name))
+    .map((name) => ({ path: join(folder, name), isReached }));
 }
 
 const modeOf = (path: string) => statSync(path, { throwIfNoEntry: false })?.mode ?? 0;
@@ -216,8 +245,7 @@ const readiness = z.object({
   checks: z.record(z.string(), z.string()),
 });
 
-export function* checkDatabases({ dataDir }: Looked, files: readonly string[]): Generator<Finding> {
-  const paths = files.map((name) => join(dataDir, name));
+export function* checkDatabases(paths: readonly string[]): Generator<Finding> {
   const there = paths.filter((path) => statSync(path, { throwIfNoEntry: false }) !== undefined);
   if (there.length === 0) yield skipped("database", "There is no database yet.");
   for (const path of there) yield checkDatabase(path);

@@ -1,7 +1,6 @@
 // The manifest of the Happy protocol: zero-knowledge sync over REST and Socket.IO, for the Happy app, web app and CLI.
 import type { ProtocolManifest } from "../protocol/manifest.ts";
 import { OWN } from "../storage/identity.ts";
-import { refusePublicData } from "../storage/private-folder.ts";
 import { HAPPY_BOUNDS } from "./bounds.ts";
 import { type HappyConfig, happySettings } from "./settings.ts";
 
@@ -20,8 +19,7 @@ export const happy: ProtocolManifest<HappyConfig> = {
   },
   bounds: HAPPY_BOUNDS,
   isOn: () => true,
-  refuse: ({ dataDir, happyStaticDir: staticDir }) =>
-    refusePublicData(dataDir, { folder: staticDir, flag: "--happy-static-dir" }),
+  publicFolders: ({ happyStaticDir: folder }) => [{ folder, flag: "--happy-static-dir" }],
   databases: [
     {
       name: "happy",

@@ -16,7 +16,19 @@ export interface DatabaseSpec {
   readonly highWater: readonly HighWaterQuestion[];
   /** What becomes unreadable when the data folder's secret is lost, and a query that gives a row when there is any. */
   readonly sealed?: Sealed & { readonly sql: string };
+  /** The folder of its own that it lies in; without one it is in the data folder itself. */
+  readonly home?: HomeSpec;
 }
 
-/** In the data folder. */
+/** A folder that another program may use before and after us, so it has everything that its database needs beside it. */
+export interface HomeSpec {
+  /** Of the folder below the data folder, and of the same in archives. */
+  readonly name: string;
+  /** The setting that may name another folder, wherever it is. */
+  readonly setting: string;
+  /** Small files beside the database that belong to the data, such as keys: in backups, and for the owner's eyes only. */
+  readonly files: readonly string[];
+}
+
+/** In its folder. */
 export const fileOf = ({ name }: Pick<DatabaseSpec, "name">): string => `${name}.db`;

@@ -22,6 +22,8 @@ export interface House<C> {
   readonly masterSecret: string;
   /** One of the manifest's, open and up to date. */
   database(name: string): Database;
+  /** Where that database lies, with what else is beside it in a folder of its own. */
+  folder(name: string): string;
   /** Files of all protocols; each has a folder of its own below it. */
   readonly blobs: BlobStore;
   readonly metrics: Metrics;
@@ -60,6 +62,8 @@ export interface OpenProtocol extends Served {
 export interface OwnListener {
   /** 0 takes a free one. */
   readonly port: number;
+  /** Address to listen on; the server's own when absent. */
+  readonly host?: string | undefined;
   /** Other protocols served there, where they are on. */
   readonly with?: readonly string[];
   readonly frontPage: FrontPageShare;

@@ -12,6 +12,7 @@ import type { BlobOwners } from "../retention/blob-owners.ts";
 import type { Retention } from "../retention/retention.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
+import type { PublicFolder } from "../storage/private-folder.ts";
 import type { DatabaseSpec } from "./database-spec.ts";
 import type { House, OpenProtocol } from "./house.ts";
 import type { HouseConfig } from "./house-settings.ts";
@@ -33,6 +34,12 @@ export interface ProtocolManifest<C extends HouseConfig = HouseConfig> {
   isOn(config: C): boolean;
   /** Asked before anything is opened. @throws Error with a sentence for a configuration that would do harm. */
   refuse?(config: C): void;
+  /** Whether somebody asked for it in words. Where nobody did, the server goes on without it when it cannot have its place. */
+  isAskedFor?(config: C): boolean;
+  /** Looks around before anything is opened. @throws Error with a sentence when something else has its place, such as the original. */
+  look?(config: C): Promise<void>;
+  /** Folders that everybody may read: none of them may hold what is private. */
+  publicFolders?(config: C): readonly PublicFolder[];
   readonly databases: readonly DatabaseSpec[];
   /** By the word after `roost`; each is loaded when it is asked for. */
   readonly commands?: Readonly<Record<string, () => Promise<Command>>>;
@@ -60,6 +67,7 @@ export interface DoctorPart<C> {
 
 export interface GreetingFacts<C> {
   readonly config: C;
+  /** Of the protocol that is asked: what it keeps was made at this start. */
   readonly firstRun: boolean;
   /** A person watches. */
   readonly terminal: boolean;

@@ -4,6 +4,7 @@ import { openBlobs } from "../storage/open-blobs.ts";
 import type { HouseConfig } from "./house-settings.ts";
 import type { Offline, ProtocolManifest } from "./manifest.ts";
 import { openThere } from "./open-databases.ts";
+import { placesOf } from "./places.ts";
 
 /** Undefined for a protocol that has nothing in the folder, or nothing to say without being open. */
 export async function openOffline<C extends HouseConfig>(
@@ -12,8 +13,7 @@ export async function openOffline<C extends HouseConfig>(
   log: Logger,
 ): Promise<(OpenOffline & AsyncDisposable) | undefined> {
   if (protocol.offline === undefined) return undefined;
-  const { dataDir } = config;
-  const databases = await openThere(protocol.databases, { dataDir, log });
+  const databases = await openThere(placesOf(protocol, config), { log });
   if (databases.size === 0) return undefined;
   const blobs = openBlobs(config, log);
   const close = async () => {

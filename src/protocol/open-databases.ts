@@ -1,16 +1,12 @@
 // Opens the databases of a protocol for a server or a command: each for the owner's eyes only, brought up to date, closed together.
 import { chmodSync, existsSync } from "node:fs";
-import { join } from "node:path";
 import { type Database, type DatabaseOptions, openDatabase } from "../storage/database.ts";
-import { type DatabaseSpec, fileOf } from "./database-spec.ts";
+import type { PlacedDatabase } from "./places.ts";
 
-export interface OpenOptions extends Pick<DatabaseOptions, "log" | "quota" | "sizes" | "commit"> {
-  readonly dataDir: string;
-}
+export type OpenOptions = Pick<DatabaseOptions, "log" | "quota" | "sizes" | "commit">;
 
 /** @throws StorageError */
-export async function openOne(spec: DatabaseSpec, { dataDir, ...options }: OpenOptions): Promise<Database> {
-  const path = join(dataDir, fileOf(spec));
+export async function openOne({ spec, path }: PlacedDatabase, options: OpenOptions): Promise<Database> {
   const migrations = await spec.migrations();
   const database = openDatabase({ path, migrations, identity: spec.identity, ...options });
   try {
@@ -22,9 +18,9 @@ export async function openOne(spec: DatabaseSpec, { dataDir, ...options }: OpenO
   return database;
 }
 
-/** Those that are in the folder, by the name of their spec, for a command: every commit is synced by itself. @throws StorageError; then none is left open. */
+/** Those that are there, by the name of their spec, for a command: every commit is synced by itself. @throws StorageError; then none is left open. */
 export async function openThere(
-  specs: readonly DatabaseSpec[],
+  places: readonly PlacedDatabase[],
   options: OpenOptions,
 ): Promise<Map<string, Database> & AsyncDisposable> {
   const opened = new Map<string, Database>();
@@ -32,9 +28,9 @@ export async function openThere(
     for (const database of opened.values()) await database.close();
   };
   try {
-    for (const spec of specs)
-      if (existsSync(join(options.dataDir, fileOf(spec))))
-        opened.set(spec.name, await openOne(spec, { ...options, commit: "blocking" }));
+    for (const place of places)
+      if (existsSync(place.path))
+        opened.set(place.spec.name, await openOne(place, { ...options, commit: "blocking" }));
   } catch (error) {
     await close();
     throw error;

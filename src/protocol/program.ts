@@ -29,7 +29,10 @@ export class Program<C extends HouseConfig = HouseConfig> {
     for (const { name, settings, databases, commands = {} } of protocols) {
       claim(`name "${name}"`, `protocol ${name}`);
       for (const setting of Object.keys(settings)) claim(`setting "${setting}"`, `protocol ${name}`);
-      for (const database of databases) claim(`database "${database.name}"`, `protocol ${name}`);
+      for (const { name: database, home } of databases) {
+        claim(`database "${database}"`, `protocol ${name}`);
+        if (home !== undefined) claim(`folder "${home.name}"`, `protocol ${name}`);
+      }
       for (const command of Object.keys(commands)) claim(`command "${command}"`, `protocol ${name}`);
     }
     this.catalogue = catalogueOf({

@@ -18,6 +18,8 @@ import { SweepJob } from "./sweep-job.ts";
 
 export interface MaintenanceParts {
   readonly config: PlaceConfig & StorageConfig & BackupConfig;
+  /** By the name of a setting: folders elsewhere, for backups. */
+  readonly homes?: Readonly<Record<string, string>>;
   readonly quota: Quota;
   readonly log: Logger;
 }
@@ -46,7 +48,7 @@ export class Maintenance {
 
   /** @returns how to stop it all, which waits for what is under way. */
   start({ databases, retentions }: Kept): () => Promise<void> {
-    const { config, quota, log } = this.parts;
+    const { config, homes, quota, log } = this.parts;
     const blobFolder = config.s3Host === undefined ? join(config.dataDir, "files") : undefined;
     const gauge = new StorageGauge({ quota, databases, blobFolder, log });
     this.#gauge = gauge;
@@ -61,7 +63,7 @@ export class Maintenance {
       gauge,
       ...retentions.map((one) => new RetentionJob(one)),
       new SweepJob({ config, databases, owners, isNowBelieved, onRemoved, log }),
-      new BackupSchedule(config, log),
+      new BackupSchedule(config, log, { homes }),
     ];
     for (const job of jobs) job.start();
     return async () => {

@@ -59,7 +59,11 @@ export interface FrontDoor {
  */
 export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   const { host, shared = [], limits, trustedProxies, certificate, finished = () => {}, log } = options;
-  const planned = options.listeners.map(({ port, served }) => ({ port, routes: routesOf(served, shared) }));
+  const planned = options.listeners.map(({ port, host: own, served }) => ({
+    port,
+    host: own,
+    routes: routesOf(served, shared),
+  }));
   const endpoints = [...new Set(planned.flatMap(({ routes }) => [...routes.endpoints.values()]))];
   const served = new Set(options.listeners.flatMap((listener) => listener.served));
   let isClosing = false;
@@ -140,13 +144,18 @@ function framesOf(endpoints: readonly SocketEndpoint[], limits: Limits, log: Log
 
 /** All or none. */
 function listenAll(
-  planned: readonly { readonly port: number; readonly routes: ReturnType<typeof routesOf> }[],
+  planned: readonly {
+    readonly port: number;
+    readonly host: string | undefined;
+    readonly routes: ReturnType<typeof routesOf>;
+  }[],
   certificate: Certificate | undefined,
   parts: ListenerParts,
 ): Listener[] {
   const listeners: Listener[] = [];
   try {
-    for (const { port, routes } of planned) listeners.push(new Listener(port, routes, parts, certificate));
+    for (const { port, host, routes } of planned)
+      listeners.push(new Listener(port, routes, parts, certificate, host));
     return listeners;
   } catch (error) {
     for (const listener of listeners) void listener.stop(true);

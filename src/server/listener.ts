@@ -16,6 +16,8 @@ import { type SocketData, upgraderFor, type WebSockets } from "./web-sockets.ts"
 export interface ListenerOptions {
   /** 0 takes a free one. */
   readonly port: number;
+  /** The door's own when absent. */
+  readonly host?: string | undefined;
   readonly served: readonly Served[];
 }
 
@@ -84,6 +86,7 @@ export class Listener {
     private readonly routes: Routes,
     private readonly parts: ListenerParts,
     certificate: Certificate | undefined,
+    private readonly host = parts.host,
   ) {
     this.#server = this.#listen(port, certificate);
     this.port = this.#server.port ?? port;
@@ -114,9 +117,9 @@ export class Listener {
   }
 
   #listen(port: number, certificate: Certificate | undefined): BunServer<SocketData> {
-    const { host, sockets, limits, isClosing } = this.parts;
+    const { sockets, limits, isClosing } = this.parts;
     return Bun.serve<SocketData>({
-      hostname: host,
+      hostname: this.host,
       port,
       ...(certificate === undefined ? {} : { tls: { cert: certificate.cert, key: certificate.key } }),
       idleTimeout: IDLE_SECONDS,

@@ -63,7 +63,7 @@ export function currentVersion(sqlite: Database, path: string, identity: Databas
   if (id !== 0 || version < 1 || lacks(identity.tables))
     throw new StorageError(
       "foreign",
-      `The file ${path} is not a database of ${format}. Move it away, or choose another --data-dir.`,
+      `The file ${path} is not a database of ${format}. Move it away, or choose another folder.`,
     );
   if (version < oldest)
     throw new StorageError(

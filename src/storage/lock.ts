@@ -10,8 +10,8 @@ export interface FolderLock {
   release(): void;
 }
 
-/** @throws StorageError "in-use" when another process (or server in this one) holds the folder. */
-export function lockFolder(folder: string): FolderLock {
+/** `flag` names another folder. @throws StorageError "in-use" when another process (or server in this one) holds the folder. */
+export function lockFolder(folder: string, flag = "--data-dir"): FolderLock {
   const pidFile = join(folder, "roost.pid");
   const lock = new Database(join(folder, "roost.lock"), { create: true, strict: true });
   try {
@@ -22,7 +22,7 @@ export function lockFolder(folder: string): FolderLock {
     if (!isBusy(error)) throw error;
     throw new StorageError(
       "in-use",
-      `Another Roost${holder(pidFile)} is using the data folder ${folder}. Stop it, or give this one another folder with --data-dir.`,
+      `Another Roost${holder(pidFile)} is using the data folder ${folder}. Stop it, or give this one another folder with ${flag}.`,
     );
   }
   try {

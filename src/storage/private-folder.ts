@@ -3,14 +3,15 @@
 import { realpathSync } from "node:fs";
 import { join, sep } from "node:path";
 
-/**
- * `served`: the folder that everybody may read, and the flag that named it.
- * @throws Error with a sentence when it holds the data folder, or what is kept in it.
- */
-export function refusePublicData(
-  dataDir: string,
-  served: { folder: string | undefined; flag: string },
-): void {
+/** A folder that everybody may read. */
+export interface PublicFolder {
+  readonly folder: string | undefined;
+  /** Named it. */
+  readonly flag: string;
+}
+
+/** @throws Error with a sentence when what is served holds the data folder, or what is kept in it. */
+export function refusePublicData(dataDir: string, served: PublicFolder): void {
   if (served.folder === undefined) return;
   const data = real(dataDir);
   const open = real(served.folder);

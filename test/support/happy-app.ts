@@ -9,6 +9,7 @@ import { FrontPage } from "../../src/http/front-page.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
 import { openOne } from "../../src/protocol/open-databases.ts";
+import { placesOf } from "../../src/protocol/places.ts";
 import { httpRoutes, pathOf } from "../../src/server/http-routes.ts";
 import { SocketIoPaths } from "../../src/server/socket-io.ts";
 import type { Database } from "../../src/storage/database.ts";
@@ -32,13 +33,14 @@ export async function testApp(overrides: Partial<Config> = {}): Promise<TestApp>
   const config: Config = { ...parseConfig({}), happyRegistration: "open", ...overrides, dataDir };
   const log = createLog(process.env.ROOST_TEST_LOG ?? "silent");
   const databases = new Map<string, Database>();
-  for (const spec of happy.databases) databases.set(spec.name, await openOne(spec, { dataDir, log }));
+  for (const place of placesOf(happy, config)) databases.set(place.spec.name, await openOne(place, { log }));
   const limits = testLimits(overrides);
   const blobs = openBlobs(config, log);
   const opened = await openHappy({
     config,
     masterSecret: config.masterSecret ?? TEST_SECRET,
     database: (name) => databases.get(name) as Database,
+    folder: () => dataDir,
     blobs,
     metrics: new Metrics(),
     limits,

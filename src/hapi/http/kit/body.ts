@@ -1,0 +1,26 @@
+// A body as the hub's handlers read it (HTTP contract, 1): JSON whatever its type says, and null where there is none or it is no JSON.
+import type { Context } from "hono";
+import { BodyRefused } from "../../../http/request-body.ts";
+import type { OpenEnv } from "./env.ts";
+
+/** With an upload of 50 MiB as base64 (HTTP contract, E5). */
+export const MAX_BODY_BYTES = 68 * 1024 * 1024;
+
+const NO_JSON: ReadonlySet<string> = new Set(["not-json", "not-utf8", "too-deep"]);
+
+/**
+ * Long texts under `rawTexts` of a large body as RawText.
+ * @throws BodyRefused for one that is too large, or that comes at a bad time.
+ */
+export async function bodyOf<E extends OpenEnv>(
+  c: Context<E>,
+  rawTexts: readonly string[] = [],
+): Promise<unknown> {
+  const { body } = c.var as OpenEnv["Variables"];
+  try {
+    return await body.json(rawTexts);
+  } catch (error) {
+    if (error instanceof BodyRefused && NO_JSON.has(error.code)) return null;
+    throw error;
+  }
+}

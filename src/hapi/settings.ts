@@ -1,0 +1,108 @@
+// Settings of the HAPI protocol alone. `legacy` names the original hub's variables (data contract, section 10). What a home's own
+// settings.json says counts where nothing is given here; in-effect.ts puts the two together.
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { type Setting, setting, type Values } from "../config/setting.ts";
+import { flag, list, port, text, url, whole } from "../config/values.ts";
+import type { HouseConfig } from "../protocol/house-settings.ts";
+
+/** `~/.hapi`, also where no shell reads it. */
+const expanded = (folder: string): string =>
+  folder === "~" || folder.startsWith("~/") ? join(homedir(), folder.slice(1)) : folder;
+
+export const hapiSettings = {
+  hapiEnabled: setting(
+    flag().optional(),
+    "serve HAPI's CLI and web app under /api, /cli and /socket.io/ (on by itself when hapiHome or hapiPort is given)",
+  ),
+  hapiHome: setting(
+    text().transform(expanded).optional(),
+    "home of an original hub to take over in place, such as ~/.hapi; without it hapi/ in the data folder",
+    // Its CLI goes by the same variable, also where the hub is elsewhere.
+    { shared: { variables: ["HAPI_HOME"], onlyWith: "hapiEnabled" } },
+  ),
+  hapiAccessToken: setting(
+    text().optional(),
+    "token that lets HAPI's clients in; made on the first start and kept in the home's settings.json when absent",
+    { legacy: ["CLI_API_TOKEN"], secret: true },
+  ),
+  hapiPort: setting(
+    z.union([z.literal("none"), port()]).optional(),
+    "port that serves HAPI alone, beside the server's own (3006 is where its CLI looks by itself; none for no such port); of a home that is taken over the port in its settings.json, else 3006",
+    { legacy: ["HAPI_LISTEN_PORT"] },
+  ),
+  hapiHost: setting(
+    text().optional(),
+    "address that hapiPort listens on; by default what the home's settings.json says, else the server's own",
+    { legacy: ["HAPI_LISTEN_HOST"] },
+  ),
+  hapiPublicUrl: setting(
+    url().optional(),
+    "address of HAPI's web app in links and for pages of it; by default what the home's settings.json says, else publicUrl",
+    { legacy: ["HAPI_PUBLIC_URL"] },
+  ),
+  hapiCorsOrigins: setting(
+    list().optional(),
+    "origins of web pages that may use HAPI's API and sockets beside its own, comma-separated (* for every one)",
+    { legacy: ["CORS_ORIGINS"] },
+  ),
+  hapiTelegramBotToken: setting(
+    text().optional(),
+    "token of the Telegram bot that logs in Mini Apps and notifies",
+    { legacy: ["TELEGRAM_BOT_TOKEN"], secret: true },
+  ),
+  hapiTelegramNotification: setting(
+    flag().optional(),
+    "notify users that are bound by Telegram (true by default)",
+    {
+      legacy: ["TELEGRAM_NOTIFICATION"],
+    },
+  ),
+  hapiVapidSubject: setting(
+    z
+      .string()
+      .regex(/^(mailto:\S+@\S+|https:\/\/\S+)$/, "it must be a mailto: or https: address")
+      .default("mailto:admin@hapi.run"),
+    "whom push services ask when HAPI's notifications trouble them",
+    { legacy: ["VAPID_SUBJECT"] },
+  ),
+  hapiTerminalIdleMs: setting(
+    whole(1_000, 2 ** 31 - 1).default(900_000),
+    "milliseconds after which a terminal that nobody uses is closed",
+    { legacy: ["HAPI_TERMINAL_IDLE_TIMEOUT_MS"] },
+  ),
+  hapiMaxTerminals: setting(
+    whole(1, 1_000).default(4),
+    "terminals that one web page may have, and one session",
+    { legacy: ["HAPI_TERMINAL_MAX_TERMINALS"] },
+  ),
+} as const satisfies Record<string, Setting>;
+
+export type HapiConfig = HouseConfig & Values<typeof hapiSettings>;
+
+const TUNNEL =
+  "no tunnel is opened; a reverse proxy or a VPN gives the server an address (docs/reverse-proxy.md)";
+const PHONES = "phones are not pushed by the vendor's relay; web push and Telegram notify";
+const LISTED = "ServerChan is not spoken to; web push and Telegram notify";
+
+/** Of the original hub, and of no meaning here. */
+export const unusedHapiVariables: Readonly<Record<string, string>> = {
+  DB_PATH: "the database is hapi.db in the home (hapiHome)",
+  HAPI_RELAY_API: TUNNEL,
+  HAPI_RELAY_AUTH: TUNNEL,
+  HAPI_RELAY_FORCE_TCP: TUNNEL,
+  TUNWG_PATH: TUNNEL,
+  HAPI_ANDROID_PUSH: PHONES,
+  HAPI_IOS_PUSH: PHONES,
+  HAPI_PUSH_RELAY_URL: PHONES,
+  FCM_SERVICE_ACCOUNT_PATH: PHONES,
+  APNS_KEY_P8_PATH: PHONES,
+  APNS_KEY_ID: PHONES,
+  APNS_TEAM_ID: PHONES,
+  APNS_BUNDLE_ID: PHONES,
+  APNS_ENV: PHONES,
+  SERVERCHAN_SENDKEY: LISTED,
+  SERVERCHAN_NOTIFICATION: LISTED,
+  SERVERCHAN_BACKGROUND_ONLY: LISTED,
+};
