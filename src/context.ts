@@ -132,7 +132,8 @@ export async function startServer<C extends HouseConfig>(
     for (const { places } of on)
       for (const place of places) {
         const { name } = place.spec;
-        const database = await openOne(place, { log: storageLog, quota, sizes });
+        const { commit } = config;
+        const database = await openOne(place, { log: storageLog, quota, sizes, commit });
         stack.defer(() => database.close());
         databases.set(name, database);
         folders.set(name, place.folder);

@@ -43,4 +43,4 @@ CREATE INDEX IF NOT EXISTS roost_sessions_namespace ON sessions(namespace, updat
 CREATE INDEX IF NOT EXISTS roost_messages_waiting
   ON messages(session_id, seq) WHERE invoked_at IS NULL AND local_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS roost_messages_scheduled
-  ON messages(session_id, scheduled_at) WHERE scheduled_at IS NOT NULL AND invoked_at IS NULL;
+  ON messages(session_id, scheduled_at, invoked_at) WHERE scheduled_at IS NOT NULL AND invoked_at IS NULL;

@@ -64,7 +64,7 @@ async function up(
 ): Promise<number> {
   for (const place of known) {
     if (place !== main && !isThere(place)) continue;
-    const database = await openOne(place, { log: createLog(logLevel) });
+    const database = await openOne(place, { log: createLog(logLevel), commit: "blocking" });
     const { from, to, snapshot } = database.migration;
     await database.close();
     const what = place === main ? "The database" : `The database of ${place.spec.name}`;

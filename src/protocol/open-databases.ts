@@ -3,7 +3,7 @@ import { chmodSync, existsSync } from "node:fs";
 import { type Database, type DatabaseOptions, openDatabase } from "../storage/database.ts";
 import type { PlacedDatabase } from "./places.ts";
 
-export type OpenOptions = Pick<DatabaseOptions, "log" | "quota" | "sizes">;
+export type OpenOptions = Pick<DatabaseOptions, "log" | "quota" | "sizes" | "commit">;
 
 /** @throws StorageError */
 export async function openOne({ spec, path }: PlacedDatabase, options: OpenOptions): Promise<Database> {
@@ -18,7 +18,7 @@ export async function openOne({ spec, path }: PlacedDatabase, options: OpenOptio
   return database;
 }
 
-/** Those that are there, by the name of their spec. @throws StorageError; then none is left open. */
+/** Those that are there, by the name of their spec, for a command: every commit is synced by itself. @throws StorageError; then none is left open. */
 export async function openThere(
   places: readonly PlacedDatabase[],
   options: OpenOptions,
@@ -29,7 +29,8 @@ export async function openThere(
   };
   try {
     for (const place of places)
-      if (existsSync(place.path)) opened.set(place.spec.name, await openOne(place, options));
+      if (existsSync(place.path))
+        opened.set(place.spec.name, await openOne(place, { ...options, commit: "blocking" }));
   } catch (error) {
     await close();
     throw error;

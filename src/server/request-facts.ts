@@ -13,6 +13,6 @@ export interface RequestFacts {
   readonly served: ReadonlySet<string>;
   /** The protocol names the template of the route here, for the log and the figures; never the path itself. */
   route: string | undefined;
-  /** Milliseconds-free: seconds this request may stay open without traffic. */
+  /** Seconds that this request may stay open without traffic; 0: for ever. */
   extendIdle(seconds: number): void;
 }

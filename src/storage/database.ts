@@ -1,6 +1,7 @@
-// One SQLite file: one connection writes through the Writer, another only reads and so sees committed rows only. It knows its own
-// condition: what was refused, what is damaged, and whether its files are still the ones that it opened.
+// One SQLite file: one connection writes through the Writer, another only reads and so sees committed rows only, which may not be durable
+// yet (durable-store.ts). It knows its own condition: what was refused, what is damaged, and whether its files are still those it opened.
 import type { Database as Sqlite } from "bun:sqlite";
+import { statSync } from "node:fs";
 import { basename } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { sql } from "drizzle-orm";
@@ -9,21 +10,27 @@ import type { Logger } from "pino";
 import { ValueSizes } from "../limits/value-sizes.ts";
 import { Checkpointer } from "./checkpoint.ts";
 import { Condition } from "./condition.ts";
-import { asStorageError, heldError, isBusy, StorageError } from "./errors.ts";
+import { neverClose } from "./end-at-once.ts";
+import { asStorageError, heldError, isBusy, StorageError, syncError } from "./errors.ts";
+import { forgetFailedSync, hasFailedSync, markFailedSync, moveLog } from "./failed-sync.ts";
 import { FileGuard, refuseBesideRescue } from "./file-guard.ts";
 import { currentVersion, type DatabaseIdentity, OWN } from "./identity.ts";
+import { type LiveFiles, pathOf } from "./live-files.ts";
+import { LogSync } from "./log-sync.ts";
 import { type Migration, type MigrationReport, migrate } from "./migrations.ts";
 import { explained, openConnection, settle } from "./open-connection.ts";
 import { type Db, probe } from "./query.ts";
 import { Quota } from "./quota.ts";
+import type { Commit } from "./settings.ts";
 import { Soundness } from "./soundness.ts";
+import type { Syncing } from "./sync-call.ts";
 import { watchConnection } from "./watched-connection.ts";
 import { Writer } from "./writer.ts";
 
 export interface Database {
   readonly path: string;
   readonly writer: Writer;
-  /** Committed rows only. */
+  /** Committed rows only. What they tell is durable after `writer.durable()`: no answer of a client's may be made from it before. */
   readonly reads: Db;
   readonly migration: MigrationReport;
   /** Whether the query gives a row. */
@@ -57,6 +64,10 @@ export interface DatabaseOptions {
   readonly quota?: Quota;
   /** Without it the default limits hold. */
   readonly sizes?: ValueSizes;
+  /** Pipelined, unless it is said. */
+  readonly commit?: Commit;
+  /** How the log is synced; the platform's way, unless it is said. */
+  readonly syncing?: Syncing;
 }
 
 /** What has reached the disk within this time is proof enough that it takes writes: who asks often costs no more than that. */
@@ -66,7 +77,7 @@ const HELD_MS = 1_000;
 /** Enough to notice that it has just let go. */
 const HELD_TRY_MS = 100;
 
-/** @throws StorageError "newer", "foreign", "damaged", "held" or "replaced", each with a sentence for the person. */
+/** @throws StorageError "newer", "foreign", "damaged", "held", "replaced" or "failed", each with a sentence for the person. */
 export function openDatabase({
   path,
   migrations,
@@ -74,8 +85,12 @@ export function openDatabase({
   log,
   quota = new Quota(),
   sizes = new ValueSizes(),
+  commit = "pipelined",
+  syncing,
 }: DatabaseOptions): Database {
   const name = basename(path);
+  const isRecovered = (statSync(pathOf(path, "log"), { throwIfNoEntry: false })?.size ?? 0) > 0;
+  const isAfterFailedSync = hasFailedSync(path);
   refuseBesideRescue(path, log);
   const connection = openConnection(path, identity, migrations.length);
   let migration: MigrationReport;
@@ -87,10 +102,10 @@ export function openDatabase({
     throw isBusy(error) ? explained(error, path) : asStorageError(error);
   }
   const reading = openConnection(path, identity);
-  settle(connection, reading);
   const soundness: Soundness = new Soundness(path, log, (problem) => {
-    if (problem === undefined) condition.passedCheck();
-    else condition.failedCheck(problem);
+    if (problem !== undefined) return condition.failedCheck(problem);
+    condition.passedCheck();
+    if (isAfterFailedSync) forgetFailedSync(path);
   });
   const condition = new Condition(log, {
     onDamage: () => soundness.look(),
@@ -110,6 +125,18 @@ export function openDatabase({
     log,
   });
   const { files } = guard;
+  const syncs = openLogSync(path, files, [connection, reading], syncing);
+  if (isRecovered) syncRecovered(syncs, path);
+  try {
+    if (isRecovered) connection.run("PRAGMA wal_checkpoint(PASSIVE)");
+    if (isAfterFailedSync) moveLog(connection, path, log);
+  } catch (error) {
+    void syncs.close();
+    closeAll([connection, reading]);
+    throw explained(error, path);
+  }
+  settle(connection, reading, commit);
+  if (isAfterFailedSync) soundness.look();
   let loggedAt = files.logWrittenAt;
   // What the writing connection throws passes through the Writer, which tells it.
   watchConnection(reading, (error) => condition.noteRead(error));
@@ -119,12 +146,14 @@ export function openDatabase({
     log,
     name,
     condition,
+    syncs: commit === "pipelined" ? syncs : undefined,
     whyLost: () => guard.look(),
-    onCommit: () => {
+    syncFailed: (error) => guard.syncFailed(error),
+    onCommit: () => checkpointer.committed(),
+    onDurable: () => {
       // A commit that changes nothing writes nothing, and proves nothing.
       if (files.logWrittenAt !== loggedAt) condition.wrote();
       loggedAt = files.logWrittenAt;
-      checkpointer.committed();
     },
   });
   guard.start((problem) => writer.lose(problem));
@@ -171,6 +200,7 @@ export function openDatabase({
       soundness.stop();
       writer.close();
       await checkpointer.stop();
+      await syncs.close();
       if (!guard.mayClose()) return;
       reading.close();
       // Whoever replicates the log reads it all the time: a stop does not wait for that, and leaves the log to the next start.
@@ -179,6 +209,39 @@ export function openDatabase({
       connection.close();
     },
   };
+}
+
+function openLogSync(
+  path: string,
+  files: LiveFiles,
+  connections: readonly Sqlite[],
+  syncing?: Syncing,
+): LogSync {
+  try {
+    return new LogSync(path, files, syncing);
+  } catch (error) {
+    closeAll(connections);
+    throw error;
+  }
+}
+
+/**
+ * What a process that was killed has left in the log may be in the system's memory only, and readers would see it.
+ * @throws StorageError; the process must end then, and no connection is closed: that would move pages that the disk may not have.
+ */
+function syncRecovered(syncs: LogSync, path: string): void {
+  try {
+    syncs.now();
+  } catch (error) {
+    const problem = syncError(basename(path), error);
+    markFailedSync(path, problem.message);
+    neverClose();
+    throw problem;
+  }
+}
+
+function closeAll(connections: readonly Sqlite[]): void {
+  for (const connection of connections) connection.close();
 }
 
 function usedBytes(sqlite: Sqlite): number {

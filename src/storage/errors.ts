@@ -9,6 +9,7 @@ export type StorageProblem =
   | "closed"
   | "held"
   | "replaced"
+  | "unsynced"
   | "in-use"
   | "newer"
   | "foreign"
@@ -61,6 +62,16 @@ export function heldError(name: string, options?: ErrorOptions): StorageError {
     "held",
     `Another program holds the write lock of ${name}: nothing was stored. Try again when it has finished.`,
     options,
+  );
+}
+
+/** The disk has refused to make durable what was written into the log of the database `name`. */
+export function syncError(name: string, cause: unknown): StorageError {
+  const code = codeOf(cause) || "no code";
+  return new StorageError(
+    "unsynced",
+    `The disk could not make the log of ${name} durable (${code}): nothing is stored any more, and the server ends. Look at the disk, then start again: everything that was acknowledged before is there.`,
+    { cause },
   );
 }
 

@@ -1,5 +1,6 @@
 // Stands between a database and the loss of its files: looks at them at every commit and once a second, and when one is no longer the
-// one that was opened, ends all writing, saves what was acknowledged, and says that only a new process can go on.
+// one that was opened, ends all writing, saves what was acknowledged, and says that only a new process can go on. So does it when the
+// disk refuses to sync the log; then nothing is saved, because what is in memory may not be what the disk has.
 import type { Database as Sqlite } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
@@ -7,7 +8,8 @@ import type { Logger } from "pino";
 import type { Checkpointer } from "./checkpoint.ts";
 import type { Condition } from "./condition.ts";
 import { neverClose } from "./end-at-once.ts";
-import { StorageError } from "./errors.ts";
+import { StorageError, syncError } from "./errors.ts";
+import { markFailedSync } from "./failed-sync.ts";
 import { LiveFiles, type Part, pathOf } from "./live-files.ts";
 import { putBack, rescue, rescuedFiles } from "./rescue.ts";
 
@@ -30,6 +32,7 @@ export class FileGuard {
   #problem: StorageError | undefined;
   #looking: Timer | undefined;
   #isPutBack = false;
+  #isUnsynced = false;
 
   /** To be made once a connection has read. */
   constructor(private readonly parts: FileGuardParts) {
@@ -65,6 +68,23 @@ export class FileGuard {
     return this.#problem;
   }
 
+  /** The log could not be synced. @returns what everybody is told. */
+  syncFailed(error: unknown): StorageError {
+    if (this.#problem !== undefined) return this.#problem;
+    const { path, log, condition, checkpointer } = this.parts;
+    this.stop();
+    const problem = syncError(basename(path), error);
+    this.#problem = problem;
+    this.#isUnsynced = true;
+    log.fatal({ err: error, file: pathOf(path, "log") }, problem.message);
+    condition.lose(problem);
+    // Moves no page any more, from now on.
+    void checkpointer.stop();
+    markFailedSync(path, problem.message);
+    setImmediate(() => this.#lost.resolve(problem));
+    return problem;
+  }
+
   stop(): void {
     clearInterval(this.#looking);
   }
@@ -74,6 +94,11 @@ export class FileGuard {
    * what was acknowledged is then saved as far as possible, and the process will end without closing anything.
    */
   mayClose(): boolean {
+    if (this.#isUnsynced) {
+      // A close would move pages into the database that the disk may not have as they were written.
+      neverClose();
+      return false;
+    }
     if (this.look(true) === undefined || this.#putBack()) return true;
     const { parts } = this;
     const { sentence, file } = rescue(parts.connection, this.files, parts.path);

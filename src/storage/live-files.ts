@@ -12,7 +12,7 @@ export type Part = (typeof PARTS)[number];
 export const pathOf = (path: string, part: Part): string =>
   part === "database" ? path : `${path}${part === "log" ? "-wal" : "-shm"}`;
 
-interface Seen {
+export interface Seen {
   readonly dev: bigint;
   readonly ino: bigint;
 }
@@ -48,6 +48,11 @@ export class LiveFiles {
     }
     this.#seenAt = performance.now();
     return true;
+  }
+
+  /** What was opened under a name; undefined when the system did not let us look. */
+  opened(part: Part): Seen | undefined {
+    return this.#opened[part];
   }
 
   /** How each of the three stands. */

@@ -1,8 +1,10 @@
 // Opens a connection the one way Roost opens files: WAL, synchronous=FULL, foreign keys on. Whoever opens one waits for another
-// program's lock; from `settle` on nothing on this thread waits for more than a few milliseconds.
+// program's lock; from `settle` on nothing on this thread waits for more than a few milliseconds, and commits wait for the disk only
+// where the log is not synced beside them (log-sync.ts).
 import { Database as Sqlite } from "bun:sqlite";
 import { asStorageError, isBusy, StorageError } from "./errors.ts";
 import { type DatabaseIdentity, knownVersion, OWN } from "./identity.ts";
+import type { Commit } from "./settings.ts";
 
 /** While nobody is served yet. */
 const OPENING_WAIT_MS = 5_000;
@@ -28,6 +30,9 @@ export function openConnection(
     throw explained(error, path);
   }
   sqlite.run("PRAGMA synchronous = FULL");
+  // Where a sync reaches the drive's own memory only, which is macOS.
+  sqlite.run("PRAGMA fullfsync = ON");
+  sqlite.run("PRAGMA checkpoint_fullfsync = ON");
   sqlite.run("PRAGMA foreign_keys = ON");
   sqlite.run("PRAGMA cache_size = -4096");
   sqlite.run("PRAGMA temp_store = MEMORY");
@@ -37,8 +42,9 @@ export function openConnection(
   return sqlite;
 }
 
-/** The Writer waits for locks itself, off the event loop. */
-export function settle(connection: Sqlite, reading: Sqlite): void {
+/** The Writer waits for locks itself, off the event loop. NORMAL: commits are made durable by LogSync, checkpoints by SQLite. */
+export function settle(connection: Sqlite, reading: Sqlite, commit: Commit): void {
+  if (commit === "pipelined") connection.run("PRAGMA synchronous = NORMAL");
   connection.run("PRAGMA busy_timeout = 0");
   reading.run("PRAGMA query_only = ON");
   reading.run(`PRAGMA busy_timeout = ${READING_WAIT_MS}`);

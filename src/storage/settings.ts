@@ -1,4 +1,5 @@
 // Settings of what is kept: the secret of the data folder, how much it may hold, and the bucket that may hold blobs instead.
+import { z } from "zod";
 import { type Setting, setting, type Values } from "../config/setting.ts";
 import { flag, port, text, url, whole } from "../config/values.ts";
 
@@ -16,6 +17,10 @@ export const storageSettings = {
     whole(0, 2 ** 50).default(0),
     "most that the data folder may hold, in bytes: uploads are refused at 90 %, new things at 95 %, messages at 100 % (0 for no maximum)",
     { live: true },
+  ),
+  commit: setting(
+    z.enum(["pipelined", "blocking"]).default("pipelined"),
+    "how writes are made durable before they are acknowledged: pipelined (the disk works beside everything else) or blocking (everything waits for it)",
   ),
   s3Host: setting(
     text().optional(),
@@ -38,5 +43,8 @@ export const storageSettings = {
     legacy: ["S3_PUBLIC_URL"],
   }),
 } as const satisfies Record<string, Setting>;
+
+/** See the setting. */
+export type Commit = Values<typeof storageSettings>["commit"];
 
 export type StorageConfig = Values<typeof storageSettings>;

@@ -100,7 +100,7 @@ export class WaitingLine<W extends Waiter> {
 const DEPTH = 4;
 
 /** Roughly, of the texts and bytes in it. */
-function bytesOf(value: unknown, depth = DEPTH): number {
+export function bytesOf(value: unknown, depth = DEPTH): number {
   if (typeof value === "string") return value.length;
   if (value instanceof Uint8Array) return value.byteLength;
   if (typeof value !== "object" || value === null || depth === 0) return 0;

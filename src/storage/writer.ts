@@ -1,23 +1,23 @@
-// Group commit. All writes of one event-loop turn share one transaction; after it has committed, announcements run in commit
-// order, and only then is anybody told "done". So nothing is acknowledged or announced that a crash could take back, and
-// nothing that reveals a change leaves the process before the announcements of every earlier change.
+// Group commit. All writes of one event-loop turn share one transaction. After it has committed, it waits in line for a sync of the log
+// (unsynced.ts), while the next ones commit; once it is durable, announcements run in commit order, and only then is anybody told "done".
+// So nothing is acknowledged or announced that a crash could take back, and nothing that reveals a change leaves the process before the
+// announcements of every earlier change.
 //
 // While another program holds SQLite's write lock, operations wait in line, in order and off the event loop, for a bounded time.
 import type { Database } from "bun:sqlite";
 import type { Logger } from "pino";
 import type { Condition } from "./condition.ts";
-import { asStorageError, heldError, isBusy, StorageError } from "./errors.ts";
+import { asStorageError, heldError, isBusy, StorageError, syncError } from "./errors.ts";
+import { HeldLock } from "./held-lock.ts";
+import { type Committed, committed, type Pending, tell } from "./operation-group.ts";
 import type { Db } from "./query.ts";
-import { type Waiter, WaitingLine } from "./waiting-line.ts";
+import { type Syncs, Unsynced } from "./unsynced.ts";
+import { WaitingLine } from "./waiting-line.ts";
 
 /** How long an operation waits for another program's lock. */
 export const WAIT_MS = 5_000;
-/** Between two tries for the lock; the last one again and again. */
-const RETRY_MS = [1, 2, 5, 10, 20] as const;
 /** A line is worked off in turns of about this length, so that reads come in between. */
 const TURN_MS = 10;
-/** A lock that is held for so long is worth a line in the log. */
-const TOLD_AFTER_MS = 250;
 /** What waits longer than this waits for a writer that is dead: every other reason has its own, shorter end. */
 const STUCK_MS = 4 * WAIT_MS;
 
@@ -29,10 +29,16 @@ export interface WriterParts {
   readonly name?: string;
   /** Told what is refused and why. */
   readonly condition?: Condition;
+  /** Makes commits durable; without it they are so by themselves. */
+  readonly syncs?: Syncs | undefined;
   /** Called after every commit, for the checkpointer. */
   readonly onCommit?: () => void;
-  /** Asked after every commit, before anybody is told: an error refuses the group, and everything after it. */
+  /** Called when something has become durable. */
+  readonly onDurable?: () => void;
+  /** Asked when something is durable, before anybody is told: an error refuses it, and everything after it. */
   readonly whyLost?: () => StorageError | undefined;
+  /** The log could not be synced, and nothing is stored any more. @returns what everybody is told. */
+  readonly syncFailed?: (error: unknown) => StorageError;
   readonly waitMs?: number;
 }
 
@@ -41,15 +47,6 @@ export interface Operation {
   readonly holds?: unknown;
   /** Whose operations must not overtake each other when one is refused, such as a socket. */
   readonly sender?: object | undefined;
-}
-
-/** Methods, because the line holds operations of every result. */
-interface Pending extends Waiter {
-  work(db: Db): unknown;
-  announce?(result: unknown): void;
-  resolve(result: unknown): void;
-  reject(error: unknown): void;
-  result: unknown;
 }
 
 export class Writer {
@@ -61,14 +58,27 @@ export class Writer {
   #closed = false;
   #working = false;
   #lost: StorageError | undefined;
-  /** Another program has the lock: since when, tries so far, operations that were refused for it, and whether the log has it. */
-  #held: { readonly since: number; tries: number; refused: number; told: boolean } | undefined;
+  /** While another program has the lock. */
+  #held: HeldLock | undefined;
   #retry: Timer | undefined;
   #turnPlanned = false;
+  /** Operations that have run, for whoever must know whether one has. */
+  #runs = 0;
+  readonly #unsynced: Unsynced<Committed>;
   readonly #statements;
 
   constructor(private readonly parts: WriterParts) {
     const { sqlite } = parts;
+    this.#unsynced = new Unsynced({
+      log: parts.syncs,
+      whyLost: () => parts.whyLost?.(),
+      tell: (groups) => {
+        parts.onDurable?.();
+        tell(groups, parts.log);
+      },
+      lost: (error) => this.lose(error),
+      syncFailed: (error) => parts.syncFailed?.(error) ?? syncError(this.#name, error),
+    });
     this.#statements = {
       begin: sqlite.prepare("BEGIN IMMEDIATE"),
       commit: sqlite.prepare("COMMIT"),
@@ -78,30 +88,57 @@ export class Writer {
     };
   }
 
-  /** Operations that wait for their commit, or for the lock. */
+  /** Operations that wait for their commit, for the lock, or for the disk. */
   get depth(): number {
-    return this.#group.length + this.#line.length;
+    return this.#waiting + this.#unsynced.operations;
   }
 
   /** How long another program has kept operations waiting; 0 when none waits. */
   get heldMs(): number {
-    return this.#held === undefined || this.depth === 0 ? 0 : performance.now() - this.#held.since;
+    return this.#held === undefined || this.#waiting === 0 ? 0 : this.#held.ms;
   }
 
   /** Whether operations wait that nothing will ever settle. Only a restart mends that. */
   get isStuck(): boolean {
-    const oldest = this.#group[0] ?? this.#line.head;
-    return oldest !== undefined && performance.now() - oldest.since > STUCK_MS;
+    const oldest = this.#unsynced.since ?? (this.#group[0] ?? this.#line.head)?.since;
+    return oldest !== undefined && performance.now() - oldest > STUCK_MS;
+  }
+
+  /** Grows with everything whose promise waits for the disk by itself: a store tells by it what has only read. */
+  get runs(): number {
+    return this.#runs;
+  }
+
+  /**
+   * Resolves when everything that readers can see by now is durable and announced; undefined when it is. Rejects when that is refused.
+   */
+  durable(): Promise<void> | undefined {
+    return this.#unsynced.durable();
+  }
+
+  /** Not committed yet. */
+  get #waiting(): number {
+    return this.#group.length + this.#line.length;
   }
 
   /**
    * Runs `work` inside the turn's transaction: at once, or, while another program holds the write lock, as soon as that lets go. One
    * atomic operation, undone alone when it throws.
-   * `announce` gets the result synchronously after the commit, before any later operation's announcement.
-   * Resolves after the commit and after the announcements of the whole group.
+   * `announce` gets the result once that is durable, before any later operation's announcement.
+   * Resolves when it is durable, after the announcements of the whole group.
    * @throws whatever `work` throws; StorageError when the disk refuses, or when the lock is held for too long.
    */
-  run<T>(work: (db: Db) => T, announce?: (result: T) => void, { holds, sender }: Operation = {}): Promise<T> {
+  run<T>(work: (db: Db) => T, announce?: (result: T) => void, operation: Operation = {}): Promise<T> {
+    return this.#run(work, announce, operation, false);
+  }
+
+  #run<T>(
+    work: (db: Db) => T,
+    announce: ((result: T) => void) | undefined,
+    { holds, sender }: Operation,
+    changesNothing: boolean,
+  ): Promise<T> {
+    this.#runs++;
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     // What a restore of the last backup would throw away is not acknowledged.
     if (this.parts.condition?.isDamaged === true) return Promise.reject(this.parts.condition.problem);
@@ -110,7 +147,16 @@ export class Writer {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     // Those of one turn are as old as its first.
     const since = this.#group[0]?.since ?? performance.now();
-    const operation: Pending = { since, holds, sender, work, resolve, reject, result: undefined };
+    const operation: Pending = {
+      since,
+      holds,
+      sender,
+      work,
+      resolve,
+      reject,
+      outcome: undefined,
+      changesNothing,
+    };
     if (announce !== undefined) operation.announce = announce;
     if (this.#line.length > 0 || !this.#execute(operation)) this.#wait(operation);
     return promise;
@@ -122,22 +168,23 @@ export class Writer {
   }
 
   /**
-   * Resolves when everything that was run so far is committed (or was refused). While another program holds the lock, only what the
-   * same sender has run counts: others may wait long, and it is no concern of theirs.
+   * Resolves when everything that was run so far is durable (or was refused). While another program holds the lock, only what the
+   * same sender has run counts of what is not committed: others may wait long, and it is no concern of theirs.
    */
   barrier(sender?: object): Promise<void> {
-    if (this.depth === 0) return Promise.resolve();
-    if (sender === undefined) return this.run(() => undefined);
-    if (this.#held !== undefined && !this.#waitsFor(sender)) return Promise.resolve();
-    return this.run(() => undefined, undefined, { sender });
+    this.#runs++;
+    const waits =
+      this.#waiting > 0 && (sender === undefined || this.#held === undefined || this.#waitsFor(sender));
+    return waits
+      ? this.#run(() => undefined, undefined, { sender }, true)
+      : (this.durable() ?? Promise.resolve());
   }
 
   #waitsFor(sender: object): boolean {
     return this.#line.has(sender) || this.#group.some((operation) => operation.sender === sender);
   }
 
-  /** Commits the turn's transaction now. Called by the scheduled turn end, and before closing. */
-  flush(): void {
+  #endTurn(): void {
     if (this.#open) this.#commit();
     this.#goOn();
   }
@@ -158,45 +205,37 @@ export class Writer {
       return;
     }
     this.#ended();
-    const lost = this.parts.whyLost?.();
-    if (lost !== undefined) {
-      this.#refuseAll(lost, group);
-      return;
-    }
     this.#released();
     this.parts.onCommit?.();
-    for (const operation of group) {
-      try {
-        operation.announce?.(operation.result);
-      } catch (error) {
-        this.parts.log.error({ err: error }, "an announcement failed; its change is stored");
-      }
-    }
-    for (const operation of group) operation.resolve(operation.result);
+    this.#unsynced.push(committed(group, this.parts.syncs !== undefined));
   }
 
-  /** The files are gone: refuses what is under way, what waits, and everything later. */
+  /** The files are gone, or the disk has lost what was written: refuses what is not durable, what waits, and everything later. */
   lose(error: StorageError): void {
     const group = this.#group;
     if (this.#open && this.parts.sqlite.inTransaction) this.parts.sqlite.run("ROLLBACK");
     this.#ended();
-    this.#refuseAll(error, group);
+    this.#lost ??= error;
+    clearTimeout(this.#retry);
+    const undurable = this.#unsynced.refuse(this.#lost).flatMap(({ pending }) => pending);
+    this.#refuse([...undurable, ...group, ...this.#line.takeAll()], this.#lost);
   }
 
-  /** Commits what is there and refuses everything later. What waits for a foreign lock gets one last try. */
+  /** Makes durable what is there and refuses everything later. What waits for a foreign lock gets one last try. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.flush();
+    this.#endTurn();
     try {
       while (this.#lost === undefined && this.#line.length > 0 && this.#begin()) {
         this.#work(Number.POSITIVE_INFINITY);
-        this.flush();
+        this.#endTurn();
       }
     } catch (error) {
       this.#refuse(this.#line.takeAll(), asStorageError(error));
     }
+    this.#unsynced.now();
     this.#refuse(this.#line.takeAll(), heldError(this.#name));
     for (const statement of Object.values(this.#statements)) statement.finalize();
   }
@@ -209,11 +248,16 @@ export class Writer {
   #execute(operation: Pending): boolean {
     try {
       if (!this.#begin()) return false;
-      operation.result = this.#attempt(operation);
+      operation.outcome = { result: this.#attempt(operation) };
       this.#group.push(operation);
     } catch (error) {
       this.parts.condition?.note(error);
-      operation.reject(asStorageError(error));
+      const problem = asStorageError(error);
+      // What it has thrown may tell of an earlier change: it is told with its group. What the disk says tells of none.
+      if (this.#open && !(problem instanceof StorageError && problem !== error)) {
+        operation.outcome = { problem };
+        this.#group.push(operation);
+      } else operation.reject(problem);
       // A full disk can make SQLite drop the whole transaction, and with it the turn's earlier operations.
       if (this.#open && !this.parts.sqlite.inTransaction) this.#fail(error);
     }
@@ -229,7 +273,7 @@ export class Writer {
       throw error;
     }
     this.#open = true;
-    setImmediate(() => this.flush());
+    setImmediate(() => this.#endTurn());
     return true;
   }
 
@@ -254,7 +298,7 @@ export class Writer {
   #wait(operation: Pending): void {
     if (!this.#line.push(operation)) {
       operation.reject(heldError(this.#name));
-      this.#countRefused(1);
+      this.#held?.refused(1);
       return;
     }
     // An open transaction goes on with the line when it has ended.
@@ -271,15 +315,14 @@ export class Writer {
   }
 
   #tryLater(): void {
-    this.#held ??= { since: performance.now(), tries: 0, refused: 0, told: false };
+    this.#held ??= new HeldLock(this.#name, this.parts.log);
     if (this.#retry !== undefined || this.#turnPlanned) return;
-    const wait = RETRY_MS[Math.min(this.#held.tries++, RETRY_MS.length - 1)];
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#expire();
-      if (this.#open) this.flush();
+      if (this.#open) this.#endTurn();
       else this.#drain();
-    }, wait);
+    }, this.#held.nextWaitMs());
   }
 
   #goOn(): void {
@@ -318,31 +361,19 @@ export class Writer {
   /** Refuses who has waited long enough. */
   #expire(): void {
     const now = performance.now();
-    const held = this.#held;
-    if (held !== undefined && !held.told && now - held.since > TOLD_AFTER_MS) {
-      held.told = true;
-      this.parts.log.warn({ file: this.#name }, "another program holds the write lock; writes wait for it");
-    }
+    this.#held?.tell();
     const expired = this.#line.takeExpired(now - this.#waitMs);
     if (expired.length === 0) return;
     const error = heldError(this.#name);
     this.parts.condition?.refused(error);
-    this.#countRefused(expired.length);
+    this.#held?.refused(expired.length);
     this.#refuse(expired, error);
-  }
-
-  #countRefused(count: number): void {
-    if (this.#held !== undefined) this.#held.refused += count;
   }
 
   /** The lock is ours again. */
   #released(): void {
-    const held = this.#held;
-    if (held === undefined) return;
+    this.#held?.end();
     this.#held = undefined;
-    if (!held.told) return;
-    const heldMs = Math.round(performance.now() - held.since);
-    this.parts.log.info({ heldMs, refused: held.refused }, "the write lock is free again; writes go on");
   }
 
   #ended(): void {
@@ -360,12 +391,6 @@ export class Writer {
       "the disk refused a transaction; its operations were undone",
     );
     this.#refuse(group, isBusy(error) ? heldError(this.#name, { cause: error }) : asStorageError(error));
-  }
-
-  #refuseAll(error: StorageError, group: readonly Pending[]): void {
-    this.#lost ??= error;
-    clearTimeout(this.#retry);
-    this.#refuse([...group, ...this.#line.takeAll()], this.#lost);
   }
 
   #refuse(operations: readonly Pending[], error: unknown): void {

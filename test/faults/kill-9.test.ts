@@ -1,5 +1,6 @@
 // The process is killed in the middle of writing, again and again. Whatever was acknowledged is there exactly once afterwards, seqs
-// have no holes, and the file is sound. What was not acknowledged may be there; sent again it is there once.
+// have no holes, and the file is sound. What was not acknowledged may be there; sent again it is there once. Every third life of the server
+// commits the blocking way, so that each way begins with what the other has left.
 import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +18,13 @@ const LOOK_EVERY = 4;
 const dataDir = mkdtempSync(join(tmpdir(), "roost-kill-"));
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
 
-const start = () => startProcess({ dataDir, env: { ROOST_LOG_LEVEL: "warn", ROOST_RATE_LIMITS: "false" } });
+let lives = 0;
+
+const start = () => {
+  const commit = ++lives % 3 === 0 ? "blocking" : "pipelined";
+  const env = { ROOST_LOG_LEVEL: "warn", ROOST_RATE_LIMITS: "false", ROOST_COMMIT: commit };
+  return startProcess({ dataDir, env });
+};
 
 interface Sent {
   readonly content: string;

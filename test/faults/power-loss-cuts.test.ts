@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { rounds } from "../support/full.ts";
 import { type Acknowledged, acknowledgements } from "./power-loss/acknowledged.ts";
-import { withoutCommitSyncs } from "./power-loss/control.ts";
+import { syncsByKind, withoutCommitSyncs } from "./power-loss/control.ts";
 import { Disk, FATES, type Fate } from "./power-loss/disk.ts";
 import { problemsOf, problemsOfServer } from "./power-loss/image.ts";
 import { powerTest, Recording } from "./power-loss/recording.ts";
@@ -16,11 +16,11 @@ import { workInAllStores } from "./power-loss/work.ts";
 import { type Random, seeded } from "./random.ts";
 import type { ServerProcess } from "./server-process.ts";
 
-const CUTS = rounds(30, 1_000);
+const CUTS = rounds(60, 1_000);
 /** Of these images, so many are also served by a real server. */
 const SERVED = Math.ceil(CUTS / 15);
 const EACH = 16;
-const BOUND_MS = 60_000 + CUTS * 3_000;
+const BOUND_MS = 60_000 + CUTS * 4_000;
 
 const folder = mkdtempSync(join(tmpdir(), "roost-cuts-"));
 const recording = new Recording();
@@ -34,12 +34,12 @@ interface Cut {
   readonly fate: Fate;
 }
 
-/** Right after an acknowledgement has left, while a sync is under way or just over, and anywhere. */
+/** Right after an acknowledgement has left, while a sync of each kind is under way or just over, and anywhere. */
 function chooseCuts(calls: readonly SystemCall[], told: readonly Acknowledged[], random: Random): Cut[] {
-  const syncs = calls.filter(({ name }) => name.includes("sync"));
+  const kinds = [...syncsByKind(calls).values()];
   const last = calls.at(-1)?.began ?? 0;
   return Array.from({ length: CUTS }, (_, index) => {
-    const sync = random.pick(syncs);
+    const sync = random.pick(kinds[Math.floor(index / 3) % kinds.length] ?? []);
     const places = [random.pick(told).at + 1, random.whole(sync.began, sync.over + 1), random.whole(1, last)];
     const fate = FATES[Math.floor(index / places.length) % FATES.length] ?? "gone";
     return { at: places[index % places.length] ?? last, fate };
@@ -74,6 +74,7 @@ powerTest(
     );
     // Checkpoints went on meanwhile, so that cuts fall into them too.
     expect(moved.length).toBeGreaterThan(1_000);
+    expect([...syncsByKind(calls).keys()].sort()).toEqual(["commit", "database", "log", "other"]);
     const cuts = chooseCuts(calls, told, random);
     const problems: string[] = [];
     for (const [index, { at, fate }] of cuts.entries()) {

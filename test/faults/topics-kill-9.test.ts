@@ -22,10 +22,14 @@ const WRITERS = 4;
 const dataDir = mkdtempSync(join(tmpdir(), "roost-topics-kill-"));
 afterAll(() => rmSync(dataDir, { recursive: true, force: true }));
 
+let lives = 0;
+
 const start = () =>
   startProcess({
     dataDir,
     env: {
+      // Each way of committing begins with what the other has left.
+      ROOST_COMMIT: ++lives % 3 === 0 ? "blocking" : "pipelined",
       ROOST_LOG_LEVEL: "warn",
       JWT_SECRET: TOPICS_SECRET,
       ADMIN_USERNAME: "admin",

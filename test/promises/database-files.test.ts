@@ -43,6 +43,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/server/own-address.ts": "the address in a file of its own",
   "src/storage/durable-file.ts": "small files that it makes itself, and folders",
   "src/storage/local-blobs.ts": "blobs by their checked keys",
+  "src/storage/log-sync.ts":
+    "the one exception: the log, which carries no lock of SQLite's, to sync it (log-sync.test.ts)",
   "src/storage/lock.ts": "the number of the process; the lock itself is opened by SQLite only",
   "src/storage/master-secret.ts": "the master secret",
   "src/storage/snapshot.ts": "a copy that SQLite has made and closed",
@@ -71,11 +73,13 @@ test("no line of the source hands a database's name to such a call", () => {
 const TESTS: Readonly<Record<string, string>> = {
   "test/backup.test.ts": "its server, a process of its own, has ended",
   "test/faults/backup-killed.test.ts": "before anything opens it, and after a restore has ended",
+  "test/faults/failed-sync.test.ts": "a mark beside it, before anything opens the database",
   "test/faults/held-lock.test.ts": "a fixture, before anything opens the copy",
   "test/faults/database-file.ts": "the server is another process, and is dead or only read",
   "test/faults/migrating-start.test.ts": "a fixture, before anything opens the copy",
   "test/migrate.test.ts": "a fixture, before anything opens the copy",
   "test/upgrade-from-first-release.test.ts": "a fixture, before anything opens the copy",
+  "src/storage/log-sync.test.ts": "a file under the log's name, while the log has another",
   "src/backup/restore.test.ts": "the restore has looked at it and closed it",
   "src/doctor/this-machine.test.ts": "before anything opens it",
 };

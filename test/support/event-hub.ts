@@ -1,9 +1,10 @@
 // HAPI's event streams behind a real door, without the rest of the hub: a token is the name of its namespace, and what a namespace has is
 // what its name is followed by ("default-1" is a session, or machine, of "default").
 import { Hono } from "hono";
+import { bearerToken } from "../../src/auth/bearer.ts";
 import { EVENT_BOUNDS } from "../../src/hapi/events/bounds.ts";
 import { Broadcaster, type BroadcasterParts } from "../../src/hapi/events/broadcaster.ts";
-import { type EventClaims, type EventsEnv, eventRoutes, eventsToken } from "../../src/hapi/events/routes.ts";
+import { type EventClaims, type EventsEnv, eventRoutes } from "../../src/hapi/events/routes.ts";
 import { bearer } from "../../src/http/bearer.ts";
 import { bodyBudget } from "../../src/http/body-budget.ts";
 import { EventStreams } from "../../src/http/event-stream.ts";
@@ -19,6 +20,8 @@ export interface EventHubOptions extends Partial<Pick<BroadcasterParts, "limits"
   readonly maxQueuedBytes?: number;
   readonly maxMemoryBytesInFlight?: number;
   readonly now?: () => number;
+  /** Looking whether there is a session takes so long. */
+  readonly looking?: () => Promise<unknown>;
   /** Whatever else is served at the same place. */
   readonly also?: readonly HttpClaim[];
 }
@@ -61,8 +64,10 @@ export function eventHub(options: EventHubOptions = {}): EventHub {
     shared: limits,
     ...(options.heartbeatMs && { heartbeatMs: options.heartbeatMs }),
   });
-  const access = async (namespace: string, id: string) =>
-    id.startsWith(`${namespace}-`) ? "granted" : id.startsWith("no") ? "unknown" : "denied";
+  const access = async (namespace: string, id: string) => {
+    await options.looking?.();
+    return id.startsWith(`${namespace}-`) ? "granted" : id.startsWith("no") ? "unknown" : "denied";
+  };
   const app = new Hono<EventsEnv>();
   app.use(
     bodyBudget({
@@ -75,7 +80,11 @@ export function eventHub(options: EventHubOptions = {}): EventHub {
       verify: (ns) => ({ ns }),
       accountOf: ({ ns }) => `hapi ${ns}`,
       refused: () => new Refused("Missing authorization token"),
-      tokenOf: eventsToken,
+      tokenOf: ({ headers, url }) => {
+        const { pathname, searchParams } = new URL(url);
+        const inAddress = pathname === "/api/events" && searchParams.get("token");
+        return bearerToken(headers.get("authorization")) ?? (inAddress || undefined);
+      },
     }),
   );
   app.route(

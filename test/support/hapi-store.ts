@@ -20,6 +20,8 @@ export interface TestHapiStore {
   sql<Row = Record<string, unknown>>(text: string, ...values: (string | number)[]): Row[];
   /** The same, on the connection that writes. */
   write(text: string, ...values: (string | number | null)[]): Promise<void>;
+  /** Closes the database, and leaves its file. */
+  rest(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -33,6 +35,10 @@ export function openTestHapiStore(options: Partial<DatabaseOptions> = {}): TestH
   const database = openHapiDatabase(path, options);
   const store = hapiStore(database);
   let isOpen = true;
+  const rest = async () => {
+    if (isOpen) await database.close();
+    isOpen = false;
+  };
   return {
     database,
     store,
@@ -48,9 +54,9 @@ export function openTestHapiStore(options: Partial<DatabaseOptions> = {}): TestH
       database.writer.run((db) => {
         db.$client.query(text).run(...values);
       }),
+    rest,
     close: async () => {
-      if (isOpen) await database.close();
-      isOpen = false;
+      await rest();
       rmSync(folder, { recursive: true, force: true });
     },
   };

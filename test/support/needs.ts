@@ -21,7 +21,7 @@ export const PACKAGES = {
 } as const;
 export type Program = keyof typeof PACKAGES;
 
-type Kind = "missing" | "forbidden" | "full";
+type Kind = "missing" | "forbidden" | "full" | "client";
 
 export interface Need {
   readonly met: boolean;
@@ -53,6 +53,10 @@ export const needs = {
   /** What `bun run build` makes. */
   executable(path: string | undefined): Need {
     return need({ kind: "missing", what: "no executable was built (bun run build)" }, found(path));
+  },
+  /** A released program that only `bun run test:clients` installs. */
+  installed(what: string, path: string | undefined): Need {
+    return need({ kind: "client", what: `${what} is not installed (bun run test:clients)` }, found(path));
   },
   /** What an operating system or a container may forbid: say it as a noun, "tracing of processes". */
   machine(what: string, probe: () => boolean): Need {

@@ -1,6 +1,7 @@
 // What web clients hear and miss, over real sockets through the door.
 import { afterEach, describe, expect, test } from "bun:test";
 import { Agent, request } from "node:http";
+import { EventClient } from "../../../test/support/event-client.ts";
 import { type EventHub, type EventHubOptions, eventHub } from "../../../test/support/event-hub.ts";
 import { until } from "../../../test/support/until.ts";
 import type { HubEvent } from "./event.ts";
@@ -284,6 +285,31 @@ describe("heartbeats", () => {
   });
 });
 
+test("a stream tells limits and the door again and again that an account is behind its connection", async () => {
+  const { events } = opened({ heartbeatMs: 20 });
+  const proved: string[] = [];
+  const server = Bun.serve({
+    port: 0,
+    fetch: (request, bun) =>
+      events.open(request, {
+        namespace: "default",
+        account: "hapi default",
+        all: true,
+        isVisible: false,
+        facts: {
+          clientAddress: "127.0.0.1",
+          caller: { address: "127.0.0.1", authenticated: (account) => proved.push(account) },
+          extendIdle: (seconds) => bun.timeout(request, seconds),
+        },
+      }) ?? new Response(null, { status: 503 }),
+  });
+  cleanup.push(() => server.stop(true));
+  const client = await EventClient.open(`http://127.0.0.1:${server.port}/`);
+  await until("it to be said several times", () => proved.length > 2);
+  expect(new Set(proved)).toEqual(new Set(["hapi default"]));
+  client.close();
+});
+
 describe("bounds", () => {
   test("of one namespace, of one address, and in all: a further stream is refused, and named", async () => {
     const sizes = { perNamespace: 100, perAddress: 100, inAll: 100 };
@@ -320,8 +346,16 @@ describe("bounds", () => {
   });
 
   test("hold for streams that are opened at the same moment", async () => {
-    const { listen, events } = opened({ limits: { perNamespace: () => 5, perAddress: () => 100 } });
-    const clients = await Promise.allSettled(Array.from({ length: 40 }, () => listen()));
+    let looking = 0;
+    const { promise: all, resolve } = Promise.withResolvers<void>();
+    const { listen, events } = opened({
+      limits: { perNamespace: () => 5, perAddress: () => 100 },
+      looking: () => {
+        if (++looking === 40) resolve();
+        return all;
+      },
+    });
+    const clients = await Promise.allSettled(Array.from({ length: 40 }, () => listen("sessionId=default-1")));
     const open = clients.filter((one) => one.status === "fulfilled" && one.value.events.length > 0);
     expect([open.length, events.size]).toEqual([5, 5]);
   });

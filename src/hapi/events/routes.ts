@@ -2,11 +2,9 @@
 // by the functions that are handed in.
 import { Hono } from "hono";
 import { z } from "zod";
-import { bearerToken } from "../../auth/bearer.ts";
 import type { BearerEnv } from "../../http/bearer.ts";
 import { BodyRefused } from "../../http/request-body.ts";
 import { later } from "../../http/retry-after.ts";
-import { pathOf } from "../../server/http-routes.ts";
 import type { Broadcaster } from "./broadcaster.ts";
 
 /** What the web token says, as far as events need it. */
@@ -32,20 +30,12 @@ const visibilityBody = z.object({
   visibility: z.enum(["visible", "hidden"]),
 });
 
-const PATH = "/api/events";
 const FULL_MS = 10_000;
 
-/** The header wins; a browser's EventSource can set none, so for events alone the address may carry the token (A2). */
-export function eventsToken({ headers, url }: Request): string | undefined {
-  const token = bearerToken(headers.get("authorization"));
-  if (token !== undefined || pathOf(url) !== PATH) return token;
-  return new URL(url).searchParams.get("token") || undefined;
-}
-
-/** To be mounted behind the body budget and the bearer of `/api`, which reads the token of events with `eventsToken`. */
+/** To be mounted behind the body budget and the bearer of `/api`, which for events also takes a token from the address (A2). */
 export function eventRoutes({ events, accountOf, session, machine }: EventRoutesParts) {
   return new Hono<EventsEnv>()
-    .get(PATH, async (c) => {
+    .get("/api/events", async (c) => {
       const { claims } = c.var;
       const { ns: namespace } = claims;
       const sessionId = given(c.req.query("sessionId"));

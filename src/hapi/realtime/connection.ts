@@ -36,7 +36,7 @@ export interface CliConnection extends SocketServices {
   readonly unsettled: Set<Promise<unknown>>;
 }
 
-/** Answers the acknowledgement, once; does nothing where the client wants none. */
+/** Answers the acknowledgement; only the first answer counts. Does nothing where the client wants none. */
 export type Ack = (...answer: readonly unknown[]) => void;
 
 /** What an event is about, for the `error` event of its sender. */
@@ -100,7 +100,7 @@ const scopeOf = (subject: Subject): "session" | "machine" => ("session" in subje
 export function attach(connection: CliConnection, table: ReadonlyMap<string, CliEvent>): void {
   connection.socket.onAny((event: unknown, ...args: unknown[]) => {
     const known = typeof event === "string" ? table.get(event) : undefined;
-    const answer = onceFrom(args);
+    const answer = answerFrom(args);
     if (known === undefined) return answer();
     handled(connection, known, typeof args[0] === "function" ? undefined : args[0], answer).catch(
       (error: unknown) => connection.log.error({ err: error }, "a socket event could not be answered"),
@@ -127,14 +127,8 @@ async function handled(
   else ack(failure);
 }
 
-/** The client's own callback, at most once; the last argument where it is one. */
-function onceFrom(args: readonly unknown[]): Ack {
+/** The client's own callback, the last argument where it is one. Socket.IO sends what it is called with first, and nothing after that. */
+function answerFrom(args: readonly unknown[]): Ack {
   const last = args.at(-1);
-  if (typeof last !== "function") return () => {};
-  let isAnswered = false;
-  return (...answer) => {
-    if (isAnswered) return;
-    isAnswered = true;
-    last(...answer);
-  };
+  return typeof last === "function" ? (...answer) => last(...answer) : () => {};
 }

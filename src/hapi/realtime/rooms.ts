@@ -47,15 +47,13 @@ export class SocketRooms implements CliRooms {
   }
 
   update(room: Room, envelope: UpdateEnvelope, except?: object): void {
-    const members = this.#members.get(nameOf(room));
+    const name = nameOf(room);
+    const members = this.#members.get(name);
     if (members === undefined) return;
-    let receivers = this.namespace.local.to(nameOf(room));
-    for (const socket of members)
-      if (socket === except) {
-        if (members.size === 1) return;
-        receivers = receivers.except(socket.id);
-      }
-    receivers.emit("update", envelope);
+    const receivers = this.namespace.local.to(name);
+    if (!isMember(members, except)) receivers.emit("update", envelope);
+    // A sender that is alone is what most rooms have: nothing is encoded for nobody.
+    else if (members.size > 1) receivers.except(except.id).emit("update", envelope);
   }
 
   ask(room: { readonly session: string }, envelope: UpdateEnvelope, withinMs: number): Promise<unknown> {
@@ -89,6 +87,10 @@ export class SocketRooms implements CliRooms {
   isMember(room: Room, socket: Socket): boolean {
     return this.#members.get(nameOf(room))?.has(socket) === true;
   }
+}
+
+function isMember(members: ReadonlySet<object>, socket: object | undefined): socket is Socket {
+  return socket !== undefined && members.has(socket);
 }
 
 function nameOf(room: Room): string {

@@ -6,7 +6,7 @@ import type { ForeignIdentity } from "../../storage/identity.ts";
 
 export const hapiIdentity: ForeignIdentity = {
   kind: "foreign",
-  format: "the HAPI hub",
+  format: "HAPI",
   oldest: 1,
   tables: ["sessions", "machines", "messages", "users", "push_subscriptions"],
   newestTables: [

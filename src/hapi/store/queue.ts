@@ -55,7 +55,7 @@ export const QUEUES = {
     ORDER BY m.scheduled_at LIMIT $limit`,
   next: `SELECT min(scheduled_at) AS at FROM messages INDEXED BY idx_messages_scheduled_pending
     WHERE scheduled_at IS NOT NULL AND invoked_at IS NULL AND scheduled_at > $now`,
-  replay: `SELECT ${MESSAGE} FROM messages WHERE session_id = $session AND invoked_at IS NULL AND local_id IS NOT NULL
+  replay: `SELECT ${MESSAGE} FROM messages INDEXED BY idx_messages_immediate_queued WHERE session_id = $session AND invoked_at IS NULL AND local_id IS NOT NULL
     AND scheduled_at IS NULL AND delivery_state = 'queued' ORDER BY seq LIMIT $limit`,
 } as const;
 const due = statement<{ namespace: string; id: string }>(QUEUES.due);

@@ -77,10 +77,14 @@ const PAGE_EVENTS: ReadonlyMap<string, PageEvent> = new Map([
     pageEvent(session, async (page, { sessionId }) => {
       if (page.wishes.size >= MAX_WISHES && !page.wishes.has(sessionId)) return;
       page.wishes.add(sessionId);
-      const isOwn = await page.isOwn(sessionId);
-      if (!isOwn) page.wishes.delete(sessionId);
+      let isOwn = false;
+      try {
+        isOwn = await page.isOwn(sessionId);
+      } finally {
+        if (!isOwn) page.wishes.delete(sessionId);
+      }
       // It may have gone, or have thought better of it, meanwhile.
-      if (!isOwn || !page.wishes.has(sessionId) || !page.socket.connected) return;
+      if (!page.wishes.has(sessionId) || !page.socket.connected) return;
       page.mirror.subscribe(page.socket, sessionId);
       void page.socket.join(agentRoom(sessionId));
     }),

@@ -2,9 +2,10 @@
 // statement and no handle leaves this folder. So another database is another implementation of `HappyStore`, under the same tests.
 //
 // The body of an operation runs synchronously within the turn's transaction, so nothing interleaves; what it announces runs in commit
-// order, before anybody is told that it is done (storage/writer.ts). A read shows what is committed when it is asked for: two reads
-// are two moments, and what must be seen together is one operation.
+// order, before anybody is told that it is done (storage/writer.ts). A read shows what is committed when it is asked for, and is told when
+// that is durable (storage/durable-store.ts): two reads are two moments, and what must be seen together is one operation.
 import type { Database } from "../../storage/database.ts";
+import { durableStore } from "../../storage/durable-store.ts";
 import { changeAccessKey, createAccessKey, findAccessKey, listAccessKeys } from "./access-keys.ts";
 import { deleteAccount } from "./account-deletion.ts";
 import {
@@ -221,15 +222,9 @@ export type HappyStore = { readonly [K in keyof Operations]: Bound<Operations[K]
 
 /** The operations on this database. None throws: what is wrong rejects. */
 export function happyStore(database: Database): HappyStore {
-  const bind =
-    (operation: (database: Database, ...given: never[]) => Promise<unknown>) =>
-    (...given: never[]): Promise<unknown> => {
-      try {
-        return operation(database, ...given);
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    };
-  const bound = Object.entries(OPERATIONS).map(([name, operation]) => [name, bind(operation)]);
-  return Object.fromEntries(bound) as HappyStore;
+  const bound = Object.entries(OPERATIONS).map(([name, operation]) => [
+    name,
+    (operation as (database: Database, ...given: never[]) => Promise<unknown>).bind(undefined, database),
+  ]);
+  return durableStore(database, Object.fromEntries(bound) as HappyStore, ["answers"]);
 }

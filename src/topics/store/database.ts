@@ -11,7 +11,7 @@ export const topicsPath = (dataDir: string): string => join(dataDir, "topics.db"
 /** @throws StorageError */
 export function openTopicsDatabase(dataDir: string, log: Logger, quota?: Quota): Database {
   const path = topicsPath(dataDir);
-  const database = openDatabase({ path, migrations, log, ...(quota && { quota }) });
+  const database = openDatabase({ path, migrations, log, commit: "blocking", ...(quota && { quota }) });
   chmodSync(path, 0o600);
   return database;
 }

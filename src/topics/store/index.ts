@@ -2,9 +2,11 @@
 // statement and no handle leaves this folder. So another database is another implementation of `TopicsStore`, under the same tests.
 //
 // An operation runs synchronously within the turn's transaction, so nothing interleaves; what it announces runs in commit order, before
-// anybody is told that it is done (storage/writer.ts). A read shows what is committed when it is asked for.
+// anybody is told that it is done (storage/writer.ts). A read shows what is committed when it is asked for, and is told when that is durable
+// (storage/durable-store.ts).
 import type { Logger } from "pino";
 import type { Database } from "../../storage/database.ts";
+import { durableStore } from "../../storage/durable-store.ts";
 import type { Item, ItemPage } from "../item.ts";
 import type { Retention, Topic } from "../topic.ts";
 import { websitesTopic } from "../websites.ts";
@@ -101,7 +103,7 @@ export function topicsStore(database: Database, { announce, logEvents } = QUIET)
   const { reads } = database;
   const log = new EventLog(database, announce, logEvents);
   // Every operation is `async`, so that none throws: what is wrong rejects.
-  return {
+  const operations: TopicsStore = {
     findUser: async (username) => findUser(reads, username),
     isActiveUser: async (id) => isActiveUser(reads, id),
     listUsers: async () => listUsers(reads),
@@ -134,4 +136,5 @@ export function topicsStore(database: Database, { announce, logEvents } = QUIET)
     countOldEvents: async (rule, topics, now) => countOldEvents(reads, rule, topics, now),
     pruneEvents: async (rule, topics, now, goOn) => pruneEvents(database, rule, topics, now, goOn),
   };
+  return durableStore(database, operations);
 }

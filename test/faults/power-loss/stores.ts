@@ -31,6 +31,8 @@ export interface Store {
   readonly kept: { readonly database: "happy.db" | "topics.db"; readonly sql: string } | "files";
   /** The same, as a client asks a server. */
   readonly read?: (world: World, mark: string) => Promise<unknown>;
+  /** What another client asks meanwhile, again and again: an answer that shows the newest. */
+  readonly peek?: (world: World) => Promise<unknown>;
 }
 
 /** What the server needs for all rows. */
@@ -72,6 +74,8 @@ export const STORES: readonly Store[] = [
       done(await account.call("POST", `/v3/sessions/${session}/messages`, message(mark))),
     kept: { database: "happy.db", sql: "SELECT content FROM messages" },
     read: ({ account, session }) => messagesOf(account, session),
+    peek: ({ account, session }) =>
+      account.call("GET", `/v3/sessions/${session}/messages?before_seq=2147483647&limit=2`),
   },
   {
     name: "messages over a socket",
@@ -96,6 +100,7 @@ export const STORES: readonly Store[] = [
     },
     kept: { database: "happy.db", sql: "SELECT key FROM kv_entries" },
     read: async ({ account }, mark) => (await account.call("GET", `/v1/kv/${mark}`)).body,
+    peek: ({ account }) => account.call("GET", "/v1/kv?limit=500"),
   },
   {
     name: "attachments",
@@ -122,6 +127,7 @@ export const STORES: readonly Store[] = [
       await sessionOf(account, mark);
     },
     kept: { database: "happy.db", sql: "SELECT tag FROM sessions" },
+    peek: ({ account }) => account.call("GET", "/v1/sessions"),
   },
   {
     name: "metadata of sessions",
@@ -145,6 +151,7 @@ export const STORES: readonly Store[] = [
       await machineOf(account, mark);
     },
     kept: { database: "happy.db", sql: "SELECT id FROM machines" },
+    peek: ({ account }) => account.call("GET", "/v1/machines"),
   },
   {
     name: "metadata of machines",
@@ -243,6 +250,7 @@ export const STORES: readonly Store[] = [
     },
     kept: { database: "topics.db", sql: "SELECT domain FROM website_domains" },
     read: async ({ admin }) => (await admin.get("/websites?pageSize=100")).body,
+    peek: ({ admin }) => admin.get("/websites?pageSize=2"),
   },
   {
     name: "events of topics",

@@ -1,4 +1,4 @@
-// Writes into every store at once, again and again, so that group commits hold things of several stores.
+// Writes into every store at once, again and again, so that group commits hold things of several stores, while others read what is new.
 import type { ServerProcess } from "../server-process.ts";
 import { markOf, openWorld, STORES, type Store, type World } from "./stores.ts";
 
@@ -9,7 +9,11 @@ export async function workInAllStores(
   known?: World,
 ): Promise<World> {
   const world = await openWorld(server, known);
-  await Promise.all(
+  let isOver = false;
+  const readers = STORES.map(async ({ peek }) => {
+    while (peek !== undefined && !isOver) await peek(world);
+  });
+  const writers = Promise.all(
     [...counts].map(async ([store, { from, to }]) => {
       for (let index = from; index < to; index++)
         await store.put(world, markOf(STORES.indexOf(store), index)).catch((error: unknown) => {
@@ -17,6 +21,10 @@ export async function workInAllStores(
         });
     }),
   );
+  await writers.finally(() => {
+    isOver = true;
+  });
+  await Promise.all(readers);
   world.close();
   return world;
 }

@@ -1,0 +1,139 @@
+// At 500 sessions and 500,000 messages the list, presence and every page read what they show and nothing else: plans are looked at, times
+// are only printed.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { granted, openTestHapiStore, type TestHapiStore } from "../../../test/support/hapi-store.ts";
+import { PAGES } from "./pages.ts";
+import { QUEUES } from "./queue.ts";
+import { LIST } from "./session-rows.ts";
+
+const SESSIONS = 500;
+const MESSAGES = 1_000;
+
+let all: TestHapiStore;
+let middle: { namespace: string; id: string };
+beforeAll(async () => {
+  all = openTestHapiStore();
+  const ids: string[] = [];
+  for (let at = 0; at < SESSIONS; at++) {
+    const metadata = {
+      path: `/home/dev/project-${at}`,
+      host: "h",
+      flavor: "claude",
+      summary: { text: "s".repeat(80) },
+    };
+    ids.push(await all.session(`t${at}`, "default", metadata));
+  }
+  middle = { namespace: "default", id: ids[250] ?? "" };
+  await all.database.writer.run((db) => {
+    db.$client
+      .query(
+        `INSERT INTO messages (id, session_id, content, created_at, seq, local_id, invoked_at)
+         SELECT s.id || '-' || n.value, s.id, '{"role":"agent","content":"' || printf('%.*c', 120, 'x') || '"}', n.value, n.value,
+           CASE WHEN n.value % 10 = 0 THEN 'l' || n.value END, n.value
+         FROM sessions s, (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < ?) SELECT value FROM n) n`,
+      )
+      .run(MESSAGES);
+  });
+  await all.store.catchUp();
+  await all.store.appendMessage({
+    session: middle,
+    content: "w",
+    localId: "later",
+    scheduledAt: Date.now() + 9e6,
+  });
+}, 120_000);
+afterAll(() => all.close());
+
+/** Each step of the plan, with the values of the statement. */
+function planOf(text: string, values: Record<string, string | number>): string[] {
+  const used = Object.fromEntries(Object.entries(values).filter(([name]) => text.includes(`$${name}`)));
+  return all.database.reads.$client
+    .query<{ detail: string }, [Record<string, string | number>]>(`EXPLAIN QUERY PLAN ${text}`)
+    .all(used)
+    .map(({ detail }) => detail);
+}
+
+const values = () => ({
+  session: middle.id,
+  namespace: "default",
+  now: 5,
+  limit: 50,
+  at: 500,
+  seq: 500,
+  untilAt: 900,
+  untilSeq: 900,
+  after: 400,
+});
+
+test("the list never touches a message row: what it counts of messages comes from an index alone, and it sorts nothing", () => {
+  const plan = planOf(LIST, values());
+  const messages = plan.filter((step) => step.includes("messages"));
+  expect(messages.length).toBe(2);
+  for (const step of messages) expect(step).toContain("USING COVERING INDEX roost_messages_scheduled");
+  expect(plan.join()).not.toContain("TEMP B-TREE");
+  expect(plan.join()).not.toContain("SCAN");
+});
+
+test.each([
+  ["latest", "idx_messages_session_position"],
+  ["before", "idx_messages_session_position"],
+  ["after", "idx_messages_session_position"],
+  ["waiting", "roost_messages_waiting"],
+  ["backfill", "idx_messages_session"],
+] as const)("the page %s goes along %s and sorts nothing", (name, index) => {
+  const [step, ...more] = planOf(PAGES[name], values());
+  expect(step).toContain(`SEARCH messages USING INDEX ${index} (session_id=?`);
+  expect(more).toEqual([]);
+});
+
+test.each([
+  ["due", "idx_messages_scheduled_pending (scheduled_at"],
+  ["next", "idx_messages_scheduled_pending (scheduled_at"],
+  ["replay", "idx_messages_immediate_queued (session_id=?"],
+] as const)("the queue %s goes along %s", (name, index) => {
+  expect(planOf(QUEUES[name], values())[0]).toContain(index);
+});
+
+test("presence is stored and read without a message row", async () => {
+  const small = openTestHapiStore();
+  try {
+    const key = { namespace: "default", id: await small.session("t") };
+    // What would read one fails.
+    await small.write("DROP TABLE messages");
+    const presence = {
+      active: true,
+      activeAt: Date.now(),
+      thinking: true,
+      thinkingAt: 1,
+      activeTurnStartedAt: null,
+      backgroundTaskCount: 0,
+      permissionMode: "plan",
+      collaborationMode: null,
+      copilotAgentMode: null,
+    };
+    await small.store.storePresence({ sessions: [{ id: key.id, presence }] });
+    expect(await small.store.listPresent()).toMatchObject({ sessions: [{ id: key.id, presence }] });
+    expect(await small.store.findSession(key)).toMatchObject({ presence });
+  } finally {
+    await small.close();
+  }
+});
+
+test("how long it takes here", async () => {
+  const timed = async (name: string, work: () => Promise<unknown>) => {
+    const times: number[] = [];
+    for (let run = 0; run < 60; run++) {
+      const from = performance.now();
+      await work();
+      times.push(performance.now() - from);
+    }
+    times.sort((a, b) => a - b);
+    console.log(`${name}: median ${times[30]?.toFixed(2)} ms, p99 ${times[59]?.toFixed(2)} ms`);
+  };
+  await timed("list of 500 sessions", () => all.store.listSessions("default"));
+  await timed("page of 100", () => all.store.pageMessages(middle, { direction: "latest", limit: 100 }));
+  expect(
+    granted(await all.store.pageMessages(middle, { direction: "latest", limit: 100 })).page.hasMore,
+  ).toBe(true);
+  expect((await all.store.listSessions("default")).length).toBe(SESSIONS);
+});
