@@ -4,7 +4,7 @@ import type { Events } from "../events/event.ts";
 import type { CliRooms } from "../realtime/rooms.ts";
 import type { Rpc } from "../rpc/rpc.ts";
 import type { HapiStore } from "../store/contract.ts";
-import type { MachineRow, SessionKey, SessionRow } from "../store/rows.ts";
+import type { AppendedMessage, MachineRow, SessionKey, SessionRow } from "../store/rows.ts";
 import { type MachineView, machineView } from "../wire/machine.ts";
 import { type SessionView, sessionView } from "../wire/session.ts";
 import type { SessionPatch } from "../wire/session-patches.ts";
@@ -69,6 +69,14 @@ export class HubCore {
 
   tellPatch({ namespace, id }: SessionKey, data: SessionPatch): void {
     this.events.broadcast({ type: "session-updated", namespace, sessionId: id, data });
+  }
+
+  /** What a message changed of its session, before the message itself is told. */
+  tellAround(key: SessionKey, { updatedAt, todos, session }: AppendedMessage): void {
+    if (todos !== undefined) {
+      this.tellPatch(key, { todos: { version: todos.at, value: todos.value }, updatedAt: todos.at });
+    } else if (updatedAt !== undefined) this.tellPatch(key, { updatedAt });
+    if (session !== undefined) this.tellSession(session);
   }
 
   tellMachine(row: MachineRow): void {

@@ -49,7 +49,7 @@ export class Lifecycle {
       const to = { namespace: row.namespace, sessionId: row.id };
       const localIds = result.sweptLocalIds;
       if (localIds.length > 0) {
-        core.events.broadcast({ type: "messages-consumed", ...to, localIds, invokedAt: at });
+        core.events.broadcast({ type: "messages-consumed", ...to, localIds, invokedAt: result.invokedAt });
       }
       if (before.active || before.thinking) core.tellPatch(row, ENDED_PATCH);
       core.events.broadcast({ type: "session-ended", ...to, reason });

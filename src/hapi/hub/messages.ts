@@ -1,7 +1,7 @@
 // Messages from both sides: stored, told to the CLI's other sockets or to all of them, and to web clients, in this order and after the
 // commit (hapi-socket 6 and 8, hapi-http-sse A9 and C3).
 import type { Access, AppendedMessage, Denied, SessionKey } from "../store/rows.ts";
-import { boundedContent, isUserText, reasoningId } from "../wire/content.ts";
+import { boundedContent, isUserText, reasoningOf } from "../wire/content.ts";
 import {
   type Attachment,
   cliMessageView,
@@ -56,7 +56,7 @@ export class Messages {
         content,
         localId,
         createdAt: claimed === undefined ? undefined : claimedTime(claimed, core.now()),
-        liveId: reasoningId(content),
+        reasoning: reasoningOf(content),
         todos: todosIn(content),
         touches: isUserText(content),
       },
@@ -67,7 +67,7 @@ export class Messages {
           cliMessageUpdate(session.id, result.message, core.now()),
           socket,
         );
-        this.#tellAround(session, result);
+        core.tellAround(session, result);
         core.events.broadcast({
           type: "message-received",
           namespace: session.namespace,
@@ -78,21 +78,6 @@ export class Messages {
       socket,
     );
     return typeof appended === "string" ? appended : "ok";
-  }
-
-  /** What a message changes of its session, before the message itself. */
-  #tellAround(session: SessionKey, { updatedAt, todos, isFirstContent }: AppendedMessage): void {
-    const { core } = this;
-    if (updatedAt !== undefined) core.tellPatch(session, { updatedAt });
-    if (isFirstContent) core.inBackground(this.#tellFirstContent(session), "a session could not be told of");
-    if (todos !== undefined) {
-      core.tellPatch(session, { todos: { version: todos.at, value: todos.value }, updatedAt: todos.at });
-    }
-  }
-
-  async #tellFirstContent(session: SessionKey): Promise<void> {
-    const row = await this.core.store.findSession(session);
-    if (typeof row !== "string") this.core.tellSession(row);
   }
 
   /** Of a person, for the CLI of a session that is at work. */
@@ -126,7 +111,7 @@ export class Messages {
     if (!isLater && !isTaken) {
       core.rooms.update({ session: session.id }, webMessageUpdate(session.id, message));
     }
-    this.#tellAround(session, result);
+    core.tellAround(session, result);
     core.events.broadcast({
       type: "message-received",
       namespace: session.namespace,

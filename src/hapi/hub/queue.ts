@@ -130,7 +130,7 @@ export class MessageQueue {
       { session, content, localId, touches: true },
       (appended) => {
         if (typeof appended === "string") return;
-        if (appended.updatedAt !== undefined) core.tellPatch(session, { updatedAt: appended.updatedAt });
+        core.tellAround(session, appended);
         core.events.broadcast({
           type: "message-received",
           namespace: session.namespace,

@@ -8,6 +8,7 @@ import { isConversation } from "./conversation.ts";
 import { factsOf, raiseEpoch, setCounts } from "./facts.ts";
 import { AT, readByLocalId } from "./message-rows.ts";
 import type { Access, Announce, AppendedMessage, MessageRow, NewMessage } from "./rows.ts";
+import { readSession } from "./session-rows.ts";
 import { setDated } from "./sessions.ts";
 import { statement } from "./statement.ts";
 
@@ -102,13 +103,15 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
     deliveryState: "queued",
     content: StoredContent.of(message.content, text),
   };
+  const isFirstContent = facts.hasContent === 0 && isVisible;
   return {
     kind: "stored",
     message: stored,
     replaced: replaced?.id,
     todos,
     updatedAt: moved ? createdAt : undefined,
-    isFirstContent: facts.hasContent === 0 && isVisible,
+    isFirstContent,
+    session: isFirstContent ? readSession(db, sessionId) : undefined,
   };
 }
 
@@ -117,6 +120,7 @@ const NOTHING_CHANGED = {
   todos: undefined,
   updatedAt: undefined,
   isFirstContent: false,
+  session: undefined,
 } as const;
 
 /** The row that the message takes the place of is gone after this. */

@@ -191,6 +191,8 @@ export interface AppendedMessage {
   readonly updatedAt: number | undefined;
   /** The session has visible content since this message: its full object is announced. */
   readonly isFirstContent: boolean;
+  /** The session with this message; only set with `isFirstContent`. */
+  readonly session: SessionRow | undefined;
 }
 
 /** A position: (`invokedAt` or else `createdAt`, then `seq`). */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { boundedContent, finishedTask, isReady, isUserText, isVisible, reasoningId } from "./content.ts";
+import { boundedContent, finishedTask, isReady, isUserText, reasoningOf } from "./content.ts";
 
 const agent = (content: unknown) => ({ role: "agent", content });
 const output = (data: unknown) => agent({ type: "output", data });
@@ -60,45 +60,6 @@ test.each([
   expect(isReady(content)).toBe(ready);
 });
 
-// As the released hub 0.30.7 shows it, message by message.
-test.each([
-  ["an event", agent({ type: "event", data: { type: "ready" } }), false],
-  ["a line of the system", output({ type: "system", subtype: "init" }), false],
-  ["a summary", output({ type: "summary", summary: "x" }), false],
-  ["a result", output({ type: "result", result: "x" }), false],
-  ["an empty answer", said([]), false],
-  ["a thought", said([{ type: "thinking", thinking: "hm" }]), true],
-  ["a tool call", said([{ type: "tool_use", name: "Bash", id: "1", input: {} }]), true],
-  ["words", said("hello"), true],
-  ["a tool's result", said([{ type: "tool_result", content: "x" }], "user"), true],
-  ["a message of another agent", codex({ type: "message", message: "hi" }), true],
-  ["an empty one", codex({ type: "message", message: "" }), false],
-  ["its thought", codex({ type: "reasoning", message: "hi" }), true],
-  ["its tool call", codex({ type: "tool-call", name: "x", callId: "1", input: {} }), true],
-  ["its tool's result", codex({ type: "tool-call-result", callId: "1", output: {} }), true],
-  ["its plan", codex({ type: "plan", entries: [] }), false],
-  ["its count of tokens", codex({ type: "token_count", info: {} }), false],
-  ["a person's words", { role: "user", content: { type: "text", text: "hi" } }, true],
-  ["a person's plain words", { role: "user", content: "hi" }, true],
-  ["nothing of a person", { role: "user", content: { type: "text", text: "" } }, false],
-  [
-    "a file of a person",
-    { role: "user", content: { type: "text", text: "", attachments: [{ id: "1" }] } },
-    true,
-  ],
-  ["text", "hello", false],
-  ["a number", 5, false],
-  ["null", null, false],
-  ["an agent's plain words", { role: "agent", content: "hello" }, false],
-  [
-    "an assistant's",
-    { role: "assistant", content: { type: "codex", data: { type: "message", message: "hi" } } },
-    false,
-  ],
-])("%s is something to see: %p", (_, content, visible) => {
-  expect(isVisible(content)).toBe(visible);
-});
-
 test("words of a person move a session up, a file alone does not", () => {
   expect(isUserText({ role: "user", content: { type: "text", text: "hi" } })).toBeTrue();
   expect(isUserText({ role: "user", content: "hi" })).toBeTrue();
@@ -107,9 +68,10 @@ test("words of a person move a session up, a file alone does not", () => {
 });
 
 test("a thought that grows has an id", () => {
-  expect(reasoningId(codex({ type: "reasoning", id: "r", live: true }))).toBe("r");
-  expect(reasoningId(codex({ type: "reasoning" }))).toBeUndefined();
-  expect(reasoningId(codex({ type: "message", id: "r" }))).toBeUndefined();
+  expect(reasoningOf(codex({ type: "reasoning", id: "r", live: true }))).toEqual({ id: "r", isLive: true });
+  expect(reasoningOf(codex({ type: "reasoning", id: "r" }))).toEqual({ id: "r", isLive: false });
+  expect(reasoningOf(codex({ type: "reasoning" }))).toBeUndefined();
+  expect(reasoningOf(codex({ type: "message", id: "r" }))).toBeUndefined();
 });
 
 test("a task in the background that ended", () => {

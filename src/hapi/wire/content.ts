@@ -66,36 +66,12 @@ export function userText(content: unknown): string | undefined {
   return textAt(content, "content") ?? textAt(content.content, "text");
 }
 
-const SEEN_OF_OUTPUT: ReadonlySet<unknown> = new Set(["assistant", "user"]);
-const SEEN_OF_CODEX: ReadonlySet<unknown> = new Set([
-  "message",
-  "reasoning",
-  "tool-call",
-  "tool-call-result",
-]);
-const isFilled = (value: unknown): boolean =>
-  (typeof value === "string" && value.trim() !== "") || (Array.isArray(value) && value.length > 0);
-
-/** Whether a person who opens the session would see it: events, plans and bookkeeping lines of an agent show nothing. */
-export function isVisible(content: unknown): boolean {
-  if (!isObject(content)) return false;
-  const body = content.content;
-  if (content.role === "user") {
-    return isUserText(content) || (isObject(body) && isFilled(body.attachments));
-  }
-  if (content.role !== "agent" || !isObject(body) || !isObject(body.data)) return false;
-  const { data } = body;
-  if (body.type === "output") {
-    return SEEN_OF_OUTPUT.has(data.type) && isObject(data.message) && isFilled(data.message.content);
-  }
-  if (body.type !== "codex" || !SEEN_OF_CODEX.has(data.type)) return false;
-  return data.type === "tool-call" || data.type === "tool-call-result" || isFilled(data.message);
-}
-
-/** The id under which an agent sends a thought again and again while it grows: each one replaces the one before. */
-export function reasoningId(content: unknown): string | undefined {
-  const data = isOfAgent(content) && isObject(content.content) ? content.content.data : undefined;
-  return isObject(data) && data.type === "reasoning" ? textAt(data, "id") : undefined;
+/** A thought of an agent that is sent again and again while it grows: each takes the place of the one before. */
+export function reasoningOf(content: unknown): { readonly id: string; readonly isLive: boolean } | undefined {
+  if (!isOfAgent(content) || !isObject(content.content) || content.content.type !== "codex") return undefined;
+  const { data } = content.content;
+  const id = isObject(data) && data.type === "reasoning" ? textAt(data, "id") : undefined;
+  return id === undefined ? undefined : { id, isLive: isObject(data) && data.live === true };
 }
 
 export interface FinishedTask {
