@@ -24,7 +24,7 @@ const cliSettings = z.object({ machineId: z.uuid() });
 const daemonState = z.object({ pid: z.int().positive() });
 
 /** Where Claude Code's own installer puts it. */
-function installTinyClaude(home: string): string {
+export function installTinyClaude(home: string): string {
   const folder = join(home, ".local", "bin");
   const path = join(folder, "claude");
   mkdirSync(folder, { recursive: true });

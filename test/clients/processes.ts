@@ -1,6 +1,6 @@
 // Every process that the client tests start, in one register: nothing survives the run, not even an aborted one, and what a process
 // printed is at hand when a test fails.
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 
 export interface Launched {
   readonly name: string;
@@ -78,4 +78,43 @@ export async function killAll(): Promise<void> {
 /** The same at once, for a run that is cut off. */
 export function killAllNow(): void {
   for (const { child } of launched) child.kill("SIGKILL");
+}
+
+/** The last lines of everything that was printed, and of further logs. */
+export function endOfLogs(further: readonly { title: string; text: string }[], lines: number): string {
+  const sections = [
+    ...allLaunched().map(({ name, child, output }) => ({
+      title: `${name} (pid ${child.pid}, ${child.exitCode === null ? "running" : `exit ${child.exitCode}`})`,
+      text: output(),
+    })),
+    ...further,
+  ];
+  const end = (text: string) => {
+    const last = text.trimEnd().split("\n").slice(-lines);
+    return last.map((line) => line.slice(0, 300)).join("\n");
+  };
+  return sections.map(({ title, text }) => `--- ${title}\n${end(text)}`).join("\n");
+}
+
+export function killPid(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It ended before.
+  }
+}
+
+/** Process ids whose environment names the folder. Only Linux shows that. */
+export function processesWith(folder: string): number[] {
+  if (process.platform !== "linux") return [];
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, "utf8").includes(folder);
+      } catch {
+        return false; // gone, or somebody else's
+      }
+    })
+    .map(Number);
 }

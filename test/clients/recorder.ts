@@ -10,6 +10,16 @@ export class Recorder<T> {
     for (const watcher of this.#watchers) watcher();
   }
 
+  /** Calls it for each item, those that are there already first. */
+  subscribe(listener: (item: T) => void): void {
+    let next = 0;
+    const follow = () => {
+      while (next < this.all.length) listener(this.all[next++] as T);
+    };
+    follow();
+    this.#watchers.add(follow);
+  }
+
   /** A place in the record: "from now on". */
   get mark(): number {
     return this.all.length;

@@ -52,10 +52,10 @@ export class RoostServer {
     );
   }
 
-  /** SIGTERM. @returns the exit code and how long it took. */
-  async stop(): Promise<{ code: number; tookMs: number }> {
+  /** @returns the exit code and how long it took. */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<{ code: number; tookMs: number }> {
     const begun = performance.now();
-    this.#running?.child.kill("SIGTERM");
+    this.#running?.child.kill(signal);
     const code = (await this.#running?.child.exited) ?? 0;
     return { code, tookMs: performance.now() - begun };
   }

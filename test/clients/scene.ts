@@ -10,18 +10,28 @@ const sceneMs = 240_000;
 /** The first run downloads the CLI. */
 const openMs = 600_000;
 
-export interface Story {
+/** What is around a story. */
+interface Surroundings {
+  /** The end of every log. */
+  report(): string;
+  close(): Promise<void>;
+}
+
+export interface Story<Around extends Surroundings = World> {
   /** Open while scenes run. */
-  readonly world: World;
+  readonly world: Around;
   scene(promise: string, body: () => Promise<void>): void;
 }
 
 /** Call it where its scenes are: at the top of a file, or in a `describe`. */
-export function story(release: HappyRelease = currentRelease): Story {
-  let world: World | undefined;
+export const story = (release: HappyRelease = currentRelease): Story => storyIn(() => World.open(release));
+
+/** The same around a world of another kind. */
+export function storyIn<Around extends Surroundings>(open: () => Promise<Around>): Story<Around> {
+  let world: Around | undefined;
   let broken: string | undefined;
   beforeAll(async () => {
-    world = await World.open(release);
+    world = await open();
   }, openMs);
   afterAll(async () => {
     await world?.close();

@@ -1,12 +1,12 @@
 // What the client tests run in: a fresh folder with the server's data and one home per computer, the server itself, the installed CLI.
 // Closing it ends every process and removes the folder; a failed test gets the end of every log first.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../support/until.ts";
 import { HappyComputer } from "./happy-cli.ts";
 import { currentRelease, type HappyRelease, installRelease } from "./happy-release.ts";
-import { allLaunched, killAll, killAllNow } from "./processes.ts";
+import { endOfLogs, killAll, killAllNow, killPid, processesWith } from "./processes.ts";
 import { freePort, RoostServer } from "./roost-server.ts";
 
 /** The shortest grace that the server accepts: the tests wait for its end. */
@@ -52,20 +52,12 @@ export class World {
 
   /** The last lines of everything that was printed or logged. */
   report(lines = 30): string {
-    const sections = [
-      ...allLaunched().map(({ name, child, output }) => ({
-        title: `${name} (pid ${child.pid}, ${child.exitCode === null ? "running" : `exit ${child.exitCode}`})`,
-        text: output(),
-      })),
-      ...this.#computers.flatMap((computer) =>
+    return endOfLogs(
+      this.#computers.flatMap((computer) =>
         computer.logs().map(({ file, text }) => ({ title: `${computer.name}: ${file}`, text })),
       ),
-    ];
-    const end = (text: string) => {
-      const last = text.trimEnd().split("\n").slice(-lines);
-      return last.map((line) => line.slice(0, 300)).join("\n");
-    };
-    return sections.map(({ title, text }) => `--- ${title}\n${end(text)}`).join("\n");
+      lines,
+    );
   }
 
   /** @throws Error when a process of this world outlives it. */
@@ -76,7 +68,7 @@ export class World {
       "every process of the tests to end",
       () => {
         const left = processesWith(this.folder);
-        for (const pid of left) kill(pid);
+        for (const pid of left) killPid(pid);
         if (left.length > 0) throw new Error(`Still running: ${left.join(", ")}`);
         return true;
       },
@@ -96,32 +88,9 @@ export class World {
   /** The CLI starts a daemon by itself when it finds none, and a daemon starts sessions, all detached. */
   #killDetached(): void {
     for (const { daemonPid, sessionPids } of this.#computers) {
-      if (daemonPid !== undefined) kill(daemonPid);
-      for (const pid of sessionPids) kill(pid);
+      if (daemonPid !== undefined) killPid(daemonPid);
+      for (const pid of sessionPids) killPid(pid);
     }
-    for (const pid of processesWith(this.folder)) kill(pid);
+    for (const pid of processesWith(this.folder)) killPid(pid);
   }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It ended before.
-  }
-}
-
-/** Process ids whose environment names the folder. Only Linux shows that. */
-function processesWith(folder: string): number[] {
-  if (process.platform !== "linux") return [];
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, "utf8").includes(folder);
-      } catch {
-        return false; // gone, or somebody else's
-      }
-    })
-    .map(Number);
 }

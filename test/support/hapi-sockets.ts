@@ -9,6 +9,7 @@ import type {
   SentMessage,
   ValueWish,
 } from "../../src/hapi/realtime/deeds.ts";
+import type { SocketAccess } from "../../src/hapi/realtime/handshake.ts";
 import { allowedOrigins } from "../../src/hapi/realtime/origins.ts";
 import { HapiSockets, SOCKET_PATH } from "../../src/hapi/realtime/sockets.ts";
 import type { Limits } from "../../src/limits/limits.ts";
@@ -176,6 +177,7 @@ export interface OpenHapiOptions {
   readonly also?: (paths: SocketIoPaths) => void;
   /** Names of other protocols at the listener. */
   readonly beside?: readonly string[];
+  readonly guesses?: SocketAccess["guesses"];
 }
 
 /** A login is `jwt:` and its claims as JSON. */
@@ -199,6 +201,7 @@ export async function openHapiSockets(options: OpenHapiOptions = {}): Promise<Op
         const [base, namespace = "default", ...more] = token.split(":");
         return base === TOKEN && more.length === 0 ? namespace : undefined;
       },
+      ...(options.guesses !== undefined && { guesses: options.guesses }),
       loginClaims: async (token) => (token.startsWith("jwt:") ? JSON.parse(token.slice(4)) : undefined),
     },
     allowsOrigin: allowedOrigins({ listed: () => options.origins ?? [], config }),

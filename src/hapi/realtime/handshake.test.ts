@@ -1,5 +1,6 @@
 // Who is let in, at which namespaces, from which pages, and what a connection may send before and after.
 import { afterEach, describe, expect, test } from "bun:test";
+import { frame, RawConnection } from "../../../test/faults/raw-connection.ts";
 import {
   login,
   type OpenHapiOptions,
@@ -108,6 +109,29 @@ describe("tokens", () => {
   ])("/terminal refuses %j: %s", async (auth, message) => {
     const { connect } = await open();
     expect(await connect("/terminal", auth as object).refused()).toBe(message);
+  });
+
+  test("where too many were wrong none is looked at, and a right one comes back by itself until it is", async () => {
+    const noted: string[][] = [];
+    let waits: number | undefined;
+    const guesses = {
+      waitMs: () => waits,
+      note: (address: string, token: string) => {
+        noted.push([address, token]);
+      },
+    };
+    const { connect } = await open({ guesses });
+    expect(await connect("/cli", { token: "wrong" }).refused()).toBe("Invalid token");
+    expect(noted).toEqual([["127.0.0.1", "wrong"]]);
+    waits = 60_000;
+    const cli = connect("/cli", { token: TOKEN }, { reconnection: true, reconnectionDelay: 10 });
+    const refusals: string[] = [];
+    cli.socket.on("connect_error", ({ message }) => refusals.push(message));
+    await new Promise((resolve) => cli.socket.io.once("reconnect", resolve));
+    expect(cli.socket.connected).toBe(false);
+    waits = undefined;
+    await cli.connected();
+    expect([refusals, noted.length]).toEqual([[], 1]);
   });
 
   test("what cannot be looked up is no refusal: the connection ends, and its client comes back", async () => {
@@ -234,6 +258,42 @@ describe("sizes", () => {
     client.socket.emit("terminal:write", { terminalId: "t", data: "x".repeat(5 * MIB) });
     await until("the connection to end", () => client.socket.disconnected);
   });
+
+  test.each([
+    ["that has named no namespace", [], true],
+    ["in the open namespace", ["40"], true],
+    ["whose token was refused", ['40/cli,{"token":"wrong"}'], true],
+    ["of a CLI that was let in", [`40/cli,{"token":"${TOKEN}"}`], false],
+    ["of a CLI that has left", [`40/cli,{"token":"${TOKEN}"}`, "41/cli,"], true],
+  ])(
+    "of a frame of 40 MiB that is not whole yet little is taken from a socket %s",
+    async (_name, packets, isStranger) => {
+      const { port, limits } = await open();
+      const socket = await RawConnection.webSocket(port, "/socket.io/?EIO=4&transport=websocket");
+      for (const packet of packets) {
+        socket.write(frame(packet));
+        if (packet.startsWith("40"))
+          await socket.until(
+            (received) => received.includes(packet.includes("cli") ? "/cli," : "40{"),
+            5_000,
+          );
+      }
+      // The first look at a stranger takes what has arrived as it is.
+      await Bun.sleep(60);
+      socket.write(frame("", { claims: BigInt(40 * MIB) }));
+      const chunk = Buffer.alloc(64 * 1024, "x");
+      for (let sent = 0; sent < 4 * MIB && !socket.closed; sent += chunk.byteLength)
+        await socket.writeAll(chunk);
+      if (isStranger) {
+        await until("the socket to be ended", () => socket.closed);
+        expect(limits.bounds.count("anonymous-bytes")).toBe(1);
+      } else {
+        await Bun.sleep(200);
+        expect([socket.closed, limits.bounds.count("anonymous-bytes")]).toEqual([false, 0]);
+      }
+      socket.destroy();
+    },
+  );
 
   test("a token that is larger than any is refused before it is read", async () => {
     const { connect, limits } = await open();

@@ -11,6 +11,19 @@ export interface SocketAccess {
   namespaceOf(token: string): string | undefined;
   /** What the token of a login claims; undefined when it is not signed by us, or has expired. */
   loginClaims(token: string): Promise<Readonly<Record<string, unknown>> | undefined>;
+  /** Wrong access tokens by address; without it anybody may guess. */
+  readonly guesses?: {
+    /** Undefined: a token from there is looked at now. */
+    waitMs(address: string): number | undefined;
+    note(address: string, token: string): void;
+  };
+}
+
+/** Not even a right token is looked at. Its client must come back by itself, so that the connection has to end too. */
+export class TooManyGuesses extends ConnectRefused {
+  constructor() {
+    super({ message: "Too many wrong tokens. Try again in a minute." });
+  }
 }
 
 /** Of an accepted CLI. */
@@ -20,14 +33,15 @@ export interface CliFacts {
   readonly rooms: readonly Room[];
 }
 
-/** @throws ConnectRefused */
+/** @throws ConnectRefused, TooManyGuesses */
 export async function cliConnecting(
   access: SocketAccess,
   deeds: Pick<HubDeeds, "sessionAbsence" | "machineAbsence">,
   handshake: Socket["handshake"],
+  address: string,
 ): Promise<CliFacts> {
   const { token, sessionId, machineId } = authOf(handshake);
-  const namespace = typeof token === "string" ? access.namespaceOf(token) : undefined;
+  const namespace = typeof token === "string" ? proven(access, token, address) : undefined;
   if (namespace === undefined) throw new ConnectRefused({ message: "Invalid token" });
   const rooms: Room[] = [];
   // What is not there, or another's, is no error: the socket is in no room.
@@ -36,6 +50,14 @@ export async function cliConnecting(
   if (isId(machineId) && (await deeds.machineAbsence(namespace, machineId)) === undefined)
     rooms.push({ machine: machineId });
   return { namespace, rooms };
+}
+
+function proven(access: SocketAccess, token: string, address: string): string | undefined {
+  const { guesses } = access;
+  if (guesses?.waitMs(address) !== undefined) throw new TooManyGuesses();
+  const namespace = access.namespaceOf(token);
+  if (namespace === undefined) guesses?.note(address, token);
+  return namespace;
 }
 
 /** The namespace of a page. @throws ConnectRefused */

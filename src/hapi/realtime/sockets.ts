@@ -20,7 +20,13 @@ import { Terminals } from "../terminal/terminals.ts";
 import { attach, type CliConnection, type MessageTurns, type SocketServices } from "./connection.ts";
 import type { HubDeeds, Sender } from "./deeds.ts";
 import { cliEvents } from "./events/index.ts";
-import { type CliFacts, cliConnecting, pageConnecting, type SocketAccess } from "./handshake.ts";
+import {
+  type CliFacts,
+  cliConnecting,
+  pageConnecting,
+  type SocketAccess,
+  TooManyGuesses,
+} from "./handshake.ts";
 import type { AllowsOrigin } from "./origins.ts";
 import { SocketRooms } from "./rooms.ts";
 import { Seats } from "./seats.ts";
@@ -133,14 +139,18 @@ export class HapiSockets {
     const seats = new Seats(this.parts);
     const claimed = this.#cli;
     claimed.admit(async (socket) => {
-      const facts = await cliConnecting(access, deeds, socket.handshake);
+      const address = claimed.callerOf(socket)?.address ?? "";
+      const facts = await cliConnecting(access, deeds, socket.handshake, address).catch((error: unknown) => {
+        if (error instanceof TooManyGuesses) claimed.end(socket);
+        throw error;
+      });
       seats.take(facts.namespace, socket);
       socket.data = facts;
     });
     claimed.welcome((socket) => {
       const facts = socket.data as CliFacts;
       const { namespace } = facts;
-      claimed.callerOf(socket)?.authenticated(namespace);
+      claimed.callerOf(socket)?.authenticated(`hapi/${namespace}`);
       const from: Sender = { namespace, socket };
       socket.once("disconnect", () => {
         seats.leave(namespace, socket);
@@ -180,7 +190,7 @@ export class HapiSockets {
     });
     claimed.welcome((socket) => {
       const { namespace } = socket.data as { readonly namespace: string };
-      claimed.callerOf(socket)?.authenticated(namespace);
+      claimed.callerOf(socket)?.authenticated(`hapi/${namespace}`);
       socket.once("disconnect", () => {
         seats.leave(namespace, socket);
         terminals.pageLeft(socket);

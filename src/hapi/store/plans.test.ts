@@ -1,36 +1,41 @@
-// At 500 sessions and 500,000 messages the list, presence and every page read what they show and nothing else: plans are looked at, times
+// However many messages there are, the list, presence and every page read what they show and nothing else: plans are looked at, times
 // are only printed.
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { rounds } from "../../../test/support/full.ts";
 import { granted, openTestHapiStore, type TestHapiStore } from "../../../test/support/hapi-store.ts";
 import { PAGES } from "./pages.ts";
 import { QUEUES } from "./queue.ts";
 import { LIST } from "./session-rows.ts";
 
 const SESSIONS = 500;
-const MESSAGES = 1_000;
+/** Of each: half a million in all where the proof runs in full. */
+const MESSAGES = rounds(100, 1_000);
 
 let all: TestHapiStore;
 let middle: { namespace: string; id: string };
 beforeAll(async () => {
   all = openTestHapiStore();
-  const ids: string[] = [];
-  for (let at = 0; at < SESSIONS; at++) {
-    const metadata = {
-      path: `/home/dev/project-${at}`,
-      host: "h",
-      flavor: "claude",
-      summary: { text: "s".repeat(80) },
-    };
-    ids.push(await all.session(`t${at}`, "default", metadata));
-  }
+  const ids = await Promise.all(
+    Array.from({ length: SESSIONS }, (_, at) =>
+      all.session(`t${at}`, "default", {
+        path: `/home/dev/project-${at}`,
+        host: "h",
+        flavor: "claude",
+        summary: { text: "s".repeat(80) },
+      }),
+    ),
+  );
   middle = { namespace: "default", id: ids[250] ?? "" };
+  // In the order of every index, so that filling takes a moment.
   await all.database.writer.run((db) => {
+    db.$client.run("PRAGMA cache_size = -262144");
     db.$client
       .query(
         `INSERT INTO messages (id, session_id, content, created_at, seq, local_id, invoked_at)
-         SELECT s.id || '-' || n.value, s.id, '{"role":"agent","content":"' || printf('%.*c', 120, 'x') || '"}', n.value, n.value,
-           CASE WHEN n.value % 10 = 0 THEN 'l' || n.value END, n.value
-         FROM sessions s, (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < ?) SELECT value FROM n) n`,
+         SELECT s.id || printf('-%06d', n.value), s.id, '{"role":"agent","content":"' || printf('%.*c', 120, 'x') || '"}', n.value,
+           n.value, CASE WHEN n.value % 10 = 0 THEN printf('l%06d', n.value) END, n.value
+         FROM (SELECT id FROM sessions ORDER BY id) s CROSS JOIN
+           (WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < ?) SELECT value FROM n) n`,
       )
       .run(MESSAGES);
   });

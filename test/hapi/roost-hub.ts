@@ -1,0 +1,45 @@
+// Roost as a hub under test: its own server in this process, with HAPI on, on a fresh folder and a free port.
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Config, catalogue } from "../support/config.ts";
+import { testServer } from "../support/server.ts";
+import type { HubUnderTest } from "./hub-under-test.ts";
+import type { Alternatives } from "./recordings-suite.ts";
+
+/** Whether this Roost has HAPI at all. */
+export const hasHapi = (): boolean => "hapiEnabled" in catalogue.settings;
+
+/** What contract and recordings do not agree on: Roost may answer as either says. */
+export const roostMay: Alternatives = {
+  "abort with no rpc handler": {
+    why: "hapi-socket.md, 11 and 17.6",
+    response: {
+      headers: { "content-type": "application/json", vary: "Origin" },
+      body: { error: "RPC handler not registered: {{SESSION_A}}:abort" },
+    },
+  },
+};
+
+export async function startRoostHub(): Promise<HubUnderTest> {
+  const settings: Record<string, unknown> = { hapiEnabled: true };
+  const server = await testServer(settings as Partial<Config>);
+  try {
+    // The token and the keys of Web Push are made at the first start, where the original keeps them.
+    const kept = join(server.dataDir, "hapi", "settings.json");
+    const { cliApiToken, vapidKeys } = existsSync(kept) ? JSON.parse(readFileSync(kept, "utf8")) : {};
+    if (typeof cliApiToken !== "string") throw new Error(`${kept} holds no token`);
+    return {
+      url: server.url,
+      token: cliApiToken,
+      // The same host and port is always allowed (hapi-http-sse.md, H7).
+      publicOrigin: server.url,
+      vapidPublicKey: vapidKeys?.publicKey ?? "",
+      // Keys that it does not know pass through (hapi-http-sse.md, A6; hapi-socket.md, 17.5).
+      surplus: { unknownKey: "dropped", unknownMachineKey: "dropped" },
+      stop: () => server.stop(),
+    };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+}
