@@ -21,7 +21,8 @@ export const roostMay: Alternatives = {
 };
 
 export async function startRoostHub(): Promise<HubUnderTest> {
-  const settings: Record<string, unknown> = { hapiEnabled: true };
+  // No port of its own: the main one has everything, and several of these run at once.
+  const settings: Record<string, unknown> = { hapiEnabled: true, hapiPort: "none" };
   const server = await testServer(settings as Partial<Config>);
   try {
     // The token and the keys of Web Push are made at the first start, where the original keeps them.
