@@ -6,5 +6,5 @@ import { hapiBrowserDay } from "./hapi-browser-day.ts";
 import { roostServer } from "./hapi-server.ts";
 
 needs
-  .all(needs.machine("HAPI in this Roost", hasHapi), needs.program("chromium", findChromium))
+  .all(needs.machine("HAPI that is on by itself", hasHapi), needs.program("chromium", findChromium))
   .describe("a day in a browser with Roost", () => hapiBrowserDay(roostServer));

@@ -69,6 +69,7 @@ export const roostServer: MakeServer = async (folder) => {
   mkdirSync(folder, { recursive: true });
   const server = new RoostServer(await freePort(), folder, {
     ROOST_HAPI_ENABLED: "true",
+    ROOST_HAPI_PORT: "none",
     ROOST_LOG_LEVEL: "debug",
   });
   return {

@@ -5,4 +5,4 @@ import { needs } from "../support/needs.ts";
 import { hapiDay } from "./hapi-day.ts";
 import { roostServer } from "./hapi-server.ts";
 
-needs.machine("HAPI in this Roost", hasHapi).describe("a day with Roost", () => hapiDay(roostServer));
+needs.machine("HAPI that is on by itself", hasHapi).describe("a day with Roost", () => hapiDay(roostServer));

@@ -229,16 +229,18 @@ async function failures<Entry>(
   bends: readonly Bend[],
 ): Promise<Map<string, string>> {
   const hub = bentHub(await startHub(), bends);
-  const replay = await open(hub);
   const failed = new Map<string, string>();
+  let close = () => {};
   try {
+    const replay = await open(hub);
+    close = () => replay.close();
     for (const entry of entries) {
       const wrong = await replay.step(entry).catch((error: unknown) => [`${error}`]);
       if (wrong.length > 0) failed.set(nameOf(entry), wrong.join("\n"));
     }
     return failed;
   } finally {
-    replay.close();
+    close();
     await hub.stop();
   }
 }

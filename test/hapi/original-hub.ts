@@ -31,7 +31,16 @@ export async function startOriginalHub(): Promise<HubUnderTest> {
     },
   });
   const url = `http://127.0.0.1:${port}`;
-  await until("the released hub to answer", async () => (await fetch(`${url}/health`)).ok, 30_000);
+  const stop = async () => {
+    await hub.end("SIGKILL");
+    rmSync(home, { recursive: true, force: true });
+  };
+  try {
+    await until("the released hub to answer", async () => (await fetch(`${url}/health`)).ok, 30_000);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   const settings = join(home, ".hapi", "settings.json");
   const stored = existsSync(settings) ? JSON.parse(readFileSync(settings, "utf8")) : {};
   return {
@@ -39,9 +48,6 @@ export async function startOriginalHub(): Promise<HubUnderTest> {
     token,
     publicOrigin: `http://localhost:${port}`,
     vapidPublicKey: stored.vapidKeys?.publicKey ?? "",
-    stop: async () => {
-      await hub.end("SIGKILL");
-      rmSync(home, { recursive: true, force: true });
-    },
+    stop,
   };
 }

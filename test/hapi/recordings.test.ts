@@ -4,7 +4,7 @@ import { needs } from "../support/needs.ts";
 import { cliReplay, httpReplay, socketReplay, testReplay, withAlternatives } from "./recordings-suite.ts";
 import { hasHapi, roostMay, startRoostHub } from "./roost-hub.ts";
 
-const roost = needs.machine("HAPI in this Roost", hasHapi);
+const roost = needs.machine("HAPI that is on by itself", hasHapi);
 
 roost.describe("recorded HTTP and event streams, by Roost", () => {
   testReplay(withAlternatives(httpReplay, roostMay), startRoostHub, test);
