@@ -4,7 +4,9 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { installedHapi } from "./clients/hapi-release.ts";
 import { freePort } from "./support/free-port.ts";
+import { needs } from "./support/needs.ts";
 import { until } from "./support/until.ts";
 
 // Every command is a process of its own.
@@ -205,54 +207,51 @@ test("a settings.json that is damaged ends the start and stays; the doctor names
   expect(stdout).toContain("is not a JSON object");
 });
 
-const RELEASED = "/tmp/hapi-cli/node_modules/.bin/hapi";
+const released = needs.installed("the released hapi 0.30.7", installedHapi());
 
-test.skipIf(!existsSync(RELEASED))(
-  "the released hub opens what Roost has written, with the same token and logins",
-  async () => {
-    const dataDir = sibling("back");
-    const home = join(dataDir, "hapi");
-    const server = await serve(["--data-dir", dataDir, "--hapi-enabled"]);
-    const { cliApiToken } = settingsOf(home);
-    const [, { token, user }] = await login(server.url, cliApiToken);
-    await server.stop();
-    const port = await freePort();
-    const hub = Bun.spawn([RELEASED, "hub", "--no-relay"], {
-      env: {
-        ...ENV,
-        HAPI_HOME: home,
-        HAPI_LISTEN_PORT: String(port),
-        HAPI_ANDROID_PUSH: "off",
-        HAPI_IOS_PUSH: "off",
-      },
-      stdout: "ignore",
-      stderr: "ignore",
-    });
-    try {
-      const own = `http://127.0.0.1:${port}`;
-      await until(
-        "the released hub",
-        async () => (await fetch(`${own}/health`).catch(() => undefined))?.ok === true,
-      );
-      expect((await login(own, cliApiToken))[1].user.id).toBe(user.id);
-      const list = await fetch(`${own}/api/sessions`, { headers: { authorization: `Bearer ${token}` } });
-      expect(await list.json()).toEqual({ sessions: [] });
-      // It has pinned its port there.
-      expect(settingsOf(home)).toMatchObject({ listenPort: port, cliApiToken });
-      await expect(serve(["--data-dir", dataDir, "--hapi-enabled", "--hapi-port", "none"])).rejects.toThrow(
-        "A HAPI hub answers",
-      );
-      const other = await freePort();
-      writeFileSync(join(home, "settings.json"), JSON.stringify({ ...settingsOf(home), listenPort: other }));
-      await expect(serve(["--data-dir", dataDir, "--hapi-enabled", "--hapi-port", "none"])).rejects.toThrow(
-        `Another program has the database ${join(home, "hapi.db")} open, as the HAPI hub does while it runs.`,
-      );
-    } finally {
-      hub.kill("SIGTERM");
-      await hub.exited;
-    }
-    const again = await serve(["--data-dir", dataDir, "--hapi-enabled", "--hapi-port", "none"]);
-    expect((await login(again.url, cliApiToken))[1].user.id).toBe(user.id);
-    await again.stop();
-  },
-);
+released.test("the released hub opens what Roost has written, with the same token and logins", async () => {
+  const dataDir = sibling("back");
+  const home = join(dataDir, "hapi");
+  const server = await serve(["--data-dir", dataDir, "--hapi-enabled"]);
+  const { cliApiToken } = settingsOf(home);
+  const [, { token, user }] = await login(server.url, cliApiToken);
+  await server.stop();
+  const port = await freePort();
+  const hub = Bun.spawn([installedHapi() ?? "", "hub", "--no-relay"], {
+    env: {
+      ...ENV,
+      HAPI_HOME: home,
+      HAPI_LISTEN_PORT: String(port),
+      HAPI_ANDROID_PUSH: "off",
+      HAPI_IOS_PUSH: "off",
+    },
+    stdout: "ignore",
+    stderr: "ignore",
+  });
+  try {
+    const own = `http://127.0.0.1:${port}`;
+    await until(
+      "the released hub",
+      async () => (await fetch(`${own}/health`).catch(() => undefined))?.ok === true,
+    );
+    expect((await login(own, cliApiToken))[1].user.id).toBe(user.id);
+    const list = await fetch(`${own}/api/sessions`, { headers: { authorization: `Bearer ${token}` } });
+    expect(await list.json()).toEqual({ sessions: [] });
+    // It has pinned its port there.
+    expect(settingsOf(home)).toMatchObject({ listenPort: port, cliApiToken });
+    await expect(serve(["--data-dir", dataDir, "--hapi-enabled", "--hapi-port", "none"])).rejects.toThrow(
+      "A HAPI hub answers",
+    );
+    const other = await freePort();
+    writeFileSync(join(home, "settings.json"), JSON.stringify({ ...settingsOf(home), listenPort: other }));
+    await expect(serve(["--data-dir", dataDir, "--hapi-enabled", "--hapi-port", "none"])).rejects.toThrow(
+      `Another program has the database ${join(home, "hapi.db")} open, as HAPI does while it runs.`,
+    );
+  } finally {
+    hub.kill("SIGTERM");
+    await hub.exited;
+  }
+  const again = await serve(["--data-dir", dataDir, "--hapi-enabled", "--hapi-port", "none"]);
+  expect((await login(again.url, cliApiToken))[1].user.id).toBe(user.id);
+  await again.stop();
+});

@@ -68,7 +68,22 @@ test("in doubt, and back in the queue", async () => {
   expect(await steer("queued")).toBeFalse();
 });
 
+test("a session with nothing left to see is told of in full, before the message that went (step 121)", async () => {
+  await post("a");
+  await t.hub.queue.cancel(key(), "a");
+  expect(t.web()).toMatchObject([
+    { type: "session-updated", data: { id: sid, hasConversationContent: false } },
+    { type: "message-cancelled", messageId: "a" },
+  ]);
+});
+
 describe("cancel", () => {
+  beforeEach(async () => {
+    const content = { role: "user", content: { type: "text", text: "something to see" } };
+    await t.hub.messages.fromCli({ namespace: "default", sid, content }, {});
+    t.told.length = 0;
+  });
+
   const cancel = (id = "a") => t.hub.queue.cancel(key(), id);
 
   // As the released hub 0.30.7 answers, case by case.
@@ -126,7 +141,7 @@ describe("cancel", () => {
 
   test("by id the event names both, by localId only what was asked for", async () => {
     await post("a");
-    const [row] = t.all.sql<{ id: string }>("SELECT id FROM messages");
+    const [row] = t.all.sql<{ id: string }>("SELECT id FROM messages WHERE local_id IS NOT NULL");
     await cancel(row?.id);
     expect(t.web()).toMatchObject([{ type: "message-cancelled", messageId: row?.id, localId: "a" }]);
     await post("b");
@@ -168,7 +183,7 @@ test("an agent's own queue: only of sessions that share it", async () => {
   ]);
   expect(await state("n")).toBe("queued");
   await native(null);
-  expect(t.web().map(({ type }) => type)).toEqual(["message-cancelled"]);
+  expect(t.short()).toEqual([["session-updated", "full"], "message-cancelled"]);
   expect(await state("n")).toBe("unknown");
 });
 
@@ -189,6 +204,21 @@ describe("scheduled messages", () => {
     await t.hub.queue.consumed({ session: key(), localIds: ["s"] }, {});
     t.told.length = 0;
     expect(await tick()).toEqual([]);
+  });
+
+  test("of sessions that never come back keep nobody's from its turn", async () => {
+    const gone = await t.session("gone");
+    await t.alive(gone);
+    const late = { session: { namespace: "default", id: gone }, content: "x", scheduledAt: 1 };
+    for (let each = 0; each < 1_200; each++) {
+      t.hub.core.inBackground(t.store.appendMessage({ ...late, localId: `g${each}` }), "");
+    }
+    await t.settled();
+    await t.hub.lifecycle.end({ session: late.session, time: t.wall });
+    t.rooms.set(sid, () => undefined);
+    await post("s", { scheduledAt: t.wall + 1_000 });
+    t.pass(1_000);
+    expect(await tick()).toEqual(["scheduled-matured", "update"]);
   });
 
   test("whose CLI is away wait for it", async () => {

@@ -205,6 +205,7 @@ export class MessageQueue {
       if (typeof cancelled === "string" || cancelled.status !== "cancelled") return;
       if (cancelled.message === undefined) return;
       const { localId } = cancelled.message;
+      if (cancelled.session !== undefined) core.tellSession(cancelled.session);
       core.events.broadcast({
         type: "message-cancelled",
         namespace: session.namespace,

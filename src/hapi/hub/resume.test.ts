@@ -145,7 +145,7 @@ describe("refused with the literal texts", () => {
     t.rpc.set(SPAWN, { type: "success", sessionId: theirs });
     const { core, spawning } = t.hub;
     expect(await new Resuming({ core, spawning, withinMs: 20 }).resume(key())).toMatchObject({
-      code: "resume-failed",
+      error: "Session failed to become active",
     });
     expect(await t.store.findSession({ namespace: "other", id: theirs })).toMatchObject({ id: theirs });
   });

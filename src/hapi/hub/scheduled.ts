@@ -1,5 +1,5 @@
-// Messages for later: handed to their CLI once they are due, and again with every tick until it takes them (hapi-socket 18.2). Those
-// whose CLI is away wait for it, and keep nobody else's from their turn.
+// Messages for later: handed to their CLI once they are due, and again with every tick until it takes them (hapi-socket 18.2). Those of
+// a session that is not at work wait for it, and keep nobody else's from their turn.
 import type { WaitingMessage } from "../store/rows.ts";
 import { webMessageUpdate } from "../wire/update.ts";
 import type { HubCore } from "./core.ts";
@@ -15,7 +15,9 @@ export class ScheduledMessages {
 
   async tick(): Promise<void> {
     const { core } = this;
-    const due = await core.store.dueMessages(core.now(), MAX_DUE);
+    const atWork = [...core.sessions.all].filter(({ presence }) => presence.active).map(({ id }) => id);
+    if (atWork.length === 0) return;
+    const due = await core.store.dueMessages(core.now(), MAX_DUE, atWork);
     const known = this.#matured;
     this.#matured = new Set(due.map(({ message }) => message.id));
     for (const { namespace, message } of due) {

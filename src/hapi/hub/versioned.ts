@@ -102,9 +102,9 @@ function overOwnKeys(stored: unknown, given: unknown): unknown {
   return kept;
 }
 
-/** Runs the change, once more if only the hub's own keys lie between, and acknowledges exactly once. */
+/** Runs the change, once more if only the hub's own keys lie between. Of a run that rejects nothing was announced: one answer each. */
 async function settle<Row>(
-  { acknowledge }: ValueWrite,
+  { acknowledge: answer }: ValueWrite,
   part: string,
   announce: (success: Success<Row>) => void,
   again: Retry<Row>,
@@ -113,12 +113,6 @@ async function settle<Row>(
     told: Announce<Access<ChangedValue<Row>>>,
   ) => Promise<Access<ChangedValue<Row>>>,
 ): Promise<void> {
-  let isAnswered = false;
-  const answer = (ack: VersionedAck): void => {
-    if (isAnswered) return;
-    isAnswered = true;
-    acknowledge(ack);
-  };
   let next: ValueChange | undefined;
   const told = (mayRetry: boolean) => (result: Access<ChangedValue<Row>>) => {
     if (typeof result === "string") answer({ result: "error", reason: result });

@@ -12,12 +12,20 @@ import { readSession } from "./session-rows.ts";
 import { setDated } from "./sessions.ts";
 import { statement } from "./statement.ts";
 
-const sessionById = statement<{ namespace: string; updatedAt: number }>(
-  "SELECT namespace, updated_at AS updatedAt FROM sessions WHERE id = $id",
-);
-const newest = statement<{ seq: number | null; at: number | null }>(
-  `SELECT (SELECT max(seq) FROM messages WHERE session_id = $id) AS seq,
-     (SELECT ${AT} FROM messages WHERE session_id = $id ORDER BY ${AT} DESC, seq DESC LIMIT 1) AS at`,
+/** Everything that a new message must know of its session, from indexes and single rows. */
+const before = statement<{
+  namespace: string;
+  updatedAt: number;
+  isCounted: number;
+  lastSeq: number | null;
+  hasContent: number | null;
+  seq: number | null;
+  at: number | null;
+}>(
+  `SELECT s.namespace, s.updated_at AS updatedAt, r.session_id IS NOT NULL AS isCounted, r.last_seq AS lastSeq,
+     r.has_content AS hasContent, (SELECT max(seq) FROM messages WHERE session_id = $id) AS seq,
+     (SELECT ${AT} FROM messages WHERE session_id = $id ORDER BY ${AT} DESC, seq DESC LIMIT 1) AS at
+   FROM sessions s LEFT JOIN roost_sessions r ON r.session_id = s.id WHERE s.id = $id`,
 );
 const insert = statement(
   `INSERT INTO messages (id, session_id, content, created_at, seq, local_id, invoked_at, scheduled_at, delivery_state)
@@ -52,7 +60,7 @@ export function appendMessage(
 
 function append(db: Db, database: Database, message: NewMessage, text: string): Access<AppendedMessage> {
   const { id: sessionId, namespace } = message.session;
-  const session = sessionById(db).get({ id: sessionId });
+  const session = before(db).get({ id: sessionId });
   if (session === null) return "not-found";
   if (session.namespace !== namespace) return "access-denied";
   const known = message.localId === null ? undefined : readByLocalId(db, sessionId, message.localId);
@@ -61,13 +69,13 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
   const cell = encodeContent(text);
   const bytes = ROW_BYTES + (typeof cell === "string" ? Buffer.byteLength(cell) : cell.byteLength);
   admitGrowth(db, database, "message", namespace, bytes);
-  const facts = factsOf(db, sessionId);
-  const head = newest(db).get({ id: sessionId });
-  const seq = Math.max(head?.seq ?? 0, facts.lastSeq) + 1;
+  const facts = session.isCounted === 1 ? session : factsOf(db, sessionId);
+  const newestAt = session.at ?? 0;
+  const seq = Math.max(session.seq ?? 0, facts.lastSeq ?? 0) + 1;
   const now = Date.now();
   // A clock that was set back puts nothing before what is there; only a sender's own claim does.
   const createdAt =
-    message.createdAt === undefined ? Math.max(now, head?.at ?? 0) : Math.min(message.createdAt, now);
+    message.createdAt === undefined ? Math.max(now, newestAt) : Math.min(message.createdAt, now);
   const replaced = replaceLive(db, message, seq);
   const row = {
     id: crypto.randomUUID(),
@@ -81,7 +89,7 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
   insert(db).run({ ...row, content: cell });
   if (message.reasoning?.isLive === true)
     setLive(db).run({ session: sessionId, liveId: message.reasoning.id, message: row.id });
-  if (createdAt < (head?.at ?? 0)) raiseEpoch(db, sessionId);
+  if (createdAt < newestAt) raiseEpoch(db, sessionId);
   const isVisible = facts.hasContent !== 1 && isConversation(message.content);
   setCounts(db).run({
     id: sessionId,

@@ -171,8 +171,11 @@ export interface HapiStore {
     },
     announce?: Announce<Access<{ readonly copied: number; readonly epoch: number }>>,
   ): Promise<Access<{ readonly copied: number; readonly epoch: number }>>;
-  /** Scheduled messages whose time has come and that nobody took yet, oldest schedule first. */
-  dueMessages(now: number, limit: number): Promise<readonly WaitingMessage[]>;
+  /**
+   * Scheduled messages whose time has come and that nobody took yet, oldest schedule first. Of these sessions only, when they are
+   * given: those of a session that never comes back stay due for ever, and count against nobody's `limit`.
+   */
+  dueMessages(now: number, limit: number, sessionIds?: readonly string[]): Promise<readonly WaitingMessage[]>;
   /** The time of the next one that is not due at `now`: nobody need look before. */
   nextDueAt(now: number): Promise<number | undefined>;
   /** What a CLI that connects anew is told again: localId, not invoked, not scheduled, state `queued`, by seq. */

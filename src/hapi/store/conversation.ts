@@ -1,50 +1,55 @@
 // Whether a message has content that a person sees: a session without any is hidden from the list once it is inactive
-// (hapi-http-sse A6, C4). Probed on the released hub, kind by kind.
-import { z } from "zod";
+// (hapi-http-sse A6, C4). Probed on the released hub, kind by kind. Asked of every message until one has: so it is plain code, which costs
+// a hundredth of a schema that does not fit.
 import type { Json } from "./rows.ts";
 
-const text = z.string().refine((given) => given.trim() !== "");
-const some = z.array(z.unknown()).min(1);
+export function isConversation(message: Json): boolean {
+  const { role, content } = members(message);
+  if (role === "user") return isText(content) || isSeenBlock(content) || isUserContent(content);
+  return role === "agent" && isAgentContent(members(content));
+}
 
-/** One of these makes an array visible. */
-const block = z.union([
-  z.object({ type: z.literal("text"), text }),
-  z.object({ type: z.enum(["thinking", "tool_use", "tool_result", "image"]) }),
-]);
-const blocks = z.array(z.unknown()).refine((given) => given.some((one) => block.safeParse(one).success));
+function isUserContent(content: Json): boolean {
+  const { type, text, attachments } = members(content);
+  return type === "text" && (isText(text) || isFilled(attachments));
+}
 
-const visible = z.union([
-  z.object({
-    role: z.literal("user"),
-    content: z.union([
-      text,
-      blocks,
-      z.object({ type: z.literal("text"), text }),
-      z.object({ type: z.literal("text"), attachments: some }),
-    ]),
-  }),
-  z.object({
-    role: z.literal("agent"),
-    content: z.object({
-      type: z.literal("output"),
-      data: z.object({
-        type: z.enum(["assistant", "user"]),
-        message: z.object({ content: z.union([text, blocks]) }),
-      }),
-    }),
-  }),
-  z.object({
-    role: z.literal("agent"),
-    content: z.object({
-      type: z.literal("codex"),
-      data: z.union([
-        z.object({ type: z.enum(["message", "reasoning"]), message: text }),
-        z.object({ type: z.literal("tool-call"), name: text }),
-        z.object({ type: z.literal("tool-call-result") }),
-        z.object({ type: z.literal("plan"), entries: some }),
-      ]),
-    }),
-  }),
-]);
+function isAgentContent({ type, data }: Members): boolean {
+  const given = members(data);
+  if (type === "output") {
+    if (given.type !== "assistant" && given.type !== "user") return false;
+    const { content } = members(given.message);
+    return isText(content) || isSeenBlock(content);
+  }
+  if (type !== "codex") return false;
+  switch (given.type) {
+    case "message":
+    case "reasoning":
+      return isText(given.message);
+    case "tool-call":
+      return isText(given.name);
+    case "tool-call-result":
+      return true;
+    case "plan":
+      return isFilled(given.entries);
+    default:
+      return false;
+  }
+}
 
-export const isConversation = (content: Json): boolean => visible.safeParse(content).success;
+const SEEN_BLOCKS: readonly Json[] = ["thinking", "tool_use", "tool_result", "image"];
+
+/** A list of blocks of which one is seen. */
+const isSeenBlock = (content: Json): boolean =>
+  Array.isArray(content) &&
+  content.some((block) => {
+    const { type, text } = members(block);
+    return type === "text" ? isText(text) : SEEN_BLOCKS.includes(type);
+  });
+
+type Members = Readonly<Record<string, Json>>;
+const NONE: Members = {};
+const members = (value: Json): Members =>
+  typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Members) : NONE;
+const isText = (value: Json): boolean => typeof value === "string" && value.trim() !== "";
+const isFilled = (value: Json): boolean => Array.isArray(value) && value.length > 0;

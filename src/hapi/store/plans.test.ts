@@ -68,6 +68,7 @@ const values = () => ({
   untilAt: 900,
   untilSeq: 900,
   after: 400,
+  among: "[]",
 });
 
 test("the list never touches a message row: what it counts of messages comes from an index alone, and it sorts nothing", () => {

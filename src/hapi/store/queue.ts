@@ -3,7 +3,8 @@
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
 import { denied, ROW_BYTES } from "./access.ts";
-import { raiseEpoch, setCounts } from "./facts.ts";
+import { isConversation } from "./conversation.ts";
+import { contentIn, raiseEpoch, recount, setCounts } from "./facts.ts";
 import { required } from "./machines.ts";
 import {
   MESSAGE,
@@ -27,6 +28,7 @@ import type {
   SessionKey,
   WaitingMessage,
 } from "./rows.ts";
+import { readSession } from "./session-rows.ts";
 import { statement } from "./statement.ts";
 
 const state = statement<StoredReceipt>(
@@ -52,6 +54,7 @@ export const QUEUES = {
   due: `SELECT s.namespace AS namespace, m.id AS id FROM messages m INDEXED BY idx_messages_scheduled_pending
     JOIN sessions s ON s.id = m.session_id
     WHERE m.scheduled_at IS NOT NULL AND m.invoked_at IS NULL AND m.scheduled_at <= $now AND m.delivery_state = 'queued'
+      AND ($among IS NULL OR m.session_id IN (SELECT value FROM json_each($among)))
     ORDER BY m.scheduled_at LIMIT $limit`,
   next: `SELECT min(scheduled_at) AS at FROM messages INDEXED BY idx_messages_scheduled_pending
     WHERE scheduled_at IS NOT NULL AND invoked_at IS NULL AND scheduled_at > $now`,
@@ -149,17 +152,24 @@ export function cancelMessage(
     const message = readMessage(db, key.id, idOrLocalId);
     if (message === undefined) return { status: "cancelled", message: undefined };
     if (message.invokedAt !== null) return { status: "invoked", message };
-    removeOne(db, message);
+    const lostContent = removeOne(db, message);
     const { content: _, ...receipt } = message;
-    return { status: "cancelled", message: receipt };
+    const session = lostContent ? readSession(db, key.id) : undefined;
+    return { status: "cancelled", message: receipt, session };
   }, announce);
 }
 
-function removeOne(db: Db, { id, sessionId }: MessageRow): void {
+/** @returns whether the session has nothing to see any more. */
+function removeOne(db: Db, { id, sessionId, content }: MessageRow): boolean {
   const bytes = (bytesOf(db).get({ id })?.bytes ?? 0) + ROW_BYTES;
   remove(db).run({ id });
   setCounts(db).run({ id: sessionId, messages: -1, lastSeq: 0, bytes: -bytes, isVisible: false });
   raiseEpoch(db, sessionId);
+  if (!isConversation(content.value)) return false;
+  // Not so only in a session that is short, which is counted anew at once.
+  if (contentIn(db, sessionId) !== 0) return false;
+  recount(db, sessionId, 0);
+  return true;
 }
 
 export function requeueMessage(
@@ -184,9 +194,10 @@ export async function dueMessages(
   { reads }: Database,
   now: number,
   limit: number,
+  sessionIds?: readonly string[],
 ): Promise<WaitingMessage[]> {
   return due(reads)
-    .all({ now, limit })
+    .all({ now, limit, among: sessionIds === undefined ? null : JSON.stringify(sessionIds) })
     .flatMap(({ namespace, id }) => {
       const row = anyById(reads).get({ id });
       return row === null ? [] : [{ namespace, message: messageOf(row) }];

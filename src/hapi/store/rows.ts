@@ -249,7 +249,12 @@ export interface ConsumedMessages {
 }
 
 export type CancelledMessage =
-  | { readonly status: "cancelled"; readonly message: MessageReceipt | undefined }
+  | {
+      readonly status: "cancelled";
+      readonly message: MessageReceipt | undefined;
+      /** Set when nothing is left in the session that a person would see. */
+      readonly session?: SessionRow | undefined;
+    }
   | { readonly status: "invoked"; readonly message: MessageRow };
 
 export type RequeuedMessage =
