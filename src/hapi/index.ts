@@ -27,6 +27,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
   const store = hapiStore(house.database("hapi"));
   const access = new AccessToken(home.accessToken);
   const webTokens = new WebTokens(home.jwtKey);
+  const wrongTokens = new WrongTokens({ ...limits, isOn: () => config.rateLimits });
   const allowsOrigin = allowedOrigins({
     listed: () => inEffect.corsOrigins,
     config: { port: config.port, publicUrl: inEffect.publicUrl },
@@ -40,6 +41,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     access: {
       namespaceOf: (token) => access.namespaceOf(token),
       loginClaims: (token) => webTokens.loginClaims(token),
+      guesses: wrongTokens,
     },
     allowsOrigin,
     pace,
@@ -68,7 +70,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     terminals,
     access,
     webTokens,
-    wrongTokens: new WrongTokens({ ...limits, isOn: () => config.rateLimits }),
+    wrongTokens,
     log,
   };
   // Nobody is served yet.

@@ -62,10 +62,6 @@ export class DoubleHub implements HubDeeds {
     return session?.namespace === namespace && session.active;
   }
 
-  sessionJoined({ namespace }: Sender, sid: string): void {
-    this.#note("sessionJoined", namespace, sid);
-  }
-
   async message(from: Sender, message: SentMessage): Promise<Presence> {
     const absence = await this.#session("message", from, message);
     if (absence === undefined) this.stored(from, message);

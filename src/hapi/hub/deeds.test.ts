@@ -58,7 +58,6 @@ test("a CLI that connects anew is told what waits with its first keep-alive, onc
   await alive(first);
   await t.settled();
   expect(t.cli()).toEqual([]);
-  deeds.sessionJoined(from(second), sid);
   await alive(second);
   await alive(second);
   await t.settled();

@@ -27,13 +27,12 @@ export function hubDeeds(hub: Hub): HubDeeds {
       const live = core.sessions.get(id);
       return live?.namespace === namespace && live.presence.active;
     },
-    // What waits is told with the first keep-alive: then the CLI listens.
-    sessionJoined: () => undefined,
 
     message: async ({ namespace, socket }, message) =>
       presence(await hub.messages.fromCli({ namespace, ...message }, socket)),
     sessionAlive: async (from, alive) => {
       const heard = await hub.sessionPresence.alive({ namespace: from.namespace, ...alive });
+      // What waits is told with the first keep-alive: then the CLI listens.
       if (heard === "ok") await queue.replayOnce(keyOf(from, alive.sid), from.socket);
       return presence(heard);
     },

@@ -71,8 +71,6 @@ export interface HubDeeds {
   machineAbsence(namespace: string, id: string): Promise<Presence>;
   /** It is the namespace's and its CLI is alive: from memory, since keystrokes come behind the question. */
   isSessionActive(namespace: string, id: string): boolean;
-  /** A CLI has joined the session's room; what waits for it may be told again. */
-  sessionJoined(from: Sender, sid: string): void;
 
   message(from: Sender, message: SentMessage): Promise<Presence>;
   sessionAlive(from: Sender, alive: SessionAlive): Promise<Presence>;

@@ -164,7 +164,6 @@ describe("rooms", () => {
     const connected = (session: string) => sockets.rooms.isConnected({ session });
     expect([connected("own"), connected("foreign"), connected("later")]).toEqual([true, false, false]);
     expect(sockets.rooms.isConnected({ machine: "m" })).toBe(true);
-    expect(hub.of("sessionJoined")).toEqual([["default", "own"]]);
   });
 
   test("are left when the socket leaves the namespace, also where its connection stays open", async () => {

@@ -172,9 +172,7 @@ export class HapiSockets {
       attach(connection, cliEvents);
       for (const room of facts.rooms) {
         rooms.join(socket, room);
-        if (!("session" in room)) continue;
-        mirror.cliJoined(room.session, socket);
-        deeds.sessionJoined(from, room.session);
+        if ("session" in room) mirror.cliJoined(room.session, socket);
       }
     });
   }
