@@ -12,7 +12,7 @@ export function reportDatabase(metrics: Metrics, name: string, { path, writer }:
     .gauge("roost_database_wal_bytes", "Size of the database's write-ahead log")
     .report(() => sizeOf(`${path}-wal`), labels);
   metrics
-    .gauge("roost_writer_depth", "Operations that wait for their commit")
+    .gauge("roost_writer_depth", "Operations that wait for their commit, or for the disk")
     .report(() => writer.depth, labels);
   metrics
     .gauge(

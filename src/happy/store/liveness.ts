@@ -10,7 +10,7 @@ export async function answers({ reads }: Database): Promise<void> {
 }
 
 /**
- * Resolves when everything that was stored so far is committed, or was refused. While the database is held up, only what the same
+ * Resolves when everything that was stored so far is durable, or was refused. While the database is held up, only what the same
  * sender has stored counts.
  */
 export function settled({ writer }: Database, sender: object): Promise<void> {

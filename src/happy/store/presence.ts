@@ -87,7 +87,7 @@ export interface SessionEnd {
 }
 
 /**
- * Marks a session inactive as of `at`, whether or not it was active. `found` is called at once, `announce` after the commit, neither
+ * Marks a session inactive as of `at`, whether or not it was active. `found` is called at once, `announce` once it is durable, neither
  * when the account has no such session. Resolves with whether it has.
  */
 export function storeEnd(

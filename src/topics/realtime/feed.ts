@@ -75,7 +75,7 @@ export class Feed {
     this.#told = parts.from;
   }
 
-  /** To be called after the commit, in commit order. Never throws: what cannot be sent now is sent later, from the log. */
+  /** To be called once they are durable, in commit order. Never throws: what cannot be sent now is sent later, from the log. */
   announce(events: readonly TopicEvent[]): void {
     this.#told = Math.max(this.#told, events.at(-1)?.id ?? 0);
     if (!this.#isBehind) this.#send(events);

@@ -32,7 +32,7 @@ export class EventLog {
     private readonly logEvents: boolean,
   ) {}
 
-  /** Runs `work` as one atomic operation together with the events that it publishes; announced after the commit, in commit order. */
+  /** Runs `work` as one atomic operation together with the events that it publishes; announced once they are durable, in commit order. */
   async change<T>(topic: Topic, work: (db: Db, publish: Publish) => T): Promise<T> {
     const { result } = await this.database.writer.run(
       (db) => {

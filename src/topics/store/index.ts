@@ -90,7 +90,7 @@ export interface TopicsStore {
 }
 
 export interface Announcing {
-  /** Hears of every event after its commit, in commit order. */
+  /** Hears of every event once it is durable, in commit order. */
   readonly announce: Announce;
   /** False: changes are counted but leave no events. Only for a server that speaks no realtime. */
   readonly logEvents: boolean;

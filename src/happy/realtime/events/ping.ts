@@ -1,4 +1,4 @@
-// `ping`: the CLI's flush barrier before it exits. The answer means that everything sent before is committed (realtime contract 6.1).
+// `ping`: the CLI's flush barrier before it exits. The answer means that everything sent before is durable (realtime contract 6.1).
 import type { SocketEvent } from "../connection.ts";
 import { messagesSettled } from "./message.ts";
 
