@@ -23,7 +23,9 @@ const versionOf = (dataDir: string) => {
 
 test("an empty folder: status says so, migrate alone makes a current database, twice is as good", async () => {
   const dataDir = freshFolder();
-  expect((await migrate(dataDir, "status")).stdout).toBe("happy: not there yet\nhapi: not there yet\ntopics: not there yet\n");
+  expect((await migrate(dataDir, "status")).stdout).toBe(
+    "happy: not there yet\nhapi: not there yet\ntopics: not there yet\n",
+  );
   expect(await migrate(dataDir)).toEqual({
     code: 0,
     stdout: `The database went from version 0 to ${NEWEST}.\n`,

@@ -1,8 +1,8 @@
 // One client by itself: how its connection ends for each reason, and that nothing of it goes on afterwards.
 import { afterEach, describe, expect, spyOn, test } from "bun:test";
+import { EndOfTurn } from "../server/end-of-turn.ts";
 import { Allowance } from "./allowance.ts";
 import { Client, type ClientParts, type CloseReason, type Connection, closeReasons } from "./client.ts";
-import { EndOfTurn } from "./end-of-turn.ts";
 import { Pace } from "./pace.ts";
 import { QueueBudget } from "./queue-budget.ts";
 import { Shares } from "./shares.ts";
@@ -35,7 +35,9 @@ function connected(changes: Partial<ClientParts> = {}) {
     identity: { id: "a" },
     connection,
     allowance: new Allowance(share, none),
-    turn: new EndOfTurn(),
+    turn: new EndOfTurn((error) => {
+      throw error;
+    }),
     budget: new QueueBudget(
       () => 2 ** 20,
       () => {},

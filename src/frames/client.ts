@@ -1,7 +1,8 @@
 // One connected client: its outgoing queue, its messages one after another, its deadlines, and a shutdown that happens exactly once
 // for the first reason that comes (frames contract, section 7).
+
+import type { EndOfTurn } from "../server/end-of-turn.ts";
 import type { Allowance } from "./allowance.ts";
-import type { EndOfTurn } from "./end-of-turn.ts";
 import { ClientClosedError, SendBufferFullError } from "./errors.ts";
 import type { Frame } from "./frame.ts";
 import { Heartbeat } from "./heartbeat.ts";

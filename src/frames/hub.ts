@@ -7,12 +7,12 @@ import type { Payload } from "../bus/envelope.ts";
 import type { MessageBus } from "../bus/message-bus.ts";
 import type { Bounds } from "../limits/bounds.ts";
 import type { MemoryCeiling } from "../limits/memory-ceiling.ts";
+import { EndOfTurn } from "../server/end-of-turn.ts";
 import { Allowance, type Verdict } from "./allowance.ts";
 import { Client, type CloseReason, type Connection, closeReasons } from "./client.ts";
 import { Clients } from "./clients.ts";
 import { type Delivered, Delivery } from "./delivery.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { EndOfTurn } from "./end-of-turn.ts";
 import { ClientNotFoundError, errorCodes, RoomNotFoundError } from "./errors.ts";
 import { HubEvents } from "./events.ts";
 import type { BroadcastResult, Frame } from "./frame.ts";
@@ -55,7 +55,7 @@ export class Hub {
   readonly #delivery: Delivery;
   readonly #router: MessageRouter;
   readonly #others: OtherNodes | undefined;
-  readonly #turn = new EndOfTurn();
+  readonly #turn: EndOfTurn;
   readonly #pace = new Pace();
   readonly #budget: QueueBudget;
   readonly #endReports: readonly (() => void)[];
@@ -68,6 +68,9 @@ export class Hub {
     this.#bounds = bounds;
     this.#shares = shares;
     this.dispatcher = dispatcher;
+    this.#turn = new EndOfTurn((error) =>
+      log.error({ err: error }, "the hub failed on what a client was to get"),
+    );
     this.events = new HubEvents(log, now);
     this.rooms = new Rooms(this.events, metrics, settings.autoCreateRooms);
     this.#delivery = new Delivery(metrics, settings);

@@ -1,7 +1,7 @@
 // The writer of a client: order, what leaves together, what waits, and when acknowledgements are due.
 import { describe, expect, test } from "bun:test";
+import { EndOfTurn } from "../server/end-of-turn.ts";
 import type { SendResult } from "../server/peer.ts";
-import { EndOfTurn } from "./end-of-turn.ts";
 import { Outbox, type Sink } from "./outbox.ts";
 import { QueueBudget } from "./queue-budget.ts";
 import { QueuedFrame } from "./queued-frame.ts";
@@ -44,7 +44,9 @@ function outbox({ capacity = 256, writeTimeoutMs = 60_000, budgetBytes = 2 ** 26
   const ends: string[] = [];
   const box: Outbox = new Outbox({
     sink,
-    turn: new EndOfTurn(),
+    turn: new EndOfTurn((error) => {
+      throw error;
+    }),
     budget,
     capacity,
     writeTimeoutMs,

@@ -1,8 +1,9 @@
 // The one writer of a client: frames leave in order, and what is pushed within one turn of the event loop leaves together. A client
 // that has not taken its frames within the write timeout is a slow client; every acknowledgement is answered exactly once. What the
 // system does not take at once is counted in the hub's budget of memory until it is taken, or given up.
+
+import type { EndOfTurn } from "../server/end-of-turn.ts";
 import type { SendResult } from "../server/peer.ts";
-import type { EndOfTurn } from "./end-of-turn.ts";
 import { ClientClosedError } from "./errors.ts";
 import type { Frame } from "./frame.ts";
 import type { BlockedQueue, QueueBudget } from "./queue-budget.ts";

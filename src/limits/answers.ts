@@ -29,6 +29,8 @@ export class Answers implements MemoryUser {
   readonly #holding = new Set<Answer>();
   /** The answer in turn waits for room. */
   #waiting: (() => void) | undefined;
+  /** Called before a piece is handed over: what must leave before it. The door sets it. */
+  beforePiece: () => void = () => {};
   /** Ends when the next one may ask for its piece: first come, first served. */
   #turn = Promise.resolve();
 
@@ -116,6 +118,7 @@ export class Answers implements MemoryUser {
             }
             rest = first.length > CHUNK_BYTES ? [first.subarray(CHUNK_BYTES), ...others] : others;
             answer.idleSince = this.now();
+            this.beforePiece();
             controller.enqueue(first.subarray(0, CHUNK_BYTES));
           } catch (error) {
             if (ended) return;

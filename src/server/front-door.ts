@@ -70,6 +70,10 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   const knownPeers = new KnownPeers();
   const frames = framesOf(endpoints, limits, log);
   const sockets = new WebSockets({ endpoints, frames, queues: limits.queues, log });
+  const { turn } = sockets;
+  // What an answer reveals was announced before it: the frames that say so leave first.
+  limits.answers.beforePiece = () => turn.flush();
+  const leaveMemory = limits.memory.join({ name: "frames of a turn", held: () => turn.heldBytes });
   const listeners = listenAll(planned, certificate, {
     host,
     sockets,
@@ -125,6 +129,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
       clearTimeout(bound);
       await Promise.all(listeners.map((listener) => listener.stop(true)));
       frames.stop();
+      leaveMemory();
     },
   };
 }

@@ -152,6 +152,8 @@ export class Listener {
     }
     if (endpoint === undefined)
       this.parts.finished(request, facts, answer.status, performance.now() - startedAt);
+    // What the answer reveals was announced before it: the frames that say so leave first.
+    this.parts.sockets.turn.flush();
     return owed(request, answer, facts, this.parts.limits.strangers);
   }
 

@@ -13,7 +13,7 @@ import type { Place } from "../limits/handshakes.ts";
 import { isTooDeep } from "../limits/json-depth.ts";
 import type { Limits } from "../limits/limits.ts";
 import { Attachments, MAX_ATTACHMENTS } from "./attachments.ts";
-import type { EngineConnection, EnginePacket } from "./engine-connection.ts";
+import { type EngineConnection, type EnginePacket, saidAtOnce } from "./engine-connection.ts";
 import { HandshakePlace } from "./handshake-place.ts";
 import { Memberships } from "./memberships.ts";
 import {
@@ -295,7 +295,8 @@ export class PacketGate {
     }
     if (DECISIONS.has(data.charAt(0))) this.#decided(data);
     const { renamed } = this.#memberships;
-    this.#send(type, renamed === undefined ? data : addressedTo(data, renamed.name, renamed.namespace));
+    const text = renamed === undefined ? data : addressedTo(data, renamed.name, renamed.namespace);
+    if (!saidAtOnce(this.#connection, text)) this.#send(type, text);
   }
 
   /** Reads Socket.IO's decision from its own packet. */

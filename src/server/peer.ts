@@ -4,6 +4,7 @@ import type { ServerWebSocket } from "bun";
 import type { Logger } from "pino";
 import type { MemoryPieces } from "../limits/memory-pieces.ts";
 import type { RemoteEnd } from "./connections-linux.ts";
+import type { EndOfTurn, Flushable } from "./end-of-turn.ts";
 import type { Sender, UnfinishedFrames } from "./unfinished-frames.ts";
 
 /** What one WebSocket may do; its endpoint may change it when it learns who is there. */
@@ -32,17 +33,26 @@ export interface PeerParts {
   /** What waits for all sockets together. */
   readonly queues: MemoryPieces;
   readonly frames: UnfinishedFrames;
+  /** When frames that were posted are written. */
+  readonly turn: EndOfTurn;
 }
+
+/** Of one socket, held back for the end of the turn. A larger frame gains nothing from company, and would be copied for it. */
+const MAX_TOGETHER = 64 * 1024;
+const ALONE = 16 * 1024;
 
 /** `waiting`: Bun keeps it until the socket drains. `lost`: the socket is gone. */
 export type SendResult = "written" | "waiting" | "lost";
 
-export class Peer implements Sender {
+export class Peer implements Sender, Flushable {
   arrivedBytes = 0;
   arrivedFrames = 0;
   #limits: PeerLimits;
   #blocked = false;
   #gone = false;
+  /** Posted in this turn; nothing while the client is behind. */
+  #held: string[] = [];
+  #heldBytes = 0;
   /** Set while a close waits for the queue to empty. */
   #closing: { readonly finish: () => void; readonly timer: Timer } | undefined;
 
@@ -79,11 +89,61 @@ export class Peer implements Sender {
   }
 
   get queuedBytes(): number {
-    return this.socket.getBufferedAmount();
+    return this.#heldBytes + this.socket.getBufferedAmount();
+  }
+
+  /**
+   * Sends one frame at the end of the turn, in one write with the others of the turn, and before anything that is sent or closed
+   * here meanwhile. To a client that is behind it is sent at once: its queue is bounded frame by frame.
+   */
+  post(frame: string): void {
+    const bytes = frame.length;
+    if (this.#blocked || bytes > ALONE) {
+      this.send(frame);
+      return;
+    }
+    if (this.#gone || this.#closing !== undefined) return;
+    if (this.#held.length === 0) this.parts.turn.add(this);
+    this.#held.push(frame);
+    this.#heldBytes += bytes;
+    this.parts.turn.grew(bytes);
+    if (this.#heldBytes >= MAX_TOGETHER) this.#writeHeld();
+  }
+
+  /** The turn has ended, for what was posted so far. */
+  flush(): void {
+    const held = this.#held;
+    const [first] = held;
+    if (first === undefined) return;
+    this.#held = [];
+    this.#heldBytes = 0;
+    if (this.#gone) return;
+    if (held.length === 1) {
+      this.#write(first);
+      return;
+    }
+    this.socket.cork(() => {
+      for (const frame of held) if (this.#write(frame) === "lost") break;
+    });
+    // Only after the cork does it show whether the system took them all.
+    if (this.#gone || this.socket.getBufferedAmount() === 0) return;
+    this.#blocked = true;
+    this.#noteQueue();
   }
 
   /** Sends or queues one frame; closes the socket when the queue is past its limit. One frame alone may be larger than the limit. */
   send(frame: string | Uint8Array<ArrayBuffer>): SendResult {
+    this.#writeHeld();
+    return this.#write(frame);
+  }
+
+  /** Before the end of the turn, which keeps no count of it any more. */
+  #writeHeld(): void {
+    if (this.#heldBytes > 0) this.parts.turn.grew(-this.#heldBytes);
+    this.flush();
+  }
+
+  #write(frame: string | Uint8Array<ArrayBuffer>): SendResult {
     if (this.#gone || this.#closing !== undefined) return "lost";
     if (this.#blocked && this.queuedBytes > this.#limits.maxQueuedBytes) {
       this.#giveUp("a client does not read: its queue is full");
@@ -107,6 +167,7 @@ export class Peer implements Sender {
   }
 
   ping(): void {
+    this.#writeHeld();
     if (!this.#gone && this.#closing === undefined) this.socket.ping();
   }
 
@@ -130,12 +191,13 @@ export class Peer implements Sender {
 
   drained(): void {
     this.#noteQueue();
-    if (this.queuedBytes > 0) return;
+    if (this.socket.getBufferedAmount() > 0) return;
     this.#blocked = false;
     this.#closing?.finish();
   }
 
   close(code?: number, reason?: string): void {
+    this.#writeHeld();
     if (!this.#gone) this.socket.close(code, reason);
   }
 
@@ -144,6 +206,7 @@ export class Peer implements Sender {
    * `withinMs`. Bun's own close would hold a connection that nobody reads for seconds, and cannot be hurried.
    */
   closeWithin(withinMs: number, code: number, reason: string): void {
+    this.#writeHeld();
     if (this.#gone || this.#closing !== undefined) return;
     if (this.queuedBytes === 0) {
       this.close(code, reason);
@@ -166,13 +229,16 @@ export class Peer implements Sender {
 
   /** Drops the connection without a closing handshake. */
   terminate(): void {
+    this.#writeHeld();
     this.#gone = true;
     this.parts.queues.forget(this);
     this.socket.terminate();
   }
 
   #noteQueue(): void {
-    this.parts.queues.set(this, this.queuedBytes, () => this.#giveUp("all queues together are full"));
+    this.parts.queues.set(this, this.socket.getBufferedAmount(), () =>
+      this.#giveUp("all queues together are full"),
+    );
   }
 
   #giveUp(problem: string): void {

@@ -1,7 +1,7 @@
 // What waits for the next poll is bounded as a WebSocket's queue is: a client that polls no more is closed.
 import type { Logger } from "pino";
 import type { MemoryPieces } from "../limits/memory-pieces.ts";
-import type { EngineConnection } from "./engine-connection.ts";
+import type { EngineConnection, EnginePacket } from "./engine-connection.ts";
 import type { PacketGate } from "./packet-gate.ts";
 
 export interface PollingQueueParts {
@@ -14,6 +14,8 @@ export interface PollingQueueParts {
 }
 
 export function boundPolling({ connection, gate, queues, path, log }: PollingQueueParts): void {
+  // A WebSocket looks after its own.
+  if (connection.transport.name !== "polling") return;
   let queuedBytes = 0;
   const forget = () => {
     queuedBytes = 0;
@@ -29,12 +31,12 @@ export function boundPolling({ connection, gate, queues, path, log }: PollingQue
     if (queuedBytes > 0) forget();
   });
   connection.once("close", forget);
-  connection.on("packetCreate", ({ data }) => {
-    // A WebSocket looks after its own.
-    if (connection.transport.name !== "polling") return;
+  const created = ({ data }: EnginePacket) => {
     // One packet alone may be larger than the limit.
     if (queuedBytes > gate.limits.maxQueuedBytes) return giveUp("a client does not poll: its queue is full");
     queuedBytes += typeof data === "string" ? data.length : (data?.byteLength ?? 0);
     if (queuedBytes > 0) queues.set(connection, queuedBytes, () => giveUp("all queues together are full"));
-  });
+  };
+  connection.on("packetCreate", created);
+  connection.on("upgrade", () => connection.off("packetCreate", created));
 }

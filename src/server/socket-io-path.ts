@@ -7,7 +7,7 @@ import { boundedParser } from "./bounded-parser.ts";
 import { busAdapters } from "./bus-adapter.ts";
 import type { Caller } from "./caller.ts";
 import { ClaimedNamespace } from "./claimed-namespace.ts";
-import { type EngineConnection, takeBodies } from "./engine-connection.ts";
+import { type EngineConnection, sendTogether, takeBodies } from "./engine-connection.ts";
 import { EngineRequests } from "./engine-requests.ts";
 import { PacketGate } from "./packet-gate.ts";
 import type { Peer } from "./peer.ts";
@@ -166,6 +166,7 @@ export class SocketIoPath {
     return {
       open: (peer) => {
         const socket = asEngineSocket(peer);
+        sendTogether(socket.data.transport, peer);
         const connection = requests.takenOver(socket.data.transport);
         engine.onWebSocketOpen(socket);
         if (connection !== undefined) this.#gates.get(connection)?.carriedBy(peer);

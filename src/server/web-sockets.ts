@@ -2,6 +2,7 @@
 import type { Server as BunServer, WebSocketHandler } from "bun";
 import type { Logger } from "pino";
 import type { MemoryPieces } from "../limits/memory-pieces.ts";
+import { EndOfTurn } from "./end-of-turn.ts";
 import { keyOf } from "./known-peers.ts";
 import { Peer, type PeerData } from "./peer.ts";
 import type { RequestFacts } from "./request-facts.ts";
@@ -16,6 +17,8 @@ export interface SocketData extends PeerData {
 const MIN_PAYLOAD_CAP = 2 ** 20;
 /** Above what one burst may queue: our own bound closes the socket first, so that Bun never drops a frame. */
 const BUN_QUEUE_CAP = 2 ** 30;
+/** Frames of all sockets that wait for the end of a turn. */
+const MAX_HELD_BACK = 4 * 1024 * 1024;
 
 /** Bun has one limit of a message for a whole server. Above every endpoint's own where that is small, so that the endpoint's answer
  * reaches the client, and not Bun's. */
@@ -38,8 +41,15 @@ export interface WebSocketsParts {
 export class WebSockets {
   readonly #peers = new Set<Peer>();
   readonly handlers: WebSocketHandler<SocketData>;
+  /** Of all of them. */
+  readonly turn: EndOfTurn;
 
   constructor({ endpoints, frames, queues, log }: WebSocketsParts) {
+    const turn = new EndOfTurn(
+      (error) => log.error({ err: error }, "what a turn had for a socket could not be written"),
+      MAX_HELD_BACK,
+    );
+    this.turn = turn;
     this.handlers = {
       data: {} as SocketData,
       // Liveness is the protocols' own business (Socket.IO pings, heartbeats); this only reaps what they forgot.
@@ -50,7 +60,7 @@ export class WebSockets {
       backpressureLimit: BUN_QUEUE_CAP,
       open: (socket) => {
         const { endpoint } = socket.data;
-        const peer = new Peer(socket, { log, queues, frames });
+        const peer = new Peer(socket, { log, queues, frames, turn });
         socket.data.peer = peer;
         this.#peers.add(peer);
         frames.opened(peer, endpoint.letsInLater === true);
