@@ -1,5 +1,6 @@
 // The operations of HapiStore on a SQLite database, each documented in contract.ts and written where its subject is.
 import type { Database } from "../../storage/database.ts";
+import { durableStore } from "../../storage/durable-store.ts";
 import { appendMessage } from "./append.ts";
 import type { HapiStore } from "./contract.ts";
 import { copyMessages, endSession, mergeSessions, truncateMessages } from "./history.ts";
@@ -156,18 +157,9 @@ const OPERATIONS: { readonly [K in keyof HapiStore]: OnDatabase<HapiStore[K]> } 
 
 /** The operations on this database. None throws: what is wrong rejects. */
 export function hapiStore(database: Database): HapiStore {
-  const bind =
-    (operation: (database: Database, ...given: never[]) => Promise<unknown>) =>
-    (...given: never[]): Promise<unknown> => {
-      try {
-        return operation(database, ...given);
-      } catch (error) {
-        return Promise.reject(error);
-      }
-    };
   const bound = Object.entries(OPERATIONS).map(([name, operation]) => [
     name,
-    bind(operation as (database: Database, ...given: never[]) => Promise<unknown>),
+    (operation as (database: Database, ...given: never[]) => Promise<unknown>).bind(undefined, database),
   ]);
-  return Object.fromEntries(bound) as HapiStore;
+  return durableStore(database, Object.fromEntries(bound) as HapiStore, ["answers"]);
 }
