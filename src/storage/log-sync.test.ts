@@ -2,13 +2,14 @@
 // two descriptors do not hide a failed write from each other, and it is closed under no sync.
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { holdsDatabase, kernelLocks } from "../../test/support/kernel-locks.ts";
 import { onLinux } from "../../test/support/needs.ts";
 import { createLog } from "../observability/log.ts";
 import { openDatabase } from "./database.ts";
+import { APPLICATION_ID } from "./identity.ts";
 import { LiveFiles } from "./live-files.ts";
 import { LogSync } from "./log-sync.ts";
 import type { Syncing } from "./sync-call.ts";
@@ -142,3 +143,27 @@ onLinux.test("a database opens the log twice beside SQLite, and closes it", asyn
   await database.close();
   expect(openLogs()).toEqual([]);
 });
+
+for (const commit of ["pipelined", "blocking"] as const)
+  test(`what a killed process has left in the log is synced before anybody can read it, and moved: ${commit}`, async () => {
+    const left = join(folder, "left.db");
+    const script = `
+      const db = new (require("bun:sqlite").Database)(process.argv[1], { create: true });
+      db.run("PRAGMA journal_mode = WAL");
+      db.run("PRAGMA application_id = ${APPLICATION_ID}");
+      db.run("PRAGMA wal_checkpoint(TRUNCATE)");
+      db.run("PRAGMA synchronous = NORMAL");
+      db.run("CREATE TABLE notes (text TEXT)");
+      db.run("INSERT INTO notes VALUES (?)", "x".repeat(100_000));
+      db.run("PRAGMA user_version = 1");
+      process.kill(process.pid, "SIGKILL");`;
+    Bun.spawnSync([process.execPath, "-e", script, left]);
+    const before = statSync(left).size;
+    expect(statSync(`${left}-wal`).size).toBeGreaterThan(100_000);
+    const { given, syncing } = heldSyncing();
+    const migrations = [{ name: "1", up: "CREATE TABLE notes (text TEXT)", down: "" }];
+    const database = openDatabase({ path: left, migrations, log: createLog("silent"), commit, syncing });
+    expect(given.now).toHaveLength(1);
+    expect(statSync(left).size).toBeGreaterThan(before + 100_000);
+    await database.close();
+  });
