@@ -33,6 +33,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/commands/service.ts": "the executable and the unit",
   "src/config/config-file.ts": "the configuration",
   "src/doctor/this-machine.ts": "a file of its own that it makes and removes",
+  "src/hapi/home/secret-files.ts": "the two secret files of a home by their names",
+  "src/hapi/home/settings-file.ts": "the settings of a home",
   "src/happy/client-logs.ts": "logs in a folder of their own",
   "src/http/static-site.ts":
     "the web app's folder, which may not hold the data folder (storage/private-folder.ts)",
@@ -78,6 +80,7 @@ const TESTS: Readonly<Record<string, string>> = {
   "test/faults/database-file.ts": "the server is another process, and is dead or only read",
   "test/faults/migrating-start.test.ts": "a fixture, before anything opens the copy",
   "test/migrate.test.ts": "a fixture, before anything opens the copy",
+  "test/promises/a-folder-of-its-own.test.ts": "compared byte by byte while no server runs",
   "test/upgrade-from-first-release.test.ts": "a fixture, before anything opens the copy",
   "src/storage/log-sync.test.ts": "a file under the log's name, while the log has another",
   "src/backup/restore.test.ts": "the restore has looked at it and closed it",

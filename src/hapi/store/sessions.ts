@@ -35,11 +35,11 @@ export function openSession(
   session: OpenSession,
   announce?: Announce<OpenedSession>,
 ): Promise<OpenedSession> {
-  return database.writer.run((db) => open(db, database, session), announce, { holds: session });
+  return database.writer.run((db) => opened(db, database, session), announce, { holds: session });
 }
 
 /** What refuses comes before what stores: a refused session registers no machine. */
-function open(db: Db, database: Database, session: OpenSession): OpenedSession {
+function opened(db: Db, database: Database, session: OpenSession): OpenedSession {
   const { namespace, tag, id } = session;
   const tagged = byTag(db).get({ namespace, tag })?.id;
   if (id !== undefined) {
