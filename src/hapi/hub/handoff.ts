@@ -8,6 +8,7 @@ import { callCli, errorOf } from "./cli-call.ts";
 import type { HubCore } from "./core.ts";
 import { isShared } from "./live-sessions.ts";
 import { DONE, denial, type Result, refusal } from "./result.ts";
+import { NOT_SWITCHED } from "./session-calls.ts";
 
 export type ResumableSession = ResumeTarget & {
   readonly updatedAt: number;
@@ -80,7 +81,7 @@ export class Handoff {
     const { core } = this;
     const row = await core.store.findSession(session);
     if (typeof row === "string") return denial("session", row);
-    if (isShared(row.metadata)) return refusal("not-applicable", "Shared sessions do not switch modes");
+    if (isShared(row.metadata)) return NOT_SWITCHED;
     if (!core.isActive(session.id)) return DONE;
     if (agentStateView(row.agentState)?.controlledByUser === true) {
       return refusal("already-local", "Session is controlled by its terminal already");
