@@ -26,7 +26,7 @@ const ENDS_WITHIN_MS = 15_000;
 
 const UNAVAILABLE = refusal(
   "resume-unavailable",
-  "Session cannot be resumed: its folder or the id of its agent is not known",
+  "Resume session ID unavailable. Start a new session in this directory, or retry after the agent has initialized.",
 );
 
 export class Handoff {
