@@ -6,6 +6,7 @@ import type { WebTokens } from "./auth/web-tokens.ts";
 import type { WrongTokens } from "./auth/wrong-tokens.ts";
 import type { Broadcaster } from "./events/broadcaster.ts";
 import type { Home } from "./home/home.ts";
+import type { HubSettings } from "./home/hub-settings.ts";
 import type { Hub } from "./hub/hub.ts";
 import type { InEffect } from "./in-effect.ts";
 import type { CliRooms } from "./realtime/rooms.ts";
@@ -19,6 +20,7 @@ export interface HapiContext extends Limits {
   readonly home: Home;
   /** What was given here and what the home says, together. */
   readonly inEffect: InEffect;
+  readonly hubSettings: HubSettings;
   readonly store: HapiStore;
   readonly hub: Hub;
   readonly events: Broadcaster;

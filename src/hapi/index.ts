@@ -11,7 +11,9 @@ import { Broadcaster } from "./events/broadcaster.ts";
 import { type Access, eventRoutes } from "./events/routes.ts";
 import { frontPageOf } from "./front-page.ts";
 import { openHome } from "./home/home.ts";
+import { HubSettings } from "./home/hub-settings.ts";
 import { hapiApp } from "./http/app.ts";
+import { hapiRoutes } from "./http/routes.ts";
 import { hubDeeds } from "./hub/deeds.ts";
 import { Hub } from "./hub/hub.ts";
 import { inEffect as effective } from "./in-effect.ts";
@@ -62,6 +64,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     config,
     home,
     inEffect,
+    hubSettings: new HubSettings(home.folder),
     store,
     hub,
     events,
@@ -83,8 +86,10 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     const found = await absence;
     return found === undefined ? "granted" : found === "not-found" ? "unknown" : "denied";
   };
+  const routes = hapiRoutes(context);
   const fetch = hapiApp(context, pages, {
     api: (app) => {
+      routes.api(app);
       app.route(
         "/",
         eventRoutes({
@@ -95,7 +100,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
         }),
       );
     },
-    cli: () => {},
+    cli: routes.cli,
   });
   const { own, shared } = frontPageOf(pages);
   return {

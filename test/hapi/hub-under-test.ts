@@ -12,6 +12,8 @@ export interface HubUnderTest {
   readonly vapidPublicKey: string;
   /** What this hub may tell beside what is recorded: keys with their values. Nothing where it is absent. */
   readonly surplus?: Readonly<Record<string, Json>>;
+  /** Its sessions carry the `seq` that is stored: the released hub's copy may lag behind (hapi-http-sse.md, A6). */
+  readonly tellsStoredSeq?: boolean;
   stop(): Promise<void>;
 }
 

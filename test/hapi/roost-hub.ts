@@ -14,6 +14,19 @@ export const hasHapi = (): boolean =>
 
 /** What contract and recordings do not agree on: Roost may answer as either says. */
 export const roostMay: Alternatives = {
+  health: {
+    why: "hapi-http-sse.md, H9",
+    response: {
+      headers: { "content-type": "application/json; charset=utf-8", "access-control-allow-origin": "*" },
+      body: {
+        status: "ok",
+        timestamp: "{{str}}",
+        service: "{{str}}",
+        protocolVersion: 1,
+        capabilities: { workGraph: "{{bool}}", titleSuggestion: "{{bool}}" },
+      },
+    },
+  },
   "abort with no rpc handler": {
     why: "hapi-socket.md, 11 and 17.6",
     response: {
@@ -40,6 +53,7 @@ export async function startRoostHub(): Promise<HubUnderTest> {
       vapidPublicKey: vapidKeys?.publicKey ?? "",
       // Keys that it does not know pass through (hapi-http-sse.md, A6; hapi-socket.md, 17.5).
       surplus: { unknownKey: "dropped", unknownMachineKey: "dropped" },
+      tellsStoredSeq: true,
       stop: () => server.stop(),
     };
   } catch (error) {

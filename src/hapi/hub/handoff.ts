@@ -8,6 +8,7 @@ import { callCli, errorOf } from "./cli-call.ts";
 import type { HubCore } from "./core.ts";
 import { isShared } from "./live-sessions.ts";
 import { DONE, denial, type Result, refusal } from "./result.ts";
+import { NOT_SWITCHED } from "./session-calls.ts";
 
 export type ResumableSession = ResumeTarget & {
   readonly updatedAt: number;
@@ -25,7 +26,7 @@ const ENDS_WITHIN_MS = 15_000;
 
 const UNAVAILABLE = refusal(
   "resume-unavailable",
-  "Session cannot be resumed: its folder or the id of its agent is not known",
+  "Resume session ID unavailable. Start a new session in this directory, or retry after the agent has initialized.",
 );
 
 export class Handoff {
@@ -80,7 +81,7 @@ export class Handoff {
     const { core } = this;
     const row = await core.store.findSession(session);
     if (typeof row === "string") return denial("session", row);
-    if (isShared(row.metadata)) return refusal("not-applicable", "Shared sessions do not switch modes");
+    if (isShared(row.metadata)) return NOT_SWITCHED;
     if (!core.isActive(session.id)) return DONE;
     if (agentStateView(row.agentState)?.controlledByUser === true) {
       return refusal("already-local", "Session is controlled by its terminal already");

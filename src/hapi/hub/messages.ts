@@ -87,11 +87,11 @@ export class Messages {
     const row = await core.store.findSession(session);
     if (typeof row === "string") return denial("session", row);
     if (!core.isActive(session.id)) return INACTIVE;
+    const fieldErrors = schedulingFaults(message, core.now());
+    if (fieldErrors !== undefined) return { ...refusal("invalid", "Invalid body"), fieldErrors };
     if (text === "" && attachments.length === 0) {
       return refusal("invalid", "Message requires text or attachments");
     }
-    const fieldErrors = schedulingFaults(message, core.now());
-    if (fieldErrors !== undefined) return { ...refusal("invalid", "Invalid body"), fieldErrors };
     const deliveryMode = deliveryModeFor(row.metadata, message.deliveryMode);
     const content = webContent({ text, attachments }, message.sentFrom ?? "webapp", deliveryMode);
     const appended = await core.store.appendMessage(

@@ -22,7 +22,7 @@ export interface Consumed {
 
 export type Cancelled =
   | { readonly status: "cancelled" | "busy"; readonly localId: string | null }
-  | { readonly status: "invoked"; readonly message: MessageReceipt };
+  | { readonly status: "invoked"; readonly message: MessageRow };
 
 export class MessageQueue {
   /** CLI sockets that were told what waits for them. */

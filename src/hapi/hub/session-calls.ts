@@ -7,8 +7,12 @@ import { isObject, textAt } from "../wire/shape.ts";
 import { mergedCommands } from "../wire/slash-commands.ts";
 import { callCli, errorOf } from "./cli-call.ts";
 import type { HubCore } from "./core.ts";
+import { isShared } from "./live-sessions.ts";
 import { denial, type Result, refusal } from "./result.ts";
 
+const ABORTED = "Stopped by a person in the web app";
+/** Nobody has it alone. */
+export const NOT_SWITCHED = refusal("not-applicable", "Shared sessions do not switch modes");
 export const NO_PATH = refusal("unsupported", "Session path not available");
 
 type Answer = Result<{ readonly answer: unknown }>;
@@ -34,6 +38,27 @@ export class SessionCalls {
     if (typeof row === "string") return denial("session", row);
     const cwd = pathOf(row);
     return cwd === undefined ? NO_PATH : callCli(this.core, session.id, method, { cwd, ...params });
+  }
+
+  /** Of the session, for what works in it. */
+  async folder(session: SessionKey): Promise<Result<{ readonly path: string }>> {
+    const row = await this.core.store.findSession(session);
+    if (typeof row === "string") return denial("session", row);
+    const path = pathOf(row);
+    return path === undefined ? NO_PATH : { ok: true, path };
+  }
+
+  /** Ends what its agent does just now. */
+  abort(session: SessionKey): Promise<Answer> {
+    return this.call(session, "abort", { reason: ABORTED });
+  }
+
+  /** Out of its terminal's hands. */
+  async switchToRemote(session: SessionKey): Promise<Answer> {
+    const row = await this.core.store.findSession(session);
+    if (typeof row === "string") return denial("session", row);
+    if (isShared(row.metadata)) return NOT_SWITCHED;
+    return callCli(this.core, session.id, "switch", { to: "remote" });
   }
 
   async files(

@@ -67,6 +67,15 @@ export class Sessions {
       : { ok: true, row, isActive: this.core.isActive(key.id) };
   }
 
+  /** For the guard of a route. One that is at work is known without asking the store; what is done with it asks anyway. */
+  async standing(key: SessionKey): Promise<Result<{ readonly isActive: boolean }>> {
+    const live = this.core.sessions.get(key.id);
+    if (live?.presence.active !== true) return this.find(key);
+    return live.namespace === key.namespace
+      ? { ok: true, isActive: true }
+      : denial("session", "access-denied");
+  }
+
   async view(key: SessionKey): Promise<Result<{ readonly session: SessionView }>> {
     const found = await this.find(key);
     return found.ok ? { ok: true, session: this.core.sessionView(found.row) } : found;

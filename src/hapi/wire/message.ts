@@ -37,6 +37,12 @@ export const messageView = (row: MessageRow): MessageView => ({
     : undefined),
 });
 
+/** The same as JSON, with its content as the text that is stored. */
+export function messageText(row: MessageRow): string {
+  const { content, ...rest } = messageView(row);
+  return `${JSON.stringify(rest).slice(0, -1)},"content":${row.content.text}}`;
+}
+
 /** Of the event about a message that a CLI sent. */
 export function cliMessageView(row: MessageRow): MessageView {
   const { scheduledAt: _, ...view } = messageView(row);

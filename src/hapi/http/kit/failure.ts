@@ -13,13 +13,14 @@ export class Refused extends Error {
     readonly status: number,
     /** The literal that clients read. */
     readonly error: string,
-    readonly code?: string,
+    /** What the answer says besides. */
+    readonly more: { readonly code?: string | undefined; readonly issues?: object | undefined } = {},
   ) {
     super(error);
   }
 
   answer(): Response {
-    return Response.json({ error: this.error, code: this.code }, { status: this.status });
+    return Response.json({ error: this.error, ...this.more }, { status: this.status });
   }
 }
 
