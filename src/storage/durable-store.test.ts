@@ -202,7 +202,7 @@ test("after a sync that failed nothing tells of what was refused, whoever asks a
   syncs.shift()?.reject(Object.assign(new Error("EIO"), { code: "EIO" }));
   const atOnce = followed(store.read());
   await turn();
-  const later = [store.read(), store.refuse(), store.barrier()].map(followed);
+  const later = [store.read(), store.refuse(), store.barrier()].map((one) => followed<unknown>(one));
   await turn();
   const refused = expect.stringContaining("The disk could not make the log of a.db durable (EIO)");
   expect([written.now, atOnce.now, ...later.map(({ now }) => now)]).toEqual(Array(5).fill(refused));

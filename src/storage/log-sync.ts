@@ -5,7 +5,7 @@
 //    the database; and SQLite syncs the new header itself, before the first frame that it begins;
 // 3. every connection that makes checkpoints has synchronous NORMAL or FULL: without that it would not sync;
 // 4. SQLite's locks are on the database and on the index: to open and close this file drops none of them (log-sync.test.ts looks).
-import { closeSync, fdatasync, fdatasyncSync, fstatSync, openSync } from "node:fs";
+import { closeSync, fdatasync, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import { asStorageError, StorageError } from "./errors.ts";
 import { FullSync } from "./full-sync.ts";
@@ -20,6 +20,8 @@ const DATA_SYNC: Syncing = {
   now: fdatasyncSync,
   stop: () => {},
 };
+
+const RENEWED_BYTES = 1024 * 1024;
 
 export class LogSync {
   /**
@@ -55,6 +57,21 @@ export class LogSync {
   /** The same on the event loop, also while another one is under way. @throws what the disk says. */
   now(): void {
     this.syncing.now(this.#onLoop);
+  }
+
+  /**
+   * Writes all of the log again as it is, and syncs it: what the system has forgotten to write after a sync that failed would be a hole,
+   * and what is committed behind it is lost with the power, however well it is synced. To be called while nobody else may write.
+   * @throws what the disk says.
+   */
+  renew(): void {
+    const piece = Buffer.allocUnsafe(RENEWED_BYTES);
+    for (let at = 0, bytes = 1; bytes > 0; at += bytes) {
+      bytes = readSync(this.#onLoop, piece, 0, piece.length, at);
+      if (bytes > 0 && writeSync(this.#onLoop, piece, 0, bytes, at) < bytes)
+        throw Object.assign(new Error("the disk took only a part of the log"), { code: "ENOSPC" });
+    }
+    this.now();
   }
 
   /** Waits for a sync that is under way: its descriptor might be somebody else's by then. */
