@@ -31,6 +31,7 @@ export class LogSync {
   readonly #offLoop: number;
   readonly #onLoop: number;
   #underWay: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
 
   /** To be made once a connection has read: the log is then there. @throws StorageError */
   constructor(
@@ -75,7 +76,13 @@ export class LogSync {
   }
 
   /** Waits for a sync that is under way: its descriptor might be somebody else's by then. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Once: a second time the numbers would be somebody else's. */
+  async #close(): Promise<void> {
     await this.#underWay;
     this.syncing.stop();
     closeSync(this.#offLoop);
