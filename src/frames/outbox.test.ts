@@ -157,6 +157,13 @@ describe("a socket that does not take everything", () => {
   });
 });
 
+test("a client that is lost while it is offered a frame fails that frame too", () => {
+  const { sink, acks, ends, push } = outbox();
+  for (let index = 0; index < 64; index++) push(`${index}`);
+  sink.answers = ["lost"];
+  expect([push("64"), ends, acks.length]).toEqual(["closed", ["lost"], 64]);
+});
+
 test("what an acknowledgement pushes comes after what waits", () => {
   const { sink, box, push } = outbox();
   sink.answers = ["waiting"];

@@ -61,6 +61,10 @@ export class Outbox implements BlockedQueue {
     this.#together = Math.min(MAX_TOGETHER, parts.capacity + 1);
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   get bytes(): number {
     return this.#bytes + this.#buffered;
   }
@@ -73,7 +77,11 @@ export class Outbox implements BlockedQueue {
   offer(frame: QueuedFrame): Offer {
     if (this.#closed) return "closed";
     const { turn, capacity, budget } = this.parts;
-    if (this.#fresh.length >= this.#together) this.flush();
+    if (this.#fresh.length >= this.#together) {
+      this.flush();
+      // Its socket took its last frame.
+      if (this.isClosed) return "closed";
+    }
     if (this.#inFlight.length === 0 && this.#waiting.length === 0) {
       if (this.#fresh.length === 0) turn.add(this);
       this.#fresh.push(frame);

@@ -77,9 +77,13 @@ export class EventReader {
       this.#add(deflated.bytes);
     }
     if (this.#blockedSince !== undefined) this.#noteQueue();
-    else if (!this.#isDue && this.#sink !== undefined) {
-      this.#isDue = true;
-      this.parts.due(this);
+    else if (this.#sink !== undefined) {
+      // Very much in one turn is not held back for its end: only then does it show whether the client takes it.
+      if (this.#queuedBytes > PIECE_BYTES) this.#writeQueue();
+      else if (!this.#isDue) {
+        this.#isDue = true;
+        this.parts.due(this);
+      }
     }
     return this.isOpen;
   }
@@ -116,6 +120,10 @@ export class EventReader {
 
   flush(): void {
     this.#isDue = false;
+    this.#writeQueue();
+  }
+
+  #writeQueue(): void {
     const sink = this.#sink;
     if (sink === undefined || this.#isEnded || this.#blockedSince !== undefined) return;
     let taken = 0;

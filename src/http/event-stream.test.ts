@@ -125,6 +125,32 @@ describe("a turn of the event loop", () => {
   });
 });
 
+describe("a turn in which very much is said", () => {
+  test("is written while it lasts, whole and in order", async () => {
+    const { tell, listen, readers } = serve();
+    const client = await listen();
+    const [reader] = [...readers];
+    let most = 0;
+    for (let at = 0; at < 2_000; at++) {
+      tell({ at, text: "x".repeat(1_000) });
+      if (reader?.isTaking) most = Math.max(most, reader.queuedBytes);
+    }
+    expect(most).toBeLessThan(MIB / 4);
+    await client.has(2_001);
+    expect(client.events.slice(1).map(({ data }) => data.at)).toEqual([...Array(2_000).keys()]);
+  });
+
+  test("closes a reader that stops when its queue is full, within the turn", async () => {
+    const { tell, port, readers, limits, lines } = serve({ maxQueuedBytes: () => 2 * MIB });
+    await stopped(port);
+    await until("it", () => readers.size === 1);
+    const text = "x".repeat(256 * 1024);
+    for (let at = 0; at < 200; at++) tell({ at, text });
+    expect([readers.size, limits.queues.held()]).toEqual([0, 0]);
+    expect(lines.join()).toContain("a client does not read: its queue is full");
+  });
+});
+
 /** Opens a stream and reads nothing of it after its first frame. */
 async function stopped(port: number, head = "") {
   const connection = await RawConnection.open(port);

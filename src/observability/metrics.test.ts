@@ -87,3 +87,23 @@ test("a gauge that cannot be read is left out and takes nothing else with it", (
   metrics.counter("fine_total", "Things").add();
   expect(metrics.render()).toBe("# HELP fine_total Things\n# TYPE fine_total counter\nfine_total 1\n");
 });
+
+test("a figure that does not come, as while the disk hangs, keeps nobody from the rest, and is asked for once", async () => {
+  const metrics = new Metrics();
+  metrics.counter("things_total", "Things").of({ kind: "a" }).add();
+  let asked = 0;
+  const figure = Promise.withResolvers<void>();
+  metrics.gauge("rows", "Rows").reportAsked(async () => {
+    asked++;
+    await figure.promise;
+    return [[{ kind: "b" }, 3]];
+  });
+  const pages = await Promise.all([metrics.page(), metrics.page()]);
+  expect(asked).toBe(1);
+  for (const page of pages) {
+    expect(page).toContain(`\nthings_total{kind="a"} 1\n`);
+    expect(page).not.toContain("\nrows{");
+  }
+  figure.resolve();
+  expect(await metrics.page()).toContain(`\nrows{kind="b"} 3\n`);
+});

@@ -1,6 +1,11 @@
 // Counters, gauges and histograms of the whole server, rendered as Prometheus text (format 0.0.4). Counting never fails and never
 // allocates for a label that was seen before; a gauge that cannot be read is left out of the page and takes nothing else with it.
 
+import { endsWithin } from "../within.ts";
+
+/** A disk that hangs keeps no figure from whoever wants to know why. */
+const ASK_MS = 1_000;
+
 export type Labels = Readonly<Record<string, string>>;
 
 interface Metric {
@@ -79,11 +84,17 @@ export class Gauge implements Metric {
     return () => this.#sources.delete(read);
   }
 
-  /** As `reportEach`, for figures that take a wait: asked for before the page is made. */
+  /** As `reportEach`, for figures that take a wait: asked for before the page is made, which does not wait long for them. */
   reportAsked(ask: () => Promise<Reported>): () => void {
     let last: Reported | undefined;
+    let asking: Promise<void> | undefined;
+    const answered = (figures: Reported | undefined) => {
+      last = figures;
+      asking = undefined;
+    };
     const look = async () => {
-      last = await ask().catch(() => undefined);
+      asking ??= ask().then(answered, () => answered(undefined));
+      if (!(await endsWithin(ASK_MS, asking))) last = undefined;
     };
     const end = this.reportEach(() => {
       if (last === undefined) throw new Error("the figure could not be read");

@@ -129,10 +129,13 @@ export function openDatabase({
   if (isRecovered) syncRecovered(syncs, path);
   try {
     if (isRecovered) connection.run("PRAGMA wal_checkpoint(PASSIVE)");
-    if (isAfterFailedSync) moveLog(connection, path, log);
+    if (isAfterFailedSync) moveLog(connection, path, log, () => renew(syncs, path));
   } catch (error) {
-    void syncs.close();
-    closeAll([connection, reading]);
+    const isUnsynced = error instanceof StorageError && error.code === "unsynced";
+    if (!isUnsynced) {
+      void syncs.close();
+      closeAll([connection, reading]);
+    }
     throw explained(error, path);
   }
   settle(connection, reading, commit);
@@ -225,13 +228,16 @@ function openLogSync(
   }
 }
 
-/**
- * What a process that was killed has left in the log may be in the system's memory only, and readers would see it.
- * @throws StorageError; the process must end then, and no connection is closed: that would move pages that the disk may not have.
- */
-function syncRecovered(syncs: LogSync, path: string): void {
+/** What a process that was killed has left in the log may be in the system's memory only, and readers would see it. @throws as `atStart` */
+const syncRecovered = (syncs: LogSync, path: string) => atStart(path, () => syncs.now());
+
+/** @throws as `atStart` */
+const renew = (syncs: LogSync, path: string) => atStart(path, () => syncs.renew());
+
+/** @throws StorageError; the process must end then, and no connection is closed: that would move pages that the disk may not have. */
+function atStart(path: string, work: () => void): void {
   try {
-    syncs.now();
+    work();
   } catch (error) {
     const problem = syncError(basename(path), error);
     markFailedSync(path, problem.message);

@@ -60,6 +60,7 @@ const operations = {
       yield notes();
     })(),
   }),
+  within: async () => ({ count: notes().length, messages: await operations.heavy() }),
   batches: async () =>
     (async function* () {
       yield notes();
@@ -141,11 +142,12 @@ test("what is read after a wait counts too", async () => {
   expect(answer.now).toEqual(["a"]);
 });
 
-for (const kind of ["heavy", "batches"] as const)
+for (const kind of ["heavy", "within", "batches"] as const)
   test(`rows that are read while they are written are given out when they are durable: ${kind}`, async () => {
     const store = durableStore(database, operations);
     const answer = await store[kind]();
-    const rows = ("rows" in answer ? answer.rows : answer)[Symbol.asyncIterator]();
+    const listed = "messages" in answer ? answer.messages : answer;
+    const rows = ("rows" in listed ? listed.rows : listed)[Symbol.asyncIterator]();
     expect((await rows.next()).value).toEqual([]);
     void store.write("a");
     await turn();
@@ -190,4 +192,18 @@ test("a sync that failed refuses the answers that wait for it", async () => {
   await turn();
   const refused = expect.stringContaining("The disk could not make the log of a.db durable (EIO)");
   expect([written.now, ...answers.map(({ now }) => now)]).toEqual([refused, refused, refused]);
+});
+
+test("after a sync that failed nothing tells of what was refused, whoever asks and whenever", async () => {
+  const store = durableStore(database, operations);
+  const written = followed(store.write("a"));
+  await turn();
+  // Asked in the very turn in which the sync fails, and again when the server is about to end.
+  syncs.shift()?.reject(Object.assign(new Error("EIO"), { code: "EIO" }));
+  const atOnce = followed(store.read());
+  await turn();
+  const later = [store.read(), store.refuse(), store.barrier()].map((one) => followed<unknown>(one));
+  await turn();
+  const refused = expect.stringContaining("The disk could not make the log of a.db durable (EIO)");
+  expect([written.now, atOnce.now, ...later.map(({ now }) => now)]).toEqual(Array(5).fill(refused));
 });

@@ -58,12 +58,25 @@ export function durably<T>({ writer }: Writing, operation: () => Promise<T>): Pr
   );
 }
 
-/** Lists whose rows are read later (weighed-list.ts), and batches. */
+/** Lists whose rows are read later (weighed-list.ts), also as one field of an answer, and batches. */
 function withDurableRows<T>(value: T, writer: Writing["writer"]): T {
-  if (typeof value !== "object" || value === null) return value;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   if (Symbol.asyncIterator in value) return durableRows(value as AsyncIterable<unknown>, writer) as T;
-  if (!("isHeavy" in value && value.isHeavy === true && "rows" in value)) return value;
-  return { ...value, rows: durableRows(value.rows as AsyncIterable<unknown>, writer) };
+  if (isHeavy(value)) return { ...value, rows: durableRows(value.rows, writer) };
+  const fields: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(value))
+    if (isHeavy(field)) fields[name] = { ...field, rows: durableRows(field.rows, writer) };
+  return Object.keys(fields).length === 0 ? value : { ...value, ...fields };
+}
+
+function isHeavy(value: unknown): value is { readonly rows: AsyncIterable<unknown> } {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "isHeavy" in value &&
+    value.isHeavy === true &&
+    "rows" in value
+  );
 }
 
 async function* durableRows<R>(rows: AsyncIterable<R>, writer: Writing["writer"]): AsyncGenerator<R> {

@@ -32,14 +32,22 @@ export function forgetFailedSync(path: string): void {
 
 /**
  * Moves the log as SQLite has recovered it, a beginning that its checksums prove, into the database, and syncs that: a sync of the log
- * alone may be told that all is well, by a system that has forgotten the pages. To be called before anybody is served.
+ * alone may be told that all is well, by a system that has forgotten the pages. Under somebody who reads the log all the time it does not
+ * start over after that, so it is also written again (`renew`). To be called before anybody is served.
  * @throws StorageError "held"; what the disk says
  */
-export function moveLog(sqlite: Database, path: string, log: Logger): void {
+export function moveLog(sqlite: Database, path: string, log: Logger, renew: () => void): void {
   const row = sqlite
     .query<{ busy: number; log: number; checkpointed: number }, []>("PRAGMA wal_checkpoint(FULL)")
     .get();
   if (row === null || row.busy !== 0 || row.log !== row.checkpointed) throw heldError(basename(path));
+  // Nobody writes into it meanwhile, and it does not start over.
+  sqlite.run("BEGIN IMMEDIATE");
+  try {
+    renew();
+  } finally {
+    sqlite.run("ROLLBACK");
+  }
   log.warn(
     { file: basename(path) },
     "the disk refused to sync the log in the run before; what was acknowledged is there, what was refused may be there too, and every page is looked at now",

@@ -63,3 +63,11 @@ for (const [name, script] of [
       full.stop();
     },
   );
+
+onLinux.test("where no thread can be had, the sync is done on the event loop", async () => {
+  const full = new FullSync("data", () => {
+    throw new Error("no thread");
+  });
+  expect(await codeOf(full.sync(descriptor))).toBe("durable");
+  expect(await codeOf(full.sync(NOT_OPEN))).toBe("EBADF");
+});

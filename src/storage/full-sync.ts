@@ -20,10 +20,16 @@ export class FullSync implements Syncing {
     const waiting = Promise.withResolvers<void>();
     this.#waiting = waiting;
     this.#descriptor = descriptor;
-    this.#worker ??= this.#begin();
-    // Whoever waits for a sync keeps the process alive; a thread that rests does not.
-    this.#worker.ref();
-    this.#worker.postMessage({ descriptor, way: this.way } satisfies FullSyncTask);
+    try {
+      this.#worker ??= this.#begin();
+      // Whoever waits for a sync keeps the process alive; a thread that rests does not.
+      this.#worker.ref();
+      this.#worker.postMessage({ descriptor, way: this.way } satisfies FullSyncTask);
+    } catch {
+      // The system has no thread left, say.
+      this.stop();
+      this.#instead();
+    }
     return waiting.promise;
   }
 
@@ -40,7 +46,10 @@ export class FullSync implements Syncing {
 
   #begin(): Worker {
     const worker = this.newThread();
-    worker.onmessage = ({ data }: MessageEvent<FullSyncAnswer>) => this.#answered(data);
+    worker.onmessage = ({ data }: MessageEvent<FullSyncAnswer>) => {
+      // Late words of one that was replaced tell nothing of the sync that is under way.
+      if (this.#worker === worker) this.#answered(data);
+    };
     // A thread that ends says nothing about the disk: what waits for it is synced here, and the next sync begins another one.
     const ended = () => {
       if (this.#worker !== worker) return;

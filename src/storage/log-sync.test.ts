@@ -2,7 +2,17 @@
 // two descriptors do not hide a failed write from each other, and it is closed under no sync.
 import { Database } from "bun:sqlite";
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readdirSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { holdsDatabase, kernelLocks } from "../../test/support/kernel-locks.ts";
@@ -127,6 +137,14 @@ onLinux.test("closing waits for a sync that is under way, also for one that fail
     expect(openLogs()).toHaveLength(1);
     expect(await sync).toBe(problem);
   }
+});
+
+onLinux.test("closing twice closes nothing of somebody else's", async () => {
+  const log = new LogSync(path, new LiveFiles(path));
+  await log.close();
+  const others = [openSync(join(folder, "b"), "w"), openSync(join(folder, "c"), "w")];
+  await log.close();
+  for (const other of others) closeSync(other);
 });
 
 onLinux.test("a database opens the log twice beside SQLite, and closes it", async () => {

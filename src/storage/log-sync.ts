@@ -5,7 +5,7 @@
 //    the database; and SQLite syncs the new header itself, before the first frame that it begins;
 // 3. every connection that makes checkpoints has synchronous NORMAL or FULL: without that it would not sync;
 // 4. SQLite's locks are on the database and on the index: to open and close this file drops none of them (log-sync.test.ts looks).
-import { closeSync, fdatasync, fdatasyncSync, fstatSync, openSync } from "node:fs";
+import { closeSync, fdatasync, fdatasyncSync, fstatSync, openSync, readSync, writeSync } from "node:fs";
 import { basename } from "node:path";
 import { asStorageError, StorageError } from "./errors.ts";
 import { FullSync } from "./full-sync.ts";
@@ -21,6 +21,8 @@ const DATA_SYNC: Syncing = {
   stop: () => {},
 };
 
+const RENEWED_BYTES = 1024 * 1024;
+
 export class LogSync {
   /**
    * Two, each for syncs of one kind: the kernel reports a write that failed to every open file once, and of two syncs of the same one that
@@ -29,6 +31,7 @@ export class LogSync {
   readonly #offLoop: number;
   readonly #onLoop: number;
   #underWay: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | undefined;
 
   /** To be made once a connection has read: the log is then there. @throws StorageError */
   constructor(
@@ -57,8 +60,29 @@ export class LogSync {
     this.syncing.now(this.#onLoop);
   }
 
+  /**
+   * Writes all of the log again as it is, and syncs it: what the system has forgotten to write after a sync that failed would be a hole,
+   * and what is committed behind it is lost with the power, however well it is synced. To be called while nobody else may write.
+   * @throws what the disk says.
+   */
+  renew(): void {
+    const piece = Buffer.allocUnsafe(RENEWED_BYTES);
+    for (let at = 0, bytes = 1; bytes > 0; at += bytes) {
+      bytes = readSync(this.#onLoop, piece, 0, piece.length, at);
+      if (bytes > 0 && writeSync(this.#onLoop, piece, 0, bytes, at) < bytes)
+        throw Object.assign(new Error("the disk took only a part of the log"), { code: "ENOSPC" });
+    }
+    this.now();
+  }
+
   /** Waits for a sync that is under way: its descriptor might be somebody else's by then. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Once: a second time the numbers would be somebody else's. */
+  async #close(): Promise<void> {
     await this.#underWay;
     this.syncing.stop();
     closeSync(this.#offLoop);

@@ -52,6 +52,8 @@ export class Unsynced<G extends Group> {
   #isSyncing = false;
   /** A sync that has failed is never tried again: the system may have forgotten the pages, and says that all is well the next time. */
   #isOver = false;
+  /** Readers see for good what was refused after its commit: nothing that they see is durable any more. */
+  #refused: Promise<void> | undefined;
 
   constructor(private readonly parts: UnsyncedParts<G>) {}
 
@@ -79,8 +81,11 @@ export class Unsynced<G extends Group> {
   /** Resolves when everything that is committed by now is durable and told; undefined when it is. Rejects when it is refused. */
   durable(): Promise<void> | undefined {
     const last = this.#entries.at(-1);
-    if (last === undefined) return undefined;
-    last.told ??= Promise.withResolvers();
+    if (last === undefined) return this.#refused;
+    if (last.told === undefined) {
+      last.told = Promise.withResolvers();
+      quiet(last.told.promise);
+    }
     return last.told.promise;
   }
 
@@ -100,6 +105,7 @@ export class Unsynced<G extends Group> {
   refuse(error: StorageError): G[] {
     this.#isOver = true;
     const entries = this.#take(this.#last);
+    if (entries.length > 0) this.#refused = quiet(Promise.reject(error));
     for (const { told } of entries) told?.reject(error);
     return entries.map(({ group }) => group);
   }
@@ -157,4 +163,10 @@ export class Unsynced<G extends Group> {
     this.#isOver = true;
     this.parts.lost(this.parts.syncFailed(error));
   }
+}
+
+/** Who only asks whether something waits does not listen to what becomes of it. */
+function quiet(promise: Promise<void>): Promise<void> {
+  promise.catch(() => {});
+  return promise;
 }

@@ -234,7 +234,10 @@ test("a sync that fails refuses what is not durable, what is under way, what wai
     ["a unsynced", "b unsynced", "c unsynced", "d unsynced"],
     [cause],
   ]);
-  expect([syncs.length, writer.depth, writer.durable()]).toEqual([0, 0, undefined]);
+  expect([syncs.length, writer.depth]).toEqual([0, 0]);
+  // Readers still see what was refused.
+  expect(notes()).toEqual(["a", "b"]);
+  await expect(writer.durable() ?? Promise.resolve()).rejects.toBe(error);
   writer.close();
   expect(said).not.toContain("now");
 });
