@@ -8,10 +8,12 @@ import { granted } from "./kit/granted.ts";
 import { validBody } from "./kit/input.ts";
 
 /** Also within the body of a session. */
-export const machineBody = z
-  .object({ id: z.string().min(1), metadata: z.unknown(), runnerState: z.unknown() })
-  // It may be null, and must be there.
-  .refine(({ metadata }) => metadata !== undefined);
+export const machineBody = z.object({
+  id: z.string().min(1),
+  // May be null, and must be there.
+  metadata: z.unknown(),
+  runnerState: z.unknown().optional(),
+});
 
 export function cliMachineRoutes({ hub: { machines } }: Pick<HapiContext, "hub">) {
   return new Hono<CliEnv>()

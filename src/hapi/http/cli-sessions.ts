@@ -11,19 +11,17 @@ import { messageList } from "./kit/message-list.ts";
 
 const MAX_PAGE = 200;
 
-const sessionBody = z
-  .object({
-    tag: z.string().min(1),
-    metadata: z.unknown(),
-    agentState: z.unknown(),
-    id: z.uuid().optional(),
-    model: z.string().optional(),
-    modelReasoningEffort: z.string().optional(),
-    effort: z.string().optional(),
-    machine: machineBody.optional(),
-  })
-  // It may be null, and must be there.
-  .refine(({ metadata }) => metadata !== undefined);
+const sessionBody = z.object({
+  tag: z.string().min(1),
+  // May be null, and must be there.
+  metadata: z.unknown(),
+  agentState: z.unknown().optional(),
+  id: z.uuid().optional(),
+  model: z.string().optional(),
+  modelReasoningEffort: z.string().optional(),
+  effort: z.string().optional(),
+  machine: machineBody.optional(),
+});
 const messagesQuery = z.object({
   afterSeq: wholeNumber(0),
   limit: wholeNumber(1).max(MAX_PAGE).default(MAX_PAGE),
