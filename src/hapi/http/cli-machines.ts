@@ -6,10 +6,11 @@ import type { CliEnv } from "./kit/env.ts";
 import { keyOf } from "./kit/found.ts";
 import { granted } from "./kit/granted.ts";
 import { validBody } from "./kit/input.ts";
+import { id } from "./kit/words.ts";
 
 /** Also within the body of a session. */
 export const machineBody = z.object({
-  id: z.string().min(1),
+  id,
   // May be null, and must be there.
   metadata: z.unknown(),
   runnerState: z.unknown().optional(),

@@ -8,18 +8,19 @@ import { type Guards, keyOf } from "./kit/found.ts";
 import { granted, sessionsOwn } from "./kit/granted.ts";
 import { validBody, validQuery, wholeNumber } from "./kit/input.ts";
 import { messageList } from "./kit/message-list.ts";
+import { id, word } from "./kit/words.ts";
 
 const MAX_PAGE = 200;
 
 const sessionBody = z.object({
-  tag: z.string().min(1),
+  tag: id,
   // May be null, and must be there.
   metadata: z.unknown(),
   agentState: z.unknown().optional(),
   id: z.uuid().optional(),
-  model: z.string().optional(),
-  modelReasoningEffort: z.string().optional(),
-  effort: z.string().optional(),
+  model: word.optional(),
+  modelReasoningEffort: word.optional(),
+  effort: word.optional(),
   machine: machineBody.optional(),
 });
 const messagesQuery = z.object({
