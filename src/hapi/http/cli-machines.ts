@@ -6,12 +6,15 @@ import type { CliEnv } from "./kit/env.ts";
 import { keyOf } from "./kit/found.ts";
 import { granted } from "./kit/granted.ts";
 import { validBody } from "./kit/input.ts";
+import { id } from "./kit/words.ts";
 
 /** Also within the body of a session. */
-export const machineBody = z
-  .object({ id: z.string().min(1), metadata: z.unknown(), runnerState: z.unknown() })
-  // It may be null, and must be there.
-  .refine(({ metadata }) => metadata !== undefined);
+export const machineBody = z.object({
+  id,
+  // May be null, and must be there.
+  metadata: z.unknown(),
+  runnerState: z.unknown().optional(),
+});
 
 export function cliMachineRoutes({ hub: { machines } }: Pick<HapiContext, "hub">) {
   return new Hono<CliEnv>()

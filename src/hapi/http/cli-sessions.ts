@@ -8,22 +8,21 @@ import { type Guards, keyOf } from "./kit/found.ts";
 import { granted, sessionsOwn } from "./kit/granted.ts";
 import { validBody, validQuery, wholeNumber } from "./kit/input.ts";
 import { messageList } from "./kit/message-list.ts";
+import { id, word } from "./kit/words.ts";
 
 const MAX_PAGE = 200;
 
-const sessionBody = z
-  .object({
-    tag: z.string().min(1),
-    metadata: z.unknown(),
-    agentState: z.unknown(),
-    id: z.uuid().optional(),
-    model: z.string().optional(),
-    modelReasoningEffort: z.string().optional(),
-    effort: z.string().optional(),
-    machine: machineBody.optional(),
-  })
-  // It may be null, and must be there.
-  .refine(({ metadata }) => metadata !== undefined);
+const sessionBody = z.object({
+  tag: id,
+  // May be null, and must be there.
+  metadata: z.unknown(),
+  agentState: z.unknown().optional(),
+  id: z.uuid().optional(),
+  model: word.optional(),
+  modelReasoningEffort: word.optional(),
+  effort: word.optional(),
+  machine: machineBody.optional(),
+});
 const messagesQuery = z.object({
   afterSeq: wholeNumber(0),
   limit: wholeNumber(1).max(MAX_PAGE).default(MAX_PAGE),

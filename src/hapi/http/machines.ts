@@ -8,7 +8,7 @@ import { Refused } from "./kit/failure.ts";
 import { type Guards, keyOf } from "./kit/found.ts";
 import { granted } from "./kit/granted.ts";
 import { validBody } from "./kit/input.ts";
-import { collaborationMode, copilotAgentMode, permissionMode, serviceTier } from "./kit/modes.ts";
+import { collaborationMode, copilotAgentMode, permissionMode, serviceTier, word } from "./kit/words.ts";
 
 const MAX_PATHS = 1_000;
 const MAX_NAME = 64;
@@ -16,9 +16,9 @@ const MAX_NAME = 64;
 const spawnBody = z.object({
   directory: z.string().min(1),
   agent: z.enum(FLAVOURS).default("claude"),
-  model: z.string().optional(),
-  effort: z.string().optional(),
-  modelReasoningEffort: z.string().optional(),
+  model: word.optional(),
+  effort: word.optional(),
+  modelReasoningEffort: word.optional(),
   yolo: z.boolean().optional(),
   permissionMode: permissionMode.optional(),
   serviceTier: serviceTier.optional(),

@@ -10,6 +10,7 @@ import { keyOf } from "./kit/found.ts";
 import { granted, sessionsOwn } from "./kit/granted.ts";
 import { validBody, validQuery, wholeNumber } from "./kit/input.ts";
 import { messageList } from "./kit/message-list.ts";
+import { id } from "./kit/words.ts";
 
 const at = wholeNumber(0).optional();
 const seq = wholeNumber(1).optional();
@@ -52,15 +53,14 @@ const attachment = z.object({
   path: z.string(),
   previewUrl: z.string().optional(),
 });
-const localId = z.string().min(1);
 const postBody = z.object({
   text: z.string(),
-  localId: localId.optional(),
+  localId: id.optional(),
   attachments: z.array(attachment).optional(),
   scheduledAt: z.int().positive().nullish(),
   deliveryMode: z.enum(["queue", "steer"]).optional(),
 });
-const stateBody = z.object({ localIds: z.array(localId).max(1_000) });
+const stateBody = z.object({ localIds: z.array(id).max(1_000) });
 
 const WITH_ISSUES = { hasIssues: true };
 

@@ -6,7 +6,7 @@ import type { ApiEnv } from "./kit/env.ts";
 import type { Guards } from "./kit/found.ts";
 import { granted } from "./kit/granted.ts";
 import { validOptionalBody } from "./kit/input.ts";
-import { permissionMode } from "./kit/modes.ts";
+import { permissionMode } from "./kit/words.ts";
 
 const decision = z.enum(["approved", "approved_for_session", "denied", "abort"]);
 const texts = z.array(z.string());

@@ -5,20 +5,26 @@ import type { HapiContext } from "../context.ts";
 import type { ApiEnv } from "./kit/env.ts";
 import { validBody } from "./kit/input.ts";
 
-/** Of a namespace: browsers of one person and their past lives. The oldest goes. */
-const MAX_SUBSCRIPTIONS = 200;
+/** An address of a push service, and keys of at most 65 bytes. */
+const endpoint = z.string().min(1).max(4_096);
+const key = z.string().min(1).max(256);
+const subscribeBody = z.object({ endpoint, keys: z.object({ p256dh: key, auth: key }) });
+const unsubscribeBody = z.object({ endpoint });
 
-const text = z.string().min(1);
-const subscribeBody = z.object({ endpoint: text, keys: z.object({ p256dh: text, auth: text }) });
-const unsubscribeBody = z.object({ endpoint: text });
-
-export function pushSubscriptionRoutes({ store, home }: Pick<HapiContext, "store" | "home">) {
+export function pushSubscriptionRoutes({
+  config,
+  store,
+  home,
+}: Pick<HapiContext, "config" | "store" | "home">) {
   return new Hono<ApiEnv>()
     .get("/api/push/vapid-public-key", (c) => c.json({ publicKey: home.vapidKeys.publicKey }))
     .post("/api/push/subscribe", async (c) => {
       const { endpoint, keys } = await validBody(c, subscribeBody);
       const { p256dh, auth } = keys;
-      await store.putSubscription({ namespace: c.var.claims.ns, endpoint, p256dh, auth }, MAX_SUBSCRIPTIONS);
+      await store.putSubscription(
+        { namespace: c.var.claims.ns, endpoint, p256dh, auth },
+        config.maxAccountPushTokens,
+      );
       return c.json({ ok: true });
     })
     .delete("/api/push/subscribe", async (c) => {

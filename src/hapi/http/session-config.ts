@@ -6,14 +6,14 @@ import type { ApiEnv } from "./kit/env.ts";
 import type { Guards } from "./kit/found.ts";
 import { granted } from "./kit/granted.ts";
 import { validBody } from "./kit/input.ts";
-import { permissionMode } from "./kit/modes.ts";
+import { permissionMode, word } from "./kit/words.ts";
 
-const name = z.string().trim().min(1);
+const name = word.trim().min(1);
 const modeBody = z.object({ mode: permissionMode });
 const modelBody = z.object({
   model: z.union([name, z.object({ provider: name, modelId: name })]).nullable(),
 });
-const effortBody = z.object({ effort: z.string().nullable() });
+const effortBody = z.object({ effort: word.nullable() });
 
 export const CLI_CONFLICT = { cli: { status: 409 } };
 

@@ -33,7 +33,7 @@ const MODES = ["permissionMode", "collaborationMode", "copilotAgentMode"] as con
 const SHOWN = 1_000;
 
 const NO_MODES = refusal("unsupported", "Permission mode not supported for session flavor");
-const NO_SUCH_MODE = refusal("invalid", "Invalid permission mode for session flavor");
+export const NO_SUCH_MODE = refusal("invalid", "Invalid permission mode for session flavor");
 
 /** Undefined when the session's flavour has this mode. */
 export function modeRefusal(metadata: unknown, mode: string): Refusal | undefined {

@@ -3,7 +3,7 @@
 import type { SessionKey } from "../store/rows.ts";
 import { agentStateView, requestWaiting } from "../wire/agent-state.ts";
 import { callCli } from "./cli-call.ts";
-import { modeRefusal } from "./config.ts";
+import { modeRefusal, NO_SUCH_MODE } from "./config.ts";
 import type { HubCore } from "./core.ts";
 import { DONE, denial, INACTIVE, type Result, refusal } from "./result.ts";
 
@@ -34,7 +34,7 @@ export class Permissions {
     if (!found.ok) return found;
     const { mode, allowTools, decision, answers } = approval;
     const refused = mode === undefined ? undefined : modeRefusal(found.metadata, mode);
-    if (refused !== undefined) return refusal("invalid", "Invalid permission mode for session flavor");
+    if (refused !== undefined) return NO_SUCH_MODE;
     return this.#answer(session, { id: requestId, approved: true, mode, allowTools, decision, answers });
   }
 

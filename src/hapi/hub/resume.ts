@@ -4,7 +4,7 @@ import type { MachineRow, SessionKey, SessionRow } from "../store/rows.ts";
 import { agentSessionId, flavourOf, isFlavour } from "../wire/flavours.ts";
 import { mergedHistory, metadataView, type SessionMetadata, withKeys } from "../wire/metadata.ts";
 import { isObject, textAt } from "../wire/shape.ts";
-import { modeRefusal } from "./config.ts";
+import { modeRefusal, NO_SUCH_MODE } from "./config.ts";
 import type { HubCore } from "./core.ts";
 import { denial, type Refusal, type Result, refusal } from "./result.ts";
 import type { Spawning } from "./spawn.ts";
@@ -54,7 +54,7 @@ export class Resuming {
     const row = await this.#core.store.findSession(key);
     if (typeof row === "string") return denial("session", row);
     const refused = permissionMode === undefined ? undefined : modeRefusal(row.metadata, permissionMode);
-    if (refused !== undefined) return { ...refused, code: "invalid" };
+    if (refused !== undefined) return NO_SUCH_MODE;
     if (this.#core.isActive(key.id)) return { ok: true, sessionId: key.id };
     const underWay = this.#underWay.get(key.id);
     if (underWay !== undefined) return underWay;

@@ -8,6 +8,7 @@ import {
   type SessionView,
   sessionSummary,
 } from "../wire/session.ts";
+import { isObject } from "../wire/shape.ts";
 import type { HubCore } from "./core.ts";
 import { DONE, denial, type Refusal, type Result, refusal } from "./result.ts";
 
@@ -102,7 +103,7 @@ export class Sessions {
   /** Of the stored object, so that keys that no view knows stay in it. */
   async #edit(key: SessionKey, keys: Readonly<Record<string, unknown>>): Promise<Result> {
     const edited = await this.core.store.editMetadata(
-      { key, edit: (stored) => withKeys(stored, keys), touches: false },
+      { key, edit: (stored) => withKeys(placed(stored), keys), touches: false },
       (result) => {
         if (typeof result !== "string" && result.kind === "changed") this.core.tellSession(result.row);
       },
@@ -135,5 +136,8 @@ export class Sessions {
     this.core.events.broadcast({ type: "session-removed", namespace, sessionId: id });
   }
 }
+
+/** Without a place clients cannot read it, and would not see its name (hapi-http-sse A9). */
+const placed = (stored: unknown): unknown => (isObject(stored) ? { path: "", host: "", ...stored } : stored);
 
 const ACTIVE: Refusal = refusal("active", "Cannot delete active session. Archive it first.");

@@ -4,7 +4,15 @@ import { BodyRefused } from "../../../http/request-body.ts";
 import type { OpenEnv } from "./env.ts";
 
 /** With an upload of 50 MiB as base64 (HTTP contract, E5). */
-export const MAX_BODY_BYTES = 68 * 1024 * 1024;
+const MAX_BODY_BYTES = 68 * 1024 * 1024;
+/** Nothing else that clients send comes near it. */
+const MAX_PLAIN_BODY_BYTES = 8 * 1024 * 1024;
+/** Uploads, recordings of a voice, messages with previews of what is attached; and sessions with all of their values. */
+const CARRIES_MUCH = /\/(upload|messages|transcription)$|^\/cli\/(sessions|machines)$/;
+
+/** Of who has proved an account. */
+export const bodyLimit = (path: string): number =>
+  CARRIES_MUCH.test(path) ? MAX_BODY_BYTES : MAX_PLAIN_BODY_BYTES;
 
 const NO_JSON: ReadonlySet<string> = new Set(["not-json", "not-utf8", "too-deep"]);
 

@@ -3,7 +3,7 @@
 import type { MiddlewareHandler } from "hono";
 import { bearerToken } from "../../../auth/bearer.ts";
 import { bearer } from "../../../http/bearer.ts";
-import { bodyBudget } from "../../../http/body-budget.ts";
+import { type BodyEnv, bodyBudget } from "../../../http/body-budget.ts";
 import type { RequestBody } from "../../../http/request-body.ts";
 import type { Limits } from "../../../limits/limits.ts";
 import type { LimitsConfig } from "../../../limits/settings.ts";
@@ -11,7 +11,7 @@ import type { RequestFacts } from "../../../server/request-facts.ts";
 import type { AccessToken } from "../../auth/access-token.ts";
 import { accountOf, type WebClaims, type WebTokens, webClaims } from "../../auth/web-tokens.ts";
 import type { WrongTokens } from "../../auth/wrong-tokens.ts";
-import { MAX_BODY_BYTES } from "./body.ts";
+import { bodyLimit } from "./body.ts";
 import { ComeLater, Refused } from "./failure.ts";
 
 export interface GuardParts {
@@ -29,13 +29,18 @@ const TOKEN_WORK_MS = 0.2;
 type Env = { Bindings: RequestFacts; Variables: { body: RequestBody } };
 
 /** Before whatever reads a body. */
-export const budget = ({ limits, config }: Pick<GuardParts, "limits" | "config">) =>
-  bodyBudget({
-    limits,
-    accountBytes: () => MAX_BODY_BYTES,
-    strangerBytes: () => config.maxAnonymousBodyBytes,
-    areStrangersLimited: () => config.rateLimits,
-  });
+export function budget({
+  limits,
+  config,
+}: Pick<GuardParts, "limits" | "config">): MiddlewareHandler<BodyEnv> {
+  return (c, next) =>
+    bodyBudget({
+      limits,
+      accountBytes: () => bodyLimit(c.req.path),
+      strangerBytes: () => config.maxAnonymousBodyBytes,
+      areStrangersLimited: () => config.rateLimits,
+    })(c, next);
+}
 
 /** A login: the header wins, and where a browser can set none the address may carry it. */
 export function webBearer(
