@@ -18,7 +18,6 @@ import { hubDeeds } from "./hub/deeds.ts";
 import { Hub } from "./hub/hub.ts";
 import { inEffect as effective } from "./in-effect.ts";
 import { Notifications, overheard } from "./notify/notifications.ts";
-import { pushRoutes } from "./notify/routes.ts";
 import { allowedOrigins } from "./realtime/origins.ts";
 import { HapiSockets } from "./realtime/sockets.ts";
 import type { HapiConfig } from "./settings.ts";
@@ -103,7 +102,6 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
           machine: (namespace, id) => standing(deeds.machineAbsence(namespace, id)),
         }),
       );
-      app.route("/", pushRoutes({ store, home, config }));
     },
     cli: routes.cli,
   });
