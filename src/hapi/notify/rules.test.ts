@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { openTestHapiStore, type TestHapiStore } from "../../../test/support/hapi-store.ts";
 import { until } from "../../../test/support/until.ts";
 import type { Json } from "../store/rows.ts";
+import { cliMessageView } from "../wire/message.ts";
 import type { Notice } from "./notice.ts";
 import { NotificationRules } from "./rules.ts";
 
@@ -49,13 +50,15 @@ async function asks(requests: Record<string, Json>): Promise<void> {
   const agentState = { version: changed.version, value: changed.value };
   rules.heard({ type: "session-updated", ...to(), data: { agentState, updatedAt: 1 } });
 }
-const says = (data: Json, messageId = "m") =>
-  rules.heard({
-    type: "message-received",
-    ...to(),
-    message: { id: messageId, content: { role: "agent", content: data } },
-  });
-const ready = (messageId?: string) => says({ type: "event", data: { type: "ready" } }, messageId);
+async function says(data: Json): Promise<string> {
+  const content = { role: "agent", content: data };
+  const session = { namespace: "default", id };
+  const appended = await all.store.appendMessage({ session, content, localId: null, touches: false });
+  if (typeof appended === "string") throw new Error(appended);
+  rules.heard({ type: "message-received", ...to(), message: cliMessageView(appended.message) });
+  return appended.message.id;
+}
+const ready = () => says({ type: "event", data: { type: "ready" } });
 const isAlive = () => rules.heard({ type: "session-updated", ...to(), data: { active: true } });
 const isGone = () => {
   active = false;
@@ -148,34 +151,34 @@ test("what is known of a session goes with it, and a request that waits with it"
 });
 
 test("ready is told once in five seconds, of a session at work", async () => {
-  ready("1");
-  ready("2");
+  const first = await ready();
+  await ready();
   steady = 4_999;
-  ready("3");
+  await ready();
   await until("the first", () => told.length === 1);
   steady = 5_000;
-  ready("4");
+  const last = await ready();
   await until("the second", () => told.length === 2);
   expect(told.map(({ event }) => event)).toEqual([
-    ["ready", "1"],
-    ["ready", "4"],
+    ["ready", first],
+    ["ready", last],
   ]);
   isGone();
-  ready("5");
+  await ready();
   await quiet();
   expect(told).toHaveLength(2);
 });
 
 test("every task that ended is told, and what other messages say is not", async () => {
-  says({
+  await says({
     type: "output",
     data: { type: "system", subtype: "task_notification", status: "completed", summary: "A" },
   });
-  says({
+  await says({
     type: "output",
     data: { type: "system", subtype: "task_notification", status: "killed", summary: "B" },
   });
-  says({ type: "output", data: { type: "assistant", message: { content: "ready" } } });
+  await says({ type: "output", data: { type: "assistant", message: { content: "ready" } } });
   await until("both", () => told.length === 2);
   await quiet();
   expect(told).toMatchObject([

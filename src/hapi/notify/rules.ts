@@ -3,6 +3,7 @@
 // A request is new when it is not among those of the update before. 500 ms after the last new one, the first that waits is told. What is
 // known of a session is dropped when it is not at work any more; what people were told of outlives a restart, so that none is told again.
 import type { HubEvent } from "../events/event.ts";
+import { StoredContent } from "../store/content.ts";
 import type { HapiStore } from "../store/contract.ts";
 import type { SessionRow } from "../store/rows.ts";
 import { agentStateView } from "../wire/agent-state.ts";
@@ -144,7 +145,8 @@ export class NotificationRules {
   }
 
   #message(id: string, message: object): void {
-    const { content, id: messageId } = message as { content?: unknown; id?: unknown };
+    const { content: stored, id: messageId } = message as { content?: unknown; id?: unknown };
+    const content = stored instanceof StoredContent ? stored.value : stored;
     const task = finishedTask(content);
     if (task === undefined && !isReady(content)) return;
     if (!this.parts.isActive(id)) return;
