@@ -44,3 +44,27 @@ CREATE INDEX IF NOT EXISTS roost_messages_waiting
   ON messages(session_id, seq) WHERE invoked_at IS NULL AND local_id IS NOT NULL;
 CREATE INDEX IF NOT EXISTS roost_messages_scheduled
   ON messages(session_id, scheduled_at, invoked_at) WHERE scheduled_at IS NOT NULL AND invoked_at IS NULL;
+
+-- What was decided about each notification, by channel. Trimmed to a bound.
+CREATE TABLE IF NOT EXISTS roost_pushes (
+  id INTEGER PRIMARY KEY,
+  namespace TEXT NOT NULL,
+  session_id TEXT NOT NULL REFERENCES sessions(id) ON DELETE CASCADE,
+  channel TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  event_key TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  reason TEXT,
+  devices INTEGER NOT NULL,
+  delivered INTEGER NOT NULL,
+  duration_ms INTEGER NOT NULL,
+  at INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS roost_pushes_event ON roost_pushes(namespace, event_key, at);
+CREATE INDEX IF NOT EXISTS roost_pushes_session ON roost_pushes(session_id);
+
+-- Of a session at work: the requests that its people were told of, so that a restart tells nobody again.
+CREATE TABLE IF NOT EXISTS roost_told (
+  session_id TEXT PRIMARY KEY REFERENCES sessions(id) ON DELETE CASCADE,
+  request_ids TEXT NOT NULL
+) WITHOUT ROWID;

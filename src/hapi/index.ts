@@ -17,6 +17,7 @@ import { hapiRoutes } from "./http/routes.ts";
 import { hubDeeds } from "./hub/deeds.ts";
 import { Hub } from "./hub/hub.ts";
 import { inEffect as effective } from "./in-effect.ts";
+import { Notifications, overheard } from "./notify/notifications.ts";
 import { allowedOrigins } from "./realtime/origins.ts";
 import { HapiSockets } from "./realtime/sockets.ts";
 import type { HapiConfig } from "./settings.ts";
@@ -58,7 +59,9 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     shared: limits,
   });
   const { rooms, rpc, terminals } = sockets;
-  const hub = new Hub({ store, events, rooms, rpc, log });
+  const heard = overheard(events, (event) => notifications.heard(event));
+  const hub = new Hub({ store, events: heard, rooms, rpc, log });
+  const notifications = new Notifications({ store, hub, events, home, inEffect, config, metrics, log });
   const context: HapiContext = {
     ...limits,
     config,
@@ -111,6 +114,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     listeners: inEffect.listener === undefined ? [] : [{ ...inEffect.listener, frontPage: own }],
     endAnswers: () => events.close(),
     start: () => {
+      notifications.start();
       store.catchUp().catch((error: unknown) => {
         log.warn(
           { err: error },
@@ -122,6 +126,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
       pace.drain();
       hub.stop();
       sockets.stop();
+      await notifications.stop();
       await store.settled();
     },
   };

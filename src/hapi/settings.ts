@@ -67,6 +67,10 @@ export const hapiSettings = {
     "whom push services ask when HAPI's notifications trouble them",
     { legacy: ["VAPID_SUBJECT"] },
   ),
+  hapiWebPushInside: setting(
+    flag().default(false),
+    "let HAPI's web push reach addresses inside the own network, and of plain http: for a push service of one's own",
+  ),
   hapiTerminalIdleMs: setting(
     whole(1_000, 2 ** 31 - 1).default(900_000),
     "milliseconds after which a terminal that nobody uses is closed",

@@ -21,6 +21,7 @@ import type {
   EditedMetadata,
   EndedSession,
   EndSession,
+  KeptPush,
   LocalIds,
   MachineRow,
   MergedSessions,
@@ -36,8 +37,10 @@ import type {
   OpenSession,
   PageQuery,
   PresenceChanges,
+  PushedTo,
   PushSubscriptionRow,
   QueuedState,
+  RecordedPush,
   RegisteredMachine,
   RegisterMachine,
   RequeuedMessage,
@@ -233,6 +236,20 @@ export interface HapiStore {
     device: { readonly deviceId?: string; readonly token?: string },
   ): Promise<number>;
   listDevices(namespace: string): Promise<readonly DeviceRow[]>;
+
+  /** Keeps a decision about a session that is there, and deletes registrations that are dead unless they were renewed since. */
+  recordPush(push: RecordedPush, dead: readonly PushedTo[]): Promise<void>;
+  /** The newest decision about an event that was kept within a time around `now`. */
+  findKeptPush(
+    namespace: string,
+    eventKey: string,
+    now: number,
+    withinMs: number,
+  ): Promise<KeptPush | undefined>;
+  forgetOldPushes(now: number): Promise<void>;
+  /** Requests of a session that people were told of; an empty list forgets them. */
+  setTold(sessionId: string, ids: readonly string[]): Promise<void>;
+  findTold(sessionId: string): Promise<readonly string[]>;
 
   // Notes of a session, newest first.
 

@@ -16,6 +16,7 @@ import {
   recentMessages,
 } from "./pages.ts";
 import { listPresent, storePresence } from "./presence.ts";
+import { findKeptPush, findTold, forgetOldPushes, recordPush, setTold } from "./pushes.ts";
 import {
   cancelMessage,
   consumeMessages,
@@ -126,6 +127,11 @@ const OPERATIONS: { readonly [K in keyof HapiStore]: OnDatabase<HapiStore[K]> } 
   putDevice,
   deleteDevice,
   listDevices,
+  recordPush,
+  findKeptPush,
+  forgetOldPushes,
+  setTold,
+  findTold,
   listScratch,
   addScratch,
   changeScratch,

@@ -368,6 +368,27 @@ export interface PushSubscriptionRow {
   readonly createdAt: number;
 }
 
+/** What tells one registration of an endpoint from a later one. */
+export type PushedTo = Pick<PushSubscriptionRow, "id" | "endpoint" | "p256dh" | "auth" | "createdAt">;
+
+/** One decision about a notification. */
+export interface RecordedPush extends KeptPush {
+  readonly namespace: string;
+  readonly sessionId: string;
+  readonly channel: string;
+  readonly kind: string;
+  /** Tells the same event again. */
+  readonly eventKey: string;
+  readonly durationMs: number;
+}
+
+export interface KeptPush {
+  readonly outcome: string;
+  readonly reason: string | null;
+  readonly devices: number;
+  readonly delivered: number;
+}
+
 export interface DeviceRow {
   readonly id: number;
   readonly namespace: string;

@@ -1,7 +1,11 @@
 // The promises of a channel, on each sibling of this folder.
+
+import { generateVAPIDKeys } from "web-push";
 import { expoService } from "../../../test/support/expo.ts";
 import { channelSuite } from "../../../test/support/push-channel.ts";
+import { WebPushService } from "../../../test/support/web-push-service.ts";
 import { Expo, type ExpoMessage } from "./expo.ts";
+import { WebPush } from "./web-push.ts";
 
 channelSuite("expo", () => {
   const service = expoService();
@@ -32,6 +36,33 @@ channelSuite("expo", () => {
       else for (let n = 0; n < requests; n++) service.breaks.push(moments[moment]);
     },
     requests: () => service.requests.length,
+    stop: () => service.stop(),
+  };
+});
+
+channelSuite("web push", () => {
+  const vapid = generateVAPIDKeys();
+  const service = new WebPushService(() => vapid.publicKey);
+  const moments = {
+    busy: { status: 503 },
+    refusing: { status: 403 },
+    nonsense: { status: 302, headers: { location: "https://hotel.example/login" } },
+    silent: { silent: true },
+  } as const;
+  return {
+    channel: new WebPush({ vapid, subject: "mailto:admin@hapi.run", inside: true }),
+    message: { payload: "short" },
+    tooLarge: { payload: "x".repeat(20_000) },
+    device: (n) => service.subscribe(`browser ${n}`),
+    goneDevice: (n) => {
+      service.gone.set(`gone ${n}`, 410);
+      return service.subscribe(`gone ${n}`);
+    },
+    breaks: (moment, requests) => {
+      if (requests === undefined) service.brokenForAll = moments[moment];
+      else for (let n = 0; n < requests; n++) service.breaks.push(moments[moment]);
+    },
+    requests: () => service.requests,
     stop: () => service.stop(),
   };
 });

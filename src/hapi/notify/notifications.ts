@@ -1,0 +1,148 @@
+// Notifications as the hub has them: what is heard becomes words, an app that is looked at shows them, and what nobody looks at goes to
+// browsers by Web Push, then to Telegram. Each channel has its own pusher and ledger, so a channel on a bad day is waited for by no other.
+import type { Logger } from "pino";
+import type { Metrics } from "../../observability/metrics.ts";
+import { WebPush, type WebPushAddress, type WebPushMessage } from "../../push/channels/web-push.ts";
+import { type Push, Pusher } from "../../push/pusher.ts";
+import type { Events, HubEvent, Toast } from "../events/event.ts";
+import type { Home } from "../home/home.ts";
+import type { HubCore } from "../hub/core.ts";
+import type { Permissions } from "../hub/permissions.ts";
+import type { InEffect } from "../in-effect.ts";
+import type { HapiConfig } from "../settings.ts";
+import type { HapiStore } from "../store/contract.ts";
+import type { PushSubscriptionRow } from "../store/rows.ts";
+import { HapiPushLedger } from "./ledger.ts";
+import { type Notice, toastOf, wordsOf } from "./notice.ts";
+import { NotificationRules } from "./rules.ts";
+
+export interface NotificationsParts {
+  readonly store: HapiStore;
+  readonly hub: { readonly core: Pick<HubCore, "isActive">; readonly permissions: Permissions };
+  readonly events: Pick<Events, "toast">;
+  readonly home: Pick<Home, "vapidKeys">;
+  readonly inEffect: Pick<InEffect, "publicUrl" | "telegramBotToken" | "telegramNotification">;
+  readonly config: Pick<HapiConfig, "hapiVapidSubject" | "hapiWebPushInside">;
+  readonly metrics: Pick<Metrics, "counter">;
+  readonly log: Logger;
+  readonly debounceMs?: number;
+}
+
+interface Browser {
+  readonly address: WebPushAddress;
+  readonly row: PushSubscriptionRow;
+}
+type BrowserMessage = WebPushMessage & { readonly toast: Toast };
+
+const DEADLINE_MS = 30_000;
+/** Pushes of one namespace and channel that are under way. */
+const AT_ONCE = 16;
+const MAX_LOGGED = 200;
+
+export class Notifications {
+  readonly #rules: NotificationRules;
+  readonly #browsers: Pusher<WebPushAddress, BrowserMessage, Browser>;
+
+  constructor(private readonly parts: NotificationsParts) {
+    const { store, hub, events, home, config, log, debounceMs } = parts;
+    this.#rules = new NotificationRules({
+      store,
+      isActive: (id) => hub.core.isActive(id),
+      tell: (notice) => this.#tell(notice),
+      failed: (error) => log.warn({ err: error }, "what a session wants to say could not be read"),
+      ...(debounceMs !== undefined && { debounceMs }),
+    });
+    const counted = this.#counted();
+    this.#browsers = new Pusher<WebPushAddress, BrowserMessage, Browser>({
+      ledger: new HapiPushLedger<Browser>({
+        store,
+        channel: "web",
+        devices: async (namespace) =>
+          (await store.listSubscriptions(namespace)).map((row) => ({ address: row, row })),
+        registration: ({ row }) => row,
+      }),
+      channel: new WebPush({
+        vapid: home.vapidKeys,
+        subject: config.hapiVapidSubject,
+        inside: config.hapiWebPushInside,
+      }),
+      // An app that somebody looks at shows it, and then nothing else rings.
+      holdBack: ({ owner, message }) =>
+        events.toast(owner, message.toast) > 0 ? "shown in the app" : undefined,
+      log,
+      deadlineMs: DEADLINE_MS,
+      atMost: () => AT_ONCE,
+      decided: counted("web"),
+    });
+  }
+
+  /** After the commit, for everything that web clients are told. Never throws. */
+  heard(event: HubEvent): void {
+    try {
+      this.#rules.heard(event);
+    } catch (error) {
+      this.parts.log.error({ err: error }, "an event could not be looked at for notifications");
+    }
+  }
+
+  /** Sessions that something is known of. */
+  get watched(): number {
+    return this.#rules.size;
+  }
+
+  start(): void {}
+
+  /** Nothing is sent after it. */
+  async stop(): Promise<void> {
+    this.#rules.stop();
+    await this.#browsers.stop();
+  }
+
+  #tell(notice: Notice): void {
+    const { session, kind, event } = notice;
+    // Only lists of what happened want to hear that a session is complete.
+    if (kind === "completion") return;
+    const words = wordsOf(notice);
+    const about = { owner: session.namespace, subject: session.id, kind };
+    this.#push(this.#browsers, "web push", {
+      ...about,
+      message: { payload: JSON.stringify(words), toast: toastOf(words) },
+      event: ["web", session.id, ...event],
+    });
+  }
+
+  #push<Address, Message>(
+    pusher: Pick<Pusher<Address, Message, never>, "push">,
+    channel: string,
+    push: Push<Message>,
+  ): void {
+    void pusher.push(push).then(({ outcome, reason, devices, delivered }) => {
+      if (outcome !== "failed" && outcome !== "partial") return;
+      const why = reason?.slice(0, MAX_LOGGED);
+      this.parts.log.warn(
+        { channel, kind: push.kind, devices, delivered, reason: why },
+        "a notification did not reach every device",
+      );
+    });
+  }
+
+  #counted() {
+    const counter = this.parts.metrics.counter(
+      "roost_hapi_notifications_total",
+      "Decisions about HAPI's notifications, by channel and outcome",
+      true,
+    );
+    return (channel: string) => (outcome: string) => counter.of({ channel, outcome }).add();
+  }
+}
+
+/** The same events, with somebody who hears each broadcast after it went out. */
+export function overheard(events: Events, hear: (event: HubEvent) => void): Events {
+  return {
+    broadcast: (event) => {
+      events.broadcast(event);
+      hear(event);
+    },
+    toast: (namespace, toast) => events.toast(namespace, toast),
+  };
+}
