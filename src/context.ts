@@ -158,6 +158,7 @@ export async function startServer<C extends HouseConfig>(
     let port = config.port;
     const open: OpenProtocol[] = [];
     const retentions: Kept["retentions"][number][] = [];
+    const atRoot = await webAppsAtRoot(on, config);
     for (const { protocol } of on) {
       const areaLog = log.child({ area: protocol.name });
       const house: House<C> = {
@@ -174,6 +175,7 @@ export async function startServer<C extends HouseConfig>(
         limits,
         sockets,
         cluster,
+        rootIsTaken: atRoot.some((name) => name !== protocol.name),
         baseUrl: () => baseUrl({ ...config, port }),
         log: areaLog,
       };
@@ -339,6 +341,17 @@ async function settled<C extends HouseConfig>(
     }
   }
   return on;
+}
+
+/** Names of those that have one there. */
+async function webAppsAtRoot<C extends HouseConfig>(
+  on: readonly Settled<C>[],
+  config: C,
+): Promise<readonly string[]> {
+  const names: string[] = [];
+  for (const { protocol } of on)
+    if ((await protocol.webAppAtRoot?.(config)) !== undefined) names.push(protocol.name);
+  return names;
 }
 
 /** No folder that everybody may read holds private data of any protocol. */

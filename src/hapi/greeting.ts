@@ -4,6 +4,7 @@ import type { GreetingFacts } from "../protocol/manifest.ts";
 import { settingsPath } from "./home/settings-file.ts";
 import { placeOf } from "./place.ts";
 import type { HapiConfig } from "./settings.ts";
+import { isAppThere } from "./web/standing.ts";
 
 export async function greeting({
   config,
@@ -26,6 +27,9 @@ export async function greeting({
     ...(token === undefined
       ? []
       : [`      The token is not shown again; it stands in ${settingsPath(home)}.`]),
+    isAppThere(config)
+      ? `  HAPI's web app is served at ${config.hapiWebPort === undefined ? reachable : `port ${config.hapiWebPort}`}.`
+      : "  HAPI's web app is not installed: roost hapi web install",
     ...(inEffect.listener === undefined || inEffect.listener.port === 0
       ? []
       : [`  HAPI alone is also at port ${inEffect.listener.port}.`]),

@@ -22,6 +22,8 @@ import { allowedOrigins } from "./realtime/origins.ts";
 import { HapiSockets } from "./realtime/sockets.ts";
 import type { HapiConfig } from "./settings.ts";
 import { hapiStore } from "./store/index.ts";
+import { sayWhenHidden } from "./web/hidden.ts";
+import { WebAppSite } from "./web/site.ts";
 
 export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> {
   const { config, limits, metrics, log } = house;
@@ -34,6 +36,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
   const allowsOrigin = allowedOrigins({
     listed: () => inEffect.corsOrigins,
     config: { port: config.port, publicUrl: inEffect.publicUrl },
+    webPort: config.hapiWebPort,
   });
   const pace = new MessagePace({ perSecond: () => config.maxAccountMessagesPerSecond, ...limits });
   const sockets = new HapiSockets({
@@ -84,6 +87,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
   const deeds = hubDeeds(hub);
   sockets.accept(deeds);
   reportSockets(metrics, { sockets, events });
+  const site = new WebAppSite(config);
   const pages = { every: inEffect.corsOrigins.includes("*"), allows: allowsOrigin };
   const standing = async (absence: Promise<"not-found" | "access-denied" | undefined>): Promise<Access> => {
     const found = await absence;
@@ -104,17 +108,28 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
       );
     },
     cli: routes.cli,
+    unknownCli: (request) => site.index(request),
   });
-  const { own, shared } = frontPageOf(pages);
+  const { own, shared, web } = frontPageOf(pages, {
+    site,
+    publicUrl: inEffect.publicUrl,
+    mainPort: () => portOf(house.baseUrl()),
+    webPort: config.hapiWebPort,
+    rootIsTaken: house.rootIsTaken,
+  });
   return {
     name: "hapi",
     http: [{ prefixes: ["/api", "/cli"], fetch }],
     sockets: [],
     frontPage: shared,
-    listeners: inEffect.listener === undefined ? [] : [{ ...inEffect.listener, frontPage: own }],
+    listeners: [
+      ...(inEffect.listener === undefined ? [] : [{ ...inEffect.listener, frontPage: own }]),
+      ...(config.hapiWebPort === undefined ? [] : [{ port: config.hapiWebPort, frontPage: web }]),
+    ],
     endAnswers: () => events.close(),
     start: () => {
       notifications.start();
+      void sayWhenHidden({ site, config, inEffect, rootIsTaken: house.rootIsTaken, log });
       store.catchUp().catch((error: unknown) => {
         log.warn(
           { err: error },
@@ -131,6 +146,11 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     },
   };
 }
+
+const portOf = (address: string): number => {
+  const { port, protocol } = new URL(address);
+  return Number(port || (protocol === "https:" ? 443 : 80));
+};
 
 function reportSockets(
   metrics: House<HapiConfig>["metrics"],

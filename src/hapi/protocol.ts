@@ -26,10 +26,13 @@ export const hapi: ProtocolManifest<HapiConfig> = {
       },
     },
   ],
+  publicFolders: ({ hapiWebDir: folder }) => [{ folder, flag: "--hapi-web-dir" }],
+  commands: { hapi: async () => (await import("./command.ts")).hapiCommand },
   doctor: {
-    names: ["hapi-home", "hapi-port"],
+    names: ["hapi-home", "hapi-port", "hapi-web"],
     machine: async function* (config) {
       yield* (await import("./doctor.ts")).findings(config);
+      yield (await import("./web/doctor.ts")).webAppFinding(config);
     },
   },
   greeting: async (facts) => (await import("./greeting.ts")).greeting(facts),

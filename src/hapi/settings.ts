@@ -47,6 +47,15 @@ export const hapiSettings = {
     "origins of web pages that may use HAPI's API and sockets beside its own, comma-separated (* for every one)",
     { legacy: ["CORS_ORIGINS"] },
   ),
+  hapiWebDir: setting(
+    text().transform(expanded).optional(),
+    "folder of HAPI's web app to serve instead of the one that roost hapi web install has put into the data folder",
+    { legacy: ["HAPI_WEB_DIR"] },
+  ),
+  hapiWebPort: setting(
+    port().optional(),
+    "port that serves HAPI's web app by itself, for when another web app is at the root of the server's own port",
+  ),
   hapiTelegramBotToken: setting(
     text().optional(),
     "token of the Telegram bot that logs in Mini Apps and notifies",

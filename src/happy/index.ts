@@ -1,4 +1,5 @@
 // The Happy protocol as one value: zero-knowledge sync over REST and Socket.IO. The server stores blobs that it cannot read.
+import { wantsPage } from "../http/front-page.ts";
 import { MessagePace } from "../limits/message-pace.ts";
 import { RefusalPace } from "../limits/refusal-pace.ts";
 import type { House, OpenProtocol } from "../protocol/house.ts";
@@ -21,7 +22,7 @@ import { CLIENT_LOG_PATH, clientLogEndpoints } from "./http/client-logs.ts";
 import { happyEndpoints } from "./http/index.ts";
 import { happyApp } from "./http/kit/app.ts";
 import { notFound } from "./http/not-found.ts";
-import { healthOf, wantsPage } from "./http/root.ts";
+import { healthOf } from "./http/root.ts";
 import { WebApp } from "./http/web-app.ts";
 import { HappyMetrics } from "./metrics.ts";
 import { Presence, TIMING } from "./presence/presence.ts";

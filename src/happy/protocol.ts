@@ -20,6 +20,7 @@ export const happy: ProtocolManifest<HappyConfig> = {
   bounds: HAPPY_BOUNDS,
   isOn: () => true,
   publicFolders: ({ happyStaticDir: folder }) => [{ folder, flag: "--happy-static-dir" }],
+  webAppAtRoot: async (config) => (await import("./http/web-app.ts")).webAppFolder(config),
   databases: [
     {
       name: "happy",

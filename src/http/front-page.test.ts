@@ -112,3 +112,57 @@ describe("health", () => {
     expect((await ask(page, "/health/x")).text).toBe("GET /health/x");
   });
 });
+
+describe("the page of the house", () => {
+  const said: FrontPageShare = {
+    section: (request) => ({
+      title: "Inn & <b>",
+      paragraphs: [
+        ["Say ", { code: `roost "${request.headers.get("host")}"` }, " or ", { text: "look", href: '/a"b' }],
+      ],
+    }),
+    standsInAt: (path) => path.startsWith("/rooms"),
+  };
+
+  test.each([
+    ["/start", "GET", "*/*", true],
+    ["/start", "HEAD", "*/*", true],
+    ["/", "GET", "text/html", true],
+    ["/rooms/7", "GET", "*/*", true],
+    ["/", "GET", "*/*", false],
+    ["/start", "POST", "text/html", false],
+    ["/rooms/7", "DELETE", "text/html", false],
+    ["/other", "GET", "text/html", false],
+  ])("at %s for %s accepting %s: %p", async (path, method, accept, isShown) => {
+    const { status, headers, route } = await ask(pageOf(plain, said), path, method, accept);
+    const isPage = headers.get("content-type")?.startsWith("text/html") === true;
+    expect([status, isPage, route]).toEqual(isShown ? [200, true, "/start"] : [299, false, undefined]);
+  });
+
+  test("whoever has the address comes first, but for /start", async () => {
+    const has: FrontPageShare = { root: () => new Response("root"), unclaimed: () => new Response("room") };
+    const page = pageOf(said, has, plain);
+    expect((await ask(page, "/", "GET", "text/html")).text).toBe("root");
+    expect((await ask(page, "/rooms/7")).text).toBe("room");
+    expect((await ask(page, "/start")).text).toContain("Inn");
+  });
+
+  test("is not there when nobody has anything to say", async () => {
+    const page = pageOf(plain, { section: () => undefined, standsInAt: () => true });
+    expect((await ask(page, "/start")).text).toBe("GET /start");
+    expect((await ask(page, "/", "GET", "text/html")).text).toBe("GET /");
+  });
+
+  test("whatever a request brings is text, and nothing is run or loaded", async () => {
+    const request = new Request("http://x/start", { headers: { host: "<script>" } });
+    const answer = await pageOf(said).answer(request, {} as RequestFacts);
+    const text = await answer.text();
+    expect(text).toContain("<h2>Inn &amp; &lt;b&gt;</h2>");
+    expect(text).toContain("roost &quot;&lt;script&gt;&quot;");
+    expect(text).toContain('<a href="/a&quot;b"');
+    expect(answer.headers.get("content-security-policy")).toStartWith(
+      "default-src 'none'; style-src 'sha256-",
+    );
+    expect(answer.headers.get("content-length")).toBe(`${Buffer.byteLength(text)}`);
+  });
+});

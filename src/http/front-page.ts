@@ -1,9 +1,10 @@
-// What belongs to no protocol alone: `/`, `/health`, and paths that nobody claims. Protocols contribute in the order of their list; what
-// no contribution takes, the default protocol answers in its own way, as if it had the listener for itself.
+// What belongs to no protocol alone: `/`, `/start`, `/health`, and paths that nobody claims. Protocols contribute in the order of their
+// list; what no contribution takes, the default protocol answers in its own way, as if it had the listener for itself.
 import type { Logger } from "pino";
 import { pathOf } from "../server/http-routes.ts";
 import type { RequestFacts } from "../server/request-facts.ts";
 import type { Fetch, Served } from "../server/served.ts";
+import { type Section, startPage } from "./start-page.ts";
 
 /** Undefined leaves the request to the next contribution. Asked whatever the method is. */
 export type Page = (
@@ -24,6 +25,13 @@ export interface FrontPageShare {
   readonly health?: () => HealthShare | Promise<HealthShare>;
   /** Of paths that nobody claims: files and pages of a web app. */
   readonly unclaimed?: Page;
+  /** What the page at /start says of it, which browsers also get at / where no web app has it. */
+  readonly section?: (
+    request: Request,
+    facts: RequestFacts,
+  ) => Section | undefined | Promise<Section | undefined>;
+  /** Paths of pages that it has, for when they are not there: the page of /start says so in their place. */
+  readonly standsInAt?: (path: string) => boolean;
   /** For what nobody took: banner, preflights, unknown paths. The first protocol that has it is the default one. */
   readonly otherwise?: Fetch;
 }
@@ -52,13 +60,35 @@ export class FrontPage {
     const path = pathOf(request.url);
     if (path === "/health" && (request.method === "GET" || request.method === "HEAD"))
       return this.#health(request, facts);
+    const isRead = request.method === "GET" || request.method === "HEAD";
+    if (isRead && path === "/start") {
+      const page = await this.#startPage(request, facts);
+      if (page !== undefined) return page;
+    }
     for (const { share } of this.shares) {
       const answer = await (path === "/" ? share.root : share.unclaimed)?.(request, facts);
       if (answer !== undefined) return answer;
     }
+    if (isRead && (path === "/" ? wantsPage(request) : this.#standsInAt(path))) {
+      const page = await this.#startPage(request, facts);
+      if (page !== undefined) return page;
+    }
     for (const { share } of this.shares)
       if (share.otherwise !== undefined) return share.otherwise(request, facts);
     return Response.json({ error: "Not found" }, { status: 404, headers: EVERY_PAGE });
+  }
+
+  #standsInAt(path: string): boolean {
+    return this.shares.some(({ share }) => share.standsInAt?.(path) === true);
+  }
+
+  /** Undefined where no protocol has anything to say. */
+  async #startPage(request: Request, facts: RequestFacts): Promise<Response | undefined> {
+    const all = await Promise.all(this.shares.map(({ share }) => share.section?.(request, facts)));
+    const sections = all.filter((section) => section !== undefined);
+    if (sections.length === 0) return undefined;
+    facts.route = "/start";
+    return startPage(request, sections);
   }
 
   async #health(request: Request, facts: RequestFacts): Promise<Response> {
@@ -77,6 +107,11 @@ export class FrontPage {
       return { fields: {}, problem: `${protocol} does not answer` };
     }
   }
+}
+
+/** Whether it says so. Programs that take anything do not. */
+export function wantsPage({ headers }: Request): boolean {
+  return headers.get("accept")?.toLowerCase().includes("text/html") === true;
 }
 
 const EVERY_PAGE = { "access-control-allow-origin": "*" };

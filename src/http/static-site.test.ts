@@ -42,6 +42,34 @@ const request = (headers: Record<string, string> = {}, method = "GET") =>
 const file = (path: string, headers?: Record<string, string>, method?: string) =>
   site.file(request(headers, method), path);
 
+test("a compressed copy goes to whoever takes it, as a thing of its own for caches, and is no file itself", async () => {
+  const zipped = join(folder, ".zipped");
+  mkdirSync(join(zipped, "docs"), { recursive: true });
+  writeFileSync(join(zipped, "main.js"), "not really gzip");
+  writeFileSync(join(zipped, "alone.js"), "of no file");
+  symlinkSync(join(outside, "secret.txt"), join(zipped, "docs", "index.html"));
+  const own = new StaticSite(folder, undefined, ".zipped");
+  const ask = (path: string, accepted: string, more: Record<string, string> = {}, method = "GET") =>
+    own.file(request({ "accept-encoding": accepted, ...more }, method), path);
+  const [plain, compressed] = [await ask("/main.js", "br"), await ask("/main.js", "br, gzip")];
+  expect([await plain?.text(), await compressed?.text()]).toEqual([SCRIPT, "not really gzip"]);
+  expect(compressed?.headers.get("content-encoding")).toBe("gzip");
+  expect(compressed?.headers.get("content-type")).toBe("text/javascript;charset=utf-8");
+  expect([plain, compressed].map((answer) => answer?.headers.get("vary"))).toEqual([
+    "accept-encoding",
+    "accept-encoding",
+  ]);
+  const etag = compressed?.headers.get("etag") ?? "";
+  expect(etag).not.toBe(plain?.headers.get("etag") ?? "");
+  expect((await ask("/main.js", "gzip", { "if-none-match": etag }))?.status).toBe(304);
+  expect((await ask("/main.js", "", { "if-none-match": etag }))?.status).toBe(200);
+  expect((await ask("/main.js", "gzip", {}, "HEAD"))?.headers.get("content-length")).toBe("15");
+  expect(await ask("/alone.js", "gzip")).toBeUndefined();
+  expect(await ask("/.zipped/main.js", "gzip")).toBeUndefined();
+  expect(await (await ask("/docs/", "gzip"))?.text()).toBe("docs");
+  rmSync(zipped, { recursive: true });
+});
+
 describe("files", () => {
   test("come with type, dates and bytes; HEAD with their length", async () => {
     const answer = await file("/main.js");

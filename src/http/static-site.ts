@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, realpath, stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
+import { acceptsGzip } from "./accept-encoding.ts";
 
 const INDEX = "index.html";
 const CACHE_CONTROL = "public, max-age=0";
@@ -38,6 +39,8 @@ export class StaticSite {
     readonly folder: string,
     /** Of a file, by its decoded path below the folder. */
     private readonly cacheControl: (path: string) => string = () => CACHE_CONTROL,
+    /** Name of a hidden folder below with compressed copies of files, under the same names. */
+    private readonly gzipFolder?: string,
   ) {}
 
   /** Whether the decoded path is that of the page itself. */
@@ -72,7 +75,10 @@ export class StaticSite {
   async file(request: Request, path: string): Promise<Response | undefined> {
     const segments = segmentsOf(path);
     const file = segments && (await this.#find(segments));
-    return file && send(request, file, this.cacheControl(path));
+    if (segments === undefined || file === undefined) return undefined;
+    const zipped =
+      this.gzipFolder === undefined ? undefined : await this.#find([this.gzipFolder, ...segments]);
+    return send(request, { file, zipped }, this.cacheControl(path));
   }
 
   async #find(segments: readonly string[]): Promise<File | undefined> {
@@ -129,15 +135,24 @@ function segmentsOf(path: string): string[] | undefined {
   return hidden || /[\0\\]/.test(path) || (sep === "\\" && path.includes(":")) ? undefined : segments;
 }
 
-function send(request: Request, { path, bytes, modifiedMs }: File, cacheControl: string): Response {
-  const etag = `W/"${bytes.toString(16)}-${Math.floor(modifiedMs).toString(16)}"`;
-  const body = Bun.file(path);
+interface Sent {
+  readonly file: File;
+  /** The same, compressed. */
+  readonly zipped: File | undefined;
+}
+
+function send(request: Request, { file, zipped }: Sent, cacheControl: string): Response {
+  const { path, bytes, modifiedMs } = file;
+  const taken = zipped !== undefined && acceptsGzip(request.headers.get("accept-encoding")) ? zipped : file;
+  const etag = `W/"${bytes.toString(16)}-${Math.floor(modifiedMs).toString(16)}${taken === file ? "" : "-gz"}"`;
+  const body = Bun.file(taken.path);
   const headers = {
-    "content-type": body.type,
+    "content-type": Bun.file(path).type,
     "cache-control": cacheControl,
-    "accept-ranges": "bytes",
+    ...(taken === file ? { "accept-ranges": "bytes" } : { "content-encoding": "gzip" }),
     etag,
     "last-modified": new Date(modifiedMs).toUTCString(),
+    ...(zipped !== undefined && { vary: "accept-encoding" }),
   };
   const tags = request.headers.get("if-none-match");
   const since = Date.parse(request.headers.get("if-modified-since") ?? "");
@@ -145,7 +160,7 @@ function send(request: Request, { path, bytes, modifiedMs }: File, cacheControl:
   const isOld = tags === null ? since >= Math.floor(modifiedMs / 1000) * 1000 : matches(tags, etag);
   if (isOld) return unchanged(headers);
   if (request.method === "HEAD")
-    return new Response(null, { headers: { ...headers, "content-length": String(bytes) } });
+    return new Response(null, { headers: { ...headers, "content-length": String(taken.bytes) } });
   return new Response(body, { headers });
 }
 

@@ -1,5 +1,6 @@
 // Holds the runner to: code and words of a program, however much it prints, and an error where there is none.
 import { expect, test } from "bun:test";
+import { onUnix } from "../../test/support/needs.ts";
 import { startChild } from "./child-process.ts";
 
 const script = (text: string) => startChild([process.execPath, "-e", text]);
@@ -25,4 +26,19 @@ test("it can be ended", async () => {
 
 test("a program that is not there is an error at once", () => {
   expect(() => startChild(["/nonexistent/program"])).toThrow();
+});
+
+test("what it prints is kept where that is asked for, with variables and folder of its own", async () => {
+  const text = "console.log(JSON.stringify([process.env.INN, process.env.HOME, process.cwd()]))";
+  const child = startChild([process.execPath, "-e", text], { env: { INN: "1" }, cwd: "/", output: true });
+  expect((await child.ended).output).toBe('["1",null,"/"]');
+});
+
+onUnix.test("a signal reaches what a program of a group of its own has started, too", async () => {
+  const child = startChild(["sh", "-c", "sleep 60 & wait"], { ownGroup: true });
+  // The sleeper holds the pipe of errors: the end is that of both.
+  child.kill("SIGTERM");
+  expect((await child.ended).code).not.toBe(0);
+  // Nobody is there any more.
+  child.kill("SIGTERM");
 });

@@ -32,6 +32,8 @@ export interface House<C> {
   readonly sockets: SocketIoPaths;
   /** Undefined: this node is alone. */
   readonly cluster: Cluster | undefined;
+  /** Whether another protocol has its web app at the root of the server's port. */
+  readonly rootIsTaken: boolean;
   /** The address that other devices reach this server at. Known once the door is open. */
   readonly baseUrl: () => string;
   /** With the protocol's name as its area. */

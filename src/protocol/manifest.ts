@@ -40,6 +40,8 @@ export interface ProtocolManifest<C extends HouseConfig = HouseConfig> {
   look?(config: C): Promise<void>;
   /** Folders that everybody may read: none of them may hold what is private. */
   publicFolders?(config: C): readonly PublicFolder[];
+  /** Folder of the web app that it has at the root of the server's port, where it has one: two there would spoil each other in browsers. */
+  webAppAtRoot?(config: C): Promise<string | undefined>;
   readonly databases: readonly DatabaseSpec[];
   /** By the word after `roost`; each is loaded when it is asked for. */
   readonly commands?: Readonly<Record<string, () => Promise<Command>>>;

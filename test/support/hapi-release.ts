@@ -11,6 +11,7 @@ import { until } from "./until.ts";
 export const releasedHub = needs.installed("the released hapi 0.30.7", installedHapi());
 
 export interface ReleasedHub {
+  readonly url: string;
   /** Of its database. */
   readonly path: string;
   /** An answer of its web API, or of its CLI API, as JSON. */
@@ -50,6 +51,7 @@ export async function startReleasedHub(from?: string): Promise<ReleasedHub> {
   });
   const { token: jwt } = (await login.json()) as { token: string };
   return {
+    url,
     path,
     ask: async (method, target, body) => {
       const bearer = target.startsWith("/cli") ? token : jwt;

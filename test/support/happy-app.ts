@@ -46,6 +46,7 @@ export async function testApp(overrides: Partial<Config> = {}): Promise<TestApp>
     limits,
     sockets: new SocketIoPaths({ limits, log }),
     cluster: undefined,
+    rootIsTaken: false,
     baseUrl: () => "http://roost",
     log,
   });

@@ -1,5 +1,6 @@
 // Which web pages may speak to the hub (hapi-http-sse H7): those of the listed origins, of the public address, and of the address that
-// the page itself was loaded from. Nothing is authenticated by cookies, so that this gives a page no more than the token that it has.
+// the page itself was loaded from, also at the web app's own port. Nothing is authenticated by cookies, so that this gives a page no more
+// than the token that it has.
 import { clientUrl } from "../../http/client-url.ts";
 import type { RequestFacts } from "../../server/request-facts.ts";
 import type { ServerConfig } from "../../server/settings.ts";
@@ -8,6 +9,8 @@ export interface OriginsParts {
   /** Asked each time. `*` among them is every origin. */
   readonly listed: () => readonly string[];
   readonly config: Pick<ServerConfig, "publicUrl" | "port">;
+  /** Where the web app is served by itself (H5). */
+  readonly webPort?: number | undefined;
 }
 
 export type AllowsOrigin = (
@@ -16,7 +19,7 @@ export type AllowsOrigin = (
   facts: Pick<RequestFacts, "trustedProxy">,
 ) => boolean;
 
-export function allowedOrigins({ listed, config }: OriginsParts): AllowsOrigin {
+export function allowedOrigins({ listed, config, webPort }: OriginsParts): AllowsOrigin {
   return (origin, request, facts) => {
     const all = listed();
     if (all.includes("*") || all.includes(origin)) return true;
@@ -25,7 +28,9 @@ export function allowedOrigins({ listed, config }: OriginsParts): AllowsOrigin {
     if (config.publicUrl !== undefined && URL.parse(config.publicUrl)?.origin === from.origin) return true;
     // A port that goes without saying depends on the scheme; a proxy may have taken the scheme away.
     const used = URL.parse(clientUrl(request, facts, { ...config, publicUrl: undefined }));
-    return used !== null && used.hostname === from.hostname && portOf(used, from) === portOf(from, from);
+    if (used === null || used.hostname !== from.hostname) return false;
+    const port = portOf(from, from);
+    return port === portOf(used, from) || port === `${webPort}`;
   };
 }
 

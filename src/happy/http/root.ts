@@ -1,5 +1,5 @@
 // The banner that the app looks for, and the health check (HTTP contract 3.1, 3.2).
-import { type HealthShare, healthPage } from "../../http/front-page.ts";
+import { type HealthShare, healthPage, wantsPage } from "../../http/front-page.ts";
 import type { HappyContext } from "../context.ts";
 import { endpoint, plain } from "./kit/endpoint.ts";
 
@@ -11,10 +11,6 @@ export const banner = endpoint({ method: "GET", path: "/", auth: "none" }, ({ co
   const { webApp } = context;
   return webApp !== undefined && wantsPage(request) ? webApp.page(request, facts) : plain(BANNER);
 });
-
-export function wantsPage({ headers }: Request): boolean {
-  return headers.get("accept")?.toLowerCase().includes("text/html") === true;
-}
 
 /** At an invite's path; at the root the front page answers for all protocols. */
 export const health = endpoint({ method: "GET", path: "/health", auth: "none" }, async ({ context }) =>

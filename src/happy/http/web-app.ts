@@ -27,14 +27,9 @@ export class WebApp {
     this.#site = new StaticSite(folder);
   }
 
-  /** The first of the named folder, `./webapp` and `webapp` beside the executable that has an index.html; else undefined. */
-  static open(
-    settings: Settings,
-    log: Logger,
-    otherwise: readonly string[] = ["webapp", join(dirname(process.execPath), "webapp")],
-  ): WebApp | undefined {
+  static open(settings: Settings, log: Logger, otherwise?: readonly string[]): WebApp | undefined {
     const { happyStaticDir: staticDir } = settings;
-    const folder = siteFolder([...(staticDir === undefined ? [] : [staticDir]), ...otherwise]);
+    const folder = webAppFolder(settings, otherwise);
     if (staticDir !== undefined && folder !== resolve(staticDir)) {
       log.warn({ staticDir }, "the folder of the web app has no index.html and is not served");
     }
@@ -74,6 +69,14 @@ export class WebApp {
     const serverUrl = clientUrl(request, facts, this.settings) + mountedPath(request).mount;
     return isObject ? { ...told, serverUrl } : { serverUrl };
   }
+}
+
+/** The first of the named folder, `./webapp` and `webapp` beside the executable that has an index.html; else undefined. */
+export function webAppFolder(
+  { happyStaticDir: named }: Pick<Settings, "happyStaticDir">,
+  otherwise: readonly string[] = ["webapp", join(dirname(process.execPath), "webapp")],
+): string | undefined {
+  return siteFolder([...(named === undefined ? [] : [named]), ...otherwise]);
 }
 
 function toldBy(config: string | undefined, log: Logger): unknown {
