@@ -3,13 +3,17 @@
 import { EventStreams } from "../http/event-stream.ts";
 import { MessagePace } from "../limits/message-pace.ts";
 import type { House, OpenProtocol } from "../protocol/house.ts";
+import { adminRoutes } from "./admin.ts";
+import { Administration, type Live } from "./administration.ts";
 import { AccessToken } from "./auth/access-token.ts";
 import { accountOf, WebTokens } from "./auth/web-tokens.ts";
 import { WrongTokens } from "./auth/wrong-tokens.ts";
 import type { HapiContext } from "./context.ts";
 import { Broadcaster } from "./events/broadcaster.ts";
 import { type Access, eventRoutes } from "./events/routes.ts";
+import { reportFigures } from "./figures.ts";
 import { frontPageOf } from "./front-page.ts";
+import { homeCheck } from "./home/check.ts";
 import { openHome } from "./home/home.ts";
 import { HubSettings } from "./home/hub-settings.ts";
 import { hapiApp } from "./http/app.ts";
@@ -20,6 +24,7 @@ import { inEffect as effective } from "./in-effect.ts";
 import { Notifications, overheard } from "./notify/notifications.ts";
 import { allowedOrigins } from "./realtime/origins.ts";
 import { HapiSockets } from "./realtime/sockets.ts";
+import { hapiRetention } from "./retention.ts";
 import type { HapiConfig } from "./settings.ts";
 import { hapiStore } from "./store/index.ts";
 import { sayWhenHidden } from "./web/hidden.ts";
@@ -86,7 +91,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
   await hub.start();
   const deeds = hubDeeds(hub);
   sockets.accept(deeds);
-  reportSockets(metrics, { sockets, events });
+  reportFigures({ metrics, sockets, events, core: hub.core, store });
   const site = new WebAppSite(config);
   const pages = { every: inEffect.corsOrigins.includes("*"), allows: allowsOrigin };
   const standing = async (absence: Promise<"not-found" | "access-denied" | undefined>): Promise<Access> => {
@@ -127,6 +132,9 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
       ...(config.hapiWebPort === undefined ? [] : [{ port: config.hapiWebPort, frontPage: web }]),
     ],
     endAnswers: () => events.close(),
+    checks: [homeCheck(home.folder)],
+    admin: adminRoutes(new Administration(store, liveOf(hub, sockets))),
+    retention: hapiRetention({ config, store, gone: (session) => hub.sessions.forget(session) }),
     start: () => {
       notifications.start();
       void sayWhenHidden({ site, config, inEffect, rootIsTaken: house.rootIsTaken, log });
@@ -152,14 +160,14 @@ const portOf = (address: string): number => {
   return Number(port || (protocol === "https:" ? 443 : 80));
 };
 
-function reportSockets(
-  metrics: House<HapiConfig>["metrics"],
-  { sockets, events }: { readonly sockets: HapiSockets; readonly events: Broadcaster },
-): void {
-  metrics
-    .gauge("roost_hapi_sockets", "Sockets of HAPI's clients, by their namespace")
-    .reportEach(() => Object.entries(sockets.counts()).map(([namespace, count]) => [{ namespace }, count]));
-  metrics
-    .gauge("roost_hapi_event_streams", "Streams of events that HAPI's web clients read")
-    .report(() => events.size);
+/** What of the hub follows when the person who runs the server deletes something. */
+function liveOf(hub: Hub, sockets: HapiSockets): Live {
+  return {
+    connections: () => sockets.countsByNamespace(),
+    isSessionActive: (id) => hub.core.isActive(id),
+    isMachineActive: (id) => hub.core.machines.get(id)?.presence.active === true,
+    sessionGone: (key) => hub.sessions.forget(key),
+    machineGone: (key) => hub.machines.forget(key),
+    end: (namespace) => sockets.end(namespace),
+  };
 }

@@ -29,6 +29,7 @@ export const hapi: ProtocolManifest<HapiConfig> = {
   publicFolders: ({ hapiWebDir: folder }) => [{ folder, flag: "--hapi-web-dir" }],
   commands: { hapi: async () => (await import("./command.ts")).hapiCommand },
   doctor: {
+    shortestAgeMs: async (config) => (await import("./retention.ts")).shortestOf(config),
     names: ["hapi-home", "hapi-port", "hapi-web"],
     machine: async function* (config) {
       yield* (await import("./doctor.ts")).findings(config);
@@ -36,5 +37,6 @@ export const hapi: ProtocolManifest<HapiConfig> = {
     },
   },
   greeting: async (facts) => (await import("./greeting.ts")).greeting(facts),
+  offline: async (parts) => (await import("./offline.ts")).offline(parts),
   open: async (house) => (await import("./index.ts")).openHapi(house),
 };

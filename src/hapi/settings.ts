@@ -90,6 +90,21 @@ export const hapiSettings = {
     "terminals that one web page may have, and one session",
     { legacy: ["HAPI_TERMINAL_MAX_TERMINALS"] },
   ),
+  hapiRetentionSessionsDays: setting(
+    whole(0, 36_500).default(0),
+    "days after which an inactive session that nobody has pinned is deleted with all that belongs to it (0 keeps it)",
+    { live: true },
+  ),
+  hapiRetentionMessagesDays: setting(
+    whole(0, 36_500).default(0),
+    "days after which the messages of an inactive session that nobody has pinned are deleted (0 keeps them)",
+    { live: true },
+  ),
+  hapiRetentionUsageDays: setting(
+    whole(0, 36_500).default(0),
+    "days after which what an agent has used is forgotten (0 keeps it)",
+    { live: true },
+  ),
 } as const satisfies Record<string, Setting>;
 
 export type HapiConfig = HouseConfig & Values<typeof hapiSettings>;

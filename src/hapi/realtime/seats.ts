@@ -5,6 +5,7 @@ import type { Bounds } from "../../limits/bounds.ts";
 import type { LimitsConfig } from "../../limits/settings.ts";
 import { AccountSockets } from "../../server/account-sockets.ts";
 import { ConnectRefused } from "../../server/claimed-namespace.ts";
+import { accountOf } from "../auth/web-tokens.ts";
 
 export interface SeatsParts {
   readonly config: Pick<LimitsConfig, "maxAccountSockets">;
@@ -32,7 +33,10 @@ export class Seats {
       this.#own.leave(namespace, conn);
     }
     const { config, limits } = this.parts;
-    limits.bounds.refused("account-sockets", { account: namespace, limit: config.maxAccountSockets });
+    limits.bounds.refused("account-sockets", {
+      account: accountOf({ ns: namespace }),
+      limit: config.maxAccountSockets,
+    });
     throw new ConnectRefused({ message: "Too many connections are open already" });
   }
 

@@ -12,6 +12,7 @@ import type { LimitsConfig } from "../../limits/settings.ts";
 import type { ClaimedNamespace } from "../../server/claimed-namespace.ts";
 import type { NamespaceClaim, NamespaceLimits, RefusedRequest } from "../../server/socket-claims.ts";
 import type { SocketIoPaths } from "../../server/socket-io.ts";
+import { accountOf } from "../auth/web-tokens.ts";
 import { OwnIds } from "../rpc/own-ids.ts";
 import { HapiRpc } from "../rpc/rpc.ts";
 import { AgentMirror } from "../terminal/agent-mirror.ts";
@@ -96,6 +97,26 @@ export class HapiSockets {
     return { cli: this.#cli.namespace.sockets.size, terminal: this.#pages.namespace.sockets.size };
   }
 
+  /** The same by the namespace of the hub that they are in. */
+  countsByNamespace(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { namespace } of this.#accepted()) counts.set(namespace, (counts.get(namespace) ?? 0) + 1);
+    return counts;
+  }
+
+  /** Ends those of a namespace of the hub with their connections, so that their clients come back and find what is there now. */
+  end(namespace: string): void {
+    for (const one of [...this.#accepted()]) if (one.namespace === namespace) one.claimed.end(one.socket);
+  }
+
+  *#accepted() {
+    for (const claimed of [this.#cli, this.#pages])
+      for (const socket of claimed.namespace.sockets.values()) {
+        const { namespace } = socket.data as { readonly namespace?: string };
+        if (namespace !== undefined) yield { claimed, socket, namespace };
+      }
+  }
+
   /** The door is closed. */
   stop(): void {
     this.terminals.stop();
@@ -150,7 +171,7 @@ export class HapiSockets {
     claimed.welcome((socket) => {
       const facts = socket.data as CliFacts;
       const { namespace } = facts;
-      claimed.callerOf(socket)?.authenticated(`hapi/${namespace}`);
+      claimed.callerOf(socket)?.authenticated(accountOf({ ns: namespace }));
       const from: Sender = { namespace, socket };
       socket.once("disconnect", () => {
         seats.leave(namespace, socket);
@@ -188,7 +209,7 @@ export class HapiSockets {
     });
     claimed.welcome((socket) => {
       const { namespace } = socket.data as { readonly namespace: string };
-      claimed.callerOf(socket)?.authenticated(`hapi/${namespace}`);
+      claimed.callerOf(socket)?.authenticated(accountOf({ ns: namespace }));
       socket.once("disconnect", () => {
         seats.leave(namespace, socket);
         terminals.pageLeft(socket);

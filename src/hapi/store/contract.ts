@@ -323,9 +323,13 @@ export interface HapiStore {
   sessionIdsOf(namespace: string): Promise<readonly string[]>;
   /** Bytes of what a session keeps: its values and its messages. */
   sessionBytes(sessionId: string): Promise<number>;
-  /** Sessions, machines, subscriptions, devices, bindings, work events. In slices; other namespaces go on meanwhile. */
+  /**
+   * Sessions, machines, subscriptions, devices, bindings, work events. In slices; other namespaces go on meanwhile. `gone` hears of each
+   * session and machine after the commit that took it.
+   */
   deleteNamespace(
     namespace: string,
+    gone?: Announce<{ readonly session: string } | { readonly machine: string }>,
   ): Promise<{ readonly sessions: readonly string[]; readonly machines: readonly string[] }>;
   /** Of the files of the database. */
   databaseFiles(): Promise<{
@@ -340,7 +344,10 @@ export interface HapiStore {
   /** The newest time of anything stored that is not later than `now`. */
   newestMoment(now: number): Promise<number | undefined>;
   countOld(cutoffs: OldCutoffs): Promise<readonly OldRows[]>;
-  /** The next session after this id, in the order of ids, that is inactive and was neither heard nor changed since `before`. */
+  /**
+   * The next session after this id, in the order of ids, that is inactive, was neither heard nor changed since `before`, is not pinned,
+   * and has no message to deliver later.
+   */
   nextInactiveSession(
     before: number,
     afterId: string,
@@ -361,7 +368,8 @@ export interface HapiStore {
   answers(): Promise<void>;
   /** Resolves when everything that the sender stored so far is committed or refused. */
   settled(sender?: object): Promise<void>;
-  countRecords(): Promise<Readonly<Record<"sessions" | "messages" | "machines", number>>>;
+  /** Messages as our own counts have them. */
+  countRecords(): Promise<Readonly<Record<"namespaces" | "sessions" | "messages" | "machines", number>>>;
   /**
    * Brings our own counts up to date with rows that another hub wrote since we had the file; until it resolves a session that is not
    * counted yet has `hasConversationContent` true. To be called once after opening, and not waited for by anybody who serves.

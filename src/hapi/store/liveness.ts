@@ -14,15 +14,15 @@ export async function settled({ writer }: Database, sender?: object): Promise<vo
   await writer.barrier(sender);
 }
 
-const counted = statement<{ sessions: number; messages: number; machines: number }>(
-  `SELECT (SELECT count(*) FROM sessions) AS sessions, (SELECT coalesce(sum(messages), 0) FROM roost_sessions) AS messages,
+type Counts = Readonly<Record<"namespaces" | "sessions" | "messages" | "machines", number>>;
+const counted = statement<Counts>(
+  `SELECT (SELECT count(*) FROM (SELECT namespace FROM sessions UNION SELECT namespace FROM machines)) AS namespaces,
+     (SELECT count(*) FROM sessions) AS sessions, (SELECT coalesce(sum(messages), 0) FROM roost_sessions) AS messages,
      (SELECT count(*) FROM machines) AS machines`,
 );
 
-export async function countRecords({
-  reads,
-}: Database): Promise<Readonly<Record<"sessions" | "messages" | "machines", number>>> {
-  return counted(reads).get({}) ?? { sessions: 0, messages: 0, machines: 0 };
+export async function countRecords({ reads }: Database): Promise<Counts> {
+  return counted(reads).get({}) ?? { namespaces: 0, sessions: 0, messages: 0, machines: 0 };
 }
 
 const nextSession = statement<{ id: string }>(

@@ -2,7 +2,7 @@
 import { statSync } from "node:fs";
 import type { Database } from "../../storage/database.ts";
 import { keptBytes } from "./access.ts";
-import type { NamespaceRow } from "./rows.ts";
+import type { Announce, NamespaceRow } from "./rows.ts";
 import { deleteSession } from "./sessions.ts";
 import { statement } from "./statement.ts";
 
@@ -61,15 +61,23 @@ export async function sessionBytes({ reads }: Database, id: string): Promise<num
 export async function deleteNamespace(
   database: Database,
   namespace: string,
+  gone: Announce<{ readonly session: string } | { readonly machine: string }> = () => {},
 ): Promise<{ readonly sessions: readonly string[]; readonly machines: readonly string[] }> {
   const sessions = await sessionIdsOf(database, namespace);
-  for (const id of sessions) await deleteSession(database, { namespace, id });
-  const machines = machineIds(database.reads)
-    .all({ namespace })
-    .map(({ id }) => id);
-  await database.writer.run((db) => {
-    for (const remove of REST) remove(db).run({ namespace });
-  });
+  for (const id of sessions)
+    await deleteSession(database, { namespace, id }, (deleted) => {
+      if (typeof deleted !== "string") gone({ session: id });
+    });
+  const machines = await database.writer.run(
+    (db) => {
+      const ids = machineIds(db).all({ namespace });
+      for (const remove of REST) remove(db).run({ namespace });
+      return ids.map(({ id }) => id);
+    },
+    (ids) => {
+      for (const machine of ids) gone({ machine });
+    },
+  );
   return { sessions, machines };
 }
 

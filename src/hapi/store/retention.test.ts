@@ -39,7 +39,7 @@ test("an old session goes message by message and then whole; one that is active 
   await age(old);
   await age(active);
   await store.storePresence({ sessions: [{ id: active, presence }] });
-  const cutoffs = { sessions: OLD, messages: undefined, usage: undefined };
+  const cutoffs = { sessions: OLD, messages: undefined, usage: undefined, expired: undefined };
   expect(await store.countOld(cutoffs)).toMatchObject([{ kind: "sessions", namespace: "default", count: 1 }]);
   expect(await store.countOld({ ...cutoffs, sessions: undefined, messages: OLD })).toMatchObject([
     { kind: "messages", count: 251 },
@@ -59,6 +59,29 @@ test("an old session goes message by message and then whole; one that is active 
   expect(await store.deleteSomeMessages(young, OLD)).toBe(0);
   expect(await store.deleteInactiveSession(old, OLD, (gone) => told.push(gone?.row.id))).toBe(true);
   expect(told).toEqual([undefined, old]);
+});
+
+test("what somebody has pinned stays however old, and so does what waits for its time", async () => {
+  const [pinned, top, waiting, old] = [
+    await all.session("a"),
+    await all.session("b"),
+    await all.session("c"),
+    await all.session("d"),
+  ];
+  await store.setSessionColumns({ namespace: "default", id: pinned }, { pinned: true });
+  await store.setSessionColumns({ namespace: "default", id: top }, { globalPinned: true });
+  const later = { localId: "l", scheduledAt: OLD + 5, content: "x" };
+  await store.appendMessage({ session: { namespace: "default", id: waiting }, ...later });
+  for (const id of [pinned, top, waiting, old]) await age(id);
+  expect(await store.nextInactiveSession(OLD, "", false)).toEqual({ id: old, namespace: "default" });
+  expect(await store.nextInactiveSession(OLD, old, false)).toBeUndefined();
+  for (const id of [pinned, top, waiting]) {
+    expect(await store.deleteInactiveSession(id, OLD, () => {})).toBe(false);
+    expect(await store.deleteSomeMessages(id, OLD)).toBe(0);
+  }
+  // Its time is over for as long as everything else is kept: nobody will deliver it.
+  await all.write("UPDATE messages SET scheduled_at = 5");
+  expect(await store.deleteInactiveSession(waiting, OLD, () => {})).toBe(true);
 });
 
 test("the newest moment is none of the future", async () => {
@@ -95,8 +118,13 @@ test("namespaces are listed with what they keep, and one is deleted whole", asyn
   ]);
   expect(rows[0]?.bytes).toBe(256 * 3 + '{"path":"/p","host":"h"}'.length + '"four"'.length + 2);
   expect(await store.sessionBytes(id)).toBe(256 + '{"path":"/p","host":"h"}'.length + '"four"'.length);
-  expect(await store.deleteNamespace("a")).toEqual({ sessions: [id], machines: ["m"] });
+  const told: unknown[] = [];
+  expect(await store.deleteNamespace("a", (gone) => told.push(gone))).toEqual({
+    sessions: [id],
+    machines: ["m"],
+  });
+  expect(told).toEqual([{ session: id }, { machine: "m" }]);
   expect((await store.listNamespaces()).map(({ namespace }) => namespace)).toEqual(["b"]);
-  expect(await store.countRecords()).toEqual({ sessions: 0, messages: 0, machines: 0 });
+  expect(await store.countRecords()).toEqual({ namespaces: 0, sessions: 0, messages: 0, machines: 0 });
   expect((await store.databaseFiles()).databaseBytes).toBeGreaterThan(0);
 });

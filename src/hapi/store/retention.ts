@@ -23,8 +23,13 @@ const newest = statement<{ at: number | null }>(
      UNION ALL SELECT max(active_at) FROM roost_machines WHERE active_at <= $now)`,
 );
 
-/** Inactive, and neither heard nor changed since. The released hub's own flag counts where we stored nothing. */
-const IS_OLD = `coalesce(r.active, 0) = 0 AND coalesce(r.active_at, s.active_at, 0) < $before AND s.updated_at < $before`;
+/**
+ * Inactive, and neither heard nor changed since. The released hub's own flag counts where we stored nothing. What somebody has pinned
+ * stays, and so does what has a message to deliver later.
+ */
+const IS_OLD = `coalesce(r.active, 0) = 0 AND coalesce(r.active_at, s.active_at, 0) < $before AND s.updated_at < $before
+  AND s.pinned = 0 AND s.global_pinned = 0
+  AND s.id NOT IN (SELECT session_id FROM messages WHERE scheduled_at >= $before AND invoked_at IS NULL)`;
 const SESSIONS = "sessions s LEFT JOIN roost_sessions r ON r.session_id = s.id";
 const isOld = statement(`SELECT 1 FROM ${SESSIONS} WHERE s.id = $id AND ${IS_OLD}`);
 const counts = (columns: string, more: string) =>
@@ -42,6 +47,10 @@ const oldMessages = counts(
 const oldUsage = statement<{ namespace: string; count: number; bytes: number }>(
   `SELECT s.namespace, count(*) AS count, count(*) * 128 AS bytes FROM usage_events u JOIN sessions s ON s.id = u.session_id
    WHERE u.created_at < $before GROUP BY s.namespace ORDER BY s.namespace`,
+);
+const expiredWork = statement<{ namespace: string; count: number; bytes: number }>(
+  `SELECT namespace, count(*) AS count, sum(${ROW_BYTES} + coalesce(octet_length(payload_json), 0)) AS bytes FROM events
+   WHERE expires_at <= $now GROUP BY namespace ORDER BY namespace`,
 );
 const nextOld = statement<{ id: string; namespace: string }>(
   `SELECT s.id, s.namespace FROM ${SESSIONS} WHERE s.id > $after AND ${IS_OLD}
@@ -61,7 +70,7 @@ export async function newestMoment({ reads }: Database, now: number): Promise<nu
 
 export async function countOld(
   { reads }: Database,
-  { sessions, messages, usage }: OldCutoffs,
+  { sessions, messages, usage, expired }: OldCutoffs,
 ): Promise<OldRows[]> {
   const rows = (
     kind: OldRows["kind"],
@@ -79,6 +88,7 @@ export async function countOld(
           oldMessages(reads).all({ before: messages, dead: sessions ?? Number.MIN_SAFE_INTEGER }),
         )),
     ...(usage === undefined ? [] : rows("usage events", oldUsage(reads).all({ before: usage }))),
+    ...(expired === undefined ? [] : rows("expired work events", expiredWork(reads).all({ now: expired }))),
   ];
 }
 

@@ -500,10 +500,12 @@ export interface OldCutoffs {
   readonly sessions: number | undefined;
   readonly messages: number | undefined;
   readonly usage: number | undefined;
+  /** Work events that say themselves how long they hold. */
+  readonly expired: number | undefined;
 }
 
 export interface OldRows {
-  readonly kind: "sessions" | "messages" | "usage events";
+  readonly kind: "sessions" | "messages" | "usage events" | "expired work events";
   readonly namespace: string;
   readonly count: number;
   readonly bytes: number;

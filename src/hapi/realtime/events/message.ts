@@ -1,7 +1,9 @@
 // `message`: stored, and told to the others of the room. It has no acknowledgement, so that its sender learns of a failure by the `error`
 // event only; `ping` is answered when every message before it is settled: a CLI that leaves waits for that.
+
 import { z } from "zod";
 import { isTooDeep } from "../../../limits/json-depth.ts";
+import { accountOf } from "../../auth/web-tokens.ts";
 import { cliEvent } from "../connection.ts";
 import type { Presence } from "../deeds.ts";
 import { id, present } from "./shapes.ts";
@@ -19,7 +21,7 @@ export const message = cliEvent("message", {
   handle: async ({ deeds, from, pace, unsettled }, { sid, message: given, localId, createdAt }) => {
     const sent = { sid, content: contentOf(given), localId: localId ?? undefined, createdAt };
     let absence: Presence;
-    const stored = pace.turn(from.namespace, sizeOf(given), async () => {
+    const stored = pace.turn(accountOf({ ns: from.namespace }), sizeOf(given), async () => {
       absence = await deeds.message(from, sent);
     });
     unsettled.add(stored);
