@@ -1,11 +1,14 @@
 // What `roost hapi` shows and deletes beside a running server, whose clients hear of it, and on a folder that no server runs on; the
 // access token for its owner only; what the server says of itself.
+import { Database } from "bun:sqlite";
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { io } from "socket.io-client";
+import { startProcess } from "./faults/server-process.ts";
 import type { Config } from "./support/config.ts";
 import { EventClient } from "./support/event-client.ts";
+import { nothingLeftBehind } from "./support/left-behind.ts";
 import { runRoost } from "./support/process.ts";
 import { type TestServer, testServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
@@ -13,6 +16,8 @@ import { until } from "./support/until.ts";
 // Commands are processes of their own, and other tests may have the machine.
 setDefaultTimeout(60_000);
 
+const left = nothingLeftBehind("hapi-command");
+const DAY_MS = 86_400_000;
 const undo: (() => unknown)[] = [];
 afterAll(async () => {
   for (const step of undo.splice(0).toReversed()) await step();
@@ -33,11 +38,16 @@ interface Made {
 }
 
 const settings = ({ dataDir }: TestServer) => join(dataDir, "hapi", "settings.json");
-const hapi = ({ dataDir }: TestServer, ...words: string[]) =>
+const hapi = ({ dataDir }: Pick<TestServer, "dataDir">, ...words: string[]) =>
   runRoost(["hapi", ...words, "--data-dir", dataDir]);
 const cells = (text: string) => text.split("\n").map((line) => line.split(/ {2,}/));
 
-async function cli(server: TestServer, token: string, path: string, body: object): Promise<Made> {
+async function cli(
+  server: Pick<TestServer, "url">,
+  token: string,
+  path: string,
+  body: object,
+): Promise<Made> {
   const answer = await fetch(`${server.url}/cli${path}`, {
     method: "POST",
     headers: { authorization: `Bearer ${token}` },
@@ -48,7 +58,7 @@ async function cli(server: TestServer, token: string, path: string, body: object
 }
 
 /** A runner, a session and a browser to push to, in a namespace. @returns the session's id and the login. */
-async function filled(server: TestServer, token: string, machine: string) {
+async function filled(server: Pick<TestServer, "url">, token: string, machine: string) {
   await cli(server, token, "/machines", { id: machine, metadata: RUNNER });
   const metadata = { path: "/work/it", host: "devbox", flavor: "claude", name: "A \u001b[31m name" };
   const { session } = await cli(server, token, "/sessions", { tag: "t", metadata });
@@ -166,14 +176,45 @@ test("a namespace is deleted with what is alive in it: its pages hear of it, its
   expect((await hapi(server, "delete", "team", "--yes")).code).toBe(1);
 });
 
-test("the same is asked and deleted on a folder that no server runs on", async () => {
-  const server = await started();
-  const { session } = await filled(server, server.token, "m");
-  await server.restart(async () => {
-    expect((await hapi(server, "sessions", "default")).stdout).toContain(session);
-    expect(await hapi(server, "delete", "default", "--yes")).toMatchObject({ code: 0, stderr: "" });
-    expect((await hapi(server)).stdout).toContain("There is no namespace yet");
-  });
+test("old things go and namespaces are deleted on a folder that no server runs on, and beside one that is told nothing", async () => {
+  const { freshFolder, undo: after } = left;
+  const dataDir = freshFolder();
+  const env = { ROOST_HAPI_ENABLED: "true", ROOST_HAPI_PORT: "none" };
+  const server = await startProcess({ dataDir, env });
+  after(() => server.end("SIGKILL"));
+  const { cliApiToken: token } = JSON.parse(readFileSync(join(dataDir, "hapi/settings.json"), "utf8"));
+  const { session } = await filled(server, token, "m");
+  const { session: other } = await filled(server, `${token}:team`, "n");
+  const age = (id: string) => {
+    using sqlite = new Database(join(dataDir, "hapi/hapi.db"), { readwrite: true });
+    sqlite.run("PRAGMA busy_timeout = 5000");
+    sqlite
+      .query("UPDATE sessions SET updated_at = ?1, created_at = ?1 WHERE id = ?2")
+      .run(Date.now() - 40 * DAY_MS, id);
+  };
+  const prune = (...words: string[]) =>
+    runRoost([
+      "prune",
+      ...words,
+      "--hapi-enabled",
+      "--data-dir",
+      dataDir,
+      "--hapi-retention-sessions-days",
+      "30",
+    ]);
+  age(session);
+  expect(cells((await prune("--dry-run")).stdout).slice(1, 2)).toMatchObject([
+    ["HAPI sessions", "default", "1", expect.any(String)],
+  ]);
+  expect((await prune()).stdout).toContain("1 HAPI sessions");
+  expect((await hapi({ dataDir }, "sessions", "default")).stdout).toContain("It has no session.");
+  expect(await server.end("SIGTERM")).toBe(0);
+  age(other);
+  expect((await hapi({ dataDir }, "sessions", "team")).stdout).toContain(other);
+  expect((await prune()).stdout).toContain("1 HAPI sessions");
+  expect((await hapi({ dataDir }, "sessions", "team")).stdout).toContain("It has no session.");
+  expect(await hapi({ dataDir }, "delete", "team", "--yes")).toMatchObject({ code: 0, stderr: "" });
+  expect(cells((await hapi({ dataDir })).stdout).map(([name]) => name)).toEqual(["NAMESPACE", "default", ""]);
 });
 
 test("the token is for who may read its file alone", async () => {
