@@ -38,7 +38,8 @@ const OWN: Readonly<Record<string, () => Promise<Own>>> = {
 };
 
 export const hapiCommand: Command<Program<HapiConfig>> = {
-  about: "look after the HAPI hub: hapi namespaces|sessions|machines|subscribers|unsubscribe|delete|token|web",
+  about:
+    "look after the HAPI hub: hapi namespaces|sessions|machines|subscribers|unsubscribe|delete|token|web",
   usage: USAGE,
   run: async (argv, program) => {
     const [first = ""] = argv;
