@@ -2,6 +2,7 @@
 // access token for its owner only; what the server says of itself.
 import { Database } from "bun:sqlite";
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { createECDH } from "node:crypto";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { io } from "socket.io-client";
@@ -24,6 +25,12 @@ afterAll(async () => {
 });
 
 const HAPI = { hapiEnabled: true, hapiPort: "none" } as unknown as Partial<Config>;
+const ecdh = createECDH("prime256v1");
+/** As a browser makes them. */
+const BROWSER = {
+  p256dh: ecdh.generateKeys().toString("base64url"),
+  auth: Buffer.alloc(16, 7).toString("base64url"),
+};
 const RUNNER = { host: "devbox", platform: "linux", happyCliVersion: "0.30.7" };
 
 async function started(more: Partial<Config> = {}): Promise<TestServer & { readonly token: string }> {
@@ -72,7 +79,7 @@ async function filled(server: Pick<TestServer, "url">, token: string, machine: s
     headers: { authorization: `Bearer ${jwt}` },
     body: JSON.stringify({
       endpoint: `https://push.example.org/secret-of-${machine}`,
-      keys: { p256dh: "p", auth: "a" },
+      keys: BROWSER,
     }),
   });
   expect(subscribed.status).toBe(200);
