@@ -177,7 +177,7 @@ test("one who blocked the bot keeps nobody from it, and stays bound", async () =
   service.blocked.add(`${ANN}`);
   await asks({ r: BASH });
   await until("both", () => sent().length === 2);
-  await until("the decision", () => lines.some((line) => line.includes("did not reach every device")));
+  await until("the decision", () => lines.some((line) => line.includes('"reason":"HTTP 403"')));
   expect(await all.store.listBindings("telegram", "default")).toHaveLength(2);
 });
 

@@ -16,7 +16,8 @@ const MAX_DESCRIPTION = 200;
 
 const answerShape = z.object({
   ok: z.boolean(),
-  result: z.unknown(),
+  // Absent in a refusal.
+  result: z.unknown().optional(),
   description: z.string().optional().catch(undefined),
   parameters: z.object({ retry_after: z.number().optional() }).optional().catch(undefined),
 });
