@@ -2,6 +2,8 @@
 // browsers by Web Push, then to Telegram. Each channel has its own pusher and ledger, so a channel on a bad day is waited for by no other.
 import type { Logger } from "pino";
 import type { Metrics } from "../../observability/metrics.ts";
+import { Telegram, type TelegramMessage } from "../../push/channels/telegram.ts";
+import { TelegramApi } from "../../push/channels/telegram-api.ts";
 import { WebPush, type WebPushAddress, type WebPushMessage } from "../../push/channels/web-push.ts";
 import { type Push, Pusher } from "../../push/pusher.ts";
 import type { Events, HubEvent, Toast } from "../events/event.ts";
@@ -15,6 +17,8 @@ import type { PushSubscriptionRow } from "../store/rows.ts";
 import { HapiPushLedger } from "./ledger.ts";
 import { type Notice, toastOf, wordsOf } from "./notice.ts";
 import { NotificationRules } from "./rules.ts";
+import { TelegramBot } from "./telegram-bot.ts";
+import { telegramMessage } from "./telegram-words.ts";
 
 export interface NotificationsParts {
   readonly store: HapiStore;
@@ -26,11 +30,17 @@ export interface NotificationsParts {
   readonly metrics: Pick<Metrics, "counter">;
   readonly log: Logger;
   readonly debounceMs?: number;
+  /** Instead of Telegram's own. */
+  readonly telegramUrl?: string | undefined;
 }
 
 interface Browser {
   readonly address: WebPushAddress;
   readonly row: PushSubscriptionRow;
+}
+/** A user's private chat with the bot has the user's own id. */
+interface Chat {
+  readonly address: string;
 }
 type BrowserMessage = WebPushMessage & { readonly toast: Toast };
 
@@ -42,9 +52,13 @@ const MAX_LOGGED = 200;
 export class Notifications {
   readonly #rules: NotificationRules;
   readonly #browsers: Pusher<WebPushAddress, BrowserMessage, Browser>;
+  /** Undefined without a bot. */
+  readonly #bot: TelegramBot | undefined;
+  /** Undefined when nobody is to be told by Telegram. */
+  readonly #chats: Pusher<string, TelegramMessage, Chat> | undefined;
 
   constructor(private readonly parts: NotificationsParts) {
-    const { store, hub, events, home, config, log, debounceMs } = parts;
+    const { store, hub, events, home, inEffect, config, log, debounceMs, telegramUrl } = parts;
     this.#rules = new NotificationRules({
       store,
       isActive: (id) => hub.core.isActive(id),
@@ -74,6 +88,29 @@ export class Notifications {
       atMost: () => AT_ONCE,
       decided: counted("web"),
     });
+    const { telegramBotToken: token, telegramNotification, publicUrl } = inEffect;
+    if (token === undefined) return;
+    const api = new TelegramApi(token, telegramUrl);
+    this.#bot = new TelegramBot({ api, store, hub, publicUrl, log });
+    if (!telegramNotification) return;
+    this.#chats = new Pusher<string, TelegramMessage, Chat>({
+      ledger: new HapiPushLedger<Chat>({
+        store,
+        channel: "telegram",
+        devices: async (namespace) =>
+          (await store.listBindings("telegram", namespace)).map(({ platformUserId: address }) => ({
+            address,
+          })),
+        // A binding is how a person logs in, too: it stays when the bot is blocked.
+        registration: () => undefined,
+      }),
+      channel: new Telegram(api),
+      holdBack: () => undefined,
+      log,
+      deadlineMs: DEADLINE_MS,
+      atMost: () => AT_ONCE,
+      decided: counted("telegram"),
+    });
   }
 
   /** After the commit, for everything that web clients are told. Never throws. */
@@ -90,12 +127,15 @@ export class Notifications {
     return this.#rules.size;
   }
 
-  start(): void {}
+  /** People are listened to. */
+  start(): void {
+    this.#bot?.start();
+  }
 
   /** Nothing is sent after it. */
   async stop(): Promise<void> {
     this.#rules.stop();
-    await this.#browsers.stop();
+    await Promise.all([this.#browsers.stop(), this.#chats?.stop(), this.#bot?.stop()]);
   }
 
   #tell(notice: Notice): void {
@@ -108,6 +148,12 @@ export class Notifications {
       ...about,
       message: { payload: JSON.stringify(words), toast: toastOf(words) },
       event: ["web", session.id, ...event],
+    });
+    if (this.#chats === undefined) return;
+    this.#push(this.#chats, "Telegram", {
+      ...about,
+      message: telegramMessage(notice, this.parts.inEffect.publicUrl),
+      event: ["telegram", session.id, ...event],
     });
   }
 

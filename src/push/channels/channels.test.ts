@@ -3,8 +3,11 @@
 import { generateVAPIDKeys } from "web-push";
 import { expoService } from "../../../test/support/expo.ts";
 import { channelSuite } from "../../../test/support/push-channel.ts";
+import { TelegramService } from "../../../test/support/telegram-service.ts";
 import { WebPushService } from "../../../test/support/web-push-service.ts";
 import { Expo, type ExpoMessage } from "./expo.ts";
+import { Telegram } from "./telegram.ts";
+import { TelegramApi } from "./telegram-api.ts";
 import { WebPush } from "./web-push.ts";
 
 channelSuite("expo", () => {
@@ -63,6 +66,32 @@ channelSuite("web push", () => {
       else for (let n = 0; n < requests; n++) service.breaks.push(moments[moment]);
     },
     requests: () => service.requests,
+    stop: () => service.stop(),
+  };
+});
+
+channelSuite("Telegram", () => {
+  const service = new TelegramService("1:token");
+  const moments = {
+    busy: { status: 503 },
+    refusing: { status: 401 },
+    nonsense: { raw: "<html>sign in</html>" },
+    silent: { silent: true },
+  } as const;
+  return {
+    channel: new Telegram(new TelegramApi("1:token", service.url)),
+    message: { text: "short" },
+    tooLarge: { text: "x".repeat(20_000) },
+    device: (n) => `${n}`,
+    goneDevice: (n) => {
+      service.blocked.add(`gone ${n}`);
+      return `gone ${n}`;
+    },
+    breaks: (moment, requests) => {
+      if (requests === undefined) service.broken = moments[moment];
+      else for (let n = 0; n < requests; n++) service.breaks.push(moments[moment]);
+    },
+    requests: () => service.calls.length,
     stop: () => service.stop(),
   };
 });
