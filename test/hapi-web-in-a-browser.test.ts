@@ -28,9 +28,12 @@ needs
       mkdirSync(join(place, "browser"));
       browser = await Chromium.start(join(place, "browser"));
     });
-    afterAll(() => {
-      browser?.close();
-      rmSync(place, { recursive: true, force: true });
+    afterAll(async () => {
+      const closed = new Promise((resolve) => browser?.socket.addEventListener("close", resolve));
+      void browser?.send("Browser.close");
+      if (browser !== undefined) await closed;
+      // Its processes write their profile until they have ended.
+      rmSync(place, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
     });
 
     const install = async (dataDir: string, ...way: string[]) => {
