@@ -1,6 +1,7 @@
 // What every endpoint and socket event of the HAPI protocol may use. Built once by index.ts.
 import type { Logger } from "pino";
 import type { Limits } from "../limits/limits.ts";
+import type { MessagePace } from "../limits/message-pace.ts";
 import type { AccessToken } from "./auth/access-token.ts";
 import type { WebTokens } from "./auth/web-tokens.ts";
 import type { WrongTokens } from "./auth/wrong-tokens.ts";
@@ -30,5 +31,7 @@ export interface HapiContext extends Limits {
   readonly access: AccessToken;
   readonly webTokens: WebTokens;
   readonly wrongTokens: WrongTokens;
+  /** Of a namespace, over sockets and HTTP together. */
+  readonly pace: MessagePace;
   readonly log: Logger;
 }

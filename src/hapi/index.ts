@@ -85,6 +85,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     access,
     webTokens,
     wrongTokens,
+    pace,
     log,
   };
   // Nobody is served yet.

@@ -5,6 +5,7 @@ import { WrongTokens } from "../../src/hapi/auth/wrong-tokens.ts";
 import type { HapiContext } from "../../src/hapi/context.ts";
 import { hapiApp } from "../../src/hapi/http/app.ts";
 import { hapiRoutes } from "../../src/hapi/http/routes.ts";
+import { MessagePace } from "../../src/limits/message-pace.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { parseConfig } from "./config.ts";
 import { openTestHub, type TestHub } from "./hapi-hub.ts";
@@ -22,6 +23,8 @@ export interface As {
 
 export class TestHapiHttp {
   readonly hub: TestHub = openTestHub();
+  /** Of a namespace; 0 for no limit. */
+  messagesPerSecond = 0;
   readonly limits = testLimits();
   readonly hubSettings = {
     sessionSummaryContract: false,
@@ -41,6 +44,7 @@ export class TestHapiHttp {
       hubSettings: this.hubSettings,
       access: new AccessToken(TOKEN),
       webTokens: this.#webTokens,
+      pace: new MessagePace({ perSecond: () => this.messagesPerSecond, ...this.limits }),
       wrongTokens: new WrongTokens({ ...this.limits, isOn: () => true }),
       inEffect: {},
       store: this.hub.store,

@@ -141,6 +141,14 @@ describe("sending", () => {
     expect(await post({ text: "", attachments: [attachment] })).toEqual(OK);
   });
 
+  test("a namespace that sends faster than it may hears when to come again", async () => {
+    t.messagesPerSecond = 1;
+    for (let at = 0; at < 10; at++) expect(await post({ text: "a" })).toEqual(OK);
+    const refused = await t.fetch("POST", `/api/sessions/${sid}/messages`, { text: "a" });
+    expect([refused.status, Number(refused.headers.get("retry-after")) > 0]).toEqual([429, true]);
+    expect((await page()).messages).toHaveLength(10);
+  });
+
   test("a localId that comes again stores nothing and is fine", async () => {
     expect(await post({ text: "a", localId: "a" })).toEqual(OK);
     expect(await post({ text: "b", localId: "a" })).toEqual(OK);

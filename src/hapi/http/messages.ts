@@ -5,8 +5,8 @@ import type { HapiContext } from "../context.ts";
 import type { PageQuery } from "../store/rows.ts";
 import { messageView } from "../wire/message.ts";
 import type { ApiEnv } from "./kit/env.ts";
-import type { Guards } from "./kit/found.ts";
-import { keyOf } from "./kit/found.ts";
+import { ComeLater } from "./kit/failure.ts";
+import { type Guards, keyOf } from "./kit/found.ts";
 import { granted, sessionsOwn } from "./kit/granted.ts";
 import { validBody, validQuery, wholeNumber } from "./kit/input.ts";
 import { messageList } from "./kit/message-list.ts";
@@ -65,7 +65,7 @@ const stateBody = z.object({ localIds: z.array(id).max(1_000) });
 const WITH_ISSUES = { hasIssues: true };
 
 export function messageRoutes(context: HapiContext, { session, active }: Guards) {
-  const { hub, store } = context;
+  const { hub, store, pace } = context;
   return new Hono<ApiEnv>()
     .get("/api/sessions/:id/messages", session, async (c) => {
       const query = validQuery(c, pageQuery, WITH_ISSUES);
@@ -74,6 +74,8 @@ export function messageRoutes(context: HapiContext, { session, active }: Guards)
     })
     .post("/api/sessions/:id/messages", active, async (c) => {
       const message = await validBody(c, postBody, WITH_ISSUES);
+      const waitMs = pace.exceeded(c.var.key.namespace, 1);
+      if (waitMs !== undefined) throw new ComeLater(waitMs);
       granted(await hub.messages.post({ session: c.var.key, ...message }));
       return c.json({ ok: true });
     })

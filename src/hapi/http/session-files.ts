@@ -5,8 +5,7 @@ import { z } from "zod";
 import type { HapiContext } from "../context.ts";
 import type { Result } from "../hub/result.ts";
 import type { ApiEnv } from "./kit/env.ts";
-import type { Guards } from "./kit/found.ts";
-import { keyOf } from "./kit/found.ts";
+import { type Guards, keyOf } from "./kit/found.ts";
 import { unsuccessful } from "./kit/granted.ts";
 import { validQuery, wholeNumber } from "./kit/input.ts";
 
