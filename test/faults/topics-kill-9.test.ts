@@ -13,6 +13,7 @@ import {
   type TopicsUser,
   userWith,
 } from "../support/topics-client.ts";
+import { until } from "../support/until.ts";
 import { seeded } from "./random.ts";
 import { startProcess } from "./server-process.ts";
 
@@ -74,7 +75,10 @@ test(
         );
       }
       known = ack.lastEventId;
+      const before = created.size;
       const writers = Array.from({ length: WRITERS }, () => write(admin, created, deleted));
+      // However slow the machine is: each life has acknowledged something.
+      await until("a change to be acknowledged", () => created.size > before);
       await Bun.sleep(random.whole(20, 140));
       await server.end("SIGKILL");
       await Promise.all(writers);

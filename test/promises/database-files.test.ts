@@ -35,6 +35,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/doctor/this-machine.ts": "a file of its own that it makes and removes",
   "src/hapi/home/secret-files.ts": "the two secret files of a home by their names",
   "src/hapi/home/settings-file.ts": "the settings of a home",
+  "src/hapi/web/copies.ts": "new files in a folder of its own, and notes beside them",
+  "src/hapi/web/download.ts": "a new file in a temporary folder",
   "src/happy/client-logs.ts": "logs in a folder of their own",
   "src/http/static-site.ts":
     "the web app's folder, which may not hold the data folder (storage/private-folder.ts)",

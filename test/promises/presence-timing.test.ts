@@ -155,9 +155,10 @@ test("a stop turns nobody inactive, not even who is within a grace", async () =>
   presence.socketJoined("machine", ME, "in grace", SOCKET);
   presence.socketLeft(SOCKET);
   await presence.stop();
-  // A later grace of another presence over the same rows ends; the first one's never does.
-  const other = presenceWith({ graceMs: 40 });
   await stored("machine", "marker", true, now);
+  // A later grace of another presence over the same rows ends; the first one's never does. Who is to be spoken for joins in the turn of
+  // its start: one grace after that it takes all others for gone.
+  const other = presenceWith({ graceMs: 40 });
   other.socketJoined("machine", ME, "marker", "other socket");
   other.socketLeft("other socket");
   other.socketJoined("machine", ME, "in grace", "keeps it");
