@@ -1,5 +1,5 @@
 // The released hapi CLI against the released hub: what the same scenes then demand of Roost is what the original does. Run by
-// `bun run test:clients`; the name keeps it out of `bun test`.
+// `bun run test:hapi`; the name keeps it out of `bun test`.
 import { describe } from "bun:test";
 import { hapiDay } from "./hapi-day.ts";
 import { originalServer } from "./hapi-server.ts";
