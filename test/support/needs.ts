@@ -54,9 +54,9 @@ export const needs = {
   executable(path: string | undefined): Need {
     return need({ kind: "missing", what: "no executable was built (bun run build)" }, found(path));
   },
-  /** A released program that only `bun run test:clients` installs. */
+  /** A released program that only `bun run test:hapi` installs. */
   installed(what: string, path: string | undefined): Need {
-    return need({ kind: "client", what: `${what} is not installed (bun run test:clients)` }, found(path));
+    return need({ kind: "client", what: `${what} is not installed (bun run test:hapi)` }, found(path));
   },
   /** What an operating system or a container may forbid: say it as a noun, "tracing of processes". */
   machine(what: string, probe: () => boolean): Need {
