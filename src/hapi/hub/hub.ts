@@ -1,6 +1,7 @@
 // The hub: everything that changes something, one function a deed, called by HTTP routes and socket handlers alike. Its subjects share
 // what is known of who is there; each is a file of its own.
 import { SWEEP_MS } from "../wire/presence-rules.ts";
+import { AgentDeeds } from "./agent-deeds.ts";
 import { Config } from "./config.ts";
 import { HubCore, type HubParts } from "./core.ts";
 import { Handoff } from "./handoff.ts";
@@ -33,6 +34,7 @@ export class Hub {
   readonly scheduled: ScheduledMessages;
   readonly lifecycle: Lifecycle;
   readonly config: Config;
+  readonly agents: AgentDeeds;
   readonly permissions: Permissions;
   readonly calls: SessionCalls;
   readonly spawning: Spawning;
@@ -56,6 +58,7 @@ export class Hub {
     this.scheduled = new ScheduledMessages(core);
     this.lifecycle = new Lifecycle(core);
     this.config = new Config(core);
+    this.agents = new AgentDeeds(core, this.config);
     this.permissions = new Permissions(core);
     this.calls = new SessionCalls(core);
     this.spawning = new Spawning(core);
