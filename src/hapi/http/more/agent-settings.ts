@@ -8,7 +8,7 @@ import type { ApiEnv } from "../kit/env.ts";
 import type { Guards } from "../kit/found.ts";
 import { granted } from "../kit/granted.ts";
 import { validBody } from "../kit/input.ts";
-import { collaborationMode, copilotAgentMode, serviceTier } from "../kit/modes.ts";
+import { collaborationMode, copilotAgentMode, serviceTier, word } from "../kit/words.ts";
 import { CLI_CONFLICT } from "../session-config.ts";
 
 interface Route extends AgentSetting {
@@ -33,7 +33,7 @@ const ROUTES: readonly Route[] = [
   },
   {
     path: "model-reasoning-effort",
-    body: z.object({ modelReasoningEffort: z.string().trim().min(1).nullable() }),
+    body: z.object({ modelReasoningEffort: word.trim().min(1).nullable() }),
     flavours: ["codex", "opencode"],
     isNot: "Model reasoning effort is only supported for Codex and OpenCode sessions",
     isLocal: "Model reasoning effort can only be changed for remote sessions",
