@@ -17,6 +17,7 @@ import { SessionCalls } from "./session-calls.ts";
 import { SessionPresenceKeeper } from "./session-presence.ts";
 import { Sessions } from "./sessions.ts";
 import { Spawning } from "./spawn.ts";
+import { Steering } from "./steering.ts";
 import { VersionedValues } from "./versioned.ts";
 
 /** A tick that comes later than this says that the process stood still: what it was sent meanwhile is read first. */
@@ -31,6 +32,7 @@ export class Hub {
   readonly values: VersionedValues;
   readonly messages: Messages;
   readonly queue: MessageQueue;
+  readonly steering: Steering;
   readonly scheduled: ScheduledMessages;
   readonly lifecycle: Lifecycle;
   readonly config: Config;
@@ -55,6 +57,7 @@ export class Hub {
     this.values = new VersionedValues(core);
     this.messages = new Messages(core, this.sessionPresence);
     this.queue = new MessageQueue(core, this.sessionPresence);
+    this.steering = new Steering(core, this.queue);
     this.scheduled = new ScheduledMessages(core);
     this.lifecycle = new Lifecycle(core);
     this.config = new Config(core);

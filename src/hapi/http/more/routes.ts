@@ -3,13 +3,17 @@ import type { HapiContext } from "../../context.ts";
 import type { HapiRoutes, Mounting } from "../app.ts";
 import type { Guards } from "../kit/found.ts";
 import { agentSettingRoutes } from "./agent-settings.ts";
+import { codexPlanRoutes } from "./codex-plan.ts";
+import { deviceRoutes } from "./devices.ts";
 import { exportRoutes } from "./export.ts";
 import { generatedImageRoutes } from "./generated-images.ts";
 import { ownerRoutes } from "./owner.ts";
 import { pickerRoutes } from "./pickers.ts";
 import { restartRunnerRoutes } from "./restart-runner.ts";
 import { scratchlistRoutes } from "./scratchlist.ts";
+import { steeringRoutes } from "./steering.ts";
 import { titleRoutes } from "./titles.ts";
+import { workGraphRoutes } from "./work-graph.ts";
 
 export function moreRoutes(context: HapiContext, found: Guards): Required<Pick<HapiRoutes, "api" | "cli">> {
   return {
@@ -22,6 +26,10 @@ export function moreRoutes(context: HapiContext, found: Guards): Required<Pick<H
       app.route("/", agentSettingRoutes(context, found));
       app.route("/", pickerRoutes(context, found));
       app.route("/", restartRunnerRoutes(context));
+      app.route("/", steeringRoutes(context));
+      app.route("/", codexPlanRoutes(context, found));
+      app.route("/", workGraphRoutes(context));
+      app.route("/", deviceRoutes(context));
     },
     cli: () => {},
   };
