@@ -12,6 +12,7 @@ import { Messages } from "./messages.ts";
 import { Permissions } from "./permissions.ts";
 import { MessageQueue } from "./queue.ts";
 import { Resuming } from "./resume.ts";
+import { Rewinding } from "./rewind.ts";
 import { ScheduledMessages } from "./scheduled.ts";
 import { SessionCalls } from "./session-calls.ts";
 import { SessionPresenceKeeper } from "./session-presence.ts";
@@ -33,6 +34,7 @@ export class Hub {
   readonly messages: Messages;
   readonly queue: MessageQueue;
   readonly steering: Steering;
+  readonly rewinding: Rewinding;
   readonly scheduled: ScheduledMessages;
   readonly lifecycle: Lifecycle;
   readonly config: Config;
@@ -58,6 +60,7 @@ export class Hub {
     this.messages = new Messages(core, this.sessionPresence);
     this.queue = new MessageQueue(core, this.sessionPresence);
     this.steering = new Steering(core, this.queue);
+    this.rewinding = new Rewinding(core);
     this.scheduled = new ScheduledMessages(core);
     this.lifecycle = new Lifecycle(core);
     this.config = new Config(core);

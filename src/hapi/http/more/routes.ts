@@ -4,15 +4,18 @@ import type { HapiRoutes, Mounting } from "../app.ts";
 import type { Guards } from "../kit/found.ts";
 import { agentSettingRoutes } from "./agent-settings.ts";
 import { codexPlanRoutes } from "./codex-plan.ts";
+import { cursorStoreRoutes } from "./cursor-store.ts";
 import { deviceRoutes } from "./devices.ts";
 import { exportRoutes } from "./export.ts";
 import { generatedImageRoutes } from "./generated-images.ts";
 import { ownerRoutes } from "./owner.ts";
 import { pickerRoutes } from "./pickers.ts";
 import { restartRunnerRoutes } from "./restart-runner.ts";
+import { rewindRoutes } from "./rewind.ts";
 import { scratchlistRoutes } from "./scratchlist.ts";
 import { steeringRoutes } from "./steering.ts";
 import { titleRoutes } from "./titles.ts";
+import { voiceRoutes } from "./voices.ts";
 import { workGraphRoutes } from "./work-graph.ts";
 
 export function moreRoutes(context: HapiContext, found: Guards): Required<Pick<HapiRoutes, "api" | "cli">> {
@@ -30,6 +33,9 @@ export function moreRoutes(context: HapiContext, found: Guards): Required<Pick<H
       app.route("/", codexPlanRoutes(context, found));
       app.route("/", workGraphRoutes(context));
       app.route("/", deviceRoutes(context));
+      app.route("/", rewindRoutes(context, found));
+      app.route("/", cursorStoreRoutes(context));
+      app.route("/", voiceRoutes());
     },
     cli: () => {},
   };
