@@ -35,6 +35,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/doctor/this-machine.ts": "a file of its own that it makes and removes",
   "src/hapi/home/secret-files.ts": "the two secret files of a home by their names",
   "src/hapi/home/settings-file.ts": "the settings of a home",
+  "src/hapi/hub/scratch-files.ts":
+    "files of notes three folders down in one of their own, each by a name that begins with its id",
   "src/happy/client-logs.ts": "logs in a folder of their own",
   "src/http/static-site.ts":
     "the web app's folder, which may not hold the data folder (storage/private-folder.ts)",
