@@ -9,6 +9,7 @@ import type { Broadcaster } from "./events/broadcaster.ts";
 import type { Home } from "./home/home.ts";
 import type { HubSettings } from "./home/hub-settings.ts";
 import type { Hub } from "./hub/hub.ts";
+import type { Scratchlist } from "./hub/scratchlist.ts";
 import type { InEffect } from "./in-effect.ts";
 import type { CliRooms } from "./realtime/rooms.ts";
 import type { Rpc } from "./rpc/rpc.ts";
@@ -24,6 +25,7 @@ export interface HapiContext extends Limits {
   readonly hubSettings: HubSettings;
   readonly store: HapiStore;
   readonly hub: Hub;
+  readonly scratchlist: Scratchlist;
   readonly events: Broadcaster;
   readonly rooms: CliRooms;
   readonly rpc: Rpc;

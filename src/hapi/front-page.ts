@@ -10,7 +10,7 @@ import { appAlone, appWithHub, type WebShareParts } from "./web/share.ts";
 const FIELDS = {
   protocolVersion: 1,
   // What a web app may ask for beside the core.
-  capabilities: { workGraph: false, titleSuggestion: false },
+  capabilities: { workGraph: true, titleSuggestion: false },
 };
 
 export interface FrontPages {

@@ -20,6 +20,7 @@ import { hapiApp } from "./http/app.ts";
 import { hapiRoutes } from "./http/routes.ts";
 import { hubDeeds } from "./hub/deeds.ts";
 import { Hub } from "./hub/hub.ts";
+import { Scratchlist } from "./hub/scratchlist.ts";
 import { inEffect as effective } from "./in-effect.ts";
 import { Notifications, overheard } from "./notify/notifications.ts";
 import { allowedOrigins } from "./realtime/origins.ts";
@@ -70,6 +71,8 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
   const heard = overheard(events, (event) => notifications.heard(event));
   const hub = new Hub({ store, events: heard, rooms, rpc, log });
   const notifications = new Notifications({ store, hub, events, home, inEffect, config, metrics, log });
+  const scratchlist = new Scratchlist(hub.core, home.folder);
+  hub.sessions.whenGone((key) => scratchlist.forget(key));
   const context: HapiContext = {
     ...limits,
     config,
@@ -78,6 +81,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     hubSettings: new HubSettings(home.folder),
     store,
     hub,
+    scratchlist,
     events,
     rooms,
     rpc,
@@ -139,6 +143,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     start: () => {
       notifications.start();
       void sayWhenHidden({ site, config, inEffect, rootIsTaken: house.rootIsTaken, log });
+      scratchlist.start();
       store.catchUp().catch((error: unknown) => {
         log.warn(
           { err: error },
@@ -148,6 +153,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     },
     stop: async () => {
       pace.drain();
+      scratchlist.stop();
       hub.stop();
       sockets.stop();
       await notifications.stop();

@@ -37,6 +37,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/hapi/home/settings-file.ts": "the settings of a home",
   "src/hapi/web/copies.ts": "new files in a folder of its own, and notes beside them",
   "src/hapi/web/download.ts": "a new file in a temporary folder",
+  "src/hapi/hub/scratch-files.ts":
+    "files of notes three folders down in one of their own, each by a name that begins with its id",
   "src/happy/client-logs.ts": "logs in a folder of their own",
   "src/http/static-site.ts":
     "the web app's folder, which may not hold the data folder (storage/private-folder.ts)",

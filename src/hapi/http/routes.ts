@@ -8,6 +8,7 @@ import { guards } from "./kit/found.ts";
 import { lifecycleRoutes } from "./lifecycle.ts";
 import { machineRoutes } from "./machines.ts";
 import { messageRoutes } from "./messages.ts";
+import { moreRoutes } from "./more/routes.ts";
 import { permissionRoutes } from "./permissions.ts";
 import { pushSubscriptionRoutes } from "./push-subscriptions.ts";
 import { sessionConfigRoutes } from "./session-config.ts";
@@ -17,6 +18,7 @@ import { uploadRoutes } from "./uploads.ts";
 
 export function hapiRoutes(context: HapiContext): Required<Pick<HapiRoutes, "api" | "cli">> {
   const found = guards(context.hub);
+  const more = moreRoutes(context, found);
   return {
     api: (app: Mounting) => {
       app.route("/", sessionRoutes(context, found));
@@ -29,10 +31,12 @@ export function hapiRoutes(context: HapiContext): Required<Pick<HapiRoutes, "api
       app.route("/", machineRoutes(context, found));
       app.route("/", hubSettingsRoutes(context));
       app.route("/", pushSubscriptionRoutes(context));
+      more.api(app);
     },
     cli: (app: Mounting) => {
       app.route("/", cliSessionRoutes(context, found));
       app.route("/", cliMachineRoutes(context));
+      more.cli(app);
     },
   };
 }

@@ -1,6 +1,7 @@
 // The hub: everything that changes something, one function a deed, called by HTTP routes and socket handlers alike. Its subjects share
 // what is known of who is there; each is a file of its own.
 import { SWEEP_MS } from "../wire/presence-rules.ts";
+import { AgentDeeds } from "./agent-deeds.ts";
 import { Config } from "./config.ts";
 import { HubCore, type HubParts } from "./core.ts";
 import { Handoff } from "./handoff.ts";
@@ -11,11 +12,13 @@ import { Messages } from "./messages.ts";
 import { Permissions } from "./permissions.ts";
 import { MessageQueue } from "./queue.ts";
 import { Resuming } from "./resume.ts";
+import { Rewinding } from "./rewind.ts";
 import { ScheduledMessages } from "./scheduled.ts";
 import { SessionCalls } from "./session-calls.ts";
 import { SessionPresenceKeeper } from "./session-presence.ts";
 import { Sessions } from "./sessions.ts";
 import { Spawning } from "./spawn.ts";
+import { Steering } from "./steering.ts";
 import { VersionedValues } from "./versioned.ts";
 
 /** A tick that comes later than this says that the process stood still: what it was sent meanwhile is read first. */
@@ -30,9 +33,12 @@ export class Hub {
   readonly values: VersionedValues;
   readonly messages: Messages;
   readonly queue: MessageQueue;
+  readonly steering: Steering;
+  readonly rewinding: Rewinding;
   readonly scheduled: ScheduledMessages;
   readonly lifecycle: Lifecycle;
   readonly config: Config;
+  readonly agents: AgentDeeds;
   readonly permissions: Permissions;
   readonly calls: SessionCalls;
   readonly spawning: Spawning;
@@ -53,9 +59,12 @@ export class Hub {
     this.values = new VersionedValues(core);
     this.messages = new Messages(core, this.sessionPresence);
     this.queue = new MessageQueue(core, this.sessionPresence);
+    this.steering = new Steering(core, this.queue);
+    this.rewinding = new Rewinding(core);
     this.scheduled = new ScheduledMessages(core);
     this.lifecycle = new Lifecycle(core);
     this.config = new Config(core);
+    this.agents = new AgentDeeds(core, this.config);
     this.permissions = new Permissions(core);
     this.calls = new SessionCalls(core);
     this.spawning = new Spawning(core);

@@ -67,7 +67,7 @@ export class MessageQueue {
     });
   }
 
-  #tell(
+  tell(
     type: "messages-indeterminate" | "messages-requeued",
     { namespace, id }: SessionKey,
     localIds: readonly string[],
@@ -85,7 +85,7 @@ export class MessageQueue {
     const result = await this.core.store.setDeliveryState(
       { session, localIds, state: "indeterminate" },
       (set) => {
-        if (typeof set !== "string") this.#tell("messages-indeterminate", session, localIds);
+        if (typeof set !== "string") this.tell("messages-indeterminate", session, localIds);
       },
       socket,
     );
@@ -103,7 +103,7 @@ export class MessageQueue {
       { session, localIds, state },
       (set) => {
         if (typeof set === "string" || set.changed.length === 0 || state !== "queued") return;
-        this.#tell("messages-requeued", session, set.changed);
+        this.tell("messages-requeued", session, set.changed);
       },
       socket,
     );
@@ -168,14 +168,15 @@ export class MessageQueue {
         await core.rooms.ask({ session: session.id }, update, CANCEL_WITHIN_MS),
         message,
       );
-      if (answer === "consumed") return this.#takenMeanwhile(session, localId);
+      if (answer === "consumed") return this.takenMeanwhile(session, localId);
       if (answer === "doubt") await this.#doubt(session, localId);
       if (answer !== "removed") return { ok: true, status: "busy", localId };
     }
     return this.#delete(session, idOrLocalId);
   }
 
-  async #takenMeanwhile(session: SessionKey, localId: string): Promise<Result<Cancelled>> {
+  /** It was taken, and its CLI had not said so. */
+  async takenMeanwhile(session: SessionKey, localId: string): Promise<Result<Cancelled>> {
     const { store } = this.core;
     const result = await store.consumeMessages({ session, localIds: [localId] }, (taken) => {
       if (typeof taken !== "string") this.#tellConsumed(session, [localId], taken.invokedAt);
@@ -193,7 +194,7 @@ export class MessageQueue {
       { session, localIds: [localId], state: "indeterminate" },
       (set) => {
         if (typeof set !== "string" && set.changed.length > 0) {
-          this.#tell("messages-indeterminate", session, set.changed);
+          this.tell("messages-indeterminate", session, set.changed);
         }
       },
     );

@@ -28,7 +28,14 @@ const BOUND = {
 const CONFLICT = refusal("conflict", "Session was modified concurrently. Please try again.");
 
 export class Sessions {
+  readonly #leavers: ((key: SessionKey) => void)[] = [];
+
   constructor(private readonly core: HubCore) {}
+
+  /** For what a session has beside the database. */
+  whenGone(leave: (key: SessionKey) => void): void {
+    this.#leavers.push(leave);
+  }
 
   /** Creates, or loads by tag as it is stored; its machine is registered first. */
   async open(session: OpenSession): Promise<Result<{ readonly session: SessionView }>> {
@@ -134,6 +141,7 @@ export class Sessions {
   forget({ namespace, id }: SessionKey): void {
     this.core.sessions.delete(id);
     this.core.events.broadcast({ type: "session-removed", namespace, sessionId: id });
+    for (const leave of this.#leavers) leave({ namespace, id });
   }
 }
 

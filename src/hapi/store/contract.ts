@@ -10,6 +10,7 @@
 import type { Rows } from "../../storage/weighed-list.ts";
 import type {
   Access,
+  AddedScratch,
   Announce,
   AppendedMessage,
   Binding,
@@ -51,6 +52,7 @@ import type {
   SessionRow,
   StoredPresence,
   UsageEvent,
+  UsageSession,
   UsageSummary,
   ValueChange,
   WaitingMessage,
@@ -254,17 +256,21 @@ export interface HapiStore {
   // Notes of a session, newest first.
 
   listScratch(key: SessionKey): Promise<Access<{ readonly entries: readonly ScratchEntry[] }>>;
-  /** `full`: the session has `max` of them. */
+  /** `full`: the session has `max` of them. A known id gives the entry that is there. */
   addScratch(
     key: SessionKey,
     entry: {
       readonly entryId?: string | undefined;
       readonly text: string;
       readonly attachments: readonly unknown[];
+      /** Absent: now. */
+      readonly createdAt?: number | undefined;
     },
     max: number,
-    announce?: Announce<Access<{ readonly entry: ScratchEntry } | { readonly entry: "full" }>>,
-  ): Promise<Access<{ readonly entry: ScratchEntry } | { readonly entry: "full" }>>;
+    announce?: Announce<Access<AddedScratch>>,
+  ): Promise<Access<AddedScratch>>;
+  /** Descriptions of the files of all notes of everybody. */
+  listScratchAttachments(): Promise<readonly unknown[]>;
   /** Undefined when there is no such entry. */
   changeScratch(
     key: SessionKey,
@@ -284,7 +290,7 @@ export interface HapiStore {
    * Looks at messages that were not scanned, a slice of them; `extract` finds what one used. Pure.
    * @returns whether more is left.
    */
-  scanUsage(extract: (message: MessageRow) => readonly UsageEvent[]): Promise<boolean>;
+  scanUsage(extract: (message: MessageRow, session: UsageSession) => readonly UsageEvent[]): Promise<boolean>;
   /** Both ends included. `dayOf` names the day of a time where the asker lives. */
   usageSummary(range: {
     readonly from: number;

@@ -35,7 +35,13 @@ import {
   newestMoment,
   nextInactiveSession,
 } from "./retention.ts";
-import { addScratch, changeScratch, deleteScratch, listScratch } from "./scratchlist.ts";
+import {
+  addScratch,
+  changeScratch,
+  deleteScratch,
+  listScratch,
+  listScratchAttachments,
+} from "./scratchlist.ts";
 import {
   deleteSession,
   findAnySession,
@@ -134,6 +140,7 @@ const OPERATIONS: { readonly [K in keyof HapiStore]: OnDatabase<HapiStore[K]> } 
   findTold,
   listScratch,
   addScratch,
+  listScratchAttachments,
   changeScratch,
   deleteScratch,
   scanUsage,

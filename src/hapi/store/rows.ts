@@ -411,6 +411,10 @@ export interface ScratchEntry {
   readonly attachments: readonly Json[];
 }
 
+export type AddedScratch =
+  | { readonly entry: ScratchEntry; readonly isNew: boolean }
+  | { readonly entry: "full" };
+
 export interface UsageEvent {
   readonly sourceKey: string;
   readonly sourceSeq: number;
@@ -426,6 +430,13 @@ export interface UsageEvent {
   readonly lastOutputTokens: number | null;
   readonly lastCacheReadTokens: number | null;
   readonly lastCacheCreationTokens: number | null;
+}
+
+/** Whose messages are looked at. */
+export interface UsageSession {
+  readonly id: string;
+  readonly metadata: Json;
+  readonly model: string | null;
 }
 
 /** What a range of time used; a cumulative event counts what it has more than the one before it in its session. */

@@ -3,7 +3,7 @@ import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
 import { admitGrowth, denied, ROW_BYTES } from "./access.ts";
 import { decodeList } from "./json.ts";
-import type { Access, Announce, Json, ScratchEntry, SessionKey } from "./rows.ts";
+import type { Access, AddedScratch, Announce, Json, ScratchEntry, SessionKey } from "./rows.ts";
 import { statement } from "./statement.ts";
 
 interface Stored {
@@ -23,11 +23,14 @@ const count = statement<{ n: number }>(
 );
 const insert = statement(
   `INSERT INTO session_scratchlist (session_id, entry_id, text, created_at, updated_at, attachments)
-   VALUES ($session, $entryId, $text, $now, $now, $attachments)`,
+   VALUES ($session, $entryId, $text, $createdAt, $now, $attachments)`,
 );
 const update = statement(
   `UPDATE session_scratchlist SET text = $text, attachments = $attachments, updated_at = $now
    WHERE session_id = $session AND entry_id = $entryId`,
+);
+const everyList = statement<{ attachments: string }>(
+  "SELECT attachments FROM session_scratchlist WHERE attachments IS NOT NULL",
 );
 const remove = statement(
   "DELETE FROM session_scratchlist WHERE session_id = $session AND entry_id = $entryId",
@@ -47,7 +50,13 @@ export async function listScratch(
   return denied(reads, "sessions", key) ?? { entries: list(reads).all({ session: key.id }).map(entryOf) };
 }
 
-type Added = { readonly entry: ScratchEntry } | { readonly entry: "full" };
+/** Of all notes of everybody: what the files beside the database are there for. */
+export async function listScratchAttachments({ reads }: Database): Promise<Json[]> {
+  return everyList(reads)
+    .all({})
+    .flatMap(({ attachments }) => decodeList(attachments));
+}
+
 type Found = { readonly entry: ScratchEntry | undefined };
 
 /** A known entry id gives the entry that is there. */
@@ -58,22 +67,24 @@ export function addScratch(
     readonly entryId?: string | undefined;
     readonly text: string;
     readonly attachments: readonly Json[];
+    readonly createdAt?: number | undefined;
   },
   max: number,
-  announce?: Announce<Access<Added>>,
-): Promise<Access<Added>> {
+  announce?: Announce<Access<AddedScratch>>,
+): Promise<Access<AddedScratch>> {
   const { entryId = crypto.randomUUID(), text, attachments } = given;
-  return database.writer.run((db): Access<Added> => {
+  return database.writer.run((db): Access<AddedScratch> => {
     const refused = denied(db, "sessions", key);
     if (refused !== undefined) return refused;
     const session = key.id;
     const known = one(db).get({ session, entryId });
-    if (known !== null) return { entry: entryOf(known) };
+    if (known !== null) return { entry: entryOf(known), isNew: false };
     if ((count(db).get({ session })?.n ?? 0) >= max) return { entry: "full" };
     const files = encodeList(attachments);
     admitGrowth(db, database, "message", key.namespace, ROW_BYTES + text.length + (files?.length ?? 0));
-    insert(db).run({ session, entryId, text, attachments: files, now: Date.now() });
-    return { entry: required(db, session, entryId) };
+    const now = Date.now();
+    insert(db).run({ session, entryId, text, attachments: files, createdAt: given.createdAt ?? now, now });
+    return { entry: required(db, session, entryId), isNew: true };
   }, announce);
 }
 

@@ -2,8 +2,9 @@
 // otherwise than by appending. A source is counted once whatever is scanned twice.
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
+import { decode } from "./json.ts";
 import { MESSAGE, messageOf, type StoredMessage } from "./message-rows.ts";
-import type { MessageRow, UsageEvent, UsageSum, UsageSummary } from "./rows.ts";
+import type { MessageRow, UsageEvent, UsageSession, UsageSum, UsageSummary } from "./rows.ts";
 import { statement } from "./statement.ts";
 
 interface Behind {
@@ -38,18 +39,24 @@ const setState = statement(
    ON CONFLICT (session_id) DO UPDATE SET message_epoch = $epoch, last_seq = $lastSeq`,
 );
 
+const about = statement<{ metadata: string | null; model: string | null }>(
+  "SELECT metadata, model FROM sessions WHERE id = $id",
+);
+
 /** Messages that one operation reads. */
 const SLICE = 100;
 
 export function scanUsage(
   { writer }: Database,
-  extract: (message: MessageRow) => readonly UsageEvent[],
+  extract: (message: MessageRow, session: UsageSession) => readonly UsageEvent[],
 ): Promise<boolean> {
   return writer.run((db) => {
     const next = behind(db).get({});
     if (next === null) return false;
     const rows = slice(db).all({ ...next, limit: SLICE, lastSeq: 0, epoch: 0 });
-    for (const row of rows) for (const event of extract(messageOf(row))) record(db, next.id, event);
+    const stored = about(db).get({ id: next.id });
+    const session = { id: next.id, metadata: decode(stored?.metadata ?? null), model: stored?.model ?? null };
+    for (const row of rows) for (const event of extract(messageOf(row), session)) record(db, next.id, event);
     const last = rows.length < SLICE ? next.lastSeq : (rows.at(-1)?.seq ?? next.lastSeq);
     setState(db).run({ id: next.id, epoch: next.epoch, lastSeq: last });
     return behind(db).get({}) !== null;

@@ -17,6 +17,7 @@ export interface SessionPatch {
   readonly collaborationMode?: string | undefined;
   readonly copilotAgentMode?: string | undefined;
   readonly backgroundTaskCount?: number;
+  readonly scratchlistUpdatedAt?: number;
   readonly metadata?: Versioned;
   readonly agentState?: Versioned;
   readonly todos?: Versioned;

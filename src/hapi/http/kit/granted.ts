@@ -42,7 +42,7 @@ export function sessionsOwn<T extends object>(found: Access<T>): T {
   return found;
 }
 
-function refused({ code, error, fieldErrors }: Refusal, otherwise: Otherwise): Refused {
+export function refused({ code, error, fieldErrors }: Refusal, otherwise: Otherwise = {}): Refused {
   const said = otherwise[code] ?? SAID[code];
   const issues = fieldErrors === undefined ? undefined : { formErrors: [], fieldErrors };
   return new Refused(said.status, error, { code: said.code, issues });

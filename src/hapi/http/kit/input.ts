@@ -37,7 +37,8 @@ export function validQuery<S extends z.ZodType>(
   return valid(schema, c.req.query(), { error, hasIssues });
 }
 
-function valid<S extends z.ZodType>(
+/** Of a body that was read already. @throws Refused 400 */
+export function valid<S extends z.ZodType>(
   schema: S,
   given: unknown,
   { error, hasIssues }: Wording & { readonly error: string },

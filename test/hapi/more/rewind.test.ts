@@ -1,0 +1,86 @@
+// Going back in a conversation, Cursor's chat store, and voice services, over a whole server.
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { HapiDesk } from "../../support/hapi-desk.ts";
+import { until } from "../../support/until.ts";
+
+let desk: HapiDesk;
+beforeAll(async () => {
+  desk = await HapiDesk.open();
+});
+afterAll(() => desk.close());
+
+const HISTORY = { capabilities: { conversationHistory: { rewindToMessage: true } } };
+
+test("the agent goes back first, then the messages from there on", async () => {
+  const id = await desk.session(HISTORY);
+  const cli = await desk.sessionCli(id, { "rewind-conversation": { success: false, error: "no way" } });
+  const rewind = (messageLocalId: unknown) =>
+    desk.short("POST", `/api/sessions/${id}/rewind`, { messageLocalId });
+  const refused = (error: string) => [409, { error, hydrateFailed: false }] as [number, unknown];
+  const page = async () =>
+    (await desk.ask("GET", `/api/sessions/${id}/messages`)).body as {
+      messages: { localId: string }[];
+      page: { epoch: number };
+    };
+  for (const localId of ["u1", "u2"]) {
+    await desk.ask("POST", `/api/sessions/${id}/messages`, { text: localId, localId });
+    cli.alive({ thinking: true });
+    await cli.flush();
+    expect(await rewind("u1")).toEqual(refused("Session is busy"));
+    cli.emit("messages-consumed", { sid: id, localIds: [localId], clearQueuedThinkingGrace: true });
+    cli.alive();
+    await until("the turn's end", async () => {
+      const { body } = await desk.ask("GET", `/api/sessions/${id}`);
+      return !(body as { session: { thinking: boolean } }).session.thinking;
+    });
+  }
+  expect(await rewind(5)).toEqual([400, { error: "Invalid body" }]);
+  expect(await rewind("nope")).toEqual(refused("History boundary message not found or not yet invoked"));
+  expect(await rewind("u2")).toEqual(refused("no way"));
+  expect((await page()).messages).toHaveLength(2);
+  const { epoch } = (await page()).page;
+  cli.answers.set("rewind-conversation", { success: true });
+  expect(await rewind("u2")).toEqual([200, { success: true }]);
+  expect(cli.calls.at(-1)).toEqual(["rewind-conversation", { messageLocalId: "u2" }]);
+  const after = await page();
+  expect(after.messages.map(({ localId }) => localId)).toEqual(["u1"]);
+  expect(after.page.epoch).toBeGreaterThan(epoch);
+  const without = await desk.session();
+  await desk.sessionCli(without);
+  expect(await desk.short("POST", `/api/sessions/${without}/rewind`, { messageLocalId: "u1" })).toEqual(
+    refused("Rewind is not supported for this session"),
+  );
+});
+
+test("a machine says where Cursor keeps a history", async () => {
+  const id = await desk.session({
+    flavor: "cursor",
+    machineId: "m",
+    cursorSessionId: "c",
+    homeDir: "/home/u",
+  });
+  const at = `/api/sessions/${id}/cursor-chat-store`;
+  expect(await desk.short("GET", at)).toEqual([
+    503,
+    { error: "No machine online", code: "no_machine_online" },
+  ]);
+  await desk.machine("m");
+  const runner = await desk.runner("m", {
+    "cursor-chat-store-status": { onDisk: true, store: "legacy", more: 1 },
+  });
+  expect(await desk.short("GET", at)).toEqual([200, { onDisk: true, store: "legacy" }]);
+  expect(runner.calls).toEqual([
+    ["cursor-chat-store-status", { workspacePath: "/p", cursorSessionId: "c", homeDir: "/home/u" }],
+  ]);
+  runner.answers.set("cursor-chat-store-status", { onDisk: true });
+  expect(await desk.short("GET", at)).toMatchObject([502, { code: "probe_failed" }]);
+  expect(await desk.short("GET", `/api/sessions/${await desk.session()}/cursor-chat-store`)).toEqual([
+    409,
+    { error: "Cursor resume metadata is unavailable", code: "resume_unavailable" },
+  ]);
+});
+
+test("there is no voice service", async () => {
+  expect(await desk.short("GET", "/api/voice/backend")).toEqual([200, { backend: null, backends: [] }]);
+  expect(await desk.short("GET", "/api/voice/transcription/providers")).toEqual([200, { providers: [] }]);
+});
