@@ -27,10 +27,11 @@ built(
   "is at most 125 MB and packs to 50 MB or less",
   async () => {
     expect(statSync(file).size).toBeLessThanOrEqual(125_000_000);
-    const packed = await Bun.zstdCompress(await Bun.file(file).bytes(), { level: 9 });
+    // As build.ts packs what level 9 leaves too large.
+    const packed = await Bun.zstdCompress(await Bun.file(file).bytes(), { level: 17 });
     expect(packed.byteLength).toBeLessThanOrEqual(50_000_000);
   },
-  60_000,
+  180_000,
 );
 
 built("says version, commit, Bun version and build date", async () => {

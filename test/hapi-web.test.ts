@@ -214,7 +214,7 @@ describe("installed", () => {
       ["else"],
     ])
       expect([words, (await web(roost.dataDir, ...words)).code]).toEqual([words, 2]);
-    expect((await runRoost(["hapi"], { cwd: place })).code).toBe(2);
+    expect((await runRoost(["hapi", "else"], { cwd: place })).code).toBe(2);
   });
 });
 

@@ -1,5 +1,7 @@
 // Routes of machines, for web clients and for runners, and the settings that belong to the whole hub.
+
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { createECDH } from "node:crypto";
 import { TestHapiHttp } from "../../../test/support/hapi-http.ts";
 import { RUNNER } from "../../../test/support/hapi-hub.ts";
 
@@ -189,7 +191,9 @@ describe("of the whole hub", () => {
 
   test("browsers' endpoints", async () => {
     expect(await ask("GET", "/api/push/vapid-public-key")).toEqual([200, { publicKey: "the key" }]);
-    const subscription = { endpoint: "https://push.example/1", keys: { p256dh: "a", auth: "b" } };
+    const p256dh = createECDH("prime256v1").generateKeys().toString("base64url");
+    const auth = Buffer.alloc(16, 7).toString("base64url");
+    const subscription = { endpoint: "https://push.example/1", keys: { p256dh, auth } };
     expect(await ask("POST", "/api/push/subscribe", { endpoint: "x" })).toEqual(INVALID);
     expect(await ask("POST", "/api/push/subscribe", subscription)).toEqual(OK);
     const stored = () => t.hub.store.listSubscriptions("default");
