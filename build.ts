@@ -39,6 +39,8 @@ type Target = keyof typeof TARGETS;
 /** Of one executable, as it is and packed with zstd. */
 const MAX_BYTES = 125_000_000;
 const MAX_PACKED_BYTES = 50_000_000;
+/** Bun's own program for Windows is that much larger. */
+const MAX_PACKED_WINDOWS_BYTES = 60_000_000;
 /** From seconds to a minute and a half: each is asked only about what the one before does not make small enough. */
 const ZSTD_LEVELS = [9, 17, 19] as const;
 
@@ -147,12 +149,13 @@ function checkSize(path: string): number {
 
 async function checkPackedSize(path: string): Promise<string> {
   const bytes = await Bun.file(path).bytes();
+  const most = path.endsWith(".exe") ? MAX_PACKED_WINDOWS_BYTES : MAX_PACKED_BYTES;
   let packed = 0;
   for (const level of ZSTD_LEVELS) {
     packed = (await Bun.zstdCompress(bytes, { level })).byteLength;
-    if (packed <= MAX_PACKED_BYTES) return `${megabytes(packed)} with zstd -${level}`;
+    if (packed <= most) return `${megabytes(packed)} with zstd -${level}`;
   }
-  throw new BuildError(`${path} packs to ${packed} bytes; at most ${MAX_PACKED_BYTES} are allowed.`);
+  throw new BuildError(`${path} packs to ${packed} bytes; at most ${most} are allowed.`);
 }
 
 const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;

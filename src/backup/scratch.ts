@@ -25,18 +25,22 @@ export const isLock = (name: string): boolean => name.startsWith(LOCK);
 /** For the owner's eyes only (mkdtemp makes it 0700). Leftovers of killed processes in `parent` go. */
 export function scratchFolder(parent: string): Scratch {
   for (const left of abandonedScratch(parent)) rmSync(left, { recursive: true, force: true });
-  const { path, lock } = lockedFolder(parent);
+  let made: ReturnType<typeof lockedFolder> | undefined;
   const remove = () => {
-    lock.close();
-    rmSync(path, { recursive: true, force: true });
+    if (made === undefined) return;
+    made.lock.close();
+    rmSync(made.path, { recursive: true, force: true });
   };
   const stop = (signal: NodeJS.Signals) => {
     remove();
     process.exit(signal === "SIGINT" ? 130 : 143);
   };
+  // Before there is a folder: a signal that comes while it is being made is heard after that.
   process.on("exit", remove);
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
+  made = lockedFolder(parent);
+  const { path } = made;
   return {
     path,
     [Symbol.dispose]: () => {
