@@ -93,7 +93,7 @@ test("a fresh home lets in by its token, and the token is in the file alone", as
     status: "ok",
     service: "happy-server",
     protocolVersion: 1,
-    capabilities: { workGraph: false, titleSuggestion: false },
+    capabilities: { workGraph: true, titleSuggestion: false },
   });
   expect((await fetch(`${server.url}/cli/sessions/none`)).status).toBe(401);
   const events = await fetch(`${server.url}/api/events?all=1&token=${token}`);
