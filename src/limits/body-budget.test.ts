@@ -193,9 +193,17 @@ test("a server whose memory for bodies is full refuses large ones with 503 and g
   const promising = Array.from({ length: 10 }, () => new Upload(account, path, 3 * MIB));
   expect((await account.call("POST", path, message(2 * MIB))).status).toBe(200);
   // Nearly all that there is, and it stays on the way.
-  const slow = new Upload(account, path, 4 * MIB - 100_000);
+  let slow = new Upload(account, path, 4 * MIB - 100_000);
   await slow.send(message(4 * MIB).slice(0, 4 * MIB - 200_000));
-  const refused = await untilStatus(503, () => account.call("POST", path, message(MIB)));
+  const refused = await untilStatus(503, async () => {
+    // The message before may still have had its share when this one came.
+    if (slow.answer.startsWith("HTTP/1.1 503")) {
+      slow.end();
+      slow = new Upload(account, path, 4 * MIB - 100_000);
+      await slow.send(message(4 * MIB).slice(0, 4 * MIB - 200_000));
+    }
+    return account.call("POST", path, message(MIB));
+  });
   expect(refused.body).toEqual({
     error: "Service Unavailable",
     message: expect.stringContaining("Try again"),
