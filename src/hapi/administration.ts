@@ -1,7 +1,8 @@
 // What the person who runs the server sees of the hub and can do about it: namespaces, sessions, machines, who is notified. The same in a
 // running server, whose memory and clients follow each deletion after its commit, and on the database alone.
 import type { HapiStore } from "./store/contract.ts";
-import type { MachineRow, NamespaceRow, SessionKey, SessionListRow } from "./store/rows.ts";
+import type { NamespaceRow } from "./store/records.ts";
+import type { MachineRow, SessionKey, SessionListRow } from "./store/rows.ts";
 import { objectAt, textAt } from "./wire/shape.ts";
 
 /** What a running hub knows beside its database, and must be told of. */

@@ -4,7 +4,8 @@ import { rest } from "../retention/rest.ts";
 import type { Retention } from "../retention/retention.ts";
 import type { HapiConfig } from "./settings.ts";
 import type { HapiStore } from "./store/contract.ts";
-import type { OldCutoffs, OldRows, SessionKey } from "./store/rows.ts";
+import type { OldCutoffs, OldRows } from "./store/records.ts";
+import type { SessionKey } from "./store/rows.ts";
 
 const DAY_MS = 86_400_000;
 /** Other protocols have sessions too, and a person reads all of them in one line. */

@@ -1,6 +1,7 @@
 // Notes of a session, with files (hapi-http-sse C5). What a note says of a file is what is on disk; a file that no note of the session
 // names any more is removed, and one that a note names cannot be removed from under it.
-import type { Access, Json, ScratchEntry, SessionKey } from "../store/rows.ts";
+import type { ScratchEntry } from "../store/records.ts";
+import type { Access, Json, SessionKey } from "../store/rows.ts";
 import { isObject, textAt } from "../wire/shape.ts";
 import type { HubCore } from "./core.ts";
 import { denial, type Refusal, type Result } from "./result.ts";

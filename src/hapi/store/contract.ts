@@ -9,8 +9,19 @@
 
 import type { Rows } from "../../storage/weighed-list.ts";
 import type {
-  Access,
   AddedScratch,
+  NamespaceRow,
+  OldCutoffs,
+  OldRows,
+  ScratchEntry,
+  UsageEvent,
+  UsageSession,
+  UsageSummary,
+  WorkEvent,
+  WorkLink,
+} from "./records.ts";
+import type {
+  Access,
   Announce,
   AppendedMessage,
   Binding,
@@ -30,10 +41,7 @@ import type {
   MessagePage,
   MessageRow,
   MetadataEdit,
-  NamespaceRow,
   NewMessage,
-  OldCutoffs,
-  OldRows,
   OpenedSession,
   OpenSession,
   PageQuery,
@@ -45,19 +53,13 @@ import type {
   RegisteredMachine,
   RegisterMachine,
   RequeuedMessage,
-  ScratchEntry,
   SessionColumns,
   SessionKey,
   SessionListRow,
   SessionRow,
   StoredPresence,
-  UsageEvent,
-  UsageSession,
-  UsageSummary,
   ValueChange,
   WaitingMessage,
-  WorkEvent,
-  WorkLink,
 } from "./rows.ts";
 
 export interface HapiStore {

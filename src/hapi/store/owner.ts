@@ -2,7 +2,8 @@
 import { statSync } from "node:fs";
 import type { Database } from "../../storage/database.ts";
 import { keptBytes } from "./access.ts";
-import type { Announce, NamespaceRow } from "./rows.ts";
+import type { NamespaceRow } from "./records.ts";
+import type { Announce } from "./rows.ts";
 import { deleteSession } from "./sessions.ts";
 import { statement } from "./statement.ts";
 

@@ -3,7 +3,8 @@ import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
 import { admitGrowth, denied, ROW_BYTES } from "./access.ts";
 import { decodeList } from "./json.ts";
-import type { Access, AddedScratch, Announce, Json, ScratchEntry, SessionKey } from "./rows.ts";
+import type { AddedScratch, ScratchEntry } from "./records.ts";
+import type { Access, Announce, Json, SessionKey } from "./rows.ts";
 import { statement } from "./statement.ts";
 
 interface Stored {

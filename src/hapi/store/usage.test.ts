@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { openTestHapiStore, type TestHapiStore } from "../../../test/support/hapi-store.ts";
 import type { HapiStore } from "./contract.ts";
-import type { MessageRow, UsageEvent, WorkEvent } from "./rows.ts";
+import type { UsageEvent, WorkEvent } from "./records.ts";
+import type { MessageRow } from "./rows.ts";
 
 let all: TestHapiStore;
 let store: HapiStore;

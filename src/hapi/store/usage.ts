@@ -4,7 +4,8 @@ import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
 import { decode } from "./json.ts";
 import { MESSAGE, messageOf, type StoredMessage } from "./message-rows.ts";
-import type { MessageRow, UsageEvent, UsageSession, UsageSum, UsageSummary } from "./rows.ts";
+import type { UsageEvent, UsageSession, UsageSum, UsageSummary } from "./records.ts";
+import type { MessageRow } from "./rows.ts";
 import { statement } from "./statement.ts";
 
 interface Behind {

@@ -1,7 +1,7 @@
 // The event ledger and its links. An idempotency key is one event's for ever; links go with their events.
 import type { Database } from "../../storage/database.ts";
 import { decode, decodeList, encode } from "./json.ts";
-import type { WorkEvent, WorkLink } from "./rows.ts";
+import type { WorkEvent, WorkLink } from "./records.ts";
 import { statement } from "./statement.ts";
 
 type Stored = Omit<WorkEvent, "payload" | "artifactRefs" | "tags" | "principal"> & {

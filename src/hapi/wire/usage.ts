@@ -1,6 +1,7 @@
 // What an agent used, read out of its messages as the original does, so that its index and ours are one (hapi-data 4, hapi-http-sse C5).
 // A Claude answer counts by its own id, however often it is reported; codex reports running totals; the others what one request took.
-import type { MessageRow, UsageEvent, UsageSession } from "../store/rows.ts";
+import type { UsageEvent, UsageSession } from "../store/records.ts";
+import type { MessageRow } from "../store/rows.ts";
 import { flavourOf } from "./flavours.ts";
 import { isObject, type JsonObject, objectAt, textAt } from "./shape.ts";
 

@@ -2,7 +2,7 @@
 // the token without a namespace.
 import { Hono } from "hono";
 import type { HapiContext } from "../../context.ts";
-import type { UsageSum } from "../../store/rows.ts";
+import type { UsageSum } from "../../store/records.ts";
 import { usageOf } from "../../wire/usage.ts";
 import type { ApiEnv } from "../kit/env.ts";
 import { Refused } from "../kit/failure.ts";

@@ -4,7 +4,7 @@ import { z } from "zod";
 import type { HapiContext } from "../../context.ts";
 import { SCRATCH_LIMITS } from "../../hub/scratch-files.ts";
 import type { ScratchCode, ScratchResult } from "../../hub/scratchlist.ts";
-import type { ScratchEntry } from "../../store/rows.ts";
+import type { ScratchEntry } from "../../store/records.ts";
 import { bodyOf } from "../kit/body.ts";
 import type { ApiEnv, OpenEnv } from "../kit/env.ts";
 import { type Guards, keyOf } from "../kit/found.ts";

@@ -3,7 +3,7 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { HapiContext } from "../../context.ts";
-import type { WorkEvent, WorkLink } from "../../store/rows.ts";
+import type { WorkEvent, WorkLink } from "../../store/records.ts";
 import { bodyOf } from "../kit/body.ts";
 import type { ApiEnv } from "../kit/env.ts";
 import { Refused } from "../kit/failure.ts";
