@@ -10,6 +10,7 @@ import { framesToken } from "../../support/frames-token.ts";
 import { rounds } from "../../support/full.ts";
 import { healthWaits, percentile } from "../../support/health-waits.ts";
 import { type MemoryLimit, memoryLimit, peakBytes } from "../../support/memory-limit.ts";
+import { Network } from "../../support/network.ts";
 import { type ServerProcess, startProcess } from "../server-process.ts";
 
 const MIB = 1024 * 1024;
@@ -243,6 +244,7 @@ test("frames that clients without a token begin and never finish are not kept: t
   const chunk = Buffer.alloc(64 * 1024, "x");
   const until = performance.now() + rounds(4_000, 15_000);
   const before = peakBytes(pid);
+  const network = new Network();
   const senders = await Promise.all(
     Array.from({ length: rounds(150, 1_000) }, (_, index) => peer(url, { client_id: `sender${index}` })),
   );
@@ -251,6 +253,7 @@ test("frames that clients without a token begin and never finish are not kept: t
       sender.write(head);
       for (let sent = 0; sent < claimed - chunk.byteLength && !sender.destroyed; sent += chunk.byteLength) {
         if (performance.now() > until) return;
+        await network.carry(chunk.byteLength);
         if (sender.write(chunk)) continue;
         const { promise, resolve } = Promise.withResolvers<void>();
         sender.once("drain", resolve);

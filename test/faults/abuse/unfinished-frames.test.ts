@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type AttackedServer, attackedServer } from "../../support/attacked-server.ts";
 import { rounds } from "../../support/full.ts";
 import { newAccount } from "../../support/happy-client.ts";
+import { Network } from "../../support/network.ts";
 import { frame, RawConnection } from "../raw-connection.ts";
 
 const FRAME_BYTES = 15 * 1024 * 1024;
@@ -20,10 +21,11 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 /** Sends a frame without its end, as far as the server reads. Resolves when it is sent, or the connection is gone. */
-async function begin(connection: RawConnection, until: number): Promise<void> {
+async function begin(connection: RawConnection, network: Network, until: number): Promise<void> {
   connection.write(frame("", { claims: BigInt(FRAME_BYTES + 1) }));
   for (let sent = 0; sent < FRAME_BYTES && !connection.closed && performance.now() < until; ) {
     sent += CHUNK.byteLength;
+    await network.carry(CHUNK.byteLength);
     await connection.writeAll(CHUNK);
   }
 }
@@ -32,6 +34,7 @@ test(`${SOCKETS} sockets of strangers with unfinished frames of 15 MiB`, async (
   const connections: RawConnection[] = [];
   const verdict = await server.during("strangers' unfinished frames", async () => {
     const until = performance.now() + ATTACK_MS;
+    const network = new Network();
     await Promise.all(
       Array.from({ length: SOCKETS }, async (_, index) => {
         const from = `127.0.1.${1 + Math.floor(index / PER_ADDRESS)}`;
@@ -39,7 +42,7 @@ test(`${SOCKETS} sockets of strangers with unfinished frames of 15 MiB`, async (
         const connection = await RawConnection.webSocket(server.port, path, from).catch(() => undefined);
         if (connection === undefined) return;
         connections.push(connection);
-        await begin(connection, until);
+        await begin(connection, network, until);
       }),
     );
   });
@@ -56,13 +59,14 @@ test(`${MEMBERS} sockets of an account with unfinished frames of 15 MiB keep wit
   const connections: RawConnection[] = [];
   const verdict = await server.during("members' unfinished frames", async () => {
     const until = performance.now() + ATTACK_MS;
+    const network = new Network();
     await Promise.all(
       Array.from({ length: MEMBERS }, async () => {
         const connection = await RawConnection.webSocket(server.port);
         connections.push(connection);
         connection.write(frame(`40{"token":"${account.token}"}`));
         await connection.until((received) => received.includes('40{"sid"'), 10_000);
-        await begin(connection, until);
+        await begin(connection, network, until);
       }),
     );
     await Bun.sleep(500);
