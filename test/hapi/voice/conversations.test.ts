@@ -326,3 +326,16 @@ test("without keys every route says which is missing", async () => {
     await without.close();
   }
 });
+
+test("a server that stops closes pages, and leaves the service", async () => {
+  const stopping = await HapiDesk.open({ ...vendors.settings, hapiQwenKey: KEYS.qwen });
+  const address = `${stopping.server.url.replace("http", "ws")}/api/voice/qwen-ws?token=${stopping.login}`;
+  const socket = new WebSocket(address);
+  const closed = new Promise<number>((resolve) => {
+    socket.onclose = ({ code }) => resolve(code);
+  });
+  await until("the conversation to begin", () => vendors.talks[0]?.heard.length === 1);
+  await stopping.close();
+  expect(await closed).toBe(1001);
+  await until("the service to be left", () => vendors.talks[0]?.closed !== undefined);
+});
