@@ -28,6 +28,7 @@ import { HapiSockets } from "./realtime/sockets.ts";
 import { hapiRetention } from "./retention.ts";
 import type { HapiConfig } from "./settings.ts";
 import { hapiStore } from "./store/index.ts";
+import { openVoice } from "./voice/routes.ts";
 import { sayWhenHidden } from "./web/hidden.ts";
 import { WebAppSite } from "./web/site.ts";
 
@@ -104,9 +105,11 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     return found === undefined ? "granted" : found === "not-found" ? "unknown" : "denied";
   };
   const routes = hapiRoutes(context);
+  const voice = openVoice(context);
   const fetch = hapiApp(context, pages, {
     api: (app) => {
       routes.api(app);
+      app.route("/", voice.routes);
       app.route(
         "/",
         eventRoutes({
@@ -130,7 +133,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
   return {
     name: "hapi",
     http: [{ prefixes: ["/api", "/cli"], fetch }],
-    sockets: [],
+    sockets: voice.sockets,
     frontPage: shared,
     listeners: [
       ...(inEffect.listener === undefined ? [] : [{ ...inEffect.listener, frontPage: own }]),
