@@ -23,6 +23,7 @@ export const hapi: ProtocolManifest<HapiConfig> = {
         name: "hapi",
         setting: "hapiHome",
         files: ["settings.json", "jwt-secret.json", "owner-id.json"],
+        folders: ["scratchlist-attachments"],
       },
     },
   ],
