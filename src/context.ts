@@ -230,10 +230,11 @@ export async function startServer<C extends HouseConfig>(
     pagesPort = metricsPort === undefined ? undefined : openPagesPort(config.host, metricsPort, watched);
     stack.defer(() => pagesPort?.stop());
     stack.defer(publishOwnAddress(dataDir, localUrl(config.host, port, certificate !== undefined)));
-    const admin = adminApp(
-      open.map((protocol) => protocol.admin),
-      () => ({ sharedAddresses: limits.addresses.shared(), refused: limits.bounds.counts() }),
-    );
+    const admin = adminApp({
+      routes: open.map((protocol) => protocol.admin),
+      serves: open.map(({ name }) => name),
+      limits: () => ({ sharedAddresses: limits.addresses.shared(), refused: limits.bounds.counts() }),
+    });
     const channel = openChannel(dataDir, (request) => admin.fetch(request));
     stack.defer(() => channel.close());
     blobs.start();
