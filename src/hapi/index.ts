@@ -72,7 +72,12 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
   const heard = overheard(events, (event) => notifications.heard(event));
   const hub = new Hub({ store, events: heard, rooms, rpc, log });
   const notifications = new Notifications({ store, hub, events, home, inEffect, config, metrics, log });
-  const scratchlist = new Scratchlist(hub.core, home.folder);
+  const scratchlist = new Scratchlist({
+    core: hub.core,
+    home: home.folder,
+    maxBytes: () => config.hapiMaxNoteFileBytes,
+    refused: (bound, facts) => limits.bounds.refused(bound, facts),
+  });
   hub.sessions.whenGone((key) => scratchlist.forget(key));
   const context: HapiContext = {
     ...limits,

@@ -179,6 +179,11 @@ export const hapiSettings = {
     "terminals that one web page may have, and one session",
     { legacy: ["HAPI_TERMINAL_MAX_TERMINALS"] },
   ),
+  hapiMaxNoteFileBytes: setting(
+    whole(0, 2 ** 50).default(4 * 2 ** 30),
+    "bytes that the files of notes of one namespace may have (0 for no limit)",
+    { live: true },
+  ),
   hapiRetentionSessionsDays: setting(
     whole(0, 36_500).default(0),
     "days after which an inactive session that nobody has pinned is deleted with all that belongs to it (0 keeps it)",
