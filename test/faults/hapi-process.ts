@@ -29,7 +29,7 @@ export const accessTokenIn = (dataDir: string): string =>
 
 export class HapiUser {
   private constructor(
-    public url: string,
+    readonly url: string,
     /** Of CLIs, with its namespace. */
     readonly token: string,
     /** Of the web app. */
@@ -43,6 +43,11 @@ export class HapiUser {
   ): Promise<HapiUser> {
     const token = `${accessTokenIn(dataDir)}:${namespace}`;
     return new HapiUser(url, token, await logIn({ url, token }));
+  }
+
+  /** The same person, with the same login, where the server is now. */
+  at(url: string): HapiUser {
+    return new HapiUser(url, this.token, this.jwt);
   }
 
   /** As the web app; below /cli as a CLI. */

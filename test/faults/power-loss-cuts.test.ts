@@ -54,7 +54,7 @@ powerTest(
     const live = (from: number, signal: "SIGTERM" | "SIGKILL") => {
       const counts = new Map(STORES.map((store) => [store, { from, to: from + EACH }]));
       const work = async (server: ServerProcess) => {
-        world = await workInAllStores(server, counts, world);
+        world = await workInAllStores(server, recording.dataDir, counts, world);
       };
       return recording.run(STORE_ENV, work, signal);
     };

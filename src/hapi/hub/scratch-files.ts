@@ -2,7 +2,8 @@
 // the notes that name it; what none names is removed after a day, so that an upload that was given up costs nothing.
 import { randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { syncFolders } from "../../storage/durable-file.ts";
 import { isAbsent } from "../../storage/errors.ts";
 import type { SessionKey } from "../store/rows.ts";
 import { isObject } from "../wire/shape.ts";
@@ -60,8 +61,17 @@ export class ScratchFiles {
   ): Promise<ScratchFile> {
     const place = { namespace, session, id: randomUUID(), filename: cleanName(given.filename) };
     const path = this.#pathOf(place);
-    await mkdir(this.#folderOf(place), { recursive: true, mode: 0o700 });
-    await writeFile(path, given.bytes, { mode: 0o600, flush: true, flag: "wx" });
+    const folder = this.#folderOf(place);
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    try {
+      await writeFile(path, given.bytes, { mode: 0o600, flush: true, flag: "wx" });
+    } catch (error) {
+      // Half a file would take a part of the little that is left of a full disk.
+      await rm(path, { force: true });
+      throw error;
+    }
+    // A file whose name a power cut takes is gone. Another upload may have made the folders, and not come to their names yet.
+    await syncFolders([folder, dirname(folder), this.#root, dirname(this.#root)]);
     const { id, filename } = place;
     return { id, filename, mimeType: given.mimeType, size: given.bytes.length, path: scratchPath(place) };
   }
