@@ -62,7 +62,7 @@ export const HAPI_STORES: readonly Store[] = [
   {
     name: "hapi messages that make the log begin anew",
     put: async ({ hapi: { user, session } }, mark) =>
-      done(await user.send(session, randomBytes(200_000).toString("base64"), mark)),
+      done(await user.send(session, randomBytes(60_000).toString("base64"), mark)),
     kept: { database: DATABASE, sql: "SELECT local_id FROM messages" },
   },
   {
