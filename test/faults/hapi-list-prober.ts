@@ -1,5 +1,7 @@
 // A web client in a process of its own, so that a storm in the test's process does not slow it: asks its hub for the list of sessions,
 // again and again, and writes for each answer its status, its sessions and its milliseconds. `bun hapi-list-prober.ts URL JWT`
+import { setTimeout as sleep } from "node:timers/promises";
+
 const PAUSE_MS = 50;
 const [url = "", jwt = ""] = process.argv.slice(2);
 for (;;) {
@@ -12,5 +14,5 @@ for (;;) {
     // There is no server at the moment.
     .catch(() => undefined);
   if (line !== undefined) console.log(JSON.stringify(line));
-  await Bun.sleep(PAUSE_MS);
+  await sleep(PAUSE_MS);
 }
