@@ -36,12 +36,11 @@ export class HapiUser {
     readonly jwt: string,
   ) {}
 
-  static async of(
-    { url }: Pick<ServerProcess, "url">,
-    dataDir: string,
-    namespace = "default",
-  ): Promise<HapiUser> {
-    const token = `${accessTokenIn(dataDir)}:${namespace}`;
+  static of(server: Pick<ServerProcess, "url">, dataDir: string, namespace = "default"): Promise<HapiUser> {
+    return HapiUser.with(server, `${accessTokenIn(dataDir)}:${namespace}`);
+  }
+
+  static async with({ url }: Pick<ServerProcess, "url">, token: string): Promise<HapiUser> {
     return new HapiUser(url, token, await logIn({ url, token }));
   }
 

@@ -20,7 +20,7 @@ const CUTS = rounds(60, 1_000);
 /** Of these images, so many are also served by a real server. */
 const SERVED = Math.ceil(CUTS / 15);
 const EACH = 16;
-const BOUND_MS = 60_000 + CUTS * 4_000;
+const BOUND_MS = 60_000 + CUTS * 6_000;
 
 const folder = mkdtempSync(join(tmpdir(), "roost-cuts-"));
 const recording = new Recording();
