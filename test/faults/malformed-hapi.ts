@@ -2,6 +2,7 @@
 // are read from the app itself, so that none is forgotten.
 import { Hono } from "hono";
 import type { HapiContext } from "../../src/hapi/context.ts";
+import type { OpenEnv } from "../../src/hapi/http/kit/env.ts";
 import { hapiRoutes } from "../../src/hapi/http/routes.ts";
 import { oddJson } from "./malformed-frames.ts";
 import type { Random } from "./random.ts";
@@ -128,7 +129,7 @@ export function everyRoute(): Route[] {
     },
     apply: () => anything,
   });
-  const app = new Hono();
+  const app = new Hono<OpenEnv>();
   const { api, cli } = hapiRoutes(anything as HapiContext);
   api(app);
   cli(app);
