@@ -19,7 +19,7 @@ const FUNCTIONS = ["abort", "git-status", "killSession", "permission", "set-sess
 const ROUNDS = (["stop", "kill", "cable", "cable", "cable"] as const).slice(0, rounds(3, 5));
 const GROWTH_BYTES = 150 * 1024 * 1024;
 /** Of a list of 500 while a thousand come back. */
-const LIST_BOUND_MS = 3_000;
+const LIST_BOUND_MS = 5_000;
 const BOUND_MS = 180_000;
 
 interface Cli {
