@@ -4,8 +4,9 @@
 import { randomUUID } from "node:crypto";
 import type { Dirent } from "node:fs";
 import { lstat, mkdir, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { isFolder } from "../../storage/blob-files.ts";
+import { syncFolders } from "../../storage/durable-file.ts";
 import { isAbsent, StorageError } from "../../storage/errors.ts";
 import type { SessionKey } from "../store/rows.ts";
 import { isObject } from "../wire/shape.ts";
@@ -71,13 +72,17 @@ export class ScratchFiles {
     const place = { namespace, session, id: randomUUID(), filename: cleanName(given.filename) };
     const { length } = given.bytes;
     if (!(await this.#room.take(segment(namespace), length))) return undefined;
+    const folder = this.#folderOf(place);
     let isStored = false;
     try {
       await this.#folderFor(place);
       await writeFile(this.#pathOf(place), given.bytes, { mode: 0o600, flush: true, flag: "wx" });
+      // A file whose name a power cut takes is gone. Another upload may have made the folders, and not come to their names yet.
+      await syncFolders([folder, dirname(folder), this.#root, dirname(this.#root)]);
       isStored = true;
     } finally {
       this.#room.taken(segment(namespace), length, isStored);
+      // Half a file would take a part of the little that is left of a full disk.
       if (!isStored) await rm(this.#pathOf(place), { force: true }).catch(() => {});
     }
     const { id, filename } = place;
