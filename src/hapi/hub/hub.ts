@@ -2,8 +2,10 @@
 // what is known of who is there; each is a file of its own.
 import { SWEEP_MS } from "../wire/presence-rules.ts";
 import { AgentDeeds } from "./agent-deeds.ts";
+import { Clearing } from "./clear.ts";
 import { Config } from "./config.ts";
 import { HubCore, type HubParts } from "./core.ts";
+import { Forking } from "./fork.ts";
 import { Handoff } from "./handoff.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { MachinePresenceKeeper } from "./machine-presence.ts";
@@ -44,6 +46,8 @@ export class Hub {
   readonly spawning: Spawning;
   readonly resuming: Resuming;
   readonly handoff: Handoff;
+  readonly forking: Forking;
+  readonly clearing: Clearing;
 
   #timer: Timer | undefined;
   #tickedAt = 0;
@@ -70,6 +74,8 @@ export class Hub {
     this.spawning = new Spawning(core);
     this.resuming = new Resuming({ core, spawning: this.spawning });
     this.handoff = new Handoff(core);
+    this.forking = new Forking({ core, sessions: this.sessions, spawning: this.spawning });
+    this.clearing = new Clearing({ core, resuming: this.resuming });
   }
 
   /** Who was there before the restart is there until the grace is over. To be called before anybody is served. */

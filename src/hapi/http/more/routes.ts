@@ -3,6 +3,7 @@ import type { HapiContext } from "../../context.ts";
 import type { HapiRoutes, Mounting } from "../app.ts";
 import type { Guards } from "../kit/found.ts";
 import { agentSettingRoutes } from "./agent-settings.ts";
+import { branchRoutes } from "./branches.ts";
 import { codexPlanRoutes } from "./codex-plan.ts";
 import { cursorStoreRoutes } from "./cursor-store.ts";
 import { deviceRoutes } from "./devices.ts";
@@ -33,6 +34,7 @@ export function moreRoutes(context: HapiContext, found: Guards): Required<Pick<H
       app.route("/", workGraphRoutes(context));
       app.route("/", deviceRoutes(context));
       app.route("/", rewindRoutes(context, found));
+      app.route("/", branchRoutes(context, found));
       app.route("/", cursorStoreRoutes(context));
     },
     cli: () => {},
