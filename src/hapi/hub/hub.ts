@@ -7,6 +7,9 @@ import { Config } from "./config.ts";
 import { HubCore, type HubParts } from "./core.ts";
 import { Forking } from "./fork.ts";
 import { Handoff } from "./handoff.ts";
+import { CodexImports } from "./imports/codex.ts";
+import { Imports } from "./imports/imports.ts";
+import { PiImports } from "./imports/pi.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { MachinePresenceKeeper } from "./machine-presence.ts";
 import { Machines } from "./machines.ts";
@@ -48,6 +51,8 @@ export class Hub {
   readonly handoff: Handoff;
   readonly forking: Forking;
   readonly clearing: Clearing;
+  readonly codexImports: CodexImports;
+  readonly piImports: PiImports;
 
   #timer: Timer | undefined;
   #tickedAt = 0;
@@ -76,6 +81,9 @@ export class Hub {
     this.handoff = new Handoff(core);
     this.forking = new Forking({ core, sessions: this.sessions, spawning: this.spawning });
     this.clearing = new Clearing({ core, resuming: this.resuming });
+    const imports = new Imports(core);
+    this.codexImports = new CodexImports(imports, this.sessions);
+    this.piImports = new PiImports(imports, this.sessions);
   }
 
   /** Who was there before the restart is there until the grace is over. To be called before anybody is served. */

@@ -49,7 +49,7 @@ export class Messages {
     const session = { namespace: sent.namespace, id: sent.sid };
     const content = boundedContent(sent.content);
     const localId = sent.localId ?? null;
-    const claimed = localId === null && typeof sent.createdAt === "number" ? sent.createdAt : undefined;
+    const claimed = typeof sent.createdAt === "number" ? sent.createdAt : undefined;
     const appended = await core.store.appendMessage(
       {
         session,

@@ -14,6 +14,8 @@ export type RefusalCode =
   /** The CLI could not be asked, or it said no. */
   | "cli"
   | "no-machine"
+  /** It was asked, and its runner says that it could not. */
+  | "runner-refused"
   | "upgrade-required"
   | "resume-unavailable"
   | "resume-failed"

@@ -20,6 +20,7 @@ const SAID: Readonly<Record<RefusalCode, Said>> = {
   "request-not-found": { status: 404 },
   cli: { status: 500 },
   "no-machine": { status: 503, code: "no_machine_online" },
+  "runner-refused": { status: 503 },
   "upgrade-required": { status: 409, code: "runner_upgrade_required" },
   "resume-unavailable": { status: 409, code: "resume_unavailable" },
   "resume-failed": { status: 500, code: "resume_failed" },

@@ -9,6 +9,7 @@ import { cursorStoreRoutes } from "./cursor-store.ts";
 import { deviceRoutes } from "./devices.ts";
 import { exportRoutes } from "./export.ts";
 import { generatedImageRoutes } from "./generated-images.ts";
+import { localHistoryRoutes } from "./local-histories.ts";
 import { ownerRoutes } from "./owner.ts";
 import { pickerRoutes } from "./pickers.ts";
 import { restartRunnerRoutes } from "./restart-runner.ts";
@@ -35,6 +36,7 @@ export function moreRoutes(context: HapiContext, found: Guards): Required<Pick<H
       app.route("/", deviceRoutes(context));
       app.route("/", rewindRoutes(context, found));
       app.route("/", branchRoutes(context, found));
+      app.route("/", localHistoryRoutes(context));
       app.route("/", cursorStoreRoutes(context));
     },
     cli: () => {},
