@@ -14,6 +14,7 @@ import { Lifecycle } from "./lifecycle.ts";
 import { MachinePresenceKeeper } from "./machine-presence.ts";
 import { Machines } from "./machines.ts";
 import { Messages } from "./messages.ts";
+import { OpencodeClearing } from "./opencode-clear.ts";
 import { Permissions } from "./permissions.ts";
 import { MessageQueue } from "./queue.ts";
 import { Resuming } from "./resume.ts";
@@ -51,6 +52,7 @@ export class Hub {
   readonly handoff: Handoff;
   readonly forking: Forking;
   readonly clearing: Clearing;
+  readonly opencodeClearing: OpencodeClearing;
   readonly codexImports: CodexImports;
   readonly piImports: PiImports;
 
@@ -81,6 +83,11 @@ export class Hub {
     this.handoff = new Handoff(core);
     this.forking = new Forking({ core, sessions: this.sessions, spawning: this.spawning });
     this.clearing = new Clearing({ core, resuming: this.resuming });
+    this.opencodeClearing = new OpencodeClearing({
+      core,
+      sessions: this.sessions,
+      spawning: this.spawning,
+    });
     const imports = new Imports(core);
     this.codexImports = new CodexImports(imports, this.sessions);
     this.piImports = new PiImports(imports, this.sessions);

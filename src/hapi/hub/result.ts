@@ -19,6 +19,9 @@ export type RefusalCode =
   | "upgrade-required"
   | "resume-unavailable"
   | "resume-failed"
+  | "clear-unavailable"
+  | "link-failed"
+  | "spawn-failed"
   | "already-local"
   | "not-applicable";
 

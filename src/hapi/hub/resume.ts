@@ -3,6 +3,7 @@
 import type { MachineRow, SessionKey, SessionRow } from "../store/rows.ts";
 import { agentSessionId, flavourOf, isFlavour } from "../wire/flavours.ts";
 import { mergedHistory, metadataView, type SessionMetadata, withKeys } from "../wire/metadata.ts";
+import { isReplaced } from "../wire/opencode-clear.ts";
 import { isObject, textAt } from "../wire/shape.ts";
 import { modeRefusal, NO_SUCH_MODE } from "./config.ts";
 import type { HubCore } from "./core.ts";
@@ -12,6 +13,7 @@ import type { Spawning } from "./spawn.ts";
 const WITHIN_MS = 15_000;
 
 const NO_PATH = refusal("resume-unavailable", "Session metadata missing path");
+const REPLACED = refusal("resume-unavailable", "This OpenCode session was replaced by /clear");
 const NO_MACHINE = refusal("no-machine", "No machine online");
 const NO_ID = refusal(
   "resume-unavailable",
@@ -65,6 +67,7 @@ export class Resuming {
 
   async #start(row: SessionRow, permissionMode: string | undefined): Promise<Resumed> {
     const core = this.#core;
+    if (isReplaced(row.metadata)) return REPLACED;
     const metadata = metadataView(row.metadata);
     if (metadata === null || metadata.path === "") return NO_PATH;
     const machine = await this.#machineFor(row.namespace, metadata);

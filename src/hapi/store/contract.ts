@@ -182,6 +182,11 @@ export interface HapiStore {
     },
     announce?: Announce<Access<{ readonly copied: number; readonly epoch: number }>>,
   ): Promise<Access<{ readonly copied: number; readonly epoch: number }>>;
+  /** What still waits in `from` waits in `into` from now on, behind what is there. Epoch + 1 of both when something moved. */
+  moveWaitingMessages(
+    which: { readonly namespace: string; readonly from: string; readonly into: string },
+    announce?: Announce<Access<{ readonly messages: readonly MessageRow[] }>>,
+  ): Promise<Access<{ readonly messages: readonly MessageRow[] }>>;
   /**
    * Scheduled messages whose time has come and that nobody took yet, oldest schedule first. Of these sessions only, when they are
    * given: those of a session that never comes back stay due for ever, and count against nobody's `limit`.

@@ -16,6 +16,7 @@ import type {
   EndSession,
   MergedSessions,
   MergeSessions,
+  MessageRow,
   SessionKey,
 } from "./rows.ts";
 import { readSession } from "./session-rows.ts";
@@ -28,6 +29,9 @@ const highest = statement<{ seq: number }>(
 );
 const shift = statement("UPDATE messages SET seq = seq + $by WHERE session_id = $session");
 const forgetContent = statement("UPDATE roost_sessions SET has_content = NULL WHERE session_id = $session");
+
+/** Of one operation: more than anybody lets wait. */
+const MAX_MOVED = 1_000;
 
 type Truncated = { readonly removed: number; readonly epoch: number };
 
@@ -118,6 +122,42 @@ export async function copyMessages(
     if (refused !== undefined) return refused;
     recount(db, into, contentIn(db, into) ?? factsOf(db, from).hasContent ?? undefined);
     return { copied, epoch: raiseEpoch(db, into) };
+  }, announce);
+}
+
+const waitingIn = statement<{ id: string }>(
+  `SELECT id FROM messages AS m WHERE session_id = $from AND invoked_at IS NULL AND local_id IS NOT NULL
+     AND NOT EXISTS (SELECT 1 FROM messages o WHERE o.session_id = $into AND o.local_id = m.local_id)
+   ORDER BY seq LIMIT ${MAX_MOVED}`,
+);
+const hand = statement("UPDATE messages SET session_id = $into, seq = $seq WHERE id = $id");
+
+type Moved = { readonly messages: readonly MessageRow[] };
+
+export function moveWaitingMessages(
+  { writer }: Database,
+  { namespace, from, into }: { readonly namespace: string; readonly from: string; readonly into: string },
+  announce?: Announce<Access<Moved>>,
+): Promise<Access<Moved>> {
+  return writer.run((db): Access<Moved> => {
+    const refused =
+      denied(db, "sessions", { namespace, id: from }) ?? denied(db, "sessions", { namespace, id: into });
+    if (refused !== undefined) return refused;
+    const found = waitingIn(db).all({ from, into });
+    if (found.length === 0) return { messages: [] };
+    let seq = Math.max(
+      required(highest(db).get({ session: into }) ?? undefined).seq,
+      factsOf(db, into).lastSeq,
+    );
+    const messages = found.map(({ id }) => {
+      hand(db).run({ id, into, seq: ++seq });
+      return required(readMessage(db, into, id));
+    });
+    for (const session of [from, into]) {
+      countAgain(db, session);
+      raiseEpoch(db, session);
+    }
+    return { messages };
   }, announce);
 }
 

@@ -24,6 +24,9 @@ const SAID: Readonly<Record<RefusalCode, Said>> = {
   "upgrade-required": { status: 409, code: "runner_upgrade_required" },
   "resume-unavailable": { status: 409, code: "resume_unavailable" },
   "resume-failed": { status: 500, code: "resume_failed" },
+  "clear-unavailable": { status: 409, code: "clear_unavailable" },
+  "link-failed": { status: 500, code: "replacement_link_failed" },
+  "spawn-failed": { status: 500, code: "spawn_failed" },
   "already-local": { status: 409, code: "already_local" },
   "not-applicable": { status: 409, code: "control_mode_not_applicable" },
 };

@@ -10,6 +10,7 @@ import { deviceRoutes } from "./devices.ts";
 import { exportRoutes } from "./export.ts";
 import { generatedImageRoutes } from "./generated-images.ts";
 import { localHistoryRoutes } from "./local-histories.ts";
+import { opencodeClearRoutes } from "./opencode-clear.ts";
 import { ownerRoutes } from "./owner.ts";
 import { pickerRoutes } from "./pickers.ts";
 import { restartRunnerRoutes } from "./restart-runner.ts";
@@ -39,6 +40,8 @@ export function moreRoutes(context: HapiContext, found: Guards): Required<Pick<H
       app.route("/", localHistoryRoutes(context));
       app.route("/", cursorStoreRoutes(context));
     },
-    cli: () => {},
+    cli: (app: Mounting) => {
+      app.route("/", opencodeClearRoutes(context));
+    },
   };
 }
