@@ -5,6 +5,7 @@ import type { Guards } from "../kit/found.ts";
 import { agentSettingRoutes } from "./agent-settings.ts";
 import { branchRoutes } from "./branches.ts";
 import { codexPlanRoutes } from "./codex-plan.ts";
+import { cursorMigrationRoutes } from "./cursor-migration.ts";
 import { cursorStoreRoutes } from "./cursor-store.ts";
 import { deviceRoutes } from "./devices.ts";
 import { exportRoutes } from "./export.ts";
@@ -39,9 +40,11 @@ export function moreRoutes(context: HapiContext, found: Guards): Required<Pick<H
       app.route("/", branchRoutes(context, found));
       app.route("/", localHistoryRoutes(context));
       app.route("/", cursorStoreRoutes(context));
+      app.route("/", cursorMigrationRoutes(context, found, "/api"));
     },
     cli: (app: Mounting) => {
       app.route("/", opencodeClearRoutes(context));
+      app.route("/", cursorMigrationRoutes(context, found, "/cli"));
     },
   };
 }
