@@ -19,6 +19,7 @@ export type RefusalCode =
   | "upgrade-required"
   | "resume-unavailable"
   | "resume-failed"
+  | "incomplete"
   | "clear-unavailable"
   | "link-failed"
   | "spawn-failed"
@@ -29,6 +30,8 @@ export interface Refusal {
   readonly ok: false;
   readonly code: RefusalCode;
   readonly error: string;
+  /** Of the metadata, without which it cannot be done. */
+  readonly missing?: readonly string[] | undefined;
   /** By field, of something that is invalid. */
   readonly fieldErrors?: Readonly<Record<string, readonly string[]>> | undefined;
 }

@@ -106,3 +106,19 @@ test("a Cursor session is not moved to ACP, and its person hears why", async () 
   const unknown = `/cli/sessions/${crypto.randomUUID()}/migrate-to-acp`;
   expect(await desk.short("POST", unknown, {})).toEqual([404, { error: "Session not found" }]);
 });
+
+test("an archived Cursor session that lost its own id cannot be opened again", async () => {
+  const id = await desk.session({ flavor: "cursor", lifecycleState: "archived" });
+  const cli = await desk.sessionCli(id);
+  const content = { type: "text", text: "hi" };
+  cli.emit("message", { sid: id, message: { role: "user", content } });
+  cli.emit("session-end", { sid: id, time: Date.now() });
+  await cli.flush();
+  expect(await desk.short("POST", `/api/sessions/${id}/reopen`)).toEqual([
+    422,
+    {
+      error: "Cursor session id is missing from metadata; reopen requires the original cursor chat id",
+      missing: ["cursorSessionId"],
+    },
+  ]);
+});

@@ -23,6 +23,7 @@ const SAID: Readonly<Record<RefusalCode, Said>> = {
   "runner-refused": { status: 503 },
   "upgrade-required": { status: 409, code: "runner_upgrade_required" },
   "resume-unavailable": { status: 409, code: "resume_unavailable" },
+  incomplete: { status: 422 },
   "resume-failed": { status: 500, code: "resume_failed" },
   "clear-unavailable": { status: 409, code: "clear_unavailable" },
   "link-failed": { status: 500, code: "replacement_link_failed" },
@@ -46,10 +47,10 @@ export function sessionsOwn<T extends object>(found: Access<T>): T {
   return found;
 }
 
-export function refused({ code, error, fieldErrors }: Refusal, otherwise: Otherwise = {}): Refused {
+export function refused({ code, error, fieldErrors, missing }: Refusal, otherwise: Otherwise = {}): Refused {
   const said = otherwise[code] ?? SAID[code];
   const issues = fieldErrors === undefined ? undefined : { formErrors: [], fieldErrors };
-  return new Refused(said.status, error, { code: said.code, issues });
+  return new Refused(said.status, error, { code: said.code, issues, missing });
 }
 
 /** Who is not let in hears so; every other refusal is an answer of this shape (HTTP contract, E1). */
