@@ -75,14 +75,15 @@ test("a todo list is stored with its message, and told before it", async () => {
 });
 
 test("the claim of a CLI's clock counts within ten minutes, and never for later than now", async () => {
-  const at = async (createdAt: unknown) => {
+  const at = async (createdAt: unknown, localId?: string) => {
     t.told.length = 0;
-    await send(said("x"), { createdAt });
+    await send(said("x"), { createdAt, localId });
     const received = t.web().find(({ type }) => type === "message-received");
     return (received as { message: { createdAt: number } }).message.createdAt;
   };
   t.wall = Date.now();
   expect(await at(t.wall - 60_000)).toBe(t.wall - 60_000);
+  expect(await at(t.wall - 59_000, "with a localId")).toBe(t.wall - 59_000);
   const day = 86_400_000;
   for (const odd of [t.wall + day, t.wall - day, "x", Number.NaN]) {
     expect(Math.abs((await at(odd)) - Date.now())).toBeLessThan(5_000);

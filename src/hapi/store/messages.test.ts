@@ -405,6 +405,24 @@ test("rewinding removes from a message on, clearing all, and what is visible is 
   expect((await append()).message.seq).toBe(4);
 });
 
+test("what still waits for one session waits for another, behind what is there", async () => {
+  await append({ content: user("taken"), localId: "t" });
+  await store.consumeMessages({ session: key, localIds: ["t"] });
+  await append({ content: user("waits"), localId: "w" });
+  await append({ content: user("same"), localId: "s" });
+  const into = { namespace: "default", id: await all.session("next") };
+  await store.appendMessage({ session: into, content: "own", localId: "s" });
+  const move = { namespace: "default", from: id, into: into.id };
+  const moved = await store.moveWaitingMessages(move);
+  expect(moved).toMatchObject({ messages: [{ localId: "w", seq: 2, sessionId: into.id, invokedAt: null }] });
+  expect(await store.moveWaitingMessages(move)).toEqual({ messages: [] });
+  expect((await store.replayMessages(into.id)).map(({ localId }) => localId)).toEqual(["s", "w"]);
+  expect((await store.replayMessages(id)).map(({ localId }) => localId)).toEqual(["s"]);
+  expect(await store.findSession(into)).toMatchObject({ hasConversationContent: true });
+  expect(all.sql("SELECT epoch FROM message_epochs")).toEqual([{ epoch: 1 }, { epoch: 1 }]);
+  expect(await store.moveWaitingMessages({ ...move, namespace: "other" })).toBe("access-denied");
+});
+
 test("a fork gets copies of what is history, before its own", async () => {
   await append({ content: user("one"), localId: "a" });
   await append({ content: "two", localId: "b" });
