@@ -74,6 +74,25 @@ test("a todo list is stored with its message, and told before it", async () => {
   expect(await t.store.findSession(key())).toMatchObject({ todos });
 });
 
+test("how an agent's goal stands is not kept, and what only looks so is", async () => {
+  const event = (message: string) => ({
+    role: "agent",
+    content: { id: "e", type: "event", data: { type: "message", message } },
+  });
+  for (const state of ["active", "complete", "blocked", "paused", "cleared"]) {
+    expect(await send(event(` Goal ${state}`), { localId: state })).toBe("ok");
+  }
+  expect(t.told).toEqual([]);
+  const kept = [event("Goal achieved"), event("goal active"), said("Goal active")];
+  for (const content of kept) await send(content);
+  const rows = await t.store.firstMessages(sid, 9);
+  expect(rows.map(({ seq, content }) => [seq, content.value])).toEqual(
+    kept.map((content, at) => [at + 1, content]),
+  );
+  const other = { namespace: "other", sid, content: event("Goal active") };
+  expect(await t.hub.messages.fromCli(other, socket)).toBe("access-denied");
+});
+
 test("the claim of a CLI's clock counts within ten minutes, and never for later than now", async () => {
   const at = async (createdAt: unknown, localId?: string) => {
     t.told.length = 0;
