@@ -1,7 +1,7 @@
 // Messages from both sides: stored, told to the CLI's other sockets or to all of them, and to web clients, in this order and after the
 // commit (hapi-socket 6 and 8, hapi-http-sse A9 and C3).
 import type { Access, AppendedMessage, Denied, SessionKey } from "../store/rows.ts";
-import { boundedContent, isUserText, reasoningOf } from "../wire/content.ts";
+import { boundedContent, isGoalNotice, isUserText, reasoningOf } from "../wire/content.ts";
 import {
   type Attachment,
   cliMessageView,
@@ -47,9 +47,13 @@ export class Messages {
   async fromCli(sent: CliMessage, socket: object): Promise<"ok" | Denied> {
     const { core } = this;
     const session = { namespace: sent.namespace, id: sent.sid };
+    if (isGoalNotice(sent.content)) {
+      const row = await core.store.findSession(session);
+      return typeof row === "string" ? row : "ok";
+    }
     const content = boundedContent(sent.content);
     const localId = sent.localId ?? null;
-    const claimed = localId === null && typeof sent.createdAt === "number" ? sent.createdAt : undefined;
+    const claimed = typeof sent.createdAt === "number" ? sent.createdAt : undefined;
     const appended = await core.store.appendMessage(
       {
         session,

@@ -83,7 +83,7 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
     seq,
     localId: message.localId,
     createdAt,
-    invokedAt: message.localId === null ? createdAt : null,
+    invokedAt: message.localId === null || message.isTaken === true ? createdAt : null,
     scheduledAt: message.scheduledAt ?? null,
   };
   insert(db).run({ ...row, content: cell });
