@@ -206,7 +206,7 @@ test("ready while the database answers and takes writes, and not ready when it d
     expect(blocked.status).toBe(503);
     expect(await blocked.json()).toEqual({
       status: "not ready",
-      checks: { happy: "failed" },
+      checks: { happy: "failed", hapi: "ok", "hapi-home": "ok" },
       problems: {
         happy:
           "Another program holds the write lock of happy.db: nothing was stored. Try again when it has finished.",
