@@ -122,6 +122,26 @@ test("where nobody asked for it, the server goes on without it while a hub is on
   expect(readdirSync(home)).toEqual(["settings.json"]);
 });
 
+test("where nobody asked for it, a damaged file of its home ends no start, and stays as it is", async () => {
+  const dataDir = sibling("unasked-damaged");
+  const home = join(dataDir, "hapi");
+  mkdirSync(home, { recursive: true });
+  for (const [name, problem] of [
+    ["settings.json", "is not a JSON object"],
+    ["jwt-secret.json", "does not hold a key of 32 bytes"],
+    ["owner-id.json", "does not hold a positive whole number"],
+  ] as const) {
+    writeFileSync(join(home, name), '{"cut');
+    const server = await serve(["--data-dir", dataDir]);
+    expect((await fetch(`${server.url}/api/sessions`)).status).toBe(404);
+    expect(await server.stop()).toBe(0);
+    expect(server.said()).toContain(problem);
+    expect(server.said()).toContain("The server goes on without hapi.");
+    expect(readdirSync(home)).toEqual([name]);
+    rmSync(join(home, name));
+  }
+});
+
 test("a fresh home lets in by its token, and the token is in the file alone", async () => {
   const dataDir = sibling("fresh");
   const home = join(dataDir, "hapi");
