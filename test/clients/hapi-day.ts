@@ -52,7 +52,16 @@ export function hapiDay(makeServer: MakeServer): void {
     );
     const event = await whileRunning(runner, online);
     expect(event.machineId).toBe(desk.machineId);
-    expect(await web.machine(desk.machineId)).toMatchObject({
+    // It comes with a heartbeat, which may be after the one that said that it is there.
+    const row = await until(
+      "the machine's health",
+      async () => {
+        const machine = await web.machine(desk.machineId);
+        return machine?.health === null ? undefined : machine;
+      },
+      boundMs,
+    );
+    expect(row).toMatchObject({
       active: true,
       metadata: {
         host: "desk",
