@@ -39,7 +39,7 @@ export async function messages(): Promise<Result[]> {
 
 /** One sender to a hundred web clients. */
 export async function fanOut(): Promise<Result> {
-  const work: Work = { kind: "messages", via: "cli", senders: 1, window: 16, readers: 100, ms: MS };
+  const work: Work = { kind: "messages", via: "cli", senders: 1, window: 64, readers: 100, ms: MS };
   const all = await inPairs(async (hub) => {
     const { deliveries, ...rest } = await measured(hub, work);
     return { ...rest, deliveries, count: deliveries };
