@@ -37,8 +37,13 @@ export const messageView = (row: MessageRow): MessageView => ({
     : undefined),
 });
 
-/** The same as JSON, with its content as the text that is stored. */
-export const messageText = (row: MessageRow): string => viewText(messageView(row));
+/** The same as JSON, with its content as the text that is stored. Put together by hand: a page has two hundred of them. */
+export function messageText(row: MessageRow): string {
+  const { id, seq, localId, createdAt, invokedAt, scheduledAt, deliveryState, content } = row;
+  const told =
+    deliveryState === "indeterminate" && invokedAt === null ? ',"deliveryState":"indeterminate"' : "";
+  return `{"id":${JSON.stringify(id)},"seq":${seq},"localId":${localId === null ? null : JSON.stringify(localId)},"createdAt":${createdAt},"invokedAt":${invokedAt},"scheduledAt":${scheduledAt}${told},"content":${content.text}}`;
+}
 
 /** A view as JSON. A stored content is there as text already, and costs ten times as much when it is asked for its value. */
 export function viewText(view: { readonly content?: unknown }): string {
