@@ -88,7 +88,13 @@ export async function longList(): Promise<Result[]> {
     await first.stop();
     fill(first.database, MANY_MESSAGES);
     const ask: Work = { kind: "asks", path: "/api/sessions", connections: 1, ms: 60_000, count: 1_000 };
-    const { p50Ms, p99Ms, residentMb } = await measured(hub, ask, undefined, folderOf(hub, first));
+    // Roost counts first, in the background, what somebody else has stored.
+    const { p50Ms, p99Ms, residentMb } = await measured(
+      hub,
+      ask,
+      () => Bun.sleep(20_000),
+      folderOf(hub, first),
+    );
     results.push({
       name: `HAPI list of ${LISTED} among 500,000 messages: ${hub.name}`,
       figures: { p50_ms: p50Ms, p99_ms: p99Ms, resident_mb_after: residentMb },
@@ -242,7 +248,8 @@ const folderOf = (hub: Hub, { database }: HubProcess): string =>
 /** As an agent writes them, in the format that both hubs share. */
 function fill(path: string, messages: number): void {
   const sqlite = new Database(path);
-  const sessions = sqlite.query<{ id: string }, []>("SELECT id FROM sessions").all();
+  const listed = sqlite.prepare<{ id: string }, []>("SELECT id FROM sessions");
+  const sessions = listed.all();
   const insert = sqlite.prepare(
     `INSERT INTO messages (id, session_id, content, created_at, seq, local_id, invoked_at, scheduled_at, delivery_state)
      VALUES (?, ?, ?, ?, ?, NULL, ?, NULL, 'queued')`,
@@ -257,5 +264,7 @@ function fill(path: string, messages: number): void {
       insert.run(crypto.randomUUID(), session, content, at, Math.floor(index / sessions.length) + 1, at);
     }
   })();
-  sqlite.close();
+  // What is still open would keep the server from the file.
+  for (const statement of [listed, insert]) statement.finalize();
+  sqlite.close(true);
 }
