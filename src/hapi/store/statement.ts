@@ -21,7 +21,7 @@ export const statementTexts = (): readonly string[] => made;
  */
 export function statement<Row = unknown>(text: string): (db: Db) => Statement<Row, [Values]> {
   const opaque = unseen(text);
-  made.push(opaque);
+  made.push(text);
   return prepared((db) => db.$client.prepare<Row, [Values]>(opaque));
 }
 
