@@ -88,7 +88,11 @@ export class Messages {
   async post(message: PostedMessage): Promise<Result> {
     const { core } = this;
     const { session, text, attachments = [], localId, scheduledAt = null } = message;
-    const row = await core.store.findSession(session);
+    // One that is at work is known without asking the store, which looks whose it is when it stores the message.
+    const live = core.sessions.get(session.id);
+    const isAtWork = live?.namespace === session.namespace && live.presence.active;
+    const row =
+      isAtWork && message.deliveryMode !== "steer" ? undefined : await core.store.findSession(session);
     if (typeof row === "string") return denial("session", row);
     if (!core.isActive(session.id)) return INACTIVE;
     const fieldErrors = schedulingFaults(message, core.now());
@@ -96,7 +100,7 @@ export class Messages {
     if (text === "" && attachments.length === 0) {
       return refusal("invalid", "Message requires text or attachments");
     }
-    const deliveryMode = deliveryModeFor(row.metadata, message.deliveryMode);
+    const deliveryMode = deliveryModeFor(row?.metadata, message.deliveryMode);
     const content = webContent({ text, attachments }, message.sentFrom ?? "webapp", deliveryMode);
     const appended = await core.store.appendMessage(
       { session, content, localId: localId ?? null, scheduledAt, touches: text !== "" },
