@@ -77,7 +77,11 @@ export class ScratchFiles {
   constructor({ home, maxBytes = () => 0, clocks }: ScratchFilesParts) {
     this.#root = join(home, FOLDER);
     this.#clocks = new SeenClocks(ABANDONED_MS, clocks);
-    this.#room = new ScratchRoom((namespace) => this.#bytesIn(join(this.#root, namespace)), maxBytes);
+    this.#room = new ScratchRoom({
+      measure: (namespace) => this.#bytesIn(join(this.#root, namespace)),
+      maxBytes,
+      steady: () => this.#clocks.steady(),
+    });
   }
 
   /** Undefined when its namespace has as many bytes as it may. @throws StorageError when there is no folder to put it into */
