@@ -1,6 +1,7 @@
 // Going on with a session: in place or under a new id, once for all who ask, and without losing anything.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { openTestHub, PLACE, type TestHub } from "../../../test/support/hapi-hub.ts";
+import { FLAVOURS } from "../wire/flavours.ts";
 import { Resuming } from "./resume.ts";
 
 let t: TestHub;
@@ -158,13 +159,16 @@ describe("refused with the literal texts", () => {
   });
 });
 
-test("a session that never began starts fresh, on a machine of the same host", async () => {
-  await t.machine();
-  sid = await t.session("fresh", PLACE);
-  starts(() => sid);
-  expect(await t.hub.resuming.resume(key())).toEqual({ ok: true, sessionId: sid });
-  expect(t.called[0]?.[1]).not.toHaveProperty("resumeSessionId");
-});
+test.each([...FLAVOURS, "unknown"])(
+  "a session of %s that never began starts fresh, on a machine of the same host",
+  async (flavor) => {
+    await t.machine();
+    sid = await t.session("fresh", { ...PLACE, flavor });
+    starts(() => sid);
+    expect(await t.hub.resuming.resume(key())).toEqual({ ok: true, sessionId: sid });
+    expect(t.called[0]?.[1]).not.toHaveProperty("resumeSessionId");
+  },
+);
 
 describe("reopen", () => {
   test("of an archived Cursor session whose own id is lost is refused, with what is missing", async () => {

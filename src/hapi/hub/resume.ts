@@ -36,9 +36,6 @@ export type Reopened = Result<{
   readonly cursorSessionProtocol?: string | undefined;
 }>;
 
-/** Whose agent can begin anew where it never began. */
-const STARTS_FRESH: ReadonlySet<string> = new Set(["claude", "codex", "opencode"]);
-
 /** Of the metadata, that say that a session is over. */
 const ARCHIVE_KEYS = ["lifecycleState", "lifecycleStateSince", "archivedBy", "archiveReason"] as const;
 
@@ -81,8 +78,6 @@ export class Resuming {
     if (resumeSessionId === undefined && row.hasConversationContent) return NO_ID;
     const machine = await this.#machineFor(row.namespace, metadata);
     if (machine === undefined) return NO_MACHINE;
-    const agent = flavourOf(metadata);
-    if (resumeSessionId === undefined && !STARTS_FRESH.has(agent)) return NO_ID;
     const spawned = await this.parts.spawning.ask(machine.id, {
       directory: metadata.path,
       agent: isFlavour(metadata.flavor) ? metadata.flavor : "claude",

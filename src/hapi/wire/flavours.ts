@@ -112,11 +112,19 @@ export function agentLabel(metadata: unknown): string {
   return isFlavour(named) ? LABELS[named] : "Agent";
 }
 
+/** An agent that nobody here knows: what its words mean is not known either. */
+const isUnknown = (metadata: unknown): boolean => {
+  const named = isObject(metadata) ? metadata.flavor : undefined;
+  return typeof named === "string" && !isFlavour(named);
+};
+
 /** Whose model the web may choose. */
-export const canChooseModel = (flavour: Flavour): boolean => flavour !== "dsh";
+export const canChooseModel = (metadata: unknown): boolean =>
+  !isUnknown(metadata) && flavourOf(metadata) !== "dsh";
 
 const EFFORT: ReadonlySet<Flavour> = new Set(["claude", "grok", "pi"]);
-export const canChooseEffort = (flavour: Flavour): boolean => EFFORT.has(flavour);
+export const canChooseEffort = (metadata: unknown): boolean =>
+  !isUnknown(metadata) && EFFORT.has(flavourOf(metadata));
 
 /** These two exist only as remote sessions, so a spawn with another starting mode is refused. */
 export const isRemoteOnly = (flavour: Flavour): boolean => flavour === "agy" || flavour === "dsh";

@@ -67,6 +67,13 @@ const OPTIONAL: Shape = {
   conversationHistoryTurns: mapTo(isString),
   conversationHistoryEntryIds: mapTo(isString),
   conversationHistoryDiverged: isBoolean,
+  piHistoryLeafEntryId: orNull(isString),
+  piAvailableModels: listOf(shaped({ modelId: isString })),
+  piSelectedModel: orNull(shaped({ provider: isString, modelId: isString })),
+  piImportState: isObject,
+  piResumeAttempt: isObject,
+  ptyResumeAttempt: isObject,
+  opencodeClearOperation: isObject,
 };
 const REQUIRED: Shape = { path: isString, host: isString };
 
