@@ -171,6 +171,7 @@ test("a repeat sets no client back, and since when a CLI thinks is its own word"
   await t.alive(sid);
   const post = (localId: string) => t.hub.messages.post({ session: key(), text: "x", localId });
   await post("w");
+  await t.settled();
   t.told.length = 0;
   await post("w");
   await t.settled();
