@@ -67,7 +67,7 @@ export class Hub {
     this.machinePresence = new MachinePresenceKeeper(core);
     this.sessions = new Sessions(core);
     this.machines = new Machines(core);
-    this.values = new VersionedValues(core);
+    this.values = new VersionedValues(core, this.machinePresence);
     this.messages = new Messages(core, this.sessionPresence);
     this.queue = new MessageQueue(core, this.sessionPresence);
     this.steering = new Steering(core, this.queue);

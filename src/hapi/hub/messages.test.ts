@@ -167,6 +167,31 @@ test("a repeat of a message that its CLI has taken is shown, and not done again"
   expect(t.cli()).toEqual([]);
 });
 
+test("a repeat sets no client back, and since when a CLI thinks is its own word", async () => {
+  await t.alive(sid);
+  const post = (localId: string) => t.hub.messages.post({ session: key(), text: "x", localId });
+  await post("w");
+  await t.settled();
+  t.told.length = 0;
+  await post("w");
+  await t.settled();
+  const ms = expect.any(Number);
+  expect(t.short()).toEqual([
+    "message-received",
+    ["session-updated", { thinking: true, activeTurnStartedAt: ms }],
+  ]);
+  await t.alive(sid, { thinking: true });
+  await t.alive(sid, { thinking: false });
+  await t.alive(sid, { thinking: true });
+  t.told.length = 0;
+  await post("later");
+  await t.settled();
+  expect(t.short()).toContainEqual([
+    "session-updated",
+    { thinking: true, activeTurnStartedAt: null, updatedAt: ms },
+  ]);
+});
+
 test("a message for later is shown and held back; one that is late goes at once", async () => {
   await t.alive(sid);
   t.told.length = 0;

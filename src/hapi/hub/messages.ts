@@ -129,9 +129,11 @@ export class Messages {
     if (isLater || isTaken) return;
     const live = core.sessions.get(session.id);
     if (live === undefined) return;
-    const updatedAt = result.updatedAt ?? message.createdAt;
-    this.presence.messageQueued(live, updatedAt, () => {
+    this.presence.messageQueued(live, result.updatedAt ?? message.createdAt, () => {
       const { thinking, activeTurnStartedAt } = live.presence;
+      // A repeat moves nothing: its own time would set clients back.
+      if (result.kind === "known") return core.tellPatch(session, { thinking, activeTurnStartedAt });
+      const updatedAt = result.updatedAt ?? message.createdAt;
       core.tellPatch(session, { thinking, activeTurnStartedAt, updatedAt });
       core.tellPatch(session, { updatedAt });
     });

@@ -176,15 +176,38 @@ test("an agent's own queue: only of sessions that share it", async () => {
   sid = await t.session("shared", { ...PLACE, capabilities: { concurrentClients: true } });
   t.told.length = 0;
   await native("x");
-  expect(t.short()).toEqual([
-    ["session-updated", { updatedAt: ms }],
-    ["session-updated", "full"],
-    "message-received",
-  ]);
+  expect(t.short()).toEqual([["session-updated", "full"], "message-received"]);
   expect(await state("n")).toBe("queued");
+  await native("another text");
+  const received = t.web();
+  expect(received).toMatchObject([
+    {
+      type: "message-received",
+      message: {
+        localId: "n",
+        seq: 1,
+        scheduledAt: null,
+        content: {
+          role: "user",
+          content: { type: "text", text: "another text" },
+          meta: { sentFrom: "cli", isNativeQueuedMessage: true },
+        },
+      },
+    },
+  ]);
+  const { message } = received[0] as unknown as { message: { id: string } };
   await native(null);
-  expect(t.short()).toEqual([["session-updated", "full"], "message-cancelled"]);
+  expect(t.web()).toMatchObject([
+    { type: "session-updated", data: { hasConversationContent: false } },
+    { type: "message-cancelled", messageId: message.id, localId: "n" },
+  ]);
   expect(await state("n")).toBe("unknown");
+  // One that the agent has taken is history.
+  await native("taken");
+  await t.hub.queue.consumed({ session: key(), localIds: ["n"] }, {});
+  t.told.length = 0;
+  await native("too late");
+  expect(t.web()).toMatchObject([{ message: { content: { content: { text: "taken" } } } }]);
 });
 
 describe("scheduled messages", () => {

@@ -170,7 +170,8 @@ export class SessionPresenceKeeper {
   messageQueued(live: LiveSession, at: number, announce: () => void): void {
     const { presence } = live;
     live.heldUntil = this.core.steady() + THINKING_HOLD_MS;
-    if (presence.thinking && presence.activeTurnStartedAt !== null) {
+    // Since when it thinks it has said, or nobody knows.
+    if (presence.thinking) {
       announce();
       return;
     }

@@ -40,6 +40,10 @@ const setLive = statement(
   `INSERT INTO roost_live (session_id, live_id, message_id) VALUES ($session, $liveId, $message)
    ON CONFLICT (session_id, live_id) DO UPDATE SET message_id = $message`,
 );
+const setContent = statement("UPDATE messages SET content = $content WHERE id = $id");
+const bytesOf = statement<{ bytes: number }>(
+  "SELECT octet_length(content) AS bytes FROM messages WHERE id = $id",
+);
 const removeMessage = statement("DELETE FROM messages WHERE id = $id");
 
 /** Live reasoning older than this many rows is history, and stays. */
@@ -64,10 +68,14 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
   if (session === null) return "not-found";
   if (session.namespace !== namespace) return "access-denied";
   const known = message.localId === null ? undefined : readByLocalId(db, sessionId, message.localId);
-  if (known !== undefined) return { ...NOTHING_CHANGED, kind: "known", message: known };
+  if (known !== undefined) {
+    const isReworded = message.rewords === true && known.invokedAt === null && known.content.text !== text;
+    const row = isReworded ? reworded(db, database, { known, message, text }) : known;
+    return { ...NOTHING_CHANGED, kind: "known", message: row };
+  }
   database.sizes.admit("content", "message", text);
   const cell = encodeContent(text);
-  const bytes = ROW_BYTES + (typeof cell === "string" ? Buffer.byteLength(cell) : cell.byteLength);
+  const bytes = ROW_BYTES + sizeOf(cell);
   admitGrowth(db, database, "message", namespace, bytes);
   const facts = session.isCounted === 1 ? session : factsOf(db, sessionId);
   const newestAt = session.at ?? 0;
@@ -122,6 +130,25 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
     isFirstContent,
     session: isFirstContent ? readSession(db, sessionId) : undefined,
   };
+}
+
+const sizeOf = (cell: string | Uint8Array): number =>
+  typeof cell === "string" ? Buffer.byteLength(cell) : cell.byteLength;
+
+/** @returns the row with the new content. */
+function reworded(
+  db: Db,
+  database: Database,
+  { known, message, text }: { known: MessageRow; message: NewMessage; text: string },
+): MessageRow {
+  database.sizes.admit("content", "message", text);
+  const cell = encodeContent(text);
+  const growth = sizeOf(cell) - (bytesOf(db).get({ id: known.id })?.bytes ?? 0);
+  if (growth > 0) admitGrowth(db, database, "message", message.session.namespace, growth);
+  setContent(db).run({ id: known.id, content: cell });
+  setCounts(db).run({ id: known.sessionId, messages: 0, lastSeq: 0, bytes: growth, isVisible: false });
+  raiseEpoch(db, known.sessionId);
+  return { ...known, content: StoredContent.of(message.content, text) };
 }
 
 const NOTHING_CHANGED = {

@@ -165,6 +165,8 @@ export interface NewMessage {
   readonly content: Json;
   /** Unique in the session: a repeat stores nothing and gives the first row. With one the message waits (`invokedAt` null). */
   readonly localId: string | null;
+  /** A repeat of one that still waits takes this content, in its old place. */
+  readonly rewords?: boolean | undefined;
   /** Of a history: it does not wait, whatever its localId. */
   readonly isTaken?: boolean | undefined;
   /** Claimed by the CLI, never stored later than now; one that is older than the newest message raises the epoch. */
@@ -182,7 +184,7 @@ export interface NewMessage {
 }
 
 export interface AppendedMessage {
-  /** `known`: a row with this localId was there, and nothing was written; it is announced again all the same. */
+  /** `known`: a row with this localId was there, and none was added; it is announced again all the same. */
   readonly kind: "stored" | "known";
   readonly message: MessageRow;
   /** Id of the live row that it took the place of. */
