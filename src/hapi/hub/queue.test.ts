@@ -139,13 +139,18 @@ describe("cancel", () => {
     });
   });
 
-  test("by id the event names both, by localId only what was asked for", async () => {
+  test("the event names the localId too, but where a CLI gave the message back by it", async () => {
     await post("a");
     const [row] = t.all.sql<{ id: string }>("SELECT id FROM messages WHERE local_id IS NOT NULL");
     await cancel(row?.id);
     expect(t.web()).toMatchObject([{ type: "message-cancelled", messageId: row?.id, localId: "a" }]);
     await post("b");
     await cancel("b");
+    expect(t.web()).toMatchObject([{ type: "message-cancelled", messageId: "b", localId: "b" }]);
+    await post("c");
+    t.rooms.set(sid, () => ({ removed: true }));
+    await cancel("c");
+    expect(t.web()).toMatchObject([{ type: "message-cancelled", messageId: "c" }]);
     expect(t.web()[0]).not.toHaveProperty("localId");
   });
 });

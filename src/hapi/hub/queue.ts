@@ -174,6 +174,7 @@ export class MessageQueue {
       if (answer === "consumed") return this.takenMeanwhile(session, localId);
       if (answer === "doubt") await this.#doubt(session, localId);
       if (answer !== "removed") return { ok: true, status: "busy", localId };
+      return this.#delete(session, idOrLocalId, { gaveBack: true });
     }
     return this.#delete(session, idOrLocalId);
   }
@@ -203,7 +204,12 @@ export class MessageQueue {
     );
   }
 
-  async #delete(session: SessionKey, idOrLocalId: string): Promise<Result<Cancelled>> {
+  /** The event names the localId beside what was asked for, but where a CLI gave the message back by it: as clients know it. */
+  async #delete(
+    session: SessionKey,
+    idOrLocalId: string,
+    { gaveBack = false } = {},
+  ): Promise<Result<Cancelled>> {
     const { core } = this;
     const result = await core.store.cancelMessage(session, idOrLocalId, (cancelled) => {
       if (typeof cancelled === "string" || cancelled.status !== "cancelled") return;
@@ -215,7 +221,7 @@ export class MessageQueue {
         namespace: session.namespace,
         sessionId: session.id,
         messageId: idOrLocalId,
-        localId: localId === null || localId === idOrLocalId ? undefined : localId,
+        localId: localId === null || (gaveBack && localId === idOrLocalId) ? undefined : localId,
       });
     });
     if (typeof result === "string") return denial("session", result);

@@ -34,6 +34,19 @@ test("keys that are given are laid over the stored ones, and only a change count
   expect(await register("no object")).toMatchObject({ kind: "unchanged", row: { metadataVersion: 2 } });
 });
 
+test("what a runner can do is what it said last; one of its sessions takes nothing away", async () => {
+  const kept = { host: "h", displayName: "mine", workspaceRoots: ["/w"] };
+  const own = { capabilities: ["stop-runner"], supervisedRestart: true, startedCliMtimeMs: 1 };
+  await register({ ...kept, ...own });
+  const machine = { id: "m", metadata: { host: "h" } };
+  await store.openSession({ namespace: "default", tag: "t", metadata: {}, machine });
+  expect(await store.findMachine(key("m"))).toMatchObject({ metadata: { ...kept, ...own } });
+  // Started anew by hand: to stop it would leave the host without one.
+  expect(granted(await register({ host: "h" })).row).toMatchObject({ metadataVersion: 2 });
+  expect((await store.findMachine(key("m"))) as object).toHaveProperty("metadata", kept);
+  expect(await register({ host: "h" })).toMatchObject({ kind: "unchanged" });
+});
+
 test("another namespace is refused, and learns nothing", async () => {
   await register({ host: "h" });
   expect(await register({ host: "x" }, null, "other")).toBe("access-denied");

@@ -48,7 +48,9 @@ function opened(db: Db, database: Database, session: OpenSession): OpenedSession
     if (row === null && tagged !== undefined) return { kind: "tag-bound" };
   }
   const machine =
-    session.machine === undefined ? undefined : register(db, database, { ...session.machine, namespace });
+    session.machine === undefined
+      ? undefined
+      : register(db, database, { ...session.machine, namespace }, false);
   if (machine === "access-denied") return { kind: "machine-denied" };
   // An id that is there has this tag by now.
   const known = id === undefined ? tagged : byId(db).get({ id }) === null ? undefined : id;
