@@ -185,7 +185,8 @@ test("a machine registers with metadata that may be null and must be there, and 
     403,
     { error: "Machine access denied" },
   ]);
-  expect(await register({ id: "m1", metadata: { own: 1 }, runnerState: null })).toMatchObject([
+  const { capabilities } = RUNNER;
+  expect(await register({ id: "m1", metadata: { own: 1, capabilities }, runnerState: null })).toMatchObject([
     200,
     { machine: { metadata: { ...RUNNER, own: 1 }, metadataVersion: 2 } },
   ]);
