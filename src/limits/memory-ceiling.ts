@@ -24,6 +24,10 @@ export class MemoryCeiling {
     return () => this.#users.delete(user);
   }
 
+  get limit(): number {
+    return this.limitBytes();
+  }
+
   get heldBytes(): number {
     let total = 0;
     for (const user of this.#users) total += user.held();

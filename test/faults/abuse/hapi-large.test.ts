@@ -1,9 +1,11 @@
 // The largest that HAPI's contract lets its clients send and read, under the memory of the shipped unit: uploads of 50 MiB, frames of many
 // megabytes, pages whose readers are slow. Strangers cannot begin to send such things.
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { io, type Socket } from "socket.io-client";
 import { type AttackedServer, attackedServer } from "../../support/attacked-server.ts";
 import { rounds } from "../../support/full.ts";
 import { Network } from "../../support/network.ts";
+import { until } from "../../support/until.ts";
 import { errorsOf, HAPI_ENV, HapiUser } from "../hapi-process.ts";
 import { frame, RawConnection } from "../raw-connection.ts";
 
@@ -144,6 +146,88 @@ test(
     expect(server.process.logged(50)).toEqual([]);
     expect(await server.metric('roost_bound_refusals_total{bound="value-size"}')).toBe(1);
     for (const { cli } of clis) cli.close();
+  },
+  BOUND_MS,
+);
+
+/** What the released CLI is to its hub: it comes back whenever its connection went, and sends what was not answered once more. */
+class Returning {
+  readonly #socket: Socket;
+  disconnects = 0;
+
+  constructor(private readonly sid: string) {
+    this.#socket = io(`${server.url}/cli`, {
+      auth: { token: TOKEN, sessionId: sid },
+      transports: ["websocket"],
+      forceNew: true,
+      reconnectionDelay: 1_000,
+      reconnectionDelayMax: 5_000,
+    });
+    this.#socket.on("disconnect", () => this.disconnects++);
+  }
+
+  /** Until the hub has answered that it has it. */
+  async store(localId: string, text: string): Promise<void> {
+    const message = { role: "user", content: { type: "text", text } };
+    for (;;) {
+      await until("the CLI to be connected", () => this.#socket.connected, 60_000);
+      const gone = Promise.withResolvers<false>();
+      this.#socket.once("disconnect", () => gone.resolve(false));
+      this.#socket.emit("message", { sid: this.sid, message, localId });
+      const answered = this.#socket
+        .timeout(120_000)
+        .emitWithAck("ping")
+        .then(() => true as const);
+      if (await Promise.race([answered, gone.promise])) return;
+    }
+  }
+
+  close() {
+    this.#socket.disconnect();
+  }
+}
+
+const FRAMES = 8;
+const FRAME_ROUNDS = 3;
+
+test.each([
+  ["letters", "x", 30],
+  ["letters of two bytes each in memory", "\u20ac", 30],
+  ["more than a message may have", "x", 40],
+] as const)(
+  `${FRAMES} CLIs with frames of many megabytes at once, again and again: %s`,
+  async (_, letter, mib) => {
+    const text = letter.repeat((mib * MIB) / Buffer.byteLength(letter));
+    const sids = await Promise.all(Array.from({ length: FRAMES }, () => user.session()));
+    const clis = sids.map((sid) => new Returning(sid));
+    const verdict = await server.during(`hapi frames of ${mib} MiB`, async () => {
+      await Promise.all(
+        clis.map(async (cli) => {
+          for (let round = 0; round < FRAME_ROUNDS; round++) await cli.store(`l${round}`, text);
+        }),
+      );
+    });
+    const refusals = await server.metric('roost_bound_refusals_total{bound="memory-in-flight"}');
+    console.error(`frames: closed ${clis.map(({ disconnects }) => disconnects)}, refused in all ${refusals}`);
+    expect(verdict.peakMib).toBeLessThan(BUDGET_MIB);
+    for (const cli of clis) cli.close();
+    for (const sid of sids) {
+      const stored: string[] = [];
+      for (let afterSeq = 0, more = true; more; ) {
+        const { status, body } = await user.ask(
+          "GET",
+          `/cli/sessions/${sid}/messages?afterSeq=${afterSeq}&limit=1`,
+        );
+        expect(status).toBe(200);
+        more = body.messages.length > 0;
+        for (const { seq, localId, content } of body.messages) {
+          stored.push(localId);
+          afterSeq = seq;
+          expect(content.content.text === text).toBe(true);
+        }
+      }
+      expect(stored).toEqual(mib > 32 ? [] : Array.from({ length: FRAME_ROUNDS }, (_, round) => `l${round}`));
+    }
   },
   BOUND_MS,
 );

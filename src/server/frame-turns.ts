@@ -1,0 +1,196 @@
+// Large frames of sockets that were let in arrive in turn: as many at one time as the memory for frames holds, the others wait on their
+// senders' side. Bun keeps the buffer of the largest frame of each socket until the socket closes. So a socket whose buffer is in the way
+// is ended, quiet ones first: its client comes back without the buffer, and sends what was not acknowledged again.
+//
+// - First come, first served. Whoever is slow holds nobody up, and what it holds is all that counts of it.
+// - A socket whose frame waits, or is coming, is ended only for somebody who came before it.
+
+/** What is known of one socket at a look. */
+export interface FrameSender {
+  /** Bytes that have arrived of a frame that is not whole. */
+  readonly unfinished: number;
+  /** What Bun keeps for it. */
+  readonly kept: number;
+  /** Of one frame. */
+  readonly maxBytes: number;
+  /** Everything it sent was handled a while ago, and it took all that was for it. */
+  isQuiet(): boolean;
+}
+
+export interface FrameDecision<S> {
+  readonly pause: S[];
+  readonly resume: S[];
+  readonly end: S[];
+}
+
+interface Frame {
+  readonly sender: FrameSender;
+  readonly since: number;
+  lookedAt: number;
+  bytes: number;
+  movedAt: number;
+  /** Bytes of a millisecond; undefined before the second look. */
+  rate: number | undefined;
+  /** Since when. */
+  waits: number | undefined;
+}
+
+const MIB = 1024 * 1024;
+/** A smaller one takes no turn. */
+export const LARGE_FRAME_BYTES = MIB;
+/** How far a frame is foreseen at its pace. */
+const AHEAD_MS = 1_000;
+/** Beside the room for frames: no more waits unfinished. */
+const OVERFLOW = 1.5;
+/** So long the first in line waits for others to become quiet. */
+const PATIENCE_MS = 1_500;
+/** After this a frame has stopped. */
+const STALLED_MS = 5_000;
+/** A client answers pings within 20 s, and cannot while it waits. */
+const MAX_WAIT_MS = 12_000;
+
+export class FrameTurns<S extends object> {
+  readonly #frames = new Map<S, Frame>();
+
+  constructor(
+    /** Asked each time. */
+    private readonly roomBytes: () => number,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  /** Whether it is paused, as far as was decided here. */
+  waits(key: S): boolean {
+    return this.#frames.get(key)?.waits !== undefined;
+  }
+
+  /** Those whose frames are coming now. */
+  running(): S[] {
+    return [...this.#frames].flatMap(([key, { waits }]) => (waits === undefined ? [key] : []));
+  }
+
+  /** Some are waiting. */
+  get isBusy(): boolean {
+    for (const { waits } of this.#frames.values()) if (waits !== undefined) return true;
+    return false;
+  }
+
+  /** They are paused at once. */
+  paused(keys: readonly S[]): void {
+    for (const key of keys) {
+      const frame = this.#frames.get(key);
+      if (frame !== undefined) frame.waits ??= this.now();
+    }
+  }
+
+  /** They could not be paused. */
+  unpausable(keys: readonly S[]): void {
+    for (const key of keys) {
+      const frame = this.#frames.get(key);
+      if (frame !== undefined) frame.waits = undefined;
+    }
+  }
+
+  /** Its frame is whole, or it is gone. */
+  forget(key: S): void {
+    this.#frames.delete(key);
+  }
+
+  look(senders: ReadonlyMap<S, FrameSender>): FrameDecision<S> {
+    const now = this.now();
+    const decision: FrameDecision<S> = { pause: [], resume: [], end: [] };
+    let held = 0;
+    for (const [key, sender] of senders) {
+      held += holds(sender);
+      this.#note(key, sender, now, decision);
+    }
+    for (const key of this.#frames.keys()) if (!senders.has(key)) this.#frames.delete(key);
+    const room = this.roomBytes();
+    const line = [...this.#frames].sort(([, a], [, b]) => a.since - b.since);
+    const ended = new Set<S>();
+    const end = (key: S, sender: FrameSender) => {
+      ended.add(key);
+      this.#frames.delete(key);
+      decision.end.push(key);
+      held -= holds(sender);
+    };
+    const quiet = [...senders]
+      .filter(([key, { kept }]) => kept > 0 && !this.#frames.has(key))
+      .sort(([, a], [, b]) => b.kept - a.kept);
+    const makeRoom = (bytes: number, isOut: (sender: FrameSender) => boolean, from: typeof quiet) => {
+      for (const [key, sender] of from)
+        if (held + bytes > room && !ended.has(key) && isOut(sender)) end(key, sender);
+    };
+    let hasComing = false;
+    for (const [at, [key, frame]] of line.entries()) {
+      if (ended.has(key)) continue;
+      const bytes = this.#stillToCome(frame);
+      const isFirst = !hasComing;
+      if (isFirst && held + bytes > room) {
+        makeRoom(bytes, (one) => one.isQuiet(), quiet);
+        const waited = frame.waits === undefined ? 0 : now - frame.waits;
+        const behind = line.slice(at + 1).map(([one, { sender: its }]) => [one, its] as [S, FrameSender]);
+        behind.sort(([, a], [, b]) => holds(b) - holds(a));
+        if (waited > PATIENCE_MS) makeRoom(bytes, ({ kept }) => kept > LARGE_FRAME_BYTES, behind);
+        if (waited > PATIENCE_MS) makeRoom(bytes, () => true, this.#stalled(line, now));
+      }
+      const keepsRoom = [...senders].some(
+        ([one, its]) => one !== key && !ended.has(one) && its.kept > LARGE_FRAME_BYTES,
+      );
+      const isDue = frame.waits !== undefined && now - frame.waits > MAX_WAIT_MS;
+      if (held + bytes <= room || isDue || (isFirst && !keepsRoom)) {
+        held += bytes;
+        if (bytes > 0) hasComing = true;
+        if (frame.waits !== undefined) decision.resume.push(key);
+        frame.waits = undefined;
+      } else {
+        // Nobody behind it goes first, but for those that bring little.
+        if (isFirst) hasComing = true;
+        if (frame.waits === undefined) decision.pause.push(key);
+        frame.waits ??= now;
+      }
+    }
+    makeRoom(0, (one) => one.isQuiet(), quiet);
+    for (const [key, { sender, waits }] of line.reverse())
+      if (held > room * OVERFLOW && waits !== undefined && !ended.has(key)) end(key, sender);
+    return decision;
+  }
+
+  #note(key: S, sender: FrameSender, now: number, { resume }: FrameDecision<S>): void {
+    const { unfinished: bytes } = sender;
+    const known = this.#frames.get(key);
+    if (bytes <= LARGE_FRAME_BYTES) {
+      if (known?.waits !== undefined) resume.push(key);
+      this.#frames.delete(key);
+    } else if (known === undefined) {
+      const looked = { since: now, lookedAt: now, movedAt: now };
+      this.#frames.set(key, { ...looked, sender, bytes, rate: undefined, waits: undefined });
+    } else {
+      const rate = Math.max(0, bytes - known.bytes) / Math.max(1, now - known.lookedAt);
+      const isComing = known.waits === undefined;
+      this.#frames.set(key, {
+        ...known,
+        sender,
+        bytes,
+        lookedAt: now,
+        rate: isComing ? Math.max(rate, (known.rate ?? 0) * 0.8) : known.rate,
+        movedAt: isComing && bytes <= known.bytes ? known.movedAt : now,
+      });
+    }
+  }
+
+  /** Beside what it holds. */
+  #stillToCome({ sender, rate, waits }: Frame): number {
+    const { maxBytes, unfinished } = sender;
+    const most = waits !== undefined || rate === undefined ? maxBytes : unfinished + rate * AHEAD_MS;
+    return Math.max(0, Math.min(maxBytes, most) - holds(sender));
+  }
+
+  #stalled(line: readonly [S, Frame][], now: number): [S, FrameSender][] {
+    return line
+      .filter(([, { waits, movedAt }]) => waits === undefined && now - movedAt > STALLED_MS)
+      .map(([key, { sender }]) => [key, sender] as [S, FrameSender])
+      .sort(([, a], [, b]) => holds(b) - holds(a));
+  }
+}
+
+const holds = ({ unfinished, kept }: FrameSender): number => Math.max(unfinished, kept);
