@@ -29,8 +29,8 @@ interface Frame {
   lookedAt: number;
   bytes: number;
   movedAt: number;
-  /** Bytes of a millisecond; undefined before the second look. */
-  rate: number | undefined;
+  /** Bytes of a millisecond. */
+  rate: number;
   /** Since when. */
   waits: number | undefined;
 }
@@ -38,16 +38,18 @@ interface Frame {
 const MIB = 1024 * 1024;
 /** A smaller one takes no turn. */
 export const LARGE_FRAME_BYTES = MIB;
-/** How far a frame is foreseen at its pace. */
+/** How far a frame is foreseen at its pace, and how fast a pace is forgotten: senders come in bursts. */
 const AHEAD_MS = 1_000;
+/** Of the room, for frames that come now: what handling one takes is several times its size. */
+const COMING_SHARE = 0.5;
 /** Beside the room for frames: no more waits unfinished. */
 const OVERFLOW = 1.5;
 /** So long the first in line waits for others to become quiet. */
 const PATIENCE_MS = 1_500;
 /** After this a frame has stopped. */
 const STALLED_MS = 5_000;
-/** A client answers pings within 20 s, and cannot while it waits. */
-const MAX_WAIT_MS = 12_000;
+/** Who waits cannot answer a ping, for which clients have 20 s. Then the first in line goes on, and others come again. */
+const MAX_WAIT_MS = 17_000;
 
 export class FrameTurns<S extends object> {
   readonly #frames = new Map<S, Frame>();
@@ -120,11 +122,13 @@ export class FrameTurns<S extends object> {
       for (const [key, sender] of from)
         if (held + bytes > room && !ended.has(key) && isOut(sender)) end(key, sender);
     };
-    let hasComing = false;
+    let coming = 0;
+    let isFirst = true;
     for (const [at, [key, frame]] of line.entries()) {
       if (ended.has(key)) continue;
-      const bytes = this.#stillToCome(frame);
-      const isFirst = !hasComing;
+      const { sender } = frame;
+      const expected = this.#expected(frame);
+      const bytes = Math.max(0, expected - holds(sender));
       if (isFirst && held + bytes > room) {
         makeRoom(bytes, (one) => one.isQuiet(), quiet);
         const waited = frame.waits === undefined ? 0 : now - frame.waits;
@@ -137,17 +141,19 @@ export class FrameTurns<S extends object> {
         ([one, its]) => one !== key && !ended.has(one) && its.kept > LARGE_FRAME_BYTES,
       );
       const isDue = frame.waits !== undefined && now - frame.waits > MAX_WAIT_MS;
-      if (held + bytes <= room || isDue || (isFirst && !keepsRoom)) {
+      const fits = held + bytes <= room && (isFirst || coming + expected <= room * COMING_SHARE);
+      if (fits || (isFirst && (isDue || !keepsRoom))) {
         held += bytes;
-        if (bytes > 0) hasComing = true;
+        coming += expected;
         if (frame.waits !== undefined) decision.resume.push(key);
         frame.waits = undefined;
-      } else {
-        // Nobody behind it goes first, but for those that bring little.
-        if (isFirst) hasComing = true;
+      } else if (isDue) end(key, sender);
+      else {
         if (frame.waits === undefined) decision.pause.push(key);
         frame.waits ??= now;
       }
+      // Whoever has stopped is passed by; nobody else is, but by those that bring little.
+      if (now - frame.movedAt < STALLED_MS) isFirst = false;
     }
     makeRoom(0, (one) => one.isQuiet(), quiet);
     for (const [key, { sender, waits }] of line.reverse())
@@ -163,26 +169,29 @@ export class FrameTurns<S extends object> {
       this.#frames.delete(key);
     } else if (known === undefined) {
       const looked = { since: now, lookedAt: now, movedAt: now };
-      this.#frames.set(key, { ...looked, sender, bytes, rate: undefined, waits: undefined });
+      // Until it has shown that it is slow.
+      const rate = sender.maxBytes / AHEAD_MS;
+      this.#frames.set(key, { ...looked, sender, bytes, rate, waits: undefined });
     } else {
-      const rate = Math.max(0, bytes - known.bytes) / Math.max(1, now - known.lookedAt);
+      const ms = Math.max(1, now - known.lookedAt);
+      const rate = Math.max(0, bytes - known.bytes) / ms;
       const isComing = known.waits === undefined;
       this.#frames.set(key, {
         ...known,
         sender,
         bytes,
         lookedAt: now,
-        rate: isComing ? Math.max(rate, (known.rate ?? 0) * 0.8) : known.rate,
+        rate: isComing ? Math.max(rate, known.rate * 0.5 ** (ms / AHEAD_MS)) : known.rate,
         movedAt: isComing && bytes <= known.bytes ? known.movedAt : now,
       });
     }
   }
 
-  /** Beside what it holds. */
-  #stillToCome({ sender, rate, waits }: Frame): number {
+  /** Of the whole frame. */
+  #expected({ sender, rate, waits }: Frame): number {
     const { maxBytes, unfinished } = sender;
-    const most = waits !== undefined || rate === undefined ? maxBytes : unfinished + rate * AHEAD_MS;
-    return Math.max(0, Math.min(maxBytes, most) - holds(sender));
+    const most = waits === undefined ? unfinished + rate * AHEAD_MS : maxBytes;
+    return Math.min(maxBytes, most);
   }
 
   #stalled(line: readonly [S, Frame][], now: number): [S, FrameSender][] {

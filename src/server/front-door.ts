@@ -136,7 +136,7 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
 }
 
 /** Of all memory that clients may hold: for large frames. */
-const FRAMES_SHARE = 0.5;
+const FRAMES_SHARE = 0.4;
 
 function framesOf(endpoints: readonly SocketEndpoint[], limits: Limits, log: Logger): UnfinishedFrames {
   const bytes = transportBytes(endpoints);

@@ -70,6 +70,9 @@ const REQUEST_BYTES = 8 * 1024;
 const READ_BYTES = 512 * 1024;
 /** What a larger frame has left behind is collected before the next one comes. */
 const COLLECTED_BYTES = 4 * 1024 * 1024;
+/** The second time, when what was in it is stored and told. */
+const TWICE_COLLECTED_BYTES = 16 * 1024 * 1024;
+const STORED_MS = 250;
 /** After a large frame, until its socket counts as quiet: it was handled, and answered. */
 const QUIET_MS = 500;
 /** A WebSocket's code for it. */
@@ -174,12 +177,21 @@ export class UnfinishedFrames {
     this.#isHandling = true;
     this.#pause(this.#turns.running());
     setImmediate(() => {
-      // What it used is free, and the next one does not come on top of it.
       Bun.gc(true);
-      this.#isHandling = false;
-      clearTimeout(this.#membersTimer);
-      this.#lookAtMembers();
+      if (bytes <= TWICE_COLLECTED_BYTES) this.#handled();
+      else
+        later(STORED_MS, () => {
+          Bun.gc(true);
+          this.#handled();
+        });
     });
+  }
+
+  /** What the last large frame used is free: the next one does not come on top of it. */
+  #handled(): void {
+    this.#isHandling = false;
+    clearTimeout(this.#membersTimer);
+    this.#lookAtMembers();
   }
 
   closed(sender: Sender): void {
