@@ -6,7 +6,7 @@
 // - A socket whose frame waits, or is coming, is ended only for somebody who came before it.
 
 /** What is known of one socket at a look. */
-export interface FrameSender {
+export interface LargeSender {
   /** Bytes that have arrived of a frame that is not whole. */
   readonly unfinished: number;
   /** What Bun keeps for it. */
@@ -24,7 +24,7 @@ export interface FrameDecision<S> {
 }
 
 interface Frame {
-  readonly sender: FrameSender;
+  readonly sender: LargeSender;
   readonly since: number;
   lookedAt: number;
   bytes: number;
@@ -52,7 +52,7 @@ const STALLED_MS = 5_000;
 const MAX_WAIT_MS = 17_000;
 
 export class FrameTurns<S extends object> {
-  readonly #frames = new Map<S, Frame>();
+  readonly #known = new Map<S, Frame>();
 
   constructor(
     /** Asked each time. */
@@ -62,24 +62,24 @@ export class FrameTurns<S extends object> {
 
   /** Whether it is paused, as far as was decided here. */
   waits(key: S): boolean {
-    return this.#frames.get(key)?.waits !== undefined;
+    return this.#known.get(key)?.waits !== undefined;
   }
 
   /** Those whose frames are coming now. */
   running(): S[] {
-    return [...this.#frames].flatMap(([key, { waits }]) => (waits === undefined ? [key] : []));
+    return [...this.#known].flatMap(([key, { waits }]) => (waits === undefined ? [key] : []));
   }
 
   /** Some are waiting. */
   get isBusy(): boolean {
-    for (const { waits } of this.#frames.values()) if (waits !== undefined) return true;
+    for (const { waits } of this.#known.values()) if (waits !== undefined) return true;
     return false;
   }
 
   /** They are paused at once. */
   paused(keys: readonly S[]): void {
     for (const key of keys) {
-      const frame = this.#frames.get(key);
+      const frame = this.#known.get(key);
       if (frame !== undefined) frame.waits ??= this.now();
     }
   }
@@ -87,17 +87,17 @@ export class FrameTurns<S extends object> {
   /** They could not be paused. */
   unpausable(keys: readonly S[]): void {
     for (const key of keys) {
-      const frame = this.#frames.get(key);
+      const frame = this.#known.get(key);
       if (frame !== undefined) frame.waits = undefined;
     }
   }
 
   /** Its frame is whole, or it is gone. */
   forget(key: S): void {
-    this.#frames.delete(key);
+    this.#known.delete(key);
   }
 
-  look(senders: ReadonlyMap<S, FrameSender>): FrameDecision<S> {
+  look(senders: ReadonlyMap<S, LargeSender>): FrameDecision<S> {
     const now = this.now();
     const decision: FrameDecision<S> = { pause: [], resume: [], end: [] };
     let held = 0;
@@ -105,20 +105,20 @@ export class FrameTurns<S extends object> {
       held += holds(sender);
       this.#note(key, sender, now, decision);
     }
-    for (const key of this.#frames.keys()) if (!senders.has(key)) this.#frames.delete(key);
+    for (const key of this.#known.keys()) if (!senders.has(key)) this.#known.delete(key);
     const room = this.roomBytes();
-    const line = [...this.#frames].sort(([, a], [, b]) => a.since - b.since);
+    const line = [...this.#known].sort(([, a], [, b]) => a.since - b.since);
     const ended = new Set<S>();
-    const end = (key: S, sender: FrameSender) => {
+    const end = (key: S, sender: LargeSender) => {
       ended.add(key);
-      this.#frames.delete(key);
+      this.#known.delete(key);
       decision.end.push(key);
       held -= holds(sender);
     };
     const quiet = [...senders]
-      .filter(([key, { kept }]) => kept > 0 && !this.#frames.has(key))
+      .filter(([key, { kept }]) => kept > 0 && !this.#known.has(key))
       .sort(([, a], [, b]) => b.kept - a.kept);
-    const makeRoom = (bytes: number, isOut: (sender: FrameSender) => boolean, from: typeof quiet) => {
+    const makeRoom = (bytes: number, isOut: (sender: LargeSender) => boolean, from: typeof quiet) => {
       for (const [key, sender] of from)
         if (held + bytes > room && !ended.has(key) && isOut(sender)) end(key, sender);
     };
@@ -132,7 +132,7 @@ export class FrameTurns<S extends object> {
       if (isFirst && held + bytes > room) {
         makeRoom(bytes, (one) => one.isQuiet(), quiet);
         const waited = frame.waits === undefined ? 0 : now - frame.waits;
-        const behind = line.slice(at + 1).map(([one, { sender: its }]) => [one, its] as [S, FrameSender]);
+        const behind = line.slice(at + 1).map(([one, { sender: its }]) => [one, its] as [S, LargeSender]);
         behind.sort(([, a], [, b]) => holds(b) - holds(a));
         if (waited > PATIENCE_MS) makeRoom(bytes, ({ kept }) => kept > LARGE_FRAME_BYTES, behind);
         if (waited > PATIENCE_MS) makeRoom(bytes, () => true, this.#stalled(line, now));
@@ -149,34 +149,36 @@ export class FrameTurns<S extends object> {
         frame.waits = undefined;
       } else if (isDue) end(key, sender);
       else {
+        // Nobody of its size goes before it.
+        if (isFirst) coming += expected;
         if (frame.waits === undefined) decision.pause.push(key);
         frame.waits ??= now;
       }
-      // Whoever has stopped is passed by; nobody else is, but by those that bring little.
+      // Whoever has stopped is passed by.
       if (now - frame.movedAt < STALLED_MS) isFirst = false;
     }
     makeRoom(0, (one) => one.isQuiet(), quiet);
     for (const [key, { sender, waits }] of line.reverse())
       if (held > room * OVERFLOW && waits !== undefined && !ended.has(key)) end(key, sender);
-    return decision;
+    return { ...decision, pause: decision.pause.filter((key) => !ended.has(key)) };
   }
 
-  #note(key: S, sender: FrameSender, now: number, { resume }: FrameDecision<S>): void {
+  #note(key: S, sender: LargeSender, now: number, { resume }: FrameDecision<S>): void {
     const { unfinished: bytes } = sender;
-    const known = this.#frames.get(key);
+    const known = this.#known.get(key);
     if (bytes <= LARGE_FRAME_BYTES) {
       if (known?.waits !== undefined) resume.push(key);
-      this.#frames.delete(key);
+      this.#known.delete(key);
     } else if (known === undefined) {
       const looked = { since: now, lookedAt: now, movedAt: now };
       // Until it has shown that it is slow.
       const rate = sender.maxBytes / AHEAD_MS;
-      this.#frames.set(key, { ...looked, sender, bytes, rate, waits: undefined });
+      this.#known.set(key, { ...looked, sender, bytes, rate, waits: undefined });
     } else {
       const ms = Math.max(1, now - known.lookedAt);
       const rate = Math.max(0, bytes - known.bytes) / ms;
       const isComing = known.waits === undefined;
-      this.#frames.set(key, {
+      this.#known.set(key, {
         ...known,
         sender,
         bytes,
@@ -194,12 +196,12 @@ export class FrameTurns<S extends object> {
     return Math.min(maxBytes, most);
   }
 
-  #stalled(line: readonly [S, Frame][], now: number): [S, FrameSender][] {
+  #stalled(line: readonly [S, Frame][], now: number): [S, LargeSender][] {
     return line
       .filter(([, { waits, movedAt }]) => waits === undefined && now - movedAt > STALLED_MS)
-      .map(([key, { sender }]) => [key, sender] as [S, FrameSender])
+      .map(([key, { sender }]) => [key, sender] as [S, LargeSender])
       .sort(([, a], [, b]) => holds(b) - holds(a));
   }
 }
 
-const holds = ({ unfinished, kept }: FrameSender): number => Math.max(unfinished, kept);
+const holds = ({ unfinished, kept }: LargeSender): number => Math.max(unfinished, kept);

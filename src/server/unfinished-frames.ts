@@ -12,7 +12,7 @@ import type { Logger } from "pino";
 import type { Bounds } from "../limits/bounds.ts";
 import type { MemoryPieces } from "../limits/memory-pieces.ts";
 import type { KernelConnections, RemoteEnd } from "./connections-linux.ts";
-import { type FrameSender, FrameTurns } from "./frame-turns.ts";
+import { FrameTurns, type LargeSender } from "./frame-turns.ts";
 import type { PausedReading } from "./paused-reading.ts";
 
 /** A WebSocket as this file needs it. */
@@ -270,7 +270,7 @@ export class UnfinishedFrames {
 
   #countMembers(): void {
     this.#search(this.#unfound.size > this.#strangers.size);
-    const senders = new Map<Watched, FrameSender>();
+    const senders = new Map<Watched, LargeSender>();
     for (const watched of this.#watched.values()) {
       if (watched.isStranger) continue;
       const { sender, kept } = watched;
@@ -298,7 +298,7 @@ export class UnfinishedFrames {
     if (this.parts.arriving.held() < ALARM_BYTES) this.#calm.members = this.#resident();
   }
 
-  #takeTurns(senders: ReadonlyMap<Watched, FrameSender>): void {
+  #takeTurns(senders: ReadonlyMap<Watched, LargeSender>): void {
     if (this.parts.reading === undefined || this.#isHandling) return;
     const { pause, resume, end } = this.#turns.look(senders);
     for (const watched of end) this.#makeWay(watched);

@@ -188,7 +188,7 @@ class Returning {
 }
 
 const FRAMES = 8;
-const FRAME_ROUNDS = 3;
+const FRAME_ROUNDS = rounds(2, 6);
 
 test.each([
   ["letters", "x", 30],
@@ -236,35 +236,35 @@ test(
   "strangers who begin frames of 40 MiB and bodies of 67 MiB take no room from an upload",
   async () => {
     const { sid, cli, taken } = await taker();
-    const strangers: RawConnection[] = [];
+    const senders: { readonly connection: RawConnection; readonly of: "frame" | "body"; sent: number }[] = [];
     const chunk = Buffer.alloc(64 * 1024, "x");
     const network = new Network();
     const deadline = performance.now() + rounds(4_000, 12_000);
-    const flood = async (connection: RawConnection, bytes: number) => {
-      for (let sent = 0; sent < bytes && !connection.closed && performance.now() < deadline; ) {
-        sent += chunk.byteLength;
+    const flood = async (connection: RawConnection, of: "frame" | "body", bytes: number) => {
+      const sender = { connection, of, sent: 0 };
+      senders.push(sender);
+      while (sender.sent < bytes && !connection.closed && performance.now() < deadline) {
         await network.carry(chunk.byteLength);
         await connection.writeAll(chunk);
+        sender.sent += chunk.byteLength;
       }
     };
     const from = (index: number) => `127.0.2.${1 + Math.floor(index / 20)}`;
     const frames = async (index: number) => {
       const connection = await RawConnection.webSocket(server.port, PATH, from(index)).catch(() => undefined);
       if (connection === undefined) return;
-      strangers.push(connection);
       if (index % 3 === 1) connection.write(frame('40/cli,{"token":"wrong"}'));
       if (index % 3 === 2) connection.write(frame("40"));
       connection.write(frame("", { claims: BigInt(40 * MIB) }));
-      await flood(connection, 39 * MIB);
+      await flood(connection, "frame", 39 * MIB);
     };
     const bodies = async (index: number) => {
       const connection = await RawConnection.open(server.port, from(index));
-      strangers.push(connection);
       const path = ["/api/auth", `/api/sessions/${sid}/upload`, `/cli/sessions`][index % 3];
       connection.write(
         `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nContent-Length: ${67 * MIB}\r\n\r\n{"content":"`,
       );
-      await flood(connection, 66 * MIB);
+      await flood(connection, "body", 66 * MIB);
     };
     const verdict = await server.during("strangers at hapi", async () => {
       const attacks = Array.from({ length: 60 }, (_, index) => [frames(index), bodies(index)]).flat();
@@ -276,8 +276,23 @@ test(
     });
     expect(verdict.grownMib).toBeLessThan(300);
     expect(verdict.peakMib).toBeLessThan(BUDGET_MIB);
-    expect(strangers.filter(({ closed }) => closed).length).toBeGreaterThan(strangers.length / 2);
-    for (const stranger of strangers) stranger.destroy();
+    // A frame ends with its connection. A body is answered at once, and its sender may read that as long as it has sent little.
+    const isRefused = ({ connection: { closed, received }, of, sent }: (typeof senders)[number]) =>
+      closed || (of === "body" ? / (401|408|413|429|503) /.test(received.slice(0, 15)) : sent < MIB / 2);
+    const spared = () => senders.filter((sender) => !isRefused(sender));
+    const summary = (some: typeof senders) => some.map(({ of, sent }) => `${of} ${sent}`);
+    await until("every stranger to be refused", () => spared().length === 0).catch(() => {});
+    expect(summary(spared())).toEqual([]);
+    // Some were slow to begin, on a slow machine; not most of them.
+    const ofFrames = senders.filter(({ of }) => of === "frame");
+    expect(ofFrames.filter(({ connection }) => connection.closed).length).toBeGreaterThan(
+      ofFrames.length / 2,
+    );
+    expect(senders.length).toBeGreaterThan(60);
+    console.error(
+      `strangers at hapi: still connected ${summary(senders.filter(({ connection }) => !connection.closed))}`,
+    );
+    for (const { connection } of senders) connection.destroy();
     cli.close();
   },
   BOUND_MS,
