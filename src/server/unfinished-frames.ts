@@ -89,6 +89,8 @@ interface Watched {
   base: { readonly received: number; readonly arrived: number; readonly frames: number } | undefined;
   /** The largest frame so far that Bun had to buffer: it keeps that buffer. */
   kept: number;
+  /** At the last look. */
+  unfinished: number;
   /** When the last large frame was handed over. */
   handedAt: number;
 }
@@ -135,6 +137,7 @@ export class UnfinishedFrames {
       searches: 0,
       isStranger,
       base: undefined,
+      unfinished: 0,
       kept: 0,
       handedAt: 0,
     };
@@ -169,6 +172,7 @@ export class UnfinishedFrames {
     if (watched === undefined) return;
     watched.kept = Math.max(watched.kept, bytes);
     watched.handedAt = performance.now();
+    watched.unfinished = 0;
     this.#turns.forget(watched);
     const received = this.#received(watched);
     if (received !== undefined) watched.base = baseOf(sender, received);
@@ -176,6 +180,8 @@ export class UnfinishedFrames {
     if (bytes <= COLLECTED_BYTES || this.#isHandling) return;
     this.#isHandling = true;
     this.#pause(this.#turns.running());
+    // What others left behind does not lie beside what this one takes.
+    if (bytes > TWICE_COLLECTED_BYTES) Bun.gc(true);
     setImmediate(() => {
       Bun.gc(true);
       if (bytes <= TWICE_COLLECTED_BYTES) this.#handled();
@@ -281,7 +287,10 @@ export class UnfinishedFrames {
         continue;
       }
       const bytes = Math.max(unfinished, kept);
-      this.parts.arriving.set(watched, bytes, () => sender.terminate());
+      // Into the buffer that Bun keeps, it comes without a change of the sum; who was told to wait brings nothing.
+      const isMoving = unfinished > watched.unfinished || this.#turns.waits(watched);
+      watched.unfinished = unfinished;
+      this.parts.arriving.set(watched, bytes, () => sender.terminate(), isMoving);
       if (bytes > 0 && this.#watched.has(sender))
         senders.set(watched, {
           unfinished,
