@@ -25,7 +25,7 @@ const MOMENT_MS = 500;
 const LEAST_MS = 100;
 
 /** Bytes times the time that they lie there. */
-export const weightOf = ({ bytes, stillMs }: NextPiece): number => bytes * (stillMs + LEAST_MS);
+const weightOf = ({ bytes, stillMs }: NextPiece): number => bytes * (stillMs + LEAST_MS);
 
 /** Whether `one` goes before `other`. */
 export function goesBefore(one: NextPiece, other: NextPiece | undefined): boolean {

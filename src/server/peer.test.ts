@@ -287,8 +287,8 @@ test("of a queue it is known whether its reader takes anything", async () => {
   await until("the client to have taken nothing for a while", () => stillMs() > 300);
   const before = all.limits.queues.held();
   let taken = 0;
-  connection.on("data", ({ byteLength }) => {
-    taken += byteLength;
+  connection.on("data", ({ length }) => {
+    taken += length;
     if (taken > 16 * MIB) connection.pause();
   });
   connection.resume();
