@@ -279,6 +279,26 @@ test("a client that reads late gets all of it, in order, also what was posted wh
   expect([...text.matchAll(/<(\d+)>x{9216}/g)].map(([, number]) => number)).toEqual(numbers(posted));
 });
 
+test("of a queue it is known whether its reader takes anything", async () => {
+  const all = scene();
+  const { peer, connection } = await deaf(all);
+  const stillMs = () => all.limits.queues.next()?.stillMs ?? 0;
+  peer.send("x".repeat(48 * MIB));
+  await until("the client to have taken nothing for a while", () => stillMs() > 300);
+  const before = all.limits.queues.held();
+  let taken = 0;
+  connection.on("data", ({ length }) => {
+    taken += length;
+    if (taken > 16 * MIB) connection.pause();
+  });
+  connection.resume();
+  await until("a part of it to be taken", () => taken > 16 * MIB);
+  expect(all.limits.queues.held()).toBeGreaterThan(0);
+  expect(all.limits.queues.held()).toBeLessThan(before);
+  expect(stillMs()).toBeLessThan(300);
+  await until("it to stand still again", () => stillMs() > 300);
+});
+
 test("what the system takes only in part of one write counts at once", async () => {
   const all = scene();
   const { peer } = await deaf(all);

@@ -175,6 +175,7 @@ export class Peer implements Sender, Flushable {
   arrived(bytes: number): void {
     this.arrivedBytes += bytes;
     this.arrivedFrames++;
+    this.parts.frames.handed(this, bytes);
   }
 
   /** Its endpoint knows who it is: it may send large messages from now on. `limits` hold instead of those before. */
