@@ -167,6 +167,20 @@ test("a repeat of a message that its CLI has taken is shown, and not done again"
   expect(t.cli()).toEqual([]);
 });
 
+test("a repeat of a message that the agent may have is shown as in doubt, and not handed out again", async () => {
+  await t.alive(sid);
+  const post = () => t.hub.messages.post({ session: key(), text: "x", localId: "w" });
+  await post();
+  await t.hub.queue.steerState(key(), ["w"], "dispatching", socket);
+  t.told.length = 0;
+  await post();
+  await t.settled();
+  expect(t.told).toMatchObject([
+    { event: { type: "message-received", message: { localId: "w", deliveryState: "indeterminate" } } },
+    { event: { type: "session-updated" } },
+  ]);
+});
+
 test("a repeat sets no client back, and since when a CLI thinks is its own word", async () => {
   await t.alive(sid);
   const post = (localId: string) => t.hub.messages.post({ session: key(), text: "x", localId });

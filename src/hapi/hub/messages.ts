@@ -116,7 +116,8 @@ export class Messages {
     const isLater = isForLater(message.scheduledAt, core.now());
     // A repeat of one that the CLI has taken is shown again, and not done again.
     const isTaken = message.localId !== null && message.invokedAt !== null;
-    if (!isLater && !isTaken) {
+    // Nor of one that the agent may have.
+    if (!isLater && !isTaken && message.deliveryState === "queued") {
       core.rooms.update({ session: session.id }, webMessageUpdate(session.id, message));
     }
     core.tellAround(session, result);

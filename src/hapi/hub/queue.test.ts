@@ -63,6 +63,7 @@ test("in doubt, and back in the queue", async () => {
   const steer = (to: "queued" | "dispatching") => t.hub.queue.steerState(key(), ["a"], to, {});
   expect(await steer("dispatching")).toBeTrue();
   expect(t.web()).toEqual([]);
+  expect(await state("a")).toBe("indeterminate");
   expect(await steer("queued")).toBeTrue();
   expect(t.web()).toMatchObject([{ type: "messages-requeued", localIds: ["a"] }]);
   expect(await steer("queued")).toBeFalse();

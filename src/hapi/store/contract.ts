@@ -119,7 +119,7 @@ export interface HapiStore {
   ): Promise<Access<AppendedMessage>>;
   /** hapi-http-sse C3, latest, before, after and until, with epoch. */
   pageMessages(key: SessionKey, query: PageQuery): Promise<Access<MessagePage>>;
-  /** The CLI's back-fill: above `afterSeq`, ascending, without rows scheduled for later and without indeterminate ones. */
+  /** The CLI's back-fill: above `afterSeq`, ascending, without rows scheduled for later and without those that somebody may have. */
   messagesAfter(
     key: SessionKey,
     after: { readonly afterSeq: number; readonly limit: number },

@@ -81,10 +81,10 @@ export async function queuedState(
   });
   return {
     queuedLocalIds: rows
-      .filter(({ invokedAt, deliveryState }) => invokedAt === null && deliveryState !== "indeterminate")
+      .filter(({ invokedAt, deliveryState }) => invokedAt === null && deliveryState === "queued")
       .map(({ localId }) => localId),
     indeterminateLocalIds: rows
-      .filter(({ invokedAt, deliveryState }) => invokedAt === null && deliveryState === "indeterminate")
+      .filter(({ invokedAt, deliveryState }) => invokedAt === null && deliveryState !== "queued")
       .map(({ localId }) => localId),
     invokedLocalMessages: rows.flatMap(({ localId, invokedAt }) =>
       invokedAt === null ? [] : [{ localId, invokedAt }],

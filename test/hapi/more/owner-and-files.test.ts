@@ -123,7 +123,7 @@ test("usage is counted out of messages as the released hub counts it, each answe
     cacheReadTokens: read,
     cacheCreationTokens: creation,
     totalTokens: input + output,
-    uncachedTokens: input - read,
+    uncachedTokens: input + output - read,
     requests,
   });
   expect(body).toMatchObject({
