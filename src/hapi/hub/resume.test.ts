@@ -134,8 +134,8 @@ describe("refused with the literal texts", () => {
     t.rpc.set(SPAWN, { type: "error", errorMessage: "no disk" });
     expect(await resume()).toMatchObject({ code: "resume-failed", error: "no disk" });
     t.rpc.set(SPAWN, { type: "success", sessionId: sid });
-    const { core, spawning } = t.hub;
-    const impatient = new Resuming({ core, spawning, withinMs: 20 });
+    const { core, merging, spawning } = t.hub;
+    const impatient = new Resuming({ core, merging, spawning, withinMs: 20 });
     expect(await impatient.resume(key())).toMatchObject({ error: "Session failed to become active" });
   });
 
@@ -144,8 +144,8 @@ describe("refused with the literal texts", () => {
     const theirs = await t.session("theirs", PLACE, "other");
     await t.alive(theirs, {}, "other");
     t.rpc.set(SPAWN, { type: "success", sessionId: theirs });
-    const { core, spawning } = t.hub;
-    expect(await new Resuming({ core, spawning, withinMs: 20 }).resume(key())).toMatchObject({
+    const { core, merging, spawning } = t.hub;
+    expect(await new Resuming({ core, merging, spawning, withinMs: 20 }).resume(key())).toMatchObject({
       error: "Session failed to become active",
     });
     expect(await t.store.findSession({ namespace: "other", id: theirs })).toMatchObject({ id: theirs });

@@ -15,6 +15,7 @@ import { machineUpdate, sessionUpdate } from "../wire/update.ts";
 import type { HubCore } from "./core.ts";
 import { PREFERRED } from "./live-sessions.ts";
 import type { MachinePresenceKeeper } from "./machine-presence.ts";
+import type { Merging } from "./merging.ts";
 
 export type VersionedAck =
   | { readonly result: "error"; readonly reason?: Denied }
@@ -36,6 +37,7 @@ export class VersionedValues {
   constructor(
     private readonly core: HubCore,
     private readonly machines: MachinePresenceKeeper,
+    private readonly merging: Merging,
   ) {}
 
   async metadata(write: ValueWrite): Promise<void> {
@@ -46,7 +48,13 @@ export class VersionedValues {
       if (live?.isOwnGap(write.expectedVersion, result.version) !== true) return undefined;
       return { ...change, expectedVersion: result.version, merge: overOwnKeys };
     };
-    const announce = this.#announceSession(write, "metadata");
+    const tell = this.#announceSession(write, "metadata");
+    const announce = (success: Success<SessionRow>) => {
+      tell(success);
+      const live = core.sessions.get(write.id);
+      if (live === undefined) this.merging.rests(success.row);
+      else this.merging.heard(live);
+    };
     await settle(write, "metadata", announce, again, (each, told) =>
       core.store.changeMetadata(each ?? change, told, write.socket),
     );

@@ -22,6 +22,7 @@ import type {
 } from "./records.ts";
 import type {
   Access,
+  AgentSessionRow,
   Announce,
   AppendedMessage,
   Binding,
@@ -104,11 +105,16 @@ export interface HapiStore {
     key: SessionKey,
     announce?: Announce<Access<{ readonly row: SessionRow }>>,
   ): Promise<Access<{ readonly row: SessionRow }>>;
-  /** Resume into a new id (hapi-socket 12): a localId on both sides is nulled on the old row, todos carry over, epoch + 1. */
+  /**
+   * One history out of two (hapi-socket 12): a localId on both sides is nulled on the old row, todos carry over, epoch + 1 when messages
+   * moved. `unwanted` where the merge itself says so.
+   */
   mergeSessions(
     merge: MergeSessions,
-    announce?: Announce<Access<MergedSessions>>,
-  ): Promise<Access<MergedSessions>>;
+    announce?: Announce<Access<MergedSessions> | "unwanted">,
+  ): Promise<Access<MergedSessions> | "unwanted">;
+  /** All of a namespace, newest `updatedAt` first, with these keys of their metadata. */
+  listAgentSessions(namespace: string, keys: readonly string[]): Promise<readonly AgentSessionRow[]>;
 
   // Messages. Both kinds of sender use `appendMessage`.
 

@@ -209,5 +209,8 @@ export async function nextDueAt({ reads }: Database, now: number): Promise<numbe
 }
 
 export async function replayMessages({ reads }: Database, session: string): Promise<MessageRow[]> {
-  return replay(reads).all({ session, limit: REPLAYED }).map(messageOf);
+  return waitingMessages(reads, session);
 }
+
+export const waitingMessages = (db: Db, session: string): MessageRow[] =>
+  replay(db).all({ session, limit: REPLAYED }).map(messageOf);

@@ -129,15 +129,31 @@ export interface MergeSessions {
   /** Is deleted. */
   readonly from: string;
   readonly into: string;
+  /** Looked at first, with the metadata of both as it is then; false leaves both as they are. */
+  readonly isWanted?: ((from: Json, into: Json) => boolean) | undefined;
   /** The new one's metadata, from both (name, summary, worktree, path, host carry over). Version + 1 when it differs. Pure. */
   readonly metadata: (from: Json, into: Json) => Json;
+  /** The same of the agent state; without it that of `into` stays. */
+  readonly agentState?: ((from: Json, into: Json) => Json) | undefined;
 }
 
 /** Messages that moved keep their seqs; those that were in `into` moved up behind them. */
 export interface MergedSessions {
   readonly row: SessionRow;
   readonly movedMessages: number;
+  readonly movedNotes: number;
+  /** Of what moved, what a CLI that connects is told again: the oldest of it. */
+  readonly waiting: readonly MessageRow[];
   readonly epoch: number;
+}
+
+/** Of a session, what says with which session of its agent it goes on. */
+export interface AgentSessionRow {
+  readonly id: string;
+  /** Only the keys that were asked for; null is what it does not have. */
+  readonly metadata: Json;
+  /** This server heard a CLI of it once. */
+  readonly wasHeard: boolean;
 }
 
 // ---------------------------------------------------------------- messages

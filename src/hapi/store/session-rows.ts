@@ -1,7 +1,7 @@
 // Rows of sessions as the rest of the protocol sees them. Read with our own counts and presence beside them; no message row is touched.
 import { type Db, prepared } from "../../storage/query.ts";
 import { decode, ParsedValues } from "./json.ts";
-import type { SessionListRow, SessionPresence, SessionRow } from "./rows.ts";
+import type { AgentSessionRow, SessionListRow, SessionPresence, SessionRow } from "./rows.ts";
 import { statement } from "./statement.ts";
 
 interface Stored {
@@ -100,6 +100,18 @@ export function readSessions(db: Db, namespace: string, limit: number): readonly
   }
   return rows;
 }
+
+const agentSessions = statement<{ id: string; picked: string; wasHeard: number }>(
+  `SELECT s.id, r.active_at IS NOT NULL AS wasHeard, (SELECT json_group_object(k.value, CASE WHEN json_valid(s.metadata)
+     THEN json_extract(s.metadata, '$.' || k.value) END) FROM json_each($keys) k) AS picked
+   ${FROM} WHERE s.namespace = $namespace ORDER BY s.updated_at DESC`,
+);
+
+/** What else the metadata holds never leaves the database. */
+export const readAgentSessions = (db: Db, namespace: string, keys: readonly string[]): AgentSessionRow[] =>
+  agentSessions(db)
+    .all({ namespace, keys: JSON.stringify(keys) })
+    .map(({ id, picked, wasHeard }) => ({ id, metadata: decode(picked), wasHeard: wasHeard === 1 }));
 
 /** Changes with everything that another connection commits, as the one that writes is to the one that reads. */
 const dataVersion = statement<{ data_version: number }>("PRAGMA data_version");

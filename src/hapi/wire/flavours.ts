@@ -86,6 +86,20 @@ export function agentSessionId(metadata: unknown): string | undefined {
   return undefined;
 }
 
+/** Keys of the metadata that say with which session of an agent one goes on. */
+export const AGENT_SESSION_KEYS: readonly string[] = ["flavor", ...RESUME_ID_KEYS];
+
+/**
+ * Equal for two sessions that are the same session of one agent; undefined where that is not known. The released hub knows it of all
+ * agents but Kimi.
+ */
+export function agentSession(metadata: unknown): string | undefined {
+  const id = agentSessionId(metadata);
+  const named = isObject(metadata) ? metadata.flavor : undefined;
+  if (id === undefined || named === "kimi") return undefined;
+  return `${isFlavour(named) ? named : ""} ${id}`;
+}
+
 /** Where the agent's own id stands; undefined for an agent that has none. */
 export function resumeKeyOf(metadata: unknown): string | undefined {
   const flavour = flavourOf(metadata);

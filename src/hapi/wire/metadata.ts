@@ -112,6 +112,10 @@ const CARRIED: readonly string[] = [
 /** Only the hub writes these. */
 const HUB_OWNED: readonly string[] = ["supersededBySessionId", "opencodeClearOperation"];
 
+/** Whether /clear replaced the session, or has it in hand: what the hub wrote down of that must not get lost. */
+export const isInHand = (metadata: unknown): boolean =>
+  isObject(metadata) && HUB_OWNED.some((key) => metadata[key] != null);
+
 /**
  * What is stored when a CLI writes `next` over `stored`: identity and resume ids that it leaves out are kept, an explicit null of one
  * of them clears it, and the hub's own keys stay as they are. Only two objects are merged: anything else is stored as it came.
