@@ -147,6 +147,14 @@ export interface MergedSessions {
   readonly epoch: number;
 }
 
+/** For rows that another hub wrote. */
+export interface Backfill {
+  /** The todo list that a content carries. Pure. */
+  readonly todosIn: (content: Json) => Json | undefined;
+  /** Of each session that has one since, after the commit. */
+  readonly told: (row: SessionRow) => void;
+}
+
 /** Of a session, what says with which session of its agent it goes on. */
 export interface AgentSessionRow {
   readonly id: string;
