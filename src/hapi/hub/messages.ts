@@ -13,6 +13,7 @@ import {
 } from "../wire/message.ts";
 import { claimedTime } from "../wire/presence-rules.ts";
 import { isForLater, schedulingFaults } from "../wire/scheduled.ts";
+import { teamChange } from "../wire/team.ts";
 import { todosIn } from "../wire/todos.ts";
 import { cliMessageUpdate, webMessageUpdate } from "../wire/update.ts";
 import type { HubCore } from "./core.ts";
@@ -62,6 +63,7 @@ export class Messages {
         createdAt: claimed === undefined ? undefined : claimedTime(claimed, core.now()),
         reasoning: reasoningOf(content),
         todos: todosIn(content),
+        team: teamChange(content),
         touches: isUserText(content),
       },
       (result) => {

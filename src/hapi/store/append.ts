@@ -6,6 +6,7 @@ import { admitGrowth, ROW_BYTES } from "./access.ts";
 import { contentText, encodeContent, StoredContent } from "./content.ts";
 import { isConversation } from "./conversation.ts";
 import { factsOf, raiseEpoch, setCounts } from "./facts.ts";
+import { decode } from "./json.ts";
 import { AT, readByLocalId } from "./message-rows.ts";
 import type { Access, Announce, AppendedMessage, MessageRow, NewMessage } from "./rows.ts";
 import { readSession } from "./session-rows.ts";
@@ -112,9 +113,10 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
     setDated(db, database, "todos", sessionId, { value: message.todos, at: createdAt })
       ? { value: message.todos, at: createdAt }
       : undefined;
+  const team = setTeam(db, database, message, createdAt);
   const moved =
     (message.touches === true && touch(db).run({ id: sessionId, at: createdAt }).changes > 0) ||
-    (todos !== undefined && createdAt > session.updatedAt);
+    ((todos !== undefined || team !== undefined) && createdAt > session.updatedAt);
   const stored: MessageRow = {
     ...row,
     deliveryState: "queued",
@@ -126,6 +128,7 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
     message: stored,
     replaced: replaced?.id,
     todos,
+    team,
     updatedAt: moved ? createdAt : undefined,
     isFirstContent,
     session: isFirstContent ? readSession(db, sessionId) : undefined,
@@ -154,10 +157,33 @@ function reworded(
 const NOTHING_CHANGED = {
   replaced: undefined,
   todos: undefined,
+  team: undefined,
   updatedAt: undefined,
   isFirstContent: false,
   session: undefined,
 } as const;
+
+const storedTeam = statement<{ team: string | null; at: number }>(
+  "SELECT team_state AS team, coalesce(team_state_updated_at, 0) AS at FROM sessions WHERE id = $id",
+);
+/** Messages of one moment follow each other; one that is older than this is history, and what it did was undone or done since. */
+const SAME_MOMENT_MS = 1_000;
+
+function setTeam(
+  db: Db,
+  database: Database,
+  { session: { id }, team }: NewMessage,
+  createdAt: number,
+): AppendedMessage["team"] {
+  if (team === undefined) return undefined;
+  const stored = storedTeam(db).get({ id });
+  if (stored === null || createdAt < stored.at - SAME_MOMENT_MS) return undefined;
+  const at = Math.max(createdAt, stored.at + 1);
+  const value = team(decode(stored.team), at);
+  if (value === undefined) return undefined;
+  setDated(db, database, "teamState", id, { value, at });
+  return { value, at };
+}
 
 /** The row that the message takes the place of is gone after this. */
 function replaceLive(

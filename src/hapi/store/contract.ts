@@ -25,6 +25,7 @@ import type {
   AgentSessionRow,
   Announce,
   AppendedMessage,
+  Backfill,
   Binding,
   CancelledMessage,
   ChangedValue,
@@ -400,7 +401,8 @@ export interface HapiStore {
   countRecords(): Promise<Readonly<Record<"namespaces" | "sessions" | "messages" | "machines", number>>>;
   /**
    * Brings our own counts up to date with rows that another hub wrote since we had the file; until it resolves a session that is not
-   * counted yet has `hasConversationContent` true. To be called once after opening, and not waited for by anybody who serves.
+   * counted yet has `hasConversationContent` true. To be called once after opening, and not waited for by anybody who serves. Of those
+   * without todos the last messages are searched for some, when it is said how.
    */
-  catchUp(): Promise<void>;
+  catchUp(backfill?: Backfill): Promise<void>;
 }

@@ -147,6 +147,14 @@ export interface MergedSessions {
   readonly epoch: number;
 }
 
+/** For rows that another hub wrote. */
+export interface Backfill {
+  /** The todo list that a content carries. Pure. */
+  readonly todosIn: (content: Json) => Json | undefined;
+  /** Of each session that has one since, after the commit. */
+  readonly told: (row: SessionRow) => void;
+}
+
 /** Of a session, what says with which session of its agent it goes on. */
 export interface AgentSessionRow {
   readonly id: string;
@@ -195,6 +203,8 @@ export interface NewMessage {
   readonly reasoning?: { readonly id: string; readonly isLive: boolean } | undefined;
   /** A todo list that the content carries, stored in the session when the message is newer than what is there. */
   readonly todos?: Json;
+  /** What it does to the session's team, at its time: given the stored one, the next; undefined leaves it. Pure. */
+  readonly team?: ((stored: Json, at: number) => Json) | undefined;
   /** Whether `updatedAt` of the session moves forward to the message's time: user messages do that. */
   readonly touches?: boolean | undefined;
 }
@@ -207,6 +217,8 @@ export interface AppendedMessage {
   readonly replaced: string | undefined;
   /** Set when the session's todos changed. */
   readonly todos: { readonly value: Json; readonly at: number } | undefined;
+  /** Set when the session's team changed. */
+  readonly team: { readonly value: Json; readonly at: number } | undefined;
   /** Set when the session's `updatedAt` moved. */
   readonly updatedAt: number | undefined;
   /** The session has visible content since this message: its full object is announced. */
