@@ -113,3 +113,29 @@ test("presence is of its last transition, of whoever is still there, and survive
   await store.storePresence({ sessions: [{ id: session, presence: { ...presence, active: false } }] });
   expect(all.sql("SELECT active, active_at FROM sessions")).toEqual([{ active: 0, active_at: 9 }]);
 });
+
+test("when a session was there last is known to whichever hub comes next", async () => {
+  const id = await all.session("t");
+  const key = { namespace: "default", id };
+  // As the released hub leaves it.
+  await all.write("UPDATE sessions SET active_at = 70 WHERE id = ?", id);
+  expect(granted(await store.findSession(key)).presence).toMatchObject({ active: false, activeAt: 70 });
+  expect(await store.listSessions("default")).toMatchObject([{ presence: { activeAt: 70 } }]);
+  const presence = {
+    active: true,
+    activeAt: 80,
+    thinking: false,
+    thinkingAt: 0,
+    activeTurnStartedAt: null,
+    backgroundTaskCount: 0,
+    permissionMode: null,
+    collaborationMode: null,
+    copilotAgentMode: null,
+  };
+  const stored = () => all.sql("SELECT active, active_at AS at FROM sessions")[0];
+  await store.storePresence({ sessions: [{ id, presence }] });
+  expect(stored()).toEqual({ active: 0, at: 70 });
+  await store.storePresence({ sessions: [{ id, presence: { ...presence, active: false } }] });
+  expect(stored()).toEqual({ active: 0, at: 80 });
+  expect(granted(await store.findSession(key)).presence).toMatchObject({ active: false, activeAt: 80 });
+});

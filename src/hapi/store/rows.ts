@@ -52,7 +52,7 @@ export interface SessionRow {
   readonly globalPinned: boolean;
   /** A message with visible content was stored. */
   readonly hasConversationContent: boolean;
-  /** As of its last transition; undefined when this server never stored one. */
+  /** As of its last transition; undefined when neither this server nor another hub stored one. */
   readonly presence: SessionPresence | undefined;
 }
 

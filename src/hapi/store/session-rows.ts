@@ -41,7 +41,8 @@ const SELECT = `s.id, s.namespace, s.tag, s.seq, s.created_at AS createdAt, s.up
   s.metadata_version AS metadataVersion, s.agent_state AS agentState, s.agent_state_version AS agentStateVersion, s.todos,
   s.todos_updated_at AS todosUpdatedAt, s.team_state AS teamState, s.team_state_updated_at AS teamStateUpdatedAt, s.model,
   s.model_reasoning_effort AS modelReasoningEffort, s.effort, s.service_tier AS serviceTier, s.pinned,
-  s.global_pinned AS globalPinned, r.has_content AS hasContent, r.active, r.active_at AS activeAt, r.thinking,
+  s.global_pinned AS globalPinned, r.has_content AS hasContent, r.active,
+  nullif(max(coalesce(r.active_at, 0), coalesce(s.active_at, 0)), 0) AS activeAt, r.thinking,
   r.thinking_at AS thinkingAt, r.turn_started_at AS turnStartedAt, r.background_tasks AS backgroundTasks,
   r.permission_mode AS permissionMode, r.collaboration_mode AS collaborationMode, r.copilot_mode AS copilotMode`;
 const FROM = "FROM sessions s LEFT JOIN roost_sessions r ON r.session_id = s.id";
