@@ -29,9 +29,9 @@ function stage(roomMib = 80) {
         gone: () => senders.delete(key),
       };
     },
-    look: (afterMs = 8) => {
+    look: (afterMs = 8, isHandling = false) => {
       now += afterMs;
-      const { pause, resume, end } = turns.look(senders);
+      const { pause, resume, end } = turns.look(senders, isHandling);
       for (const key of end) senders.delete(key);
       return `pause ${names(pause)}, resume ${names(resume)}, end ${names(end)}`;
     },
@@ -121,4 +121,15 @@ test("what waits is bounded: those that came last go first", () => {
   expect(look()).toBe("pause bc, resume , end ");
   for (const name of "de") sender(name).has(8);
   expect(look()).toBe("pause , resume , end ed");
+});
+
+test("while a frame is handled nobody's comes, also not one that has only begun", () => {
+  const { sender, look } = stage();
+  const [a, b] = [sender("a"), sender("b")];
+  a.has(5);
+  look();
+  expect(look(8, true)).toBe("pause a, resume , end ");
+  b.has(5);
+  expect(look(8, true)).toBe("pause b, resume , end ");
+  expect(look()).toBe("pause , resume a, end ");
 });

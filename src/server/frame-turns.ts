@@ -70,6 +70,11 @@ export class FrameTurns<S extends object> {
     return [...this.#known].flatMap(([key, { waits }]) => (waits === undefined ? [key] : []));
   }
 
+  /** No large frame is coming or waiting. */
+  get isEmpty(): boolean {
+    return this.#known.size === 0;
+  }
+
   /** Some are waiting. */
   get isBusy(): boolean {
     for (const { waits } of this.#known.values()) if (waits !== undefined) return true;
@@ -97,7 +102,8 @@ export class FrameTurns<S extends object> {
     this.#known.delete(key);
   }
 
-  look(senders: ReadonlyMap<S, LargeSender>): FrameDecision<S> {
+  /** `isHandling`: a frame is being handled, and nobody else's comes meanwhile. */
+  look(senders: ReadonlyMap<S, LargeSender>, isHandling = false): FrameDecision<S> {
     const now = this.now();
     const decision: FrameDecision<S> = { pause: [], resume: [], end: [] };
     let held = 0;
@@ -106,6 +112,13 @@ export class FrameTurns<S extends object> {
       this.#note(key, sender, now, decision);
     }
     for (const key of this.#known.keys()) if (!senders.has(key)) this.#known.delete(key);
+    if (isHandling) {
+      for (const [key, frame] of this.#known) {
+        if (frame.waits === undefined) decision.pause.push(key);
+        frame.waits ??= now;
+      }
+      return decision;
+    }
     const room = this.roomBytes();
     const line = [...this.#known].sort(([, a], [, b]) => a.since - b.since);
     const ended = new Set<S>();

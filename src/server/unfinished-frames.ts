@@ -111,6 +111,10 @@ export class UnfinishedFrames {
   readonly #turns: FrameTurns<Watched>;
   /** A large frame is being handled. */
   #isHandling = false;
+  /** Its number. */
+  #handling = 0;
+  /** Frames have begun to wait. */
+  #isLineNew = false;
   #hasFound = false;
   #isBlind: boolean;
 
@@ -177,23 +181,27 @@ export class UnfinishedFrames {
     const received = this.#received(watched);
     if (received !== undefined) watched.base = baseOf(sender, received);
     this.parts.arriving.set(watched, watched.kept, () => watched.sender.terminate());
-    if (bytes <= COLLECTED_BYTES || this.#isHandling) return;
+    if (bytes > COLLECTED_BYTES) this.#handle(bytes);
+  }
+
+  /** Nobody else's large frame comes until what this one takes is free. */
+  #handle(bytes: number): void {
     this.#isHandling = true;
     this.#pause(this.#turns.running());
-    // What others left behind does not lie beside what this one takes.
+    // What others left behind does not lie beside it.
     if (bytes > TWICE_COLLECTED_BYTES) Bun.gc(true);
-    setImmediate(() => {
+    const handling = ++this.#handling;
+    const collect = () => {
       Bun.gc(true);
+      return handling === this.#handling;
+    };
+    setImmediate(() => {
+      if (!collect()) return;
       if (bytes <= TWICE_COLLECTED_BYTES) this.#handled();
-      else
-        later(STORED_MS, () => {
-          Bun.gc(true);
-          this.#handled();
-        });
+      else later(STORED_MS, () => collect() && this.#handled());
     });
   }
 
-  /** What the last large frame used is free: the next one does not come on top of it. */
   #handled(): void {
     this.#isHandling = false;
     clearTimeout(this.#membersTimer);
@@ -266,12 +274,18 @@ export class UnfinishedFrames {
     this.#membersTimer = undefined;
     if (this.#watched.size === this.#strangers.size) return;
     const startedAt = performance.now();
-    const hasGrown = this.#hasGrown("members") || this.#turns.isBusy;
+    const hasGrown = this.#hasGrown("members") || this.#turns.isBusy || this.#isHandling;
     if (hasGrown) this.#countMembers();
     else this.#heldBefore = undefined;
     const leastMs = hasGrown ? GROWING_MS : MEMBERS_MS;
-    const nextMs = Math.max(leastMs, (performance.now() - startedAt) * SEARCH_SHARE);
+    const spareMs = (performance.now() - startedAt) * SEARCH_SHARE;
+    // What is coming fast is not left alone for long, whatever a look costs.
+    const nextMs = Math.max(leastMs, this.#turns.isEmpty ? spareMs : Math.min(spareMs, MEMBERS_MS / 2));
     this.#membersTimer = later(nextMs, () => this.#lookAtMembers());
+    if (!this.#isLineNew) return;
+    this.#isLineNew = false;
+    // What was done before lies in nobody's way.
+    Bun.gc(true);
   }
 
   #countMembers(): void {
@@ -308,12 +322,14 @@ export class UnfinishedFrames {
   }
 
   #takeTurns(senders: ReadonlyMap<Watched, LargeSender>): void {
-    if (this.parts.reading === undefined || this.#isHandling) return;
-    const { pause, resume, end } = this.#turns.look(senders);
+    if (this.parts.reading === undefined) return;
+    const wasBusy = this.#turns.isBusy;
+    const { pause, resume, end } = this.#turns.look(senders, this.#isHandling);
     for (const watched of end) this.#makeWay(watched);
     this.#pause(pause);
     const fds = resume.flatMap(({ fd }) => fd ?? []);
     if (fds.length > 0) this.parts.reading.resume(fds);
+    this.#isLineNew = pause.length > 0 && !wasBusy;
   }
 
   #pause(watched: readonly Watched[]): void {
