@@ -188,6 +188,8 @@ class Returning {
 }
 
 const FRAMES = 8;
+/** What the hub has answered for, of the tests below. */
+const sent: { readonly sid: string; readonly text: string; readonly rounds: number }[] = [];
 const FRAME_ROUNDS = rounds(2, 6);
 
 test.each([
@@ -211,23 +213,7 @@ test.each([
     console.error(`frames: closed ${clis.map(({ disconnects }) => disconnects)}, refused in all ${refusals}`);
     expect(verdict.peakMib).toBeLessThan(BUDGET_MIB);
     for (const cli of clis) cli.close();
-    for (const sid of sids) {
-      const stored: string[] = [];
-      for (let afterSeq = 0, more = true; more; ) {
-        const { status, body } = await user.ask(
-          "GET",
-          `/cli/sessions/${sid}/messages?afterSeq=${afterSeq}&limit=1`,
-        );
-        expect(status).toBe(200);
-        more = body.messages.length > 0;
-        for (const { seq, localId, content } of body.messages) {
-          stored.push(localId);
-          afterSeq = seq;
-          expect(content.content.text === text).toBe(true);
-        }
-      }
-      expect(stored).toEqual(mib > 32 ? [] : Array.from({ length: FRAME_ROUNDS }, (_, round) => `l${round}`));
-    }
+    for (const sid of sids) sent.push({ sid, text, rounds: mib > 32 ? 0 : FRAME_ROUNDS });
   },
   BOUND_MS,
 );
@@ -294,6 +280,29 @@ test(
     );
     for (const { connection } of senders) connection.destroy();
     cli.close();
+  },
+  BOUND_MS,
+);
+
+test(
+  "what was answered is stored, whole and once, in the order in which it was sent",
+  async () => {
+    expect(sent.length).toBe(3 * FRAMES);
+    for (const { sid, text, rounds } of sent) {
+      const stored: string[] = [];
+      for (let afterSeq = 0, more = true; more; ) {
+        const path = `/cli/sessions/${sid}/messages?afterSeq=${afterSeq}&limit=1`;
+        const { status, body } = await user.ask("GET", path);
+        expect(status).toBe(200);
+        more = body.messages.length > 0;
+        for (const { seq, localId, content } of body.messages) {
+          stored.push(localId);
+          afterSeq = seq;
+          expect(content.content.text === text).toBe(true);
+        }
+      }
+      expect(stored).toEqual(Array.from({ length: rounds }, (_, round) => `l${round}`));
+    }
   },
   BOUND_MS,
 );
