@@ -29,23 +29,21 @@ interface Interest {
   readonly data: bigint;
 }
 
-/** Undefined where it is not possible. */
+/** Undefined where it is not possible; the C library is opened (some MB) when somebody is paused for the first time. */
 export function pausedReading(): PausedReading | undefined {
   if (process.platform !== "linux") return undefined;
-  const c = library();
-  if (c === undefined) return undefined;
   const bytes = new Uint8Array(EVENT_BYTES);
   const view = new DataView(bytes.buffer);
-  let loops: readonly number[] | undefined;
+  let opened: { readonly c: ReturnType<typeof library>; readonly loops: readonly number[] } | undefined;
 
   const change = (fd: number, { loop, data }: Interest, events: number): boolean => {
     view.setUint32(0, events, true);
     view.setBigUint64(DATA_AT, data, true);
-    return c.epoll_ctl(loop, EPOLL_CTL_MOD, fd, bytes) === 0;
+    return opened?.c?.epoll_ctl(loop, EPOLL_CTL_MOD, fd, bytes) === 0;
   };
   const interests = (fds: readonly number[]): Map<number, Interest> => {
-    loops ??= eventLoops();
-    return interestsOf(loops, new Set(fds));
+    opened ??= { c: library(), loops: eventLoops() };
+    return opened.c === undefined ? new Map() : interestsOf(opened.loops, new Set(fds));
   };
   return {
     pause: (fds) => {
