@@ -41,10 +41,14 @@ test("what a runner can do is what it said last; one of its sessions takes nothi
   const machine = { id: "m", metadata: { host: "h" } };
   await store.openSession({ namespace: "default", tag: "t", metadata: {}, machine });
   expect(await store.findMachine(key("m"))).toMatchObject({ metadata: { ...kept, ...own } });
+  // As every session's CLI registers its machine at its start.
+  expect(await register({ host: "h" }, null)).toMatchObject({ kind: "unchanged" });
   // Started anew by hand: to stop it would leave the host without one.
-  expect(granted(await register({ host: "h" })).row).toMatchObject({ metadataVersion: 2 });
+  expect(granted(await register({ host: "h" }, { status: "offline" })).row).toMatchObject({
+    metadataVersion: 2,
+  });
   expect((await store.findMachine(key("m"))) as object).toHaveProperty("metadata", kept);
-  expect(await register({ host: "h" })).toMatchObject({ kind: "unchanged" });
+  expect(await register({ host: "h" }, { status: "offline" })).toMatchObject({ kind: "unchanged" });
 });
 
 test("another namespace is refused, and learns nothing", async () => {

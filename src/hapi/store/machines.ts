@@ -85,7 +85,9 @@ export function registerMachine(
   machine: RegisterMachine,
   announce?: Announce<RegisteredMachine | "access-denied">,
 ): Promise<RegisteredMachine | "access-denied"> {
-  return database.writer.run((db) => register(db, database, machine, true), announce, { holds: machine });
+  return database.writer.run((db) => register(db, database, machine, saysItsState(machine)), announce, {
+    holds: machine,
+  });
 }
 
 export async function findMachine({ reads }: Database, key: SessionKey): Promise<Access<MachineRow>> {
@@ -113,6 +115,10 @@ function machineRow(row: Stored): MachineRow {
 
 const isObject = (value: Json): value is Readonly<Record<string, Json>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A runner does; a session that registers its machine brings none, and takes nothing away. */
+const saysItsState = ({ runnerState }: RegisterMachine): boolean =>
+  runnerState !== undefined && runnerState !== null;
 
 /** What a runner can do and how it was started: one that no longer says so cannot, whatever the one before it said. */
 const RUNNERS_OWN = ["capabilities", "startedCliMtimeMs", "installedCliMtimeMs", "supervisedRestart"];
