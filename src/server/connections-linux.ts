@@ -1,8 +1,9 @@
 // What the kernel knows of our TCP connections and Bun does not say: which descriptor belongs to which peer, and how many bytes it
 // has sent, also those of a request or frame that is not whole yet. Linux only (TCP_INFO); elsewhere there is no answer, and callers
 // keep a stricter bound. Descriptor numbers are used again: whoever acts on one asks in the same turn of the event loop for its peer.
-import { dlopen, FFIType } from "bun:ffi";
+import { FFIType } from "bun:ffi";
 import { readdirSync } from "node:fs";
+import { openCLibrary } from "./c-library.ts";
 import { descriptorLimit } from "./descriptors.ts";
 
 export interface KernelConnection {
@@ -73,7 +74,7 @@ export function kernelConnections(): KernelConnections | undefined {
 
 function open(): KernelConnections | undefined {
   if (process.platform !== "linux") return undefined;
-  const c = library();
+  const c = openCLibrary(SYMBOLS);
   if (c === undefined) return undefined;
   const address = new Uint8Array(ADDRESS_BYTES);
   const info = new Uint8Array(INFO_BYTES);
@@ -113,19 +114,6 @@ function open(): KernelConnections | undefined {
       askInfo(fd, LAST_RECEIVED_AT, 4) ? infoView.getUint32(LAST_RECEIVED_AT, true) : undefined,
     shutdown: (fd) => c.shutdown(fd, SHUT_RDWR) === 0,
   };
-}
-
-/** glibc, then musl. */
-function library() {
-  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
-  for (const name of ["libc.so.6", `libc.musl-${machine}.so.1`, `ld-musl-${machine}.so.1`]) {
-    try {
-      return dlopen(name, SYMBOLS).symbols;
-    } catch {
-      // The next one.
-    }
-  }
-  return undefined;
 }
 
 /** Where none is left to read the folder with, every number up to here is asked. */

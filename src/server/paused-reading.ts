@@ -1,8 +1,9 @@
 // Stops reading of single connections, which Bun does not offer: their senders wait as for any slow receiver, and nothing is lost (Linux).
 // The descriptor stays in the event loop of Bun's main thread, without its interest in what arrives; ends and errors are seen as before.
 // What Bun itself asks of the loop meanwhile holds: then the connection is read again, and whoever paused it looks again.
-import { dlopen, FFIType } from "bun:ffi";
+import { FFIType } from "bun:ffi";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { openCLibrary } from "./c-library.ts";
 
 export interface PausedReading {
   /** Those of the descriptors that are not read now. */
@@ -34,7 +35,9 @@ export function pausedReading(): PausedReading | undefined {
   if (process.platform !== "linux") return undefined;
   const bytes = new Uint8Array(EVENT_BYTES);
   const view = new DataView(bytes.buffer);
-  let opened: { readonly c: ReturnType<typeof library>; readonly loops: readonly number[] } | undefined;
+  let opened:
+    | { readonly c: ReturnType<typeof openCLibrary<typeof SYMBOLS>>; readonly loops: readonly number[] }
+    | undefined;
 
   const change = (fd: number, { loop, data }: Interest, events: number): boolean => {
     view.setUint32(0, events, true);
@@ -42,7 +45,7 @@ export function pausedReading(): PausedReading | undefined {
     return opened?.c?.epoll_ctl(loop, EPOLL_CTL_MOD, fd, bytes) === 0;
   };
   const interests = (fds: readonly number[]): Map<number, Interest> => {
-    opened ??= { c: library(), loops: eventLoops() };
+    opened ??= { c: openCLibrary(SYMBOLS), loops: eventLoops() };
     return opened.c === undefined ? new Map() : interestsOf(opened.loops, new Set(fds));
   };
   return {
@@ -64,19 +67,6 @@ export function pausedReading(): PausedReading | undefined {
       return isWhole;
     },
   };
-}
-
-/** glibc, then musl. */
-function library() {
-  const machine = process.arch === "arm64" ? "aarch64" : "x86_64";
-  for (const name of ["libc.so.6", `libc.musl-${machine}.so.1`, `ld-musl-${machine}.so.1`]) {
-    try {
-      return dlopen(name, SYMBOLS).symbols;
-    } catch {
-      // The next one.
-    }
-  }
-  return undefined;
 }
 
 function eventLoops(): number[] {

@@ -2,7 +2,6 @@
 // what happens to the other, also where one connection carries both.
 import { afterEach, describe, expect, test } from "bun:test";
 import { NO_COUNTERS } from "../../test/support/hub-node.ts";
-import { testLimits } from "../../test/support/limits.ts";
 import {
   type Client,
   claimOf,
@@ -14,7 +13,7 @@ import { until } from "../../test/support/until.ts";
 import { MemoryExchange } from "../bus/memory.ts";
 import { createLog } from "../observability/log.ts";
 import type { NamespaceClaim } from "./socket-claims.ts";
-import { SocketIoPaths } from "./socket-io.ts";
+import type { SocketIoPaths } from "./socket-io.ts";
 
 const MIB = 1024 * 1024;
 const cleanup: (() => Promise<void> | void)[] = [];
@@ -469,44 +468,4 @@ test("broadcasts cross to the same namespace of the other node, each on a line o
   expect([feeds.heard, cli.heard, terminal.heard]).toEqual([[["news", 0]], [["news", 1]], [["end"]]]);
   expect([...new Set(one.published)].sort()).toEqual(["topic//socket.io/", "topic//socket.io//cli"]);
   expect(await one.claimed[1]?.namespace.in("r").fetchSockets()).toHaveLength(1);
-});
-
-describe("claims that collide", () => {
-  const at = () => new SocketIoPaths({ limits: testLimits(), log: createLog("silent") });
-
-  test("the same namespace of one path, whoever comes first; on another path it is free", () => {
-    const paths = at();
-    paths.claim(PATH, FEEDS());
-    paths.claim("/other/", CLI());
-    expect(() => paths.claim(PATH, claimOf("shell", "/"))).toThrow(
-      "Both feeds and shell claim the namespace / at /socket.io/.",
-    );
-    expect(() => paths.claimOpen(PATH, { protocol: "shell", namespace: "/" })).toThrow(
-      "Both feeds and shell claim the namespace / at /socket.io/.",
-    );
-    paths.claimOpen(PATH, { protocol: "shell", namespace: "/", yields: true });
-    paths.claimOpen(PATH, { protocol: "shell", namespace: "/open" });
-    expect(() => paths.claim(PATH, claimOf("feeds", "/open"))).toThrow(
-      "Both shell and feeds claim the namespace /open at /socket.io/.",
-    );
-  });
-
-  test("another name of a namespace that is one itself, and two that have other names", () => {
-    const paths = at();
-    paths.claim(PATH, FEEDS({ otherNames: (name) => name.startsWith("/i/") }));
-    for (const claim of [CLI({ namespace: "/i/cli" }), CLI({ otherNames: () => false })])
-      expect(() => paths.claim(PATH, claim)).toThrow("Both feeds and shell claim further names");
-  });
-
-  test("a path where nobody asks who comes, and a claim after the door was opened", () => {
-    const paths = at();
-    paths.claimOpen(PATH, { protocol: "shell", namespace: "/" });
-    expect(() => paths.open()).toThrow("shell: no namespace at /socket.io/ asks who its clients are.");
-    const late = at();
-    late.claim(PATH, FEEDS());
-    late.open();
-    expect(() => late.claim(PATH, CLI())).toThrow(
-      "shell claims the namespace /cli at /socket.io/ after the door was opened.",
-    );
-  });
 });
