@@ -32,6 +32,16 @@ const JSON_TYPE = { "content-type": "application/json" };
 /** Lists as they go out in gzip, for as long as they are the same. */
 const packed = new WeakMap<Uint8Array, Promise<Uint8Array<ArrayBuffer>>>();
 
+function packedOnce(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
+  const known = packed.get(bytes);
+  if (known !== undefined) return known;
+  const gzip = gzipped(bytes);
+  packed.set(bytes, gzip);
+  // A failure is not remembered.
+  gzip.catch(() => packed.delete(bytes));
+  return gzip;
+}
+
 export function sessionRoutes({ hub: { sessions } }: Pick<HapiContext, "hub">, { session }: Guards) {
   return new Hono<ApiEnv>()
     .get("/api/sessions", async (c) => {
@@ -40,9 +50,7 @@ export function sessionRoutes({ hub: { sessions } }: Pick<HapiContext, "hub">, {
       const bytes = await sessions.listJson(c.var.claims.ns, options);
       if (c.req.method === "HEAD" || !acceptsGzip(c.req.header("accept-encoding") ?? null))
         return new Response(bytes, { headers: JSON_TYPE });
-      const gzip = packed.get(bytes) ?? gzipped(bytes);
-      packed.set(bytes, gzip);
-      return new Response(await gzip, { headers: { ...JSON_TYPE, "content-encoding": "gzip" } });
+      return new Response(await packedOnce(bytes), { headers: { ...JSON_TYPE, "content-encoding": "gzip" } });
     })
     .get("/api/sessions/:id", async (c) => {
       const { session } = granted(await sessions.view(keyOf(c)));

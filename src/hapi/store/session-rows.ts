@@ -1,4 +1,5 @@
 // Rows of sessions as the rest of the protocol sees them. Read with our own counts and presence beside them; no message row is touched.
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type Db, prepared } from "../../storage/query.ts";
 import { decode, ParsedValues } from "./json.ts";
 import type { AgentSessionRow, SessionListRow, SessionPresence, SessionRow } from "./rows.ts";
@@ -102,17 +103,48 @@ export function readSessions(db: Db, namespace: string, limit: number): readonly
   return rows;
 }
 
+const sizesOfMetadata = statement<{ id: string; bytes: number }>(
+  `SELECT id, coalesce(octet_length(metadata), 0) AS bytes FROM sessions WHERE namespace = $namespace ORDER BY updated_at DESC`,
+);
 const agentSessions = statement<{ id: string; picked: string; wasHeard: number }>(
   `SELECT s.id, r.active_at IS NOT NULL AS wasHeard, (SELECT json_group_object(k.value, CASE WHEN json_valid(s.metadata)
      THEN json_extract(s.metadata, '$.' || k.value) END) FROM json_each($keys) k) AS picked
-   ${FROM} WHERE s.namespace = $namespace ORDER BY s.updated_at DESC`,
+   ${FROM} WHERE s.namespace = $namespace AND s.id IN (SELECT value FROM json_each($ids)) ORDER BY s.updated_at DESC`,
 );
+/** Of metadata, taken apart in one turn; 12 ms a MiB were measured. */
+const PICKED_BYTES = 128 * 1024;
 
-/** What else the metadata holds never leaves the database. */
-export const readAgentSessions = (db: Db, namespace: string, keys: readonly string[]): AgentSessionRow[] =>
-  agentSessions(db)
-    .all({ namespace, keys: JSON.stringify(keys) })
-    .map(({ id, picked, wasHeard }) => ({ id, metadata: decode(picked), wasHeard: wasHeard === 1 }));
+/** What else the metadata holds never leaves the database. Others have their turns in between. */
+export async function readAgentSessions(
+  db: Db,
+  namespace: string,
+  keys: readonly string[],
+): Promise<AgentSessionRow[]> {
+  const rows: AgentSessionRow[] = [];
+  const read = (ids: readonly string[]) => {
+    const picked = agentSessions(db).all({
+      namespace,
+      keys: JSON.stringify(keys),
+      ids: JSON.stringify(ids),
+    });
+    for (const { id, picked: metadata, wasHeard } of picked)
+      rows.push({ id, metadata: decode(metadata), wasHeard: wasHeard === 1 });
+  };
+  let ids: string[] = [];
+  let bytes = 0;
+  for (const one of sizesOfMetadata(db).all({ namespace })) {
+    if (ids.length > 0 && bytes + one.bytes > PICKED_BYTES) {
+      read(ids);
+      await nextTurn();
+      ids = [];
+      bytes = 0;
+    }
+    ids.push(one.id);
+    bytes += one.bytes;
+  }
+  read(ids);
+  return rows;
+}
 
 /** Changes with everything that another connection commits, as the one that writes is to the one that reads. */
 const dataVersion = statement<{ data_version: number }>("PRAGMA data_version");

@@ -185,3 +185,20 @@ test("a deleted session takes everything with it, however long it was, and other
   for (const table of ["messages", "session_scratchlist", "roost_sessions"])
     expect(all.sql(`SELECT DISTINCT session_id FROM ${table}`)).toEqual([{ session_id: b }]);
 });
+
+test("what sessions of agents there are is read in turns, and the rest of the metadata is left", async () => {
+  for (let at = 0; at < 20; at++)
+    await all.session(`t${at}`, "large", { claudeSessionId: `c${at}`, pad: "x".repeat(200_000) });
+  let turns = 0;
+  const timer = setInterval(() => turns++);
+  const rows = await store.listAgentSessions("large", ["claudeSessionId", "codexSessionId"]);
+  clearInterval(timer);
+  expect(rows.map(({ metadata }) => metadata)).toEqual(
+    Array.from({ length: 20 }, () => ({
+      claudeSessionId: expect.stringMatching(/^c\d+$/),
+      codexSessionId: null,
+    })),
+  );
+  expect(new Set(rows.map(({ id }) => id)).size).toBe(20);
+  expect(turns).toBeGreaterThan(2);
+});
