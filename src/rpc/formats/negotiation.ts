@@ -1,0 +1,182 @@
+// In which format and compression a body is read and an answer is written (contract 11.1 to 11.3). What the envelope says of it comes
+// before HTTP's own headers; both are asked before the envelope is checked, so that also its refusal has a form that its client reads.
+import { CONTENT_TYPES, type Compression, type ContentType, type RpcDocument } from "../document/document.ts";
+import type { HeaderSource } from "../pipeline/incoming.ts";
+import { absent, isFields } from "../wire/problems.ts";
+import { type RpcError, rpcError } from "../wire/rpc-error.ts";
+import { type Weighted, weightedList } from "./weighted.ts";
+
+const NAMES: ReadonlyMap<string, ContentType> = new Map([
+  ["application/json", "application/json"],
+  ["text/json", "application/json"],
+  ["application/msgpack", "application/msgpack"],
+  ["application/x-msgpack", "application/msgpack"],
+  ["application/vnd.msgpack", "application/msgpack"],
+  ["application/protobuf", "application/protobuf"],
+  ["application/x-protobuf", "application/protobuf"],
+  ["application/vnd.google.protobuf", "application/protobuf"],
+  ["application/avro", "application/avro"],
+  ["avro/binary", "application/avro"],
+]);
+
+const CHARSET = /;\s*charset\s*=\s*"?([^";\s]*)"?/i;
+
+/** Of a request's body. @throws RpcError 1003 */
+export function requestFormat(header: string | null, { protocol }: RpcDocument): ContentType {
+  if (header === null || header === "" || header === "application/json")
+    return (
+      enabled("application/json", protocol.content_types) ??
+      refuseType(header ?? "application/json", protocol.content_types)
+    );
+  const name = (header.split(";", 1)[0] ?? "").trim().toLowerCase();
+  const type = name === "" ? "application/json" : NAMES.get(name);
+  if (type === undefined || !protocol.content_types.includes(type))
+    return refuseType(name, protocol.content_types);
+  const charset = CHARSET.exec(header)?.[1]?.toLowerCase();
+  if (type === "application/json" && charset !== undefined && charset !== "utf-8" && charset !== "utf8")
+    throw rpcError(1003, "UnsupportedContentType", "JSON is UTF-8", { metadata: { charset } });
+  return type;
+}
+
+function refuseType(requested: string, supported: readonly ContentType[]): never {
+  throw rpcError(1003, "UnsupportedContentType", "the format of the body is not served", {
+    metadata: { requested: requested.slice(0, 256), supported },
+  });
+}
+
+const enabled = <T>(one: T, list: readonly T[]): T | undefined => (list.includes(one) ? one : undefined);
+
+export interface AnswerForm {
+  readonly format: ContentType;
+  /** Undefined: as it is. */
+  readonly compression: Compression | undefined;
+}
+
+/** The simplest, which everybody reads. */
+export const PLAIN: AnswerForm = { format: "application/json", compression: undefined };
+
+/** What the envelope wishes, as far as it was decoded; checked no further than this. */
+function wishes(message: unknown): { readonly accept: unknown; readonly compression: unknown } {
+  const metadata = isFields(message) && isFields(message.metadata) ? message.metadata : undefined;
+  return { accept: metadata?.accept, compression: metadata?.compression };
+}
+
+/**
+ * Of a whole answer. `read`: the format of the request, where it could be told. What is refused has a form all the same.
+ */
+export function answerForm(
+  message: unknown,
+  headers: HeaderSource,
+  read: ContentType | undefined,
+  config: RpcDocument,
+): AnswerForm & { readonly refused?: RpcError } {
+  const { accept, compression } = wishes(message);
+  try {
+    const format = absent(accept)
+      ? byAccept(headers.get("accept"), read ?? "application/json", config)
+      : byEnvelope(accept, config);
+    return { format, compression: answerCompression(compression, headers.get("accept-encoding"), config) };
+  } catch (refused) {
+    return { ...PLAIN, refused: refused as RpcError };
+  }
+}
+
+const MAX_ACCEPT = 16;
+
+function byEnvelope(accept: unknown, { protocol }: RpcDocument): ContentType {
+  if (!Array.isArray(accept) || accept.length > MAX_ACCEPT)
+    throw rpcError(1002, "InvalidField", `must be a list of at most ${MAX_ACCEPT} formats`, {
+      field: "metadata.accept",
+    });
+  const chosen = accept.find((name) => protocol.content_types.includes(name));
+  if (chosen !== undefined) return chosen;
+  throw notAcceptable("metadata.accept", accept, protocol.content_types);
+}
+
+function byAccept(header: string | null, read: ContentType, { protocol }: RpcDocument): ContentType {
+  if (header === null || header === "" || header === "*/*")
+    return enabled(read, protocol.content_types) ?? read;
+  const asked = weightedList(header);
+  const chosen = asked.find(
+    ({ name, weight }) => weight > 0 && typeOf(name, asked, protocol.content_types) !== undefined,
+  );
+  const type = chosen && typeOf(chosen.name, asked, protocol.content_types);
+  if (type !== undefined) return type;
+  throw notAcceptable("header.accept", [header.slice(0, 256)], protocol.content_types);
+}
+
+function typeOf(
+  name: string,
+  asked: readonly Weighted[],
+  served: readonly ContentType[],
+): ContentType | undefined {
+  const isExcluded = (type: ContentType) =>
+    asked.some((entry) => entry.weight === 0 && NAMES.get(entry.name) === type);
+  if (name === "*/*" || name === "application/*")
+    return ["application/json" as const, ...served].find(
+      (type) => served.includes(type) && !isExcluded(type),
+    );
+  const type = NAMES.get(name);
+  return type !== undefined && served.includes(type) ? type : undefined;
+}
+
+function notAcceptable(
+  field: string,
+  accept: readonly unknown[],
+  supported: readonly ContentType[],
+): RpcError {
+  return rpcError(1003, "NotAcceptable", "no format in common", { field, metadata: { accept, supported } });
+}
+
+/** On ties this server's order counts. */
+const SERVER_ORDER: readonly Compression[] = ["zstd", "gzip", "lz4"];
+
+function answerCompression(
+  wished: unknown,
+  header: string | null,
+  { protocol }: RpcDocument,
+): Compression | undefined {
+  const served = protocol.compressions;
+  if (!absent(wished)) {
+    if (wished === "none") return undefined;
+    const known = SERVER_ORDER.find((name) => name === wished);
+    if (known === undefined)
+      throw rpcError(2003, "InvalidField", "must be none, gzip, zstd or lz4", {
+        field: "metadata.compression",
+      });
+    if (served.includes(known)) return known;
+    throw rpcError(1004, "UnsupportedCompression", "is switched off", { metadata: { supported: served } });
+  }
+  if (header === null || header === "" || header === "identity") return undefined;
+  const asked = weightedList(header);
+  const weightOf = (name: string) =>
+    asked.find((entry) => entry.name === name || (name === "gzip" && entry.name === "x-gzip"))?.weight ??
+    asked.find((entry) => entry.name === "*")?.weight ??
+    0;
+  let best: Compression | undefined;
+  for (const name of SERVER_ORDER)
+    if (served.includes(name) && weightOf(name) > (best === undefined ? 0 : weightOf(best))) best = name;
+  if (best === undefined && asked.some(({ name, weight }) => name === "identity" && weight === 0))
+    throw rpcError(1004, "UnsupportedCompression", "no compression in common", {
+      metadata: { supported: served },
+    });
+  return best;
+}
+
+/** Of a request's body; undefined for none. @throws RpcError 1004 */
+export function requestCompression(
+  header: string | null,
+  { protocol }: RpcDocument,
+): Compression | undefined {
+  if (header === null || header === "") return undefined;
+  const name = header.trim().toLowerCase();
+  if (name === "identity") return undefined;
+  const known = name === "x-gzip" ? "gzip" : SERVER_ORDER.find((one) => one === name);
+  if (known !== undefined && protocol.compressions.includes(known)) return known;
+  throw rpcError(1004, "UnsupportedCompression", "the compression of the body is not served", {
+    metadata: { requested: name.slice(0, 256), supported: protocol.compressions },
+  });
+}
+
+export const isContentType = (text: string): text is ContentType =>
+  (CONTENT_TYPES as readonly string[]).includes(text);

@@ -1,0 +1,131 @@
+// The one pipeline (contract 2), in the contract's order. A stage that refuses ends the call with its code; only the answer and the figures
+// come after that. Stages 1 to 4 (size, encodings, format of the answer) are the transport's.
+import { readRequest } from "../wire/request.ts";
+import { RpcError } from "../wire/rpc-error.ts";
+import { adoptTrace } from "./adopt-trace.ts";
+import { bindTenant } from "./bind-tenant.ts";
+import { Call } from "./call.ts";
+import { execute, setDeadline } from "./execute.ts";
+import type { Incoming } from "./incoming.ts";
+import { lookUp } from "./look-up.ts";
+import { negotiateVersion } from "./negotiate.ts";
+import { errorOutcome, type Outcome } from "./outcome.ts";
+import type { BreakerTicket, PipelineParts, Slot } from "./parts.ts";
+import { type Answer, respond } from "./respond.ts";
+
+export interface Finished extends Answer {
+  readonly call: Call;
+}
+
+/** A stream that was let in: whoever runs it gives its place back and settles its ticket. */
+export interface AdmittedStream {
+  readonly call: Call;
+  readonly slot: Slot;
+  readonly ticket: BreakerTicket;
+}
+
+export const isAdmitted = (stream: Finished | AdmittedStream): stream is AdmittedStream => "slot" in stream;
+
+export class Pipeline {
+  constructor(readonly parts: PipelineParts) {}
+
+  /** Never rejects. */
+  async unary(incoming: Incoming): Promise<Finished> {
+    const call = new Call(incoming);
+    return this.finish(call, await this.#unary(call));
+  }
+
+  async #unary(call: Call): Promise<Outcome> {
+    try {
+      const admitting = this.#admit(call);
+      if (admitting !== undefined) await admitting;
+      setDeadline(call);
+      if (call.asked.qos.idempotencyKey === undefined) return await execute(call, this.parts);
+      return await this.#once(call);
+    } catch (error) {
+      return this.#refusal(call, error);
+    }
+  }
+
+  /** Before a stream begins, a refusal is an answer like every other (contract 7.4). Never rejects. */
+  async stream(incoming: Incoming): Promise<Finished | AdmittedStream> {
+    const call = new Call(incoming);
+    let slot: Slot | undefined;
+    try {
+      const admitting = this.#admit(call);
+      if (admitting !== undefined) await admitting;
+      const { timeoutMs } = call.asked.qos;
+      // Without one of its own a stream has no deadline (contract 7.8).
+      if (timeoutMs !== undefined)
+        call.deadlineAt = incoming.startedAt + Math.min(timeoutMs, call.config.qos.max_timeout_ms);
+      slot = await this.parts.guards.enter(call);
+      return { call, slot, ticket: this.parts.guards.admit(call) };
+    } catch (error) {
+      slot?.release();
+      return this.finish(call, this.#refusal(call, error));
+    }
+  }
+
+  /** Stages 16 and 17. */
+  finish(call: Call, outcome: Outcome): Finished {
+    const answer = respond(call, outcome, this.parts.server);
+    this.parts.observer.ended(call, outcome, answer);
+    if (outcome.status === "error" && outcome.error.retryAfterMs !== undefined)
+      call.httpHeaders["retry-after"] = String(Math.max(1, Math.ceil(outcome.error.retryAfterMs / 1_000)));
+    return { ...answer, call };
+  }
+
+  /** Stages 5 to 13. Synchronous unless somebody has to be asked who the caller is. @throws RpcError */
+  #admit(call: Call): Promise<void> | undefined {
+    const { authentication, observer } = this.parts;
+    const { incoming } = call;
+    const read = readRequest(incoming.message, call.config.protocol.id_mode);
+    call.id = "request" in read ? read.request.id : read.id;
+    adoptTrace(call, "request" in read ? read.request.trace : read.trace);
+    if (incoming.refused !== undefined) throw incoming.refused;
+    if (!("request" in read)) throw read.error;
+    call.request = read.request;
+    observer.began(call);
+    negotiateVersion(call);
+    const identity = authentication.identify(call);
+    if (identity instanceof Promise)
+      return identity.then((known) => {
+        call.identity = known;
+        this.#authorized(call);
+      });
+    call.identity = identity;
+    this.#authorized(call);
+    return undefined;
+  }
+
+  /** Stages 9 to 13. */
+  #authorized(call: Call): void {
+    const { registry, authorization, rateLimiting, observer } = this.parts;
+    bindTenant(call);
+    lookUp(call, registry, (method) => observer.deprecatedCall(method));
+    authorization.check(call);
+    rateLimiting.take(call);
+    const details = call.definition.params?.check(call.asked.data) ?? [];
+    if (details.length > 0) throw new RpcError(2001, { details });
+  }
+
+  /** Stage 14 around stage 15: an answer that was given with this key is given again. */
+  async #once(call: Call): Promise<Outcome> {
+    const { idempotency, observer } = this.parts;
+    const before = await idempotency.enter(call);
+    if (before !== undefined) {
+      observer.replayed(call);
+      call.headers["idempotent-replay"] = "true";
+      return before;
+    }
+    const outcome = await execute(call, this.parts);
+    if (outcome.status === "error") await idempotency.released(call);
+    else await idempotency.completed(call, outcome);
+    return outcome;
+  }
+
+  #refusal(call: Call, error: unknown): Outcome {
+    if (!(error instanceof RpcError)) this.parts.observer.unexpected(call, error);
+    return errorOutcome(error);
+  }
+}
