@@ -1,7 +1,6 @@
 // All formats and compressions, each loaded when a body first asks for it.
 import type { Compression, ContentType } from "../document/document.ts";
 import type { RpcResponse } from "../wire/response.ts";
-import { RpcError } from "../wire/rpc-error.ts";
 import type { Format } from "./format.ts";
 import { jsonFormat } from "./json.ts";
 
@@ -26,15 +25,24 @@ export class Formats {
   }
 
   /** @throws RpcError 1004 for a stream that is broken, 2004 above the limit */
-  async expand(_bytes: Uint8Array, compression: Compression, _limitBytes: number): Promise<Uint8Array> {
-    throw new RpcError(5001, { message: compression });
+  async expand(bytes: Uint8Array, compression: Compression, limitBytes: number): Promise<Uint8Array> {
+    return (await import("./compression.ts")).expand(bytes, compression, limitBytes);
   }
 
-  async compress(_bytes: Bytes, compression: Compression): Promise<Bytes> {
-    throw new RpcError(5001, { message: compression });
+  async compress(bytes: Bytes, compression: Compression): Promise<Bytes> {
+    return (await import("./compression.ts")).compress(bytes, compression);
   }
 
   async #load(type: ContentType): Promise<Format> {
-    throw new RpcError(5001, { message: type });
+    const format = await load(type);
+    this.#loaded.set(type, format);
+    return format;
   }
+}
+
+async function load(type: ContentType): Promise<Format> {
+  if (type === "application/msgpack") return (await import("./msgpack.ts")).msgpackFormat;
+  if (type === "application/protobuf") return (await import("./protobuf.ts")).protobufFormat;
+  if (type === "application/avro") return (await import("./avro.ts")).avroFormat;
+  return jsonFormat;
 }
