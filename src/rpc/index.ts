@@ -34,6 +34,7 @@ export async function openRpc(house: House<RpcConfig>): Promise<OpenProtocol> {
       replayed: () => {},
       lateResult: () => {},
       deprecatedCall: () => {},
+      access: () => {},
       cancelled: () => {},
       unexpected: (call, error) =>
         log.error({ err: error, request_id: call.id }, "a method failed unexpectedly"),

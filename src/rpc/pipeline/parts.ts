@@ -58,6 +58,8 @@ export interface Observer {
   replayed(call: Call): void;
   lateResult(call: Call): void;
   deprecatedCall(method: string): void;
+  /** Roles were checked. */
+  access(call: Call, isGranted: boolean): void;
   cancelled(call: Call, kind: "unary" | "stream"): void;
   /** A handler threw what is no RpcError: the log has it, with the request's id. */
   unexpected(call: Call, error: unknown): void;

@@ -48,6 +48,8 @@ export interface MethodDefinition {
   readonly idempotent?: boolean;
   readonly deprecated?: Deprecation;
   readonly permission?: Permission;
+  /** Needs no permission, also where roles are checked: it looks itself at what its caller may see. */
+  readonly isOpen?: boolean;
   /** All of them are needed. */
   readonly scopes?: readonly string[];
   readonly params?: ParamsSchema;
