@@ -23,7 +23,7 @@ import type { HouseConfig } from "./protocol/house-settings.ts";
 import { lockHomes } from "./protocol/lock-folders.ts";
 import type { ProtocolManifest } from "./protocol/manifest.ts";
 import { openOne } from "./protocol/open-databases.ts";
-import { homeFlags, makeHomes, type PlacedDatabase, placesOf } from "./protocol/places.ts";
+import { homeFlags, homeFolders, makeHomes, type PlacedDatabase, placesOf } from "./protocol/places.ts";
 import { protocols as all } from "./protocols.ts";
 import { RetentionClock } from "./retention/clock.ts";
 import { type Kept, Maintenance } from "./retention/maintenance.ts";
@@ -124,6 +124,7 @@ export async function startServer<C extends HouseConfig>(
     const maintenance = new Maintenance({
       config,
       homes: homeFlags(on.flatMap(({ places }) => places)),
+      folders: homeFolders(on.flatMap(({ places }) => places)),
       quota,
       log: storageLog,
     });
@@ -229,10 +230,11 @@ export async function startServer<C extends HouseConfig>(
     pagesPort = metricsPort === undefined ? undefined : openPagesPort(config.host, metricsPort, watched);
     stack.defer(() => pagesPort?.stop());
     stack.defer(publishOwnAddress(dataDir, localUrl(config.host, port, certificate !== undefined)));
-    const admin = adminApp(
-      open.map((protocol) => protocol.admin),
-      () => ({ sharedAddresses: limits.addresses.shared(), refused: limits.bounds.counts() }),
-    );
+    const admin = adminApp({
+      routes: open.map((protocol) => protocol.admin),
+      serves: open.map(({ name }) => name),
+      limits: () => ({ sharedAddresses: limits.addresses.shared(), refused: limits.bounds.counts() }),
+    });
     const channel = openChannel(dataDir, (request) => admin.fetch(request));
     stack.defer(() => channel.close());
     blobs.start();

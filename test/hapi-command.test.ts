@@ -243,6 +243,29 @@ test("the token is for who may read its file alone", async () => {
   expect(broken.stderr).not.toContain(server.token);
 });
 
+test("a server that runs without it is named, with what to do; so is a folder that has none", async () => {
+  const dataDir = left.freshFolder();
+  await (await testServer({ ...HAPI, dataDir })).stop();
+  const without = await testServer({ dataDir, hapiEnabled: false } as unknown as Partial<Config>);
+  try {
+    for (const words of [[], ["machines"], ["sessions", "default"], ["delete", "default", "--yes"]])
+      expect(await hapi({ dataDir }, ...words)).toEqual({
+        code: 1,
+        stdout: "",
+        stderr: `roost: The server that runs on ${dataDir} is without hapi, so it cannot be asked. Start it with --hapi-enabled, or stop it: the command then works on the database alone.\n`,
+      });
+  } finally {
+    await without.stop();
+  }
+  expect(await hapi({ dataDir }, "machines")).toMatchObject({ code: 0, stderr: "" });
+  const never = left.freshFolder();
+  expect(await hapi({ dataDir: never })).toEqual({
+    code: 1,
+    stdout: "",
+    stderr: `roost: There is no database of hapi in ${never}. Name the server's folder with --data-dir or --hapi-home; the first start with --hapi-enabled makes one.\n`,
+  });
+});
+
 test("words that mean nothing, or too many of them, are answered with the usage", async () => {
   const words = [["nothing"], ["sessions"], ["machines", "a", "b"], ["machines", "--yes"], ["constructor"]];
   for (const given of words) {

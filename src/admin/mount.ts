@@ -8,13 +8,23 @@ export interface CallersSeen {
   readonly refused: Readonly<Record<string, number>>;
 }
 
-/** @param routes of the protocols, which must not answer what they do not know. */
-export function adminApp(routes: readonly (Hono | undefined)[], limits?: () => CallersSeen): Hono {
+export interface AdminParts {
+  /** Of the protocols, which must not answer what they do not know. */
+  readonly routes: readonly (Hono | undefined)[];
+  /** Names of the protocols that are served, for a command that asks for another one. */
+  readonly serves: readonly string[];
+  readonly limits?: () => CallersSeen;
+}
+
+export function adminApp({ routes, serves, limits }: AdminParts): Hono {
   const app = new Hono();
   if (limits !== undefined) app.get("/limits", (context) => context.json(limits()));
   for (const of of routes) if (of !== undefined) app.route("/", of);
   app.notFound((context) =>
-    refusal(context, "The running server does not know this command: it may be of another version."),
+    context.json(
+      { error: "The running server does not know this command: it may be of another version.", serves },
+      404,
+    ),
   );
   app.onError((error, context) =>
     context.json({ error: error.message }, error.name === "ZodError" ? 400 : 500),

@@ -1,7 +1,15 @@
 // Makes an archive of a data folder that a server may be using: databases as consistent snapshots, then everything else. Blobs come
 // after the databases, so whatever a stored message names is in the archive. The archive appears whole under its name, or not at all.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  constants as files,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { Readable } from "node:stream";
@@ -14,6 +22,7 @@ import { syncFolder } from "../storage/durable-file.ts";
 import { asStorageError, codeOf, isAbsent } from "../storage/errors.ts";
 import { fileSink } from "./file-sink.ts";
 import type { Bounds } from "./high-water.ts";
+import { bytesInHomeFolders, filesInHomeFolders } from "./home-folders.ts";
 import { type KnownDatabase, knownAs, placeOf } from "./known-database.ts";
 import {
   BLOB_FOLDER,
@@ -77,7 +86,10 @@ export async function createArchive({
     );
     progress.begin(
       "backing up",
-      2 * databaseBytes + (progress.isWatched ? (await filesBelow(blobs)).bytes : 0),
+      2 * databaseBytes +
+        (progress.isWatched
+          ? (await filesBelow(blobs)).bytes + (await bytesInHomeFolders(known, dataDir))
+          : 0),
     );
     const bounds: Record<string, Bounds> = {};
     const schemaVersions: Record<string, number> = {};
@@ -198,6 +210,9 @@ async function* contents({
     yield* fileEntry(name, placeOf(known, dataDir, name), enter, progress);
   for await (const { name, path } of archivedBlobs(join(dataDir, BLOB_FOLDER)))
     yield* fileEntry(name, path, enter, progress);
+  const leftOut = (sentence: string) => manifest.notes.push(sentence);
+  for await (const { name, path } of filesInHomeFolders(known, dataDir, leftOut))
+    yield* fileEntry(name, path, enter, progress, false);
   const text = Buffer.from(`${JSON.stringify(manifest, null, 1)}\n`);
   yield {
     name: MANIFEST_NAME,
@@ -217,12 +232,14 @@ async function* fileEntry(
   path: string,
   enter: (name: string, facts: FileFacts) => void,
   progress: Progress,
+  followsLinks = true,
 ): AsyncGenerator<TarEntry> {
   let file: FileHandle;
   try {
-    file = await open(path, "r");
+    // What has become a link since it was found is none of ours.
+    file = await open(path, followsLinks ? "r" : files.O_RDONLY | files.O_NOFOLLOW);
   } catch (error) {
-    if (isAbsent(error)) return;
+    if (isAbsent(error) || (!followsLinks && codeOf(error) === "ELOOP")) return;
     throw error;
   }
   try {

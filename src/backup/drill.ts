@@ -6,7 +6,7 @@ import type { Progress } from "../cli/progress.ts";
 import { checkCopy } from "./databases.ts";
 import { fileSink } from "./file-sink.ts";
 import { type Bounds, compareHighWater, highWater } from "./high-water.ts";
-import { type KnownDatabase, knownAs } from "./known-database.ts";
+import { foldersIn, type KnownDatabase, knownAs } from "./known-database.ts";
 import { isDatabaseName, momentSchema } from "./manifest.ts";
 import { scratchFolder } from "./scratch.ts";
 import { verifyArchive } from "./verify.ts";
@@ -42,6 +42,7 @@ export async function drill(
     // Blobs are only hashed: a drill needs room for the databases and no more.
     const manifest = await verifyArchive({
       file,
+      folders: foldersIn(known),
       progress,
       sinkFor: async (name) =>
         isDatabaseName(name) ? fileSink(join(scratch.path, name), { durable: false }) : undefined,

@@ -62,7 +62,7 @@ export async function backUpInto({
   const { manifest, bytes, bounds } = await createArchive({ dataDir, file, notes, known, progress });
   const result: Drill = await drill(file, bounds, known, progress);
   const { createdAt, roostVersion, schemaVersions } = manifest;
-  const record = { createdAt, bytes, roostVersion, schemaVersions, notes: [...notes], drill: result };
+  const record = { createdAt, bytes, roostVersion, schemaVersions, notes: manifest.notes, drill: result };
   // The record comes first: an archive without one would never be looked at again.
   writeFileDurably(join(backupDir, `${name}${RECORD}`), `${JSON.stringify(record, null, 2)}\n`, 0o600);
   renameSync(file, join(backupDir, name));

@@ -26,7 +26,14 @@ export interface KnownHome {
   readonly isElsewhere: boolean;
   /** What belongs to the data beside the database. */
   readonly files: readonly string[];
+  /** Folders of files that rows of it name. */
+  readonly folders?: readonly string[] | undefined;
 }
+
+/** As archives call them: what is below them is files of their homes. */
+export const foldersIn = (known: readonly KnownDatabase[]): readonly string[] => [
+  ...new Set(known.flatMap(({ home }) => home?.folders?.map((folder) => `${home.name}/${folder}`) ?? [])),
+];
 
 /** The home that an archived name is in. */
 export const homeOf = (known: readonly KnownDatabase[], file: string): KnownHome | undefined =>

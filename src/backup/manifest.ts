@@ -20,10 +20,25 @@ export const isDatabaseName = (name: string): boolean => DATABASE.test(name);
 export const isSmallFile = (name: string): boolean =>
   (SINGLE_FILES as readonly string[]).includes(name) || BESIDE.test(name);
 
-/** Whether a restore may write a file of this name into the data folder. Nothing else can be in an archive. */
-export function isArchivedName(name: string): boolean {
+/** Of a file in a folder of a home: enough for what protocols name them, and no more than every file system takes. */
+const MAX_PARTS = 8;
+const MAX_PART_BYTES = 255;
+const MAX_NAME_BYTES = 1_024;
+
+/**
+ * Whether a restore may write a file of this name into the data folder. Nothing else can be in an archive.
+ * @param folders of homes, as archives call them
+ */
+export function isArchivedName(name: string, folders: readonly string[] = []): boolean {
   if (isDatabaseName(name) || isSmallFile(name)) return true;
-  return name.startsWith(`${BLOB_FOLDER}/`) && isBlobKey(name) && !/[\\\0]/.test(name);
+  if (!isBlobKey(name) || /[\\\0]/.test(name)) return false;
+  return name.startsWith(`${BLOB_FOLDER}/`) || folders.some((folder) => isBelow(name, folder));
+}
+
+function isBelow(name: string, folder: string): boolean {
+  if (!name.startsWith(`${folder}/`) || Buffer.byteLength(name) > MAX_NAME_BYTES) return false;
+  const parts = name.slice(folder.length + 1).split("/");
+  return parts.length <= MAX_PARTS && parts.every((part) => Buffer.byteLength(part) <= MAX_PART_BYTES);
 }
 
 /** Unix ms of a day that a calendar has. */

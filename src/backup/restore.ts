@@ -1,14 +1,23 @@
 // Puts an archive into an empty data folder. Everything is unpacked beside its place and checked, hashes and databases, before
 // anything is moved: a bad archive leaves the folder as empty as it was. Databases are moved last, so a half-moved folder never
 // looks like a running server's. What lies in a folder of its own elsewhere is unpacked there, and nothing there is replaced.
-import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import type { Progress } from "../cli/progress.ts";
 import { syncFolder } from "../storage/durable-file.ts";
 import { lockFolder } from "../storage/lock.ts";
 import { checkCopy } from "./databases.ts";
 import { fileSink } from "./file-sink.ts";
-import { homeOf, type KnownDatabase, type KnownHome, knownAs } from "./known-database.ts";
+import { foldersIn, homeOf, type KnownDatabase, type KnownHome, knownAs } from "./known-database.ts";
 import { isDatabaseName, type Manifest } from "./manifest.ts";
 import { isLock, isScratch, type Scratch, scratchFolder } from "./scratch.ts";
 import { type FileSink, verifyArchive } from "./verify.ts";
@@ -45,6 +54,7 @@ export async function restoreArchive({ file, dataDir, known, progress }: Restore
     const unpacked = (name: string) => homes.unpacked(name) ?? join(scratch.path, name);
     const manifest = await verifyArchive({
       file,
+      folders: foldersIn(known),
       progress,
       sinkFor: async (name) => closing.later(await fileSink(unpacked(name), { durable: true })),
     });
@@ -150,11 +160,14 @@ class Homes implements Disposable {
     return begun;
   }
 
-  #taken({ name, folder, files }: KnownHome): string | undefined {
+  #taken({ name, folder, files, folders = [] }: KnownHome): string | undefined {
     const databases = this.known.flatMap(({ file, home }) =>
       home?.name === name ? [file.slice(name.length + 1)] : [],
     );
-    return [...databases, ...files].find((file) => existsSync(join(folder, file)));
+    return (
+      [...databases, ...files].find((file) => existsSync(join(folder, file))) ??
+      folders.find((one) => holdsAnything(join(folder, one)))
+    );
   }
 
   #refuseTaken(home: KnownHome): void {
@@ -188,6 +201,12 @@ function moveAll(from: string, to: string): void {
 const isHome = (parent: string, name: string): boolean =>
   statSync(join(parent, name)).isDirectory() &&
   readdirSync(join(parent, name)).some((file) => isDatabaseName(`${name}/${file}`));
+
+/** An empty folder is nothing; a link is not ours to follow. */
+function holdsAnything(path: string): boolean {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found !== undefined && (!found.isDirectory() || readdirSync(path).length > 0);
+}
 
 /** Files are synced when they are closed; their names are not. */
 function syncTree(folder: string): void {

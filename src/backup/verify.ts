@@ -24,20 +24,22 @@ export interface FileSink {
 
 export interface VerifyOptions {
   readonly file: string;
+  /** Folders of homes that it may hold, as archives call them. */
+  readonly folders: readonly string[];
   readonly progress: Progress;
   /** A place for the file of this name, undefined for one that is only to be checked. */
   readonly sinkFor: (name: string) => Promise<FileSink | undefined>;
 }
 
 /** @throws Error with a sentence that says what is wrong with the archive. */
-export async function verifyArchive({ file, progress, sinkFor }: VerifyOptions): Promise<Manifest> {
+export async function verifyArchive({ file, folders, progress, sinkFor }: VerifyOptions): Promise<Manifest> {
   const found = new Map<string, FileFacts>();
   let manifest: Manifest | undefined;
   try {
     for await (const entry of readTar(decompressed(file, progress))) {
       if (manifest !== undefined) throw new Error("The archive has files after its manifest.");
       if (entry.name === MANIFEST_NAME) manifest = parseManifest(await textOf(entry));
-      else if (!isArchivedName(entry.name) || found.has(entry.name))
+      else if (!isArchivedName(entry.name, folders) || found.has(entry.name))
         throw new Error(`The archive holds "${entry.name}", which cannot be restored.`);
       else if (isSmallFile(entry.name) && entry.size > MAX_SINGLE_BYTES)
         throw new Error(`The archive holds a "${entry.name}" that cannot be so large.`);

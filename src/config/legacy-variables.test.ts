@@ -67,7 +67,8 @@ test.each<[string, string, Partial<Config>]>([
     "https://happy.example/app",
     { happyGithubRedirectUri: "https://happy.example/app" },
   ],
-  ["ELEVENLABS_API_KEY", "g", { happyElevenLabsApiKey: "g" }],
+  // Two originals go by it.
+  ["ELEVENLABS_API_KEY", "g", { happyElevenLabsApiKey: "g", hapiElevenlabsKey: "g" }],
   ["REVENUECAT_API_KEY", "h", { happyRevenueCatApiKey: "h" }],
   ["NODE_ENV", "production", {}],
   ["ENV", "dev", {}],

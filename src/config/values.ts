@@ -32,6 +32,8 @@ export const port = () => whole(0, 65_535);
 
 export const url = () => z.url({ protocol: /^https?$/, error: "it must be an http or https address" });
 
+export const webSocketUrl = () => z.url({ protocol: /^wss?$/, error: "it must be a ws or wss address" });
+
 export const urlPath = () => z.string().regex(/^\/[\w./-]*$/, "it must be a path such as /ws");
 
 /** A structured value: JSON text in a flag or variable, the structure itself in YAML. */

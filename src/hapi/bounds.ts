@@ -4,5 +4,10 @@ import { EVENT_BOUNDS } from "./events/bounds.ts";
 
 export const HAPI_BOUNDS = {
   ...EVENT_BOUNDS,
+  "hapi-note-files":
+    "the files of a namespace's notes are as large as they may be; a further one was refused",
   "hapi-wrong-tokens": "an address tries too many wrong access tokens; it was asked to wait",
+  "hapi-voice-recordings":
+    "as many recordings are on their way to a voice service as may be; a further one was refused",
+  "hapi-voice-conversations": "as many conversations by voice are open as may be; a further one was refused",
 } as const satisfies BoundCatalogue;

@@ -1,6 +1,6 @@
 // What the doctor finds of a home: each finding that docs/what-can-go-wrong.md explains, with its severity, without a secret in any.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../test/support/free-port.ts";
@@ -45,10 +45,30 @@ test("a home that is as it should be; none yet; one without a token yet", async 
   await good();
   expect(await found()).toMatchObject([
     { check: "hapi-home", result: "ok" },
+    { check: "hapi-notes", result: "skipped" },
     { check: "hapi-port", result: "skipped" },
   ]);
   await good({ cliApiToken: undefined });
   expect(await one("hapi-home")).toMatchObject({ result: "skipped" });
+});
+
+test("files of notes: how much there is, one that is near its limit, and a link in their place", async () => {
+  await good();
+  const folder = join(home, "scratchlist-attachments");
+  const of = (namespace: string) => join(folder, namespace, "session");
+  mkdirSync(of("default"), { recursive: true });
+  writeFileSync(join(of("default"), "a"), "x".repeat(1_000));
+  mkdirSync(of("te%20am"), { recursive: true });
+  writeFileSync(join(of("te%20am"), "b"), "x".repeat(950));
+  symlinkSync(home, join(of("te%20am"), "link"));
+  expect(await one("hapi-notes", { hapiMaxNoteFileBytes: 0 })).toMatchObject({ result: "ok" });
+  expect((await one("hapi-notes", { hapiMaxNoteFileBytes: 0 }))?.says).toContain("in 2 namespaces");
+  const near = await one("hapi-notes", { hapiMaxNoteFileBytes: 1_100 });
+  expect(near).toMatchObject({ result: "warning" });
+  expect(near?.says).toContain("of default are near their limit");
+  renameSync(folder, join(dataDir, "elsewhere"));
+  symlinkSync(join(dataDir, "elsewhere"), folder);
+  expect(await one("hapi-notes")).toMatchObject({ result: "failure" });
 });
 
 test.each<[string, string, unknown, string]>([

@@ -1,13 +1,15 @@
 // The doctor's look at a home: its files are what they should be, and nothing else has its port. Nothing is made or changed, and no
 // secret is in a sentence.
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { plain, size } from "../cli/table.ts";
 import { type Finding, failure, ok, problemOf, skipped, warning } from "../doctor/finding.ts";
 import { isWeak, tokenProblem } from "./home/access-token.ts";
 import { GIVEN } from "./home/home.ts";
 import { isHubAt } from "./home/original-hub.ts";
 import { checkJwtKey, checkOwnerId } from "./home/secret-files.ts";
 import { settingsPath } from "./home/settings-file.ts";
+import { FOLDER, ScratchFiles } from "./hub/scratch-files.ts";
 import { USUAL_PORT } from "./in-effect.ts";
 import { homeOf, type Place, placeOf } from "./place.ts";
 import type { HapiConfig } from "./settings.ts";
@@ -30,6 +32,7 @@ export async function* findings(config: HapiConfig): AsyncGenerator<Finding> {
     return;
   }
   yield homeFinding(config, place);
+  yield await notesFinding(config, home);
   yield await portFinding(place);
 }
 
@@ -58,6 +61,39 @@ function homeFinding({ hapiAccessToken: given }: HapiConfig, { home, known }: Pl
       },
     );
   return ok("hapi-home", `The home ${home} has its token and its keys.`);
+}
+
+const NEAR = 0.9;
+
+/** Files of notes: what a namespace has of its limit, and what no backup takes. */
+async function notesFinding({ hapiMaxNoteFileBytes: limit }: HapiConfig, home: string): Promise<Finding> {
+  const folder = join(home, FOLDER);
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink())
+    return failure("hapi-notes", `${folder} is a link: files of notes are neither stored nor in backups.`, {
+      fix: `Move what it leads to in its place, or name another home with --hapi-home.`,
+    });
+  let bytes: Map<string, number>;
+  try {
+    bytes = await new ScratchFiles(home).bytesByNamespace();
+  } catch (error) {
+    return failure("hapi-notes", `${folder} cannot be read: ${problemOf(error)}.`, {
+      fix: `chown -R USER ${folder}   (the user that runs Roost)`,
+    });
+  }
+  const full = [...bytes].filter(([, size]) => limit > 0 && size >= NEAR * limit);
+  const all = [...bytes.values()].reduce((sum, size) => sum + size, 0);
+  if (full.length > 0)
+    return warning(
+      "hapi-notes",
+      `The files of notes of ${full.map(([name]) => plain(name)).join(", ")} are near their limit of ${size(limit)}: beyond it uploads are refused.`,
+      { fix: "Delete notes, or raise it: --hapi-max-note-file-bytes BYTES." },
+    );
+  return bytes.size === 0
+    ? skipped("hapi-notes", "No note has a file.")
+    : ok(
+        "hapi-notes",
+        `The files of notes have ${size(all)}, in ${bytes.size} ${bytes.size === 1 ? "namespace" : "namespaces"}.`,
+      );
 }
 
 /** A hub that has the port is Roost itself, or one that should not run any more. */

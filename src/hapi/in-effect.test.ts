@@ -175,3 +175,18 @@ test("the token is shown to a person at the first start, and only its place to a
     expect(await told(facts, given)).not.toContain("kX9_long");
   expect(await told({ terminal: false })).toContain(join(home, "settings.json"));
 });
+
+test("ServerChan: with a key, and where nobody says no", () => {
+  expect(effect().serverChan).toBeUndefined();
+  says({ serverChanSendKey: "SCT1", serverChanBackgroundOnly: true });
+  expect(effect().serverChan).toEqual({ sendKey: "SCT1", backgroundOnly: true });
+  const given = { hapiServerchanKey: "SCT2", hapiServerchanBackgroundOnly: false };
+  expect(effect(given).serverChan).toEqual({ sendKey: "SCT2", backgroundOnly: false });
+  expect(effect({ hapiServerchanNotification: false }).serverChan).toBeUndefined();
+  says({ serverChanSendKey: "SCT1", serverChanNotification: false });
+  expect(effect().serverChan).toBeUndefined();
+  expect(effect({ hapiServerchanNotification: true }).serverChan).toEqual({
+    sendKey: "SCT1",
+    backgroundOnly: false,
+  });
+});

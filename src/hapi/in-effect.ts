@@ -15,6 +15,8 @@ export interface InEffect {
   readonly corsOrigins: readonly string[];
   readonly telegramBotToken: string | undefined;
   readonly telegramNotification: boolean;
+  /** Undefined: nobody is told by it. */
+  readonly serverChan: { readonly sendKey: string; readonly backgroundOnly: boolean } | undefined;
 }
 
 export function inEffect(config: HapiConfig, home: KnownSettings): InEffect {
@@ -26,6 +28,17 @@ export function inEffect(config: HapiConfig, home: KnownSettings): InEffect {
     ),
     telegramBotToken: config.hapiTelegramBotToken ?? home.telegramBotToken,
     telegramNotification: config.hapiTelegramNotification ?? home.telegramNotification ?? true,
+    serverChan: serverChanOf(config, home),
+  };
+}
+
+function serverChanOf(config: HapiConfig, home: KnownSettings): InEffect["serverChan"] {
+  const sendKey = config.hapiServerchanKey ?? home.serverChanSendKey;
+  if (sendKey === undefined) return undefined;
+  if (!(config.hapiServerchanNotification ?? home.serverChanNotification ?? true)) return undefined;
+  return {
+    sendKey,
+    backgroundOnly: config.hapiServerchanBackgroundOnly ?? home.serverChanBackgroundOnly ?? false,
   };
 }
 

@@ -28,6 +28,7 @@ import { HapiSockets } from "./realtime/sockets.ts";
 import { hapiRetention } from "./retention.ts";
 import type { HapiConfig } from "./settings.ts";
 import { hapiStore } from "./store/index.ts";
+import { openVoice } from "./voice/routes.ts";
 import { sayWhenHidden } from "./web/hidden.ts";
 import { WebAppSite } from "./web/site.ts";
 
@@ -71,7 +72,12 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
   const heard = overheard(events, (event) => notifications.heard(event));
   const hub = new Hub({ store, events: heard, rooms, rpc, log });
   const notifications = new Notifications({ store, hub, events, home, inEffect, config, metrics, log });
-  const scratchlist = new Scratchlist(hub.core, home.folder);
+  const scratchlist = new Scratchlist({
+    core: hub.core,
+    home: home.folder,
+    maxBytes: () => config.hapiMaxNoteFileBytes,
+    refused: (bound, facts) => limits.bounds.refused(bound, facts),
+  });
   hub.sessions.whenGone((key) => scratchlist.forget(key));
   const context: HapiContext = {
     ...limits,
@@ -104,9 +110,11 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
     return found === undefined ? "granted" : found === "not-found" ? "unknown" : "denied";
   };
   const routes = hapiRoutes(context);
+  const voice = openVoice(context);
   const fetch = hapiApp(context, pages, {
     api: (app) => {
       routes.api(app);
+      app.route("/", voice.routes);
       app.route(
         "/",
         eventRoutes({
@@ -130,7 +138,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
   return {
     name: "hapi",
     http: [{ prefixes: ["/api", "/cli"], fetch }],
-    sockets: [],
+    sockets: voice.sockets,
     frontPage: shared,
     listeners: [
       ...(inEffect.listener === undefined ? [] : [{ ...inEffect.listener, frontPage: own }]),

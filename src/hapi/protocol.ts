@@ -23,6 +23,7 @@ export const hapi: ProtocolManifest<HapiConfig> = {
         name: "hapi",
         setting: "hapiHome",
         files: ["settings.json", "jwt-secret.json", "owner-id.json"],
+        folders: ["scratchlist-attachments"],
       },
     },
   ],
@@ -30,7 +31,7 @@ export const hapi: ProtocolManifest<HapiConfig> = {
   commands: { hapi: async () => (await import("./command.ts")).hapiCommand },
   doctor: {
     shortestAgeMs: async (config) => (await import("./retention.ts")).shortestOf(config),
-    names: ["hapi-home", "hapi-port", "hapi-web"],
+    names: ["hapi-home", "hapi-notes", "hapi-port", "hapi-web"],
     machine: async function* (config) {
       yield* (await import("./doctor.ts")).findings(config);
       yield (await import("./web/doctor.ts")).webAppFinding(config);

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { type Setting, setting, type Values } from "../config/setting.ts";
-import { flag, list, port, text, url, whole } from "../config/values.ts";
+import { flag, list, port, text, url, webSocketUrl, whole } from "../config/values.ts";
 import type { HouseConfig } from "../protocol/house-settings.ts";
 
 /** `~/.hapi`, also where no shell reads it. */
@@ -80,6 +80,95 @@ export const hapiSettings = {
     flag().default(false),
     "let HAPI's web push reach addresses inside the own network, and of plain http: for a push service of one's own",
   ),
+  hapiServerchanKey: setting(text().optional(), "SendKey of ServerChan, which notifies the hub's owner", {
+    legacy: ["SERVERCHAN_SENDKEY"],
+    secret: true,
+  }),
+  hapiServerchanNotification: setting(flag().optional(), "notify by ServerChan (true by default)", {
+    legacy: ["SERVERCHAN_NOTIFICATION"],
+  }),
+  hapiServerchanBackgroundOnly: setting(
+    flag().optional(),
+    "notify by ServerChan only while nobody of the namespace looks at the web app (false by default)",
+    { legacy: ["SERVERCHAN_BACKGROUND_ONLY"] },
+  ),
+  hapiServerchanUrl: setting(
+    url().optional(),
+    "base address of ServerChan; by default the one that the SendKey belongs to",
+  ),
+  hapiVoiceBackend: setting(
+    text().optional(),
+    "voice service that the web app takes by itself: elevenlabs, gemini-live or qwen-realtime; the first that has a key by default",
+    { legacy: ["VOICE_BACKEND"] },
+  ),
+  hapiElevenlabsKey: setting(text().optional(), "ElevenLabs API key (HAPI's voice and dictation)", {
+    legacy: ["ELEVENLABS_API_KEY"],
+    secret: true,
+  }),
+  hapiElevenlabsAgent: setting(
+    text().optional(),
+    "id of the ElevenLabs agent for HAPI's voice; one named Hapi Voice Assistant is looked up or made when absent",
+    { legacy: ["ELEVENLABS_AGENT_ID"] },
+  ),
+  hapiElevenlabsUrl: setting(
+    url().default("https://api.elevenlabs.io"),
+    "base address of ElevenLabs for HAPI",
+  ),
+  hapiGeminiKey: setting(text().optional(), "Gemini API key (HAPI's voice)", {
+    legacy: ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    secret: true,
+  }),
+  hapiGeminiUrl: setting(
+    webSocketUrl().default(
+      "wss://generativelanguage.googleapis.com/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+    ),
+    "address of Gemini's live conversations",
+    { legacy: ["GEMINI_LIVE_WS_URL"] },
+  ),
+  hapiQwenKey: setting(text().optional(), "DashScope API key (HAPI's voice by Qwen)", {
+    legacy: ["DASHSCOPE_API_KEY", "QWEN_API_KEY"],
+    secret: true,
+  }),
+  hapiQwenUrl: setting(
+    webSocketUrl().default("wss://dashscope-intl.aliyuncs.com/api-ws/v1/realtime"),
+    "address of Qwen's realtime conversations",
+    { legacy: ["QWEN_REALTIME_WS_URL"] },
+  ),
+  hapiOpenaiKey: setting(text().optional(), "OpenAI API key (HAPI's dictation)", {
+    legacy: ["OPENAI_API_KEY"],
+    secret: true,
+  }),
+  hapiOpenaiUrl: setting(url().default("https://api.openai.com"), "base address of OpenAI for HAPI"),
+  hapiDeepgramKey: setting(text().optional(), "Deepgram API key (HAPI's dictation)", {
+    legacy: ["DEEPGRAM_API_KEY"],
+    secret: true,
+  }),
+  hapiDeepgramUrl: setting(url().default("https://api.deepgram.com"), "base address of Deepgram for HAPI"),
+  hapiGroqKey: setting(text().optional(), "Groq API key (HAPI's dictation)", {
+    legacy: ["GROQ_API_KEY"],
+    secret: true,
+  }),
+  hapiGroqUrl: setting(url().default("https://api.groq.com"), "base address of Groq for HAPI"),
+  hapiTranscriptionUrl: setting(
+    url().optional(),
+    "base address of a service of one's own that transcribes as OpenAI's does, such as http://localhost:8000/v1 (HAPI's dictation)",
+    { legacy: ["TRANSCRIPTION_BASE_URL"] },
+  ),
+  hapiTranscriptionModel: setting(
+    text().optional(),
+    "model that the service at hapiTranscriptionUrl is asked for",
+    {
+      legacy: ["TRANSCRIPTION_MODEL"],
+    },
+  ),
+  hapiTranscriptionKey: setting(
+    text().optional(),
+    "API key of the service at hapiTranscriptionUrl, where it wants one",
+    {
+      legacy: ["TRANSCRIPTION_API_KEY"],
+      secret: true,
+    },
+  ),
   hapiTerminalIdleMs: setting(
     whole(1_000, 2 ** 31 - 1).default(900_000),
     "milliseconds after which a terminal that nobody uses is closed",
@@ -89,6 +178,11 @@ export const hapiSettings = {
     whole(1, 1_000).default(4),
     "terminals that one web page may have, and one session",
     { legacy: ["HAPI_TERMINAL_MAX_TERMINALS"] },
+  ),
+  hapiMaxNoteFileBytes: setting(
+    whole(0, 2 ** 50).default(4 * 2 ** 30),
+    "bytes that the files of notes of one namespace may have (0 for no limit)",
+    { live: true },
   ),
   hapiRetentionSessionsDays: setting(
     whole(0, 36_500).default(0),
@@ -111,8 +205,7 @@ export type HapiConfig = HouseConfig & Values<typeof hapiSettings>;
 
 const TUNNEL =
   "no tunnel is opened; a reverse proxy or a VPN gives the server an address (docs/reverse-proxy.md)";
-const PHONES = "phones are not pushed by the vendor's relay; web push and Telegram notify";
-const LISTED = "ServerChan is not spoken to; web push and Telegram notify";
+const PHONES = "phones are not pushed by the vendor's relay; web push, Telegram and ServerChan notify";
 
 /** Of the original hub, and of no meaning here. */
 export const unusedHapiVariables: Readonly<Record<string, string>> = {
@@ -121,6 +214,7 @@ export const unusedHapiVariables: Readonly<Record<string, string>> = {
   HAPI_RELAY_AUTH: TUNNEL,
   HAPI_RELAY_FORCE_TCP: TUNNEL,
   TUNWG_PATH: TUNNEL,
+  HAPI_OFFICIAL_WEB_URL: TUNNEL,
   HAPI_ANDROID_PUSH: PHONES,
   HAPI_IOS_PUSH: PHONES,
   HAPI_PUSH_RELAY_URL: PHONES,
@@ -130,7 +224,4 @@ export const unusedHapiVariables: Readonly<Record<string, string>> = {
   APNS_TEAM_ID: PHONES,
   APNS_BUNDLE_ID: PHONES,
   APNS_ENV: PHONES,
-  SERVERCHAN_SENDKEY: LISTED,
-  SERVERCHAN_NOTIFICATION: LISTED,
-  SERVERCHAN_BACKGROUND_ONLY: LISTED,
 };

@@ -193,7 +193,11 @@ function joined({ parts, bytes }: Cut): Buffer {
 /** @throws SyntaxError for what may not stand in a JSON string; NotUtf8. */
 function textOf(cut: Buffer, mayStayRaw: boolean): string | RawText {
   if (hasControls(cut) || cut.includes(BACKSLASH)) return JSON.parse(`"${decoded(cut)}"`) as string;
-  if (!mayStayRaw) return decoded(cut);
+  if (!mayStayRaw) {
+    const text = decoded(cut);
+    releaseMemory(cut);
+    return text;
+  }
   if (!isUtf8(cut)) throw new NotUtf8();
   return new RawText(cut);
 }

@@ -181,12 +181,17 @@ export class RequestBody {
     }
   }
 
-  /** Gives everything back: the answer is ready, or waits long for something else. */
-  release(): void {
+  /** What was made of it counts elsewhere from now on. The turn of a large one goes on until `release`. */
+  handOn(): void {
     for (const chunk of this.#large?.chunks ?? []) releaseMemory(chunk);
     this.#large = undefined;
-    this.#endTurn?.();
     this.share.release();
+  }
+
+  /** Gives everything back: the answer is ready, or waits long for something else. */
+  release(): void {
+    this.handOn();
+    this.#endTurn?.();
   }
 }
 

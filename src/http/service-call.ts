@@ -8,11 +8,17 @@ const MAX_ANSWER_BYTES = 1024 * 1024;
 export class ServiceError extends Error {}
 
 export interface ServiceCall {
-  readonly method?: "GET" | "POST";
+  readonly method?: "GET" | "POST" | "PATCH";
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly json?: unknown;
+  /** Sent as it is; a form names its type itself. */
+  readonly body?: FormData | Blob;
   readonly maxBytes?: number;
+  /** For the whole of it: an answer that does not end is given up as well. */
+  readonly timeoutMs?: number;
+  /** Who asked does not wait for it any more. */
+  readonly signal?: AbortSignal;
   /** Off by default: a redirect would carry keys in headers to another host. */
   readonly followRedirects?: boolean;
 }
@@ -32,16 +38,21 @@ export async function callService(
     method = "GET",
     headers = {},
     json,
+    body,
     maxBytes = MAX_ANSWER_BYTES,
+    timeoutMs = TIMEOUT_MS,
+    signal,
     followRedirects = false,
   }: ServiceCall = {},
 ): Promise<ServiceAnswer> {
+  const late = AbortSignal.timeout(timeoutMs);
   const response = await fetch(url, {
     method,
     headers: { ...headers, ...(json !== undefined && { "content-type": "application/json" }) },
+    ...(body !== undefined && { body }),
     ...(json !== undefined && { body: JSON.stringify(json) }),
     redirect: followRedirects ? "follow" : "error",
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: signal === undefined ? late : AbortSignal.any([late, signal]),
   });
   const bytes = await bounded(response, maxBytes);
   return {

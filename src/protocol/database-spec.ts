@@ -28,6 +28,8 @@ export interface HomeSpec {
   readonly setting: string;
   /** Small files beside the database that belong to the data, such as keys: in backups, and for the owner's eyes only. */
   readonly files: readonly string[];
+  /** Folders beside the database with files that rows of it name, and nothing else: in backups too, whatever is in them. */
+  readonly folders?: readonly string[];
 }
 
 /** In its folder. */

@@ -50,6 +50,10 @@ export function makeHomes(places: readonly PlacedDatabase[]): void {
     if (home !== undefined && !existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
 }
 
+/** Of files that rows name, beside the databases. */
+export const homeFolders = (places: readonly PlacedDatabase[]): readonly string[] =>
+  places.flatMap(({ home }) => home?.folders?.map((name) => join(home.folder, name)) ?? []);
+
 /** Of those that somebody has put elsewhere: a command that a server starts is told the same. */
 export function homeFlags(places: readonly PlacedDatabase[]): Record<string, string> {
   return Object.fromEntries(

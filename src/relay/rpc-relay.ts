@@ -1,6 +1,7 @@
 // Relays opaque calls between two sockets of one owner. The newest registrant answers; the caller is skipped while another socket holds
 // the method. A call waits for a target that is just reconnecting, and fails at once when its target's socket closes. Nothing that is
 // sent can throw out of here.
+import { JsonText } from "../server/json-text.ts";
 import type { RelayFailure, RelayOutcome } from "./outcome.ts";
 import { Registrations } from "./registrations.ts";
 import { AnswerTooLarge, type RpcTarget } from "./target.ts";
@@ -36,6 +37,8 @@ export interface RelayCall {
   readonly params: unknown;
   /** Instead of the usual time for an answer. */
   readonly answerMs?: number | undefined;
+  /** Called when its target has been asked: the parameters are on their way. */
+  readonly sent?: (() => void) | undefined;
 }
 
 /** A call that its target has been asked. */
@@ -86,7 +89,15 @@ export class RpcRelay {
     const waiting = this.#waiting.admit(call.owner, call.caller, call.params);
     if (typeof waiting === "string") return failed(waiting);
     try {
-      return await Promise.race([this.#answer(call), waiting.givenUp.then(() => failed("too-many"))]);
+      const sent = () => {
+        // A text that is written holds nothing here any more.
+        if (call.params instanceof JsonText) waiting.handOn();
+        call.sent?.();
+      };
+      return await Promise.race([
+        this.#answer({ ...call, sent }),
+        waiting.givenUp.then(() => failed("too-many")),
+      ]);
     } finally {
       waiting.release();
     }
@@ -106,7 +117,7 @@ export class RpcRelay {
     return this.#registrations.newest(key, caller) ?? "not-available";
   }
 
-  #ask(target: RpcTarget, { owner, method, params, answerMs }: RelayCall): Promise<RelayOutcome> {
+  #ask(target: RpcTarget, { owner, method, params, answerMs, sent }: RelayCall): Promise<RelayOutcome> {
     const { promise, resolve } = Promise.withResolvers<RelayOutcome>();
     const pending = this.#pending.get(target.id) ?? new Set();
     this.#pending.set(target.id, pending);
@@ -123,6 +134,7 @@ export class RpcRelay {
       (answer) => settle({ ok: true, ...answer }),
       (error: unknown) => call.fail(error instanceof AnswerTooLarge ? "answer-too-large" : "timed-out"),
     );
+    sent?.();
     return promise;
   }
 }

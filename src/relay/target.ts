@@ -1,5 +1,6 @@
 // The side that answers a relayed call, and how a Socket.IO socket is one. An answer counts only as the acknowledgement of the socket
 // that was asked.
+import { JsonText } from "../server/json-text.ts";
 import { REFUSED_ACK } from "../server/packet-gate.ts";
 
 export interface RpcTarget {
@@ -24,14 +25,13 @@ export interface AskedSocket {
   };
 }
 
-/** Asks with `{method, params}` as the given event; parameters that are undefined are left out. */
+/** Asks with `{method, params}` as the given event; parameters that are undefined are left out, and JSON text stays what it is. */
 export function socketTarget(socket: AskedSocket, event: string): RpcTarget {
   return {
     id: socket.id,
     request: (method, params, timeoutMs) =>
       new Promise((resolve, reject) => {
-        const request = params === undefined ? { method } : { method, params };
-        socket.timeout(timeoutMs).emit(event, request, (error, ...answer) => {
+        socket.timeout(timeoutMs).emit(event, requestOf(method, params), (error, ...answer) => {
           if (error) reject(error);
           else if (answer[0] === REFUSED_ACK) reject(new AnswerTooLarge());
           // An acknowledgement without arguments has no result at all.
@@ -39,4 +39,11 @@ export function socketTarget(socket: AskedSocket, event: string): RpcTarget {
         });
       }),
   };
+}
+
+function requestOf(method: string, params: unknown): object {
+  if (params === undefined) return { method };
+  if (!(params instanceof JsonText)) return { method, params };
+  const before = `{"method":${JSON.stringify(method)},"params":`;
+  return new JsonText(`${before}${params.text}}`, Buffer.byteLength(before) + params.bytes + 1);
 }

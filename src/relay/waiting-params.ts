@@ -1,6 +1,7 @@
 // What calls hold in memory while they wait is bounded: for one call, one caller, one owner, and under the ceiling of the whole server.
 // When other parts need the memory, the call with the largest parameters is given up.
 import type { MemoryCeiling, MemoryUser } from "../limits/memory-ceiling.ts";
+import { JsonText } from "../server/json-text.ts";
 
 export interface WaitingLimits {
   /** Calls of one caller that wait for their answer. */
@@ -14,6 +15,8 @@ export interface WaitingLimits {
 /** One admitted call. */
 export interface WaitingCall {
   readonly bytes: number;
+  /** The parameters are on their way, and counted there. */
+  handOn(): void;
   /** Resolves when the call is given up or released. */
   readonly givenUp: Promise<void>;
   /** Idempotent. */
@@ -58,12 +61,17 @@ export class WaitingParams implements MemoryUser {
     if ((this.#bytesOf.get(owner) ?? 0) + bytes > limits.ownerBytes) return "too-many";
     if (memory?.fits(bytes) === false) return "too-many";
     const { promise: givenUp, resolve } = Promise.withResolvers<void>();
-    const call: WaitingCall = {
+    const call = {
       bytes,
       givenUp,
+      handOn: () => {
+        if (!this.#waiting.has(call)) return;
+        this.#count(owner, caller, 0, -call.bytes);
+        call.bytes = 0;
+      },
       release: () => {
         if (!this.#waiting.delete(call)) return;
-        this.#count(owner, caller, -1, -bytes);
+        this.#count(owner, caller, -1, -call.bytes);
         resolve();
       },
     };
@@ -81,6 +89,7 @@ export class WaitingParams implements MemoryUser {
 
 /** Clients send encrypted text; whatever else arrives is as long as its JSON. */
 function bytesOf(params: unknown): number {
+  if (params instanceof JsonText) return params.bytes;
   const text = typeof params === "string" ? params : JSON.stringify(params);
   return text === undefined ? 0 : Buffer.byteLength(text);
 }

@@ -15,8 +15,8 @@ const SOON_MS = 1_000;
 export interface GaugeOptions {
   readonly quota: Quota;
   readonly databases: readonly Pick<Database, "usedBytes">[];
-  /** Folder of the blobs; undefined when they are elsewhere. */
-  readonly blobFolder: string | undefined;
+  /** Folders of files: of the blobs, unless they are elsewhere, and of homes. */
+  readonly folders: readonly string[];
   readonly log: Logger;
 }
 
@@ -72,13 +72,13 @@ export class StorageGauge {
   }
 
   async #walk(): Promise<void> {
-    const { quota, blobFolder } = this.options;
+    const { quota, folders } = this.options;
     const began = performance.now();
     const before = quota.blobBytes;
     // Set first: what is removed while the walk goes by asks for another one.
     this.#walkAt = began + WALK_EVERY_MS;
-    const { bytes } =
-      blobFolder === undefined ? { bytes: 0 } : await filesBelow(blobFolder, () => !this.#stopped);
+    let bytes = 0;
+    for (const folder of folders) bytes += (await filesBelow(folder, () => !this.#stopped)).bytes;
     if (this.#stopped) return;
     // Uploads that ended meanwhile may be in the sum or not: better twice than not at all.
     quota.blobBytes = bytes + Math.max(0, quota.blobBytes - before);

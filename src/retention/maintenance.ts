@@ -20,6 +20,8 @@ export interface MaintenanceParts {
   readonly config: PlaceConfig & StorageConfig & BackupConfig;
   /** By the name of a setting: folders elsewhere, for backups. */
   readonly homes?: Readonly<Record<string, string>>;
+  /** Folders of files beside databases: they count against the maximum. */
+  readonly folders?: readonly string[];
   readonly quota: Quota;
   readonly log: Logger;
 }
@@ -48,9 +50,9 @@ export class Maintenance {
 
   /** @returns how to stop it all, which waits for what is under way. */
   start({ databases, retentions }: Kept): () => Promise<void> {
-    const { config, homes, quota, log } = this.parts;
-    const blobFolder = config.s3Host === undefined ? join(config.dataDir, "files") : undefined;
-    const gauge = new StorageGauge({ quota, databases, blobFolder, log });
+    const { config, homes, folders: beside = [], quota, log } = this.parts;
+    const folders = config.s3Host === undefined ? [join(config.dataDir, "files"), ...beside] : beside;
+    const gauge = new StorageGauge({ quota, databases, folders, log });
     this.#gauge = gauge;
     const isNowBelieved = async () => {
       for (const { retention, clock, owners } of retentions)

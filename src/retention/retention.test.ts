@@ -132,7 +132,7 @@ test("the measurement counts databases without their free pages, and blobs", asy
   const { opened, fill } = database();
   const { folder } = blobs();
   const quota = new Quota(() => 2 ** 40);
-  const gauge = new StorageGauge({ quota, databases: [opened], blobFolder: folder, log });
+  const gauge = new StorageGauge({ quota, databases: [opened], folders: [folder], log });
   await gauge.measure();
   expect(quota.blobBytes).toBe(11 + 12 + 13 + 14 + 4 * 10);
   const empty = quota.databaseBytes;
@@ -148,7 +148,7 @@ test("the measurement counts databases without their free pages, and blobs", asy
 test("blobs that went away are noticed by the next look", async () => {
   const { folder, paths } = blobs();
   const quota = new Quota(() => 2 ** 40);
-  const gauge = new StorageGauge({ quota, databases: [], blobFolder: folder, log });
+  const gauge = new StorageGauge({ quota, databases: [], folders: [folder], log });
   await gauge.measure();
   rmSync(paths.old);
   await gauge.measure();

@@ -1,6 +1,7 @@
 // The parser of Socket.IO with a bound on the arguments of an event: Socket.IO spreads them over a call, and a call with very many of
-// them throws where nobody catches it, which would end the process.
+// them throws where nobody catches it, which would end the process. What is JSON text already leaves as it stands.
 import * as parser from "socket.io-parser";
+import { JsonText } from "./json-text.ts";
 
 /** Real clients send one, and a callback. */
 const MAX_ARGUMENTS = 64;
@@ -23,4 +24,15 @@ Object.assign(BoundedDecoder.prototype, {
   },
 } satisfies TextDecoder);
 
-export const boundedParser = { ...parser, Decoder: BoundedDecoder };
+class PartsEncoder extends parser.Encoder {
+  /** Of an event whose only argument is JSON text: its parts, which are joined when they are written. */
+  override encode(packet: parser.Packet): string[] {
+    const { type, nsp, id, data } = packet;
+    const [event, argument] = type === parser.PacketType.EVENT && Array.isArray(data) ? data : [];
+    if (!(argument instanceof JsonText)) return super.encode(packet) as string[];
+    const head = `${type}${nsp === "/" ? "" : `${nsp},`}${id ?? ""}`;
+    return [`${head}[${JSON.stringify(event)},${argument.text}]`];
+  }
+}
+
+export const boundedParser = { ...parser, Decoder: BoundedDecoder, Encoder: PartsEncoder };

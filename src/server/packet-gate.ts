@@ -293,7 +293,8 @@ export class PacketGate {
       this.#send(type, data);
       return;
     }
-    if (DECISIONS.has(data.charAt(0))) this.#decided(data);
+    // A long one may be in parts still: a look at it would join them.
+    if (data.length <= MAX_DECISION && DECISIONS.has(data.charAt(0))) this.#decided(data);
     const { renamed } = this.#memberships;
     const text = renamed === undefined ? data : addressedTo(data, renamed.name, renamed.namespace);
     if (!saidAtOnce(this.#connection, text)) this.#send(type, text);
@@ -334,6 +335,8 @@ export class PacketGate {
   }
 }
 
+/** Far more than Socket.IO says of a namespace. */
+const MAX_DECISION = 1024 * 1024;
 const DECISIONS: ReadonlySet<string> = new Set([CONNECT, CONNECT_ERROR, DISCONNECT]);
 
 /** In Socket.IO's own words. */

@@ -41,6 +41,16 @@ export async function factsOf({ path }: BlobFile): Promise<Stats | undefined> {
   }
 }
 
+/** Whether a folder is there itself: a link to one is none. @throws the system's error for a place that may not be looked at. */
+export async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory();
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    throw error;
+  }
+}
+
 export interface FilesFound {
   readonly files: number;
   readonly bytes: number;

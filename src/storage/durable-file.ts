@@ -1,6 +1,8 @@
 // A small file is either wholly there, synced to disk, or not there at all: temporary file, fsync, rename, fsync of the folder.
 import { closeSync, fsyncSync, openSync, renameSync, writeSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { whenDescriptorsAreFree } from "./descriptor-wait.ts";
 
 /** Writes `content` to `path` with `mode`, atomically and durably. */
 export function writeFileDurably(path: string, content: string, mode: number): void {
@@ -24,5 +26,18 @@ export function syncFolder(folder: string): void {
     fsyncSync(handle);
   } finally {
     closeSync(handle);
+  }
+}
+
+/** The same beside the event loop, of several, the innermost first. */
+export async function syncFolders(folders: readonly string[]): Promise<void> {
+  if (process.platform === "win32") return;
+  for (const folder of folders) {
+    const handle = await whenDescriptorsAreFree(() => open(folder, "r"));
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   }
 }

@@ -8,6 +8,7 @@ import type { Logger } from "pino";
 import { blobFiles, filesBelow } from "./blob-files.ts";
 import { type BlobContent, type BlobStore, isBlobKey, type StoredBlob } from "./blobs.ts";
 import { whenDescriptorsAreFree } from "./descriptor-wait.ts";
+import { syncFolders } from "./durable-file.ts";
 import { asStorageError, isAbsent, StorageError } from "./errors.ts";
 
 export interface LocalBlobsOptions {
@@ -120,7 +121,7 @@ export class LocalBlobs implements BlobStore {
         await file.close();
       }
       await rename(temporary, path);
-      await syncFolder(folder);
+      await syncFolders([folder]);
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
@@ -159,16 +160,6 @@ async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
 async function makeFolder(folder: string): Promise<void> {
   const first = await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
   if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
-}
-
-/** Windows cannot sync folders and does not need to. */
-async function syncFolder(folder: string): Promise<void> {
-  if (process.platform === "win32") return;
-  const handle = await whenDescriptorsAreFree(() => open(folder, "r"));
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
+  for (let made = folder; made.length >= first.length; made = dirname(made))
+    await syncFolders([dirname(made)]);
 }

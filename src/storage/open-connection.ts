@@ -1,7 +1,8 @@
 // Opens a connection the one way Roost opens files: WAL, synchronous=FULL, foreign keys on. Whoever opens one waits for another
 // program's lock; from `settle` on nothing on this thread waits for more than a few milliseconds, and commits wait for the disk only
 // where the log is not synced beside them (log-sync.ts).
-import { Database as Sqlite } from "bun:sqlite";
+import type { Database as Sqlite } from "bun:sqlite";
+import { Connection } from "./connection.ts";
 import { asStorageError, isBusy, StorageError } from "./errors.ts";
 import { type DatabaseIdentity, knownVersion, OWN } from "./identity.ts";
 import type { Commit } from "./settings.ts";
@@ -17,7 +18,7 @@ export function openConnection(
   identity: DatabaseIdentity = OWN,
   newest = Number.POSITIVE_INFINITY,
 ): Sqlite {
-  const sqlite = new Sqlite(path, { create: true, readwrite: true, strict: true });
+  const sqlite = new Connection(path, { create: true, readwrite: true, strict: true });
   try {
     sqlite.run(`PRAGMA busy_timeout = ${OPENING_WAIT_MS}`);
     // Looks first: both pragmas write, and a file of somebody else or of a newer Roost is left as it is.

@@ -1,48 +1,16 @@
 // The disk is full. Reads go on, writes are refused in words a person understands, nothing is half-stored, sockets stay, and once
 // there is space again everything works without a restart. Needs a small file system of its own, so the right to mount one.
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Account, type Listener, newAccount } from "../support/happy-client.ts";
-import { needs } from "../support/needs.ts";
 import { inspect, inspectCopy } from "./database-file.ts";
 import { refusedProcess, type ServerProcess, startProcess } from "./server-process.ts";
+import { smallDisk } from "./small-disk.ts";
 
 const DISK_BYTES = 24 * 1024 * 1024;
 const MESSAGE = "x".repeat(64 * 1024);
 
-const disk = mkdtempSync(join(tmpdir(), "roost-disk-"));
-const small = needs.machine(
-  "mounting of a small file system",
-  () =>
-    process.platform === "linux" &&
-    Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${DISK_BYTES}`, "none", disk]).exitCode === 0,
-);
-
-const filler = join(disk, "filler");
-
-/** Takes every byte that is left. */
-function fill(): void {
-  const file = openSync(filler, "a");
-  try {
-    for (const bytes of [1024 * 1024, 4096, 1])
-      while (written(file, bytes)) {
-        // Until this size does not fit any more.
-      }
-  } finally {
-    closeSync(file);
-  }
-}
-
-function written(file: number, bytes: number): boolean {
-  try {
-    return writeSync(file, new Uint8Array(bytes)) === bytes;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOSPC") return false;
-    throw error;
-  }
-}
+const { path: disk, small, fill, free, unmount } = smallDisk(DISK_BYTES);
 
 small.describe("on a full disk", () => {
   let server: ServerProcess;
@@ -61,8 +29,7 @@ small.describe("on a full disk", () => {
   afterAll(async () => {
     phone?.close();
     await server?.end("SIGKILL");
-    Bun.spawnSync(["umount", disk]);
-    rmSync(disk, { recursive: true, force: true });
+    unmount();
   });
 
   const post = (count: number, name: string) =>
@@ -118,7 +85,7 @@ small.describe("on a full disk", () => {
       newcomer.close();
       expect(inspectCopy(join(disk, "data")).integrity).toEqual(["ok"]);
 
-      rmSync(filler);
+      free();
       expect((await fetch(`${server.url}/ready`)).status).toBe(200);
       expect((await post(2, `refused-${round}-0`)).status).toBe(200);
       const after = [...before, `refused-${round}-0-0`, `refused-${round}-0-1`];
@@ -144,7 +111,7 @@ small.describe("on a full disk", () => {
       );
     expect(await gone).toBe("transport close");
     expect(await answered).toBe("not answered");
-    rmSync(filler);
+    free();
     // Each is there whole or not at all, in order and without holes.
     const kept = (await stored()).slice(before.length);
     expect(kept).toEqual(kept.map((_, index) => `socket-${index}`));
@@ -172,7 +139,7 @@ small.describe("on a full disk", () => {
       stdout: "",
       stderr: `roost: The disk of the data folder ${dataDir} is full. Free some space, or choose another one with --data-dir.\n`,
     });
-    rmSync(filler);
+    free();
     const again = await startProcess({ dataDir });
     expect(await again.end("SIGTERM")).toBe(0);
   }, 30_000);

@@ -20,7 +20,7 @@ const CUTS = rounds(60, 1_000);
 /** Of these images, so many are also served by a real server. */
 const SERVED = Math.ceil(CUTS / 15);
 const EACH = 16;
-const BOUND_MS = 60_000 + CUTS * 4_000;
+const BOUND_MS = 60_000 + CUTS * 6_000;
 
 const folder = mkdtempSync(join(tmpdir(), "roost-cuts-"));
 const recording = new Recording();
@@ -54,7 +54,7 @@ powerTest(
     const live = (from: number, signal: "SIGTERM" | "SIGKILL") => {
       const counts = new Map(STORES.map((store) => [store, { from, to: from + EACH }]));
       const work = async (server: ServerProcess) => {
-        world = await workInAllStores(server, counts, world);
+        world = await workInAllStores(server, recording.dataDir, counts, world);
       };
       return recording.run(STORE_ENV, work, signal);
     };

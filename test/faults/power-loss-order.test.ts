@@ -29,7 +29,11 @@ powerTest(
   "nothing is acknowledged or announced before it is written and synced",
   async () => {
     const counts = new Map(STORES.map((store) => [store, { from: 0, to: EACH }]));
-    await recording.run(STORE_ENV, async (server) => void (await workInAllStores(server, counts)), "SIGTERM");
+    await recording.run(
+      STORE_ENV,
+      async (server) => void (await workInAllStores(server, recording.dataDir, counts)),
+      "SIGTERM",
+    );
     const acknowledged = acknowledgements(recording.calls, new Map(STORES.map((store) => [store, EACH])));
     expect(acknowledged).toHaveLength(EACH * STORES.length);
     expect(toldTooEarly(new Disk(recording.dataDir, recording.calls), acknowledged)).toEqual([]);

@@ -11,10 +11,12 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { isArchivedName } from "../../src/backup/manifest.ts";
 
 // Every command is a process of its own.
 setDefaultTimeout(60_000);
@@ -209,6 +211,106 @@ test("one elsewhere is used in place, backed up from there, and restored to wher
   // Who names no other folder gets it below the data folder.
   expect((await roost("restore", archive, "--data-dir", sibling("r3"))).code).toBe(0);
   expect(existsSync(join(sibling("r3"), "inn", "inn.db"))).toBe(true);
+});
+
+/** Files below a folder by their path in it, and what they hold. */
+const filesIn = (folder: string): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => !entry.isDirectory())
+      .map(({ parentPath, name }) => [
+        join(parentPath, name).slice(folder.length + 1),
+        Bun.hash(readFileSync(join(parentPath, name))).toString(36),
+      ]),
+  );
+
+test("files of a folder beside it go through backup, drill and restore, large ones and deep ones; a link goes nowhere", async () => {
+  const dataDir = sibling("letters-data");
+  const home = join(dataDir, "inn");
+  theirs(home, "eve");
+  const letters = join(home, "letters");
+  mkdirSync(join(letters, "..%2F", "1"), { recursive: true });
+  writeFileSync(join(letters, "..%2F", "1", "a.txt"), "dear eve");
+  writeFileSync(join(letters, `${"é".repeat(120)}.txt`), "a long name");
+  writeFileSync(join(letters, "large.bin"), Buffer.alloc(24 * 1024 * 1024, "letters "));
+  // Looks like a database's name in an archive, and is none.
+  writeFileSync(join(letters, "inn.db"), "no database");
+  const good = filesIn(letters);
+  const secret = sibling("secret.txt");
+  writeFileSync(secret, "of somebody else");
+  mkdirSync(join(letters, "links"));
+  symlinkSync(secret, join(letters, "links", "file"));
+  symlinkSync(place, join(letters, "links", "folder"));
+  writeFileSync(join(letters, "links", "back\\slash"), "no archive can hold it");
+
+  const backups = sibling("letters-backups");
+  const made = await roost("backup", "--data-dir", dataDir, "--backup-dir", backups);
+  expect([made.code, made.stderr]).toEqual([0, ""]);
+  expect((await roost("backup", "list", "--backup-dir", backups)).stdout).toContain("passed (1 compared)");
+  const archive = join(backups, readdirSync(backups).find((name) => name.endsWith(".zst")) ?? "");
+  const restored = sibling("letters-restored");
+  const told = await roost("restore", archive, "--data-dir", restored);
+  expect(told).toMatchObject({ code: 0, stderr: "" });
+  expect(told.stdout).toContain(`Note: 3 entries of ${letters} are not in it: links, or names`);
+  const back = join(restored, "inn", "letters");
+  expect(filesIn(back)).toEqual(good);
+  expect([mode(back), mode(join(back, "..%2F", "1")), mode(join(back, "..%2F", "1", "a.txt"))]).toEqual([
+    "700",
+    "700",
+    "600",
+  ]);
+  const again = await serve("--data-dir", restored);
+  expect(await guests(again.url)).toEqual([["eve"]]);
+  await again.stop();
+
+  // Into a folder elsewhere: what is in the way there is named, an empty one is not in the way.
+  const target = sibling("letters-target");
+  mkdirSync(join(target, "letters"), { recursive: true });
+  const into = (data: string) => roost("restore", archive, "--data-dir", sibling(data), "--inn-home", target);
+  writeFileSync(join(target, "letters", "mine"), "of somebody");
+  expect((await into("l1")).stderr).toBe(
+    `roost: The folder ${target} is not free (it holds letters). Move that away, or name another folder with --inn-home.\n`,
+  );
+  expect(readFileSync(join(target, "letters", "mine"), "utf8")).toBe("of somebody");
+  rmSync(join(target, "letters"), { recursive: true });
+  symlinkSync(place, join(target, "letters"));
+  expect((await into("l1")).stderr).toContain("is not free (it holds letters)");
+  rmSync(join(target, "letters"));
+  mkdirSync(join(target, "letters"));
+  expect(await into("l2")).toMatchObject({ code: 0 });
+  expect(filesIn(join(target, "letters"))).toEqual(good);
+});
+
+test("a folder beside it that is a link itself is in no backup, and an archive brings nothing into a folder that no home names", async () => {
+  const dataDir = sibling("linked-data");
+  const home = join(dataDir, "inn");
+  theirs(home, "eve");
+  const outside = sibling("linked-outside");
+  mkdirSync(outside);
+  writeFileSync(join(outside, "secret"), "of somebody else");
+  symlinkSync(outside, join(home, "letters"));
+  mkdirSync(join(home, "logs"));
+  writeFileSync(join(home, "logs", "today"), "of the other program");
+  const archive = sibling("linked.tar.zst");
+  expect(await roost("backup", archive, "--data-dir", dataDir)).toMatchObject({ code: 0 });
+  const restored = sibling("linked-restored");
+  expect(await roost("restore", archive, "--data-dir", restored)).toMatchObject({ code: 0 });
+  expect(readdirSync(join(restored, "inn")).sort()).toEqual(["inn.db", "key.json"]);
+  expect(["inn/letters/a", "inn/letters/a/b"].every((name) => isArchivedName(name, ["inn/letters"]))).toBe(
+    true,
+  );
+  for (const name of [
+    "inn/logs/a",
+    "inn/letters",
+    "inn/letters/",
+    "inn/letters/../a",
+    "inn/letters/a\\b",
+    "inn/letters/a\0",
+    "inn/lettersmore/a",
+    `inn/letters/${"a/".repeat(8)}a`,
+    `inn/letters/${"a".repeat(256)}`,
+  ])
+    expect([name, isArchivedName(name, ["inn/letters"])]).toEqual([name, false]);
 });
 
 test("a folder elsewhere is left alone while the protocol is off", async () => {

@@ -57,14 +57,23 @@ export class HapiDesk {
       headers: { authorization: `Bearer ${bearer}`, ...headers },
       ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
-    const text = await response.text();
-    const isJson = response.headers.get("content-type")?.startsWith("application/json") === true;
-    return {
-      status: response.status,
-      body: isJson ? JSON.parse(text) : undefined,
-      text,
-      headers: response.headers,
-    };
+    return answerOf(response);
+  }
+
+  /** Bytes of another type than JSON. */
+  async post(path: string, body: ArrayBuffer, type: string, signal?: AbortSignal): Promise<Answer> {
+    const response = await fetch(`${this.server.url}${path}`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${this.jwt}`, "content-type": type },
+      body,
+      ...(signal !== undefined && { signal }),
+    });
+    return answerOf(response);
+  }
+
+  /** The login of this client. */
+  get login(): string {
+    return this.jwt;
   }
 
   /** [status, body], for tables. */
@@ -183,6 +192,13 @@ export class DeskCli {
   flush(): Promise<unknown> {
     return this.socket.emitWithAck("ping");
   }
+}
+
+async function answerOf(response: Response): Promise<Answer> {
+  const text = await response.text();
+  const isJson = response.headers.get("content-type")?.startsWith("application/json") === true;
+  const { status, headers } = response;
+  return { status, body: isJson ? JSON.parse(text) : undefined, text, headers };
 }
 
 async function loggedIn(

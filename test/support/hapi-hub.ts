@@ -44,6 +44,7 @@ export class TestHub {
     const events: Events = {
       broadcast: (event) => this.told.push({ to: "web", event: JSON.parse(JSON.stringify(event)) }),
       toast: () => 0,
+      isLookedAt: () => false,
     };
     const rooms: CliRooms = {
       update: (to, envelope, except) =>

@@ -69,6 +69,12 @@ export class Broadcaster implements Events {
       if (concerns(subscription, event)) subscription.reader.send(frame);
   }
 
+  isLookedAt(namespace: string): boolean {
+    for (const { isVisible, reader } of this.#subscriptions.of(namespace))
+      if (isVisible && reader.isTaking) return true;
+    return false;
+  }
+
   toast(namespace: string, toast: Toast): number {
     let frame: EventFrame | undefined;
     let shown = 0;

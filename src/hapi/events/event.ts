@@ -60,4 +60,6 @@ export interface Events {
    * @returns to how many it was written that take what they are sent.
    */
   toast(namespace: string, toast: Toast): number;
+  /** Whether somebody of the namespace looks at the app, as far as its pages say. */
+  isLookedAt(namespace: string): boolean;
 }

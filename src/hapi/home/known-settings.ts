@@ -19,6 +19,9 @@ const knownKeys = z.object({
   corsOrigins: z.array(z.string()).optional(),
   telegramBotToken: text.optional(),
   telegramNotification: z.boolean().optional(),
+  serverChanSendKey: text.optional(),
+  serverChanNotification: z.boolean().optional(),
+  serverChanBackgroundOnly: z.boolean().optional(),
 });
 
 export type VapidKeys = NonNullable<z.output<typeof knownKeys>["vapidKeys"]>;
@@ -32,6 +35,9 @@ export interface KnownSettings {
   readonly corsOrigins: readonly string[] | undefined;
   readonly telegramBotToken: string | undefined;
   readonly telegramNotification: boolean | undefined;
+  readonly serverChanSendKey: string | undefined;
+  readonly serverChanNotification: boolean | undefined;
+  readonly serverChanBackgroundOnly: boolean | undefined;
 }
 
 /** @throws Error with a sentence that names the key of a value that is of another kind. */
@@ -55,5 +61,8 @@ export function knownSettings(home: string, file: SettingsFile = readSettingsFil
     corsOrigins: known.corsOrigins,
     telegramBotToken: known.telegramBotToken,
     telegramNotification: known.telegramNotification,
+    serverChanSendKey: known.serverChanSendKey,
+    serverChanNotification: known.serverChanNotification,
+    serverChanBackgroundOnly: known.serverChanBackgroundOnly,
   };
 }

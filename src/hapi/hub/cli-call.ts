@@ -1,11 +1,13 @@
 // Asking a CLI to do something. That it is away, slow or refuses is an answer with its text, and nothing that ends the request.
-import { RpcFailure } from "../rpc/rpc.ts";
+import { RpcBusy, RpcFailure } from "../rpc/rpc.ts";
 import { isObject, textAt } from "../wire/shape.ts";
 import type { HubCore } from "./core.ts";
 import { type Result, refusal } from "./result.ts";
 
 export interface CallOptions {
   readonly timeoutMs?: number;
+  /** Called when the CLI has been asked. */
+  readonly sent?: () => void;
 }
 
 /** The answer as it is, whatever it is; a handler that threw answers `{error}`. */
@@ -19,6 +21,7 @@ export async function callCli(
   try {
     return { ok: true, answer: await rpc.call(id, method, params, options) };
   } catch (error) {
+    if (error instanceof RpcBusy) return refusal("busy", error.message);
     if (error instanceof RpcFailure) return refusal("cli", error.message);
     throw error;
   }

@@ -13,6 +13,8 @@ export type RefusalCode =
   | "request-not-found"
   /** The CLI could not be asked, or it said no. */
   | "cli"
+  /** Too much waits for CLIs already. */
+  | "busy"
   | "no-machine"
   | "upgrade-required"
   | "resume-unavailable"

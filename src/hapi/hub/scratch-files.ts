@@ -1,11 +1,16 @@
 // Files of notes, beside the database where the original keeps them: one folder a namespace, in it one a session. A file is there for
-// the notes that name it; what none names is removed after a day, so that an upload that was given up costs nothing.
+// the notes that name it; what none names is removed after a day, so that an upload that was given up costs nothing. No link is followed:
+// what is removed here is ours.
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rm, rmdir, stat, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { isAbsent } from "../../storage/errors.ts";
+import type { Dirent } from "node:fs";
+import { lstat, mkdir, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { isFolder } from "../../storage/blob-files.ts";
+import { syncFolders } from "../../storage/durable-file.ts";
+import { isAbsent, StorageError } from "../../storage/errors.ts";
 import type { SessionKey } from "../store/rows.ts";
 import { isObject } from "../wire/shape.ts";
+import { ScratchRoom } from "./scratch-room.ts";
 
 export const SCRATCH_LIMITS = {
   maxBytesPerFile: 10 * 1024 * 1024,
@@ -46,42 +51,76 @@ const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ABANDONED_MS = 24 * 60 * 60 * 1_000;
 /** Of a name, in bytes: file systems end at 255, and the id comes before it. */
 const MAX_NAME_BYTES = 180;
+/** Of a folder's name. */
+const MAX_SEGMENT_BYTES = 255;
 
 export class ScratchFiles {
   readonly #root: string;
+  readonly #room: ScratchRoom;
 
-  constructor(home: string) {
+  /** @param maxBytes that the files of one namespace may have; 0 is no limit */
+  constructor(home: string, maxBytes: () => number = () => 0) {
     this.#root = join(home, FOLDER);
+    this.#room = new ScratchRoom((namespace) => this.#bytesIn(join(this.#root, namespace)), maxBytes);
   }
 
+  /** Undefined when its namespace has as many bytes as it may. @throws StorageError when there is no folder to put it into */
   async add(
     { namespace, id: session }: SessionKey,
     given: { readonly filename: string; readonly mimeType: string; readonly bytes: Uint8Array },
-  ): Promise<ScratchFile> {
+  ): Promise<ScratchFile | undefined> {
     const place = { namespace, session, id: randomUUID(), filename: cleanName(given.filename) };
-    const path = this.#pathOf(place);
-    await mkdir(this.#folderOf(place), { recursive: true, mode: 0o700 });
-    await writeFile(path, given.bytes, { mode: 0o600, flush: true, flag: "wx" });
+    const { length } = given.bytes;
+    if (!(await this.#room.take(segment(namespace), length))) return undefined;
+    const folder = this.#folderOf(place);
+    let isStored = false;
+    try {
+      await this.#folderFor(place);
+      await writeFile(this.#pathOf(place), given.bytes, { mode: 0o600, flush: true, flag: "wx" });
+      // A file whose name a power cut takes is gone. Another upload may have made the folders, and not come to their names yet.
+      await syncFolders([folder, dirname(folder), this.#root, dirname(this.#root)]);
+      isStored = true;
+    } finally {
+      this.#room.taken(segment(namespace), length, isStored);
+      // Half a file would take a part of the little that is left of a full disk.
+      if (!isStored) await rm(this.#pathOf(place), { force: true }).catch(() => {});
+    }
     const { id, filename } = place;
-    return { id, filename, mimeType: given.mimeType, size: given.bytes.length, path: scratchPath(place) };
+    return { id, filename, mimeType: given.mimeType, size: length, path: scratchPath(place) };
+  }
+
+  async #folderFor(place: ScratchPlace): Promise<void> {
+    const cannot = (why: string) => new StorageError("failed", `Files of notes cannot be stored: ${why}.`);
+    if ([place.namespace, place.session].some((name) => Buffer.byteLength(segment(name)) > MAX_SEGMENT_BYTES))
+      throw new StorageError(
+        "quota",
+        "Files of notes cannot be stored: the name of the namespace is too long.",
+      );
+    await mkdir(this.#folderOf(place), { recursive: true, mode: 0o700 });
+    for (const folder of [this.#root, join(this.#root, segment(place.namespace)), this.#folderOf(place)])
+      if (!(await isFolder(folder))) throw cannot("their folder is a link");
   }
 
   /** Undefined when it is not there. */
   async sizeOf(place: ScratchPlace): Promise<number | undefined> {
-    return (await absentAs(stat(this.#pathOf(place)), undefined))?.size;
+    const facts = await absentAs(lstat(this.#pathOf(place)), undefined);
+    return facts?.isFile() ? facts.size : undefined;
   }
 
-  read(place: ScratchPlace): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async read(place: ScratchPlace): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    if ((await this.sizeOf(place)) === undefined) return undefined;
     return absentAs<Uint8Array<ArrayBuffer> | undefined>(readFile(this.#pathOf(place)), undefined);
   }
 
-  remove(place: ScratchPlace): Promise<void> {
-    return rm(this.#pathOf(place), { force: true });
+  async remove(place: ScratchPlace): Promise<void> {
+    const size = (await this.sizeOf(place)) ?? 0;
+    await rm(this.#pathOf(place), { force: true });
+    this.#room.freed(segment(place.namespace), size);
   }
 
   /** The file of this id in the session's own folder. */
   async find({ namespace, id: session }: SessionKey, id: string): Promise<ScratchPlace | undefined> {
-    const names = await this.#names(this.#folderOf({ namespace, session }));
+    const names = await this.#files(this.#folderOf({ namespace, session }));
     const name = ID.test(id) ? names.find((name) => name.startsWith(`${id}-`)) : undefined;
     return name === undefined ? undefined : { namespace, session, id, filename: name.slice(id.length + 1) };
   }
@@ -89,30 +128,52 @@ export class ScratchFiles {
   async bytesOf({ namespace, id: session }: SessionKey): Promise<number> {
     const folder = this.#folderOf({ namespace, session });
     const sizes = await Promise.all(
-      (await this.#names(folder)).map(
-        async (name) => (await absentAs(stat(join(folder, name)), undefined))?.size,
+      (await this.#files(folder)).map(
+        async (name) => (await absentAs(lstat(join(folder, name)), undefined))?.size,
       ),
     );
     return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+  }
+
+  /** How much each namespace has on the disk. */
+  async bytesByNamespace(): Promise<Map<string, number>> {
+    const found = new Map<string, number>();
+    for (const namespace of await this.#folders(this.#root))
+      found.set(unsegment(namespace), await this.#bytesIn(join(this.#root, namespace)));
+    return found;
+  }
+
+  /** Of files that may be ours: below them is nothing. */
+  async #bytesIn(folder: string): Promise<number> {
+    let bytes = 0;
+    for (const session of await this.#folders(folder))
+      for (const name of await this.#files(join(folder, session)))
+        bytes += (await absentAs(lstat(join(folder, session, name)), undefined))?.size ?? 0;
+    return bytes;
   }
 
   /**
    * Removes what no note names and is a day old; of one session whatever its age, when it has gone.
    * @returns how many files went
    */
-  async sweep(named: ReadonlySet<string>, now: number, gone?: SessionKey): Promise<number> {
+  async sweep(named: () => Promise<ReadonlySet<string>>, now: number, gone?: SessionKey): Promise<number> {
     let removed = 0;
-    for (const namespace of await this.#names(this.#root)) {
+    if (gone === undefined) this.#room.forget();
+    // Of most sessions there is none, and what is named is a long list.
+    else if (!(await isFolder(this.#folderOf({ namespace: gone.namespace, session: gone.id })))) return 0;
+    const names = await named();
+    for (const namespace of await this.#folders(this.#root)) {
       if (gone !== undefined && namespace !== segment(gone.namespace)) continue;
-      for (const session of await this.#names(join(this.#root, namespace))) {
+      for (const session of await this.#folders(join(this.#root, namespace))) {
         if (gone !== undefined && session !== segment(gone.id)) continue;
         const folder = join(this.#root, namespace, session);
-        for (const name of await this.#names(folder)) {
+        for (const name of await this.#files(folder)) {
           const path = join(folder, name);
-          if (named.has(`${namespace}/${session}/${name}`)) continue;
-          const changedAt = (await absentAs(stat(path), undefined))?.mtimeMs ?? now;
-          if (gone === undefined && now - changedAt < ABANDONED_MS) continue;
+          if (names.has(`${namespace}/${session}/${name}`)) continue;
+          const { mtimeMs, size } = (await absentAs(lstat(path), undefined)) ?? { mtimeMs: now, size: 0 };
+          if (gone === undefined && now - mtimeMs < ABANDONED_MS) continue;
           await rm(path, { force: true });
+          this.#room.freed(namespace, size);
           removed++;
         }
         await rmdir(folder).catch(() => {});
@@ -122,8 +183,18 @@ export class ScratchFiles {
     return removed;
   }
 
-  #names(folder: string): Promise<string[]> {
-    return absentAs(readdir(folder), []);
+  async #folders(folder: string): Promise<string[]> {
+    return (await this.#entries(folder)).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []));
+  }
+
+  async #files(folder: string): Promise<string[]> {
+    return (await this.#entries(folder)).flatMap((entry) => (entry.isFile() ? [entry.name] : []));
+  }
+
+  async #entries(folder: string): Promise<Dirent[]> {
+    // Those below the root were found as folders.
+    if (!(await isFolder(folder))) return [];
+    return absentAs<Dirent[]>(readdir(folder, { withFileTypes: true }), []);
   }
 
   #folderOf({ namespace, session }: Pick<ScratchPlace, "namespace" | "session">): string {

@@ -25,6 +25,7 @@ export type ScratchCode =
   | "too-many-files"
   | "files-too-large"
   | "session-files-too-large"
+  | "namespace-full"
   | "file-invalid";
 
 export type ScratchResult<T extends object = object> =
@@ -39,6 +40,15 @@ const NO_NOTE = refuse("note-not-found", "Scratchlist entry not found");
 const NO_FILE = refuse("file-not-found", "Attachment not found");
 const SWEEP_MS = 6 * 60 * 60 * 1_000;
 
+export interface ScratchlistParts {
+  readonly core: HubCore;
+  readonly home: string;
+  /** Of the files of one namespace; 0 is no limit. Asked each time. */
+  readonly maxBytes: () => number;
+  /** Told of what a bound refuses. */
+  readonly refused: (bound: string, facts: Readonly<Record<string, string | number>>) => void;
+}
+
 /** A file as a client names it. */
 export interface NamedFile {
   readonly path: string;
@@ -49,13 +59,12 @@ export class Scratchlist {
   readonly #files: ScratchFiles;
   /** Of each session at most one that changes files: a file is not taken away while a note comes to name it. */
   readonly #turns = new Map<string, Promise<unknown>>();
+  private readonly core: HubCore;
   #timer: Timer | undefined;
 
-  constructor(
-    private readonly core: HubCore,
-    home: string,
-  ) {
-    this.#files = new ScratchFiles(home);
+  constructor(private readonly parts: ScratchlistParts) {
+    this.core = parts.core;
+    this.#files = new ScratchFiles(parts.home, parts.maxBytes);
   }
 
   start(): void {
@@ -76,7 +85,7 @@ export class Scratchlist {
 
   /** What no note names. Of a session that has gone: at once. */
   async sweep(gone?: SessionKey): Promise<void> {
-    const named = namedFiles(await this.core.store.listScratchAttachments());
+    const named = async () => namedFiles(await this.core.store.listScratchAttachments());
     await this.#files.sweep(named, Date.now(), gone);
   }
 
@@ -156,13 +165,18 @@ export class Scratchlist {
     return this.#inTurn(key, async () => {
       const found = await this.core.store.findSession(key);
       if (typeof found === "string") return denial("session", found);
+      const { length } = given.bytes;
       const kept = await this.#files.bytesOf(key);
-      if (kept + given.bytes.length > SCRATCH_LIMITS.maxBytesPerSession)
+      if (kept + length > SCRATCH_LIMITS.maxBytesPerSession)
         return refuse(
           "session-files-too-large",
           "Scratchlist attachments of this session are at their limit",
         );
-      return { ok: true, file: await this.#files.add(key, given) };
+      await this.core.store.admitScratchFile(key.namespace, length);
+      const file = await this.#files.add(key, given);
+      if (file !== undefined) return { ok: true, file };
+      this.parts.refused("hapi-note-files", { account: key.namespace, limit: this.parts.maxBytes() });
+      return refuse("namespace-full", "The files of all notes of this namespace are at their limit");
     });
   }
 

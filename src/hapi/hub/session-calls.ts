@@ -5,7 +5,7 @@ import { flavourOf } from "../wire/flavours.ts";
 import { metadataView } from "../wire/metadata.ts";
 import { isObject, textAt } from "../wire/shape.ts";
 import { mergedCommands } from "../wire/slash-commands.ts";
-import { callCli, errorOf } from "./cli-call.ts";
+import { type CallOptions, callCli, errorOf } from "./cli-call.ts";
 import type { HubCore } from "./core.ts";
 import { isShared } from "./live-sessions.ts";
 import { denial, type Result, refusal } from "./result.ts";
@@ -21,12 +21,7 @@ export class SessionCalls {
   constructor(private readonly core: HubCore) {}
 
   /** Any function of its CLI, whether the session is at work or not. */
-  async call(
-    session: SessionKey,
-    method: string,
-    params: unknown,
-    options?: { readonly timeoutMs?: number },
-  ): Promise<Answer> {
+  async call(session: SessionKey, method: string, params: unknown, options?: CallOptions): Promise<Answer> {
     const row = await this.core.store.findSession(session);
     if (typeof row === "string") return denial("session", row);
     return callCli(this.core, session.id, method, params, options);

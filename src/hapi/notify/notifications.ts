@@ -1,7 +1,8 @@
 // Notifications as the hub has them: what is heard becomes words, an app that is looked at shows them, and what nobody looks at goes to
-// browsers by Web Push, then to Telegram. Each channel has its own pusher and ledger, so a channel on a bad day is waited for by no other.
+// browsers by Web Push, to Telegram, and to the owner's ServerChan. Each channel has its own pusher and ledger, so a channel on a bad day is waited for by no other.
 import type { Logger } from "pino";
 import type { Metrics } from "../../observability/metrics.ts";
+import { ServerChan, type ServerChanMessage } from "../../push/channels/server-chan.ts";
 import { Telegram, type TelegramMessage } from "../../push/channels/telegram.ts";
 import { TelegramApi } from "../../push/channels/telegram-api.ts";
 import { WebPush, type WebPushAddress, type WebPushMessage } from "../../push/channels/web-push.ts";
@@ -17,16 +18,17 @@ import type { PushSubscriptionRow } from "../store/rows.ts";
 import { HapiPushLedger } from "./ledger.ts";
 import { type Notice, toastOf, wordsOf } from "./notice.ts";
 import { NotificationRules } from "./rules.ts";
+import { serverChanMessage } from "./server-chan-words.ts";
 import { TelegramBot } from "./telegram-bot.ts";
 import { telegramMessage } from "./telegram-words.ts";
 
 export interface NotificationsParts {
   readonly store: HapiStore;
   readonly hub: { readonly core: Pick<HubCore, "isActive">; readonly permissions: Permissions };
-  readonly events: Pick<Events, "toast">;
+  readonly events: Pick<Events, "toast" | "isLookedAt">;
   readonly home: Pick<Home, "vapidKeys">;
-  readonly inEffect: Pick<InEffect, "publicUrl" | "telegramBotToken" | "telegramNotification">;
-  readonly config: Pick<HapiConfig, "hapiVapidSubject" | "hapiWebPushInside">;
+  readonly inEffect: Pick<InEffect, "publicUrl" | "telegramBotToken" | "telegramNotification" | "serverChan">;
+  readonly config: Pick<HapiConfig, "hapiVapidSubject" | "hapiWebPushInside" | "hapiServerchanUrl">;
   readonly metrics: Pick<Metrics, "counter">;
   readonly log: Logger;
   readonly debounceMs?: number;
@@ -54,6 +56,8 @@ export class Notifications {
   readonly #browsers: Pusher<WebPushAddress, BrowserMessage, Browser>;
   /** Undefined without a bot. */
   readonly #bot: TelegramBot | undefined;
+  /** Undefined when the owner is not to be told by ServerChan. */
+  readonly #serverChan: Pusher<string, ServerChanMessage, Chat> | undefined;
   /** Undefined when nobody is to be told by Telegram. */
   readonly #chats: Pusher<string, TelegramMessage, Chat> | undefined;
 
@@ -89,6 +93,7 @@ export class Notifications {
       decided: counted("web"),
     });
     const { telegramBotToken: token, telegramNotification, publicUrl } = inEffect;
+    this.#serverChan = this.#owners(counted("serverchan"));
     if (token === undefined) return;
     const api = new TelegramApi(token, telegramUrl);
     this.#bot = new TelegramBot({ api, store, hub, publicUrl, log });
@@ -135,15 +140,45 @@ export class Notifications {
   /** Nothing is sent after it. */
   async stop(): Promise<void> {
     this.#rules.stop();
-    await Promise.all([this.#browsers.stop(), this.#chats?.stop(), this.#bot?.stop()]);
+    const channels = [this.#browsers, this.#chats, this.#serverChan, this.#bot];
+    await Promise.all(channels.map((each) => each?.stop()));
+  }
+
+  #owners(decided: (outcome: string) => void): Pusher<string, ServerChanMessage, Chat> | undefined {
+    const { store, events, inEffect, config, log } = this.parts;
+    const { serverChan } = inEffect;
+    if (serverChan === undefined) return undefined;
+    return new Pusher<string, ServerChanMessage, Chat>({
+      ledger: new HapiPushLedger<Chat>({
+        store,
+        channel: "serverchan",
+        devices: async () => [{ address: serverChan.sendKey }],
+        // A key that is none any more is the owner's to take away.
+        registration: () => undefined,
+      }),
+      channel: new ServerChan(config.hapiServerchanUrl),
+      holdBack: ({ owner }) =>
+        serverChan.backgroundOnly && events.isLookedAt(owner) ? "the app is looked at" : undefined,
+      log,
+      deadlineMs: DEADLINE_MS,
+      atMost: () => AT_ONCE,
+      decided,
+    });
   }
 
   #tell(notice: Notice): void {
     const { session, kind, event } = notice;
-    // Only lists of what happened want to hear that a session is complete.
+    const about = { owner: session.namespace, subject: session.id, kind };
+    const ownersMessage = serverChanMessage(notice, this.parts.inEffect.publicUrl);
+    if (this.#serverChan !== undefined && ownersMessage !== undefined)
+      this.#push(this.#serverChan, "ServerChan", {
+        ...about,
+        message: ownersMessage,
+        event: ["serverchan", session.id, ...event],
+      });
+    // Nobody but the owner hears that a session is complete.
     if (kind === "completion") return;
     const words = wordsOf(notice);
-    const about = { owner: session.namespace, subject: session.id, kind };
     this.#push(this.#browsers, "web push", {
       ...about,
       message: { payload: JSON.stringify(words), toast: toastOf(words) },
@@ -190,5 +225,6 @@ export function overheard(events: Events, hear: (event: HubEvent) => void): Even
       hear(event);
     },
     toast: (namespace, toast) => events.toast(namespace, toast),
+    isLookedAt: (namespace) => events.isLookedAt(namespace),
   };
 }

@@ -36,15 +36,20 @@ function open(more: { telegramNotification?: boolean } = {}): void {
   notifications = new Notifications({
     store: all.store,
     hub: { core: { isActive: () => true }, permissions },
-    events: { toast: () => 1 },
+    events: { toast: () => 1, isLookedAt: () => true },
     home: { vapidKeys: generateVAPIDKeys() },
     inEffect: {
       publicUrl: "https://hapi.example",
       telegramBotToken: TOKEN,
       telegramNotification: true,
+      serverChan: undefined,
       ...more,
     },
-    config: { hapiVapidSubject: "mailto:a@b.example", hapiWebPushInside: false },
+    config: {
+      hapiVapidSubject: "mailto:a@b.example",
+      hapiWebPushInside: false,
+      hapiServerchanUrl: undefined,
+    },
     metrics: new Metrics(),
     log: createLog("trace", { write: (line: string) => lines.push(line) } as never),
     debounceMs: 10,

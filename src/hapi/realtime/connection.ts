@@ -4,12 +4,14 @@
 import type { Logger } from "pino";
 import type { Socket } from "socket.io";
 import type { z } from "zod";
-import { StorageError } from "../../storage/errors.ts";
+import type { Bounds } from "../../limits/bounds.ts";
+import { accountOf } from "../auth/web-tokens.ts";
 import type { OwnIds } from "../rpc/own-ids.ts";
 import type { HapiRpc } from "../rpc/rpc.ts";
 import type { AgentMirror } from "../terminal/agent-mirror.ts";
 import type { Terminals } from "../terminal/terminals.ts";
 import type { Absence, HubDeeds, Sender } from "./deeds.ts";
+import { noteFailure, wordsOf } from "./failure.ts";
 import type { Room, SocketRooms } from "./rooms.ts";
 
 /** What the sockets of both namespaces share. */
@@ -20,6 +22,7 @@ export interface SocketServices {
   readonly terminals: Terminals;
   readonly mirror: AgentMirror;
   readonly pace: MessageTurns;
+  readonly bounds: Pick<Bounds, "refused">;
   readonly log: Logger;
 }
 
@@ -72,8 +75,10 @@ export function cliEvent<T>(event: string, parts: EventParts<T>): CliEvent {
         if (isAbsence(absence) && subject !== undefined)
           tellAbsence(connection.socket, subject(parsed.data), absence);
       } catch (error) {
-        if (subject !== undefined && failure === undefined)
-          connection.socket.emit("error", accessError(subject(parsed.data), "Internal error", "internal"));
+        if (subject !== undefined && failure === undefined) {
+          const { message, code } = wordsOf(error);
+          connection.socket.emit("error", accessError(subject(parsed.data), message, code));
+        }
         throw error;
       }
     },
@@ -117,10 +122,7 @@ async function handled(
   try {
     await handle(connection, payload, ack);
   } catch (error) {
-    const { log } = connection;
-    if (error instanceof StorageError && (error.code === "quota" || error.code === "held"))
-      log.debug({ event, code: error.code }, error.message);
-    else log.error({ event, err: error }, "a socket event failed");
+    noteFailure(connection, { event, account: accountOf({ ns: connection.from.namespace }) }, error);
   }
   // Whoever has answered before is not answered again.
   if (failure === undefined) ack();

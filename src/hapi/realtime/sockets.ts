@@ -85,9 +85,19 @@ export class HapiSockets {
   /** Begins to accept: before the door opens. */
   accept(deeds: HubDeeds): void {
     this.#deeds = deeds;
-    const { pace, log } = this.parts;
+    const { pace, log, limits } = this.parts;
+    const { bounds } = limits;
     const { rooms, rpc, terminals } = this;
-    const services: SocketServices = { deeds, rooms, rpc, terminals, mirror: this.#mirror, pace, log };
+    const services: SocketServices = {
+      deeds,
+      rooms,
+      rpc,
+      terminals,
+      mirror: this.#mirror,
+      pace,
+      bounds,
+      log,
+    };
     this.#acceptClis(services);
     this.#acceptPages(services);
   }

@@ -5,13 +5,19 @@ import type { MemoryCeiling } from "../../limits/memory-ceiling.ts";
 import type { RelayFailure } from "../../relay/outcome.ts";
 import { type RelayLimits, RpcRelay } from "../../relay/rpc-relay.ts";
 import type { RpcTarget } from "../../relay/target.ts";
+import { paramsText } from "./params-text.ts";
 
 /** Its message is one of the texts of hapi-socket 11, or says which bound of ours refused the call. */
 export class RpcFailure extends Error {}
 
+/** Nobody was asked: too much waits already, and the caller may come again. */
+export class RpcBusy extends RpcFailure {}
+
 export interface RpcOptions {
   /** Instead of the method's own. */
   readonly timeoutMs?: number;
+  /** Called when the CLI has been asked. */
+  readonly sent?: () => void;
 }
 
 export interface Rpc {
@@ -94,10 +100,14 @@ export class HapiRpc implements Rpc {
       // No socket's: sockets have no spaces in their ids.
       caller: `hub ${id}`,
       method,
-      params: JSON.stringify(params ?? {}),
+      params: paramsText(params ?? {}),
       answerMs: options.timeoutMs ?? timeoutOf(name),
+      sent: options.sent,
     });
-    if (!outcome.ok) throw new RpcFailure(SENTENCES[outcome.code](method));
+    if (!outcome.ok) {
+      const Failure = outcome.code === "too-many" ? RpcBusy : RpcFailure;
+      throw new Failure(SENTENCES[outcome.code](method));
+    }
     return decoded(outcome.result);
   }
 }

@@ -29,10 +29,26 @@ const kept = statement<{ bytes: number }>(
        + coalesce(octet_length(s.todos), 0) + coalesce(octet_length(s.team_state), 0) + coalesce(r.bytes, 0))
      FROM sessions s LEFT JOIN roost_sessions r ON r.session_id = s.id WHERE s.namespace = $namespace), 0)
    + coalesce((SELECT sum(${ROW_BYTES} + coalesce(octet_length(metadata), 0) + coalesce(octet_length(runner_state), 0))
-     FROM machines WHERE namespace = $namespace), 0) AS bytes`,
+     FROM machines WHERE namespace = $namespace), 0)
+   + coalesce((SELECT sum(${ROW_BYTES} + octet_length(n.text) + coalesce(octet_length(n.attachments), 0)
+       + CASE WHEN json_valid(n.attachments) THEN coalesce((SELECT sum(max(0, file.value ->> '$.size')) FROM json_each(n.attachments) file
+           WHERE file.type = 'object' AND json_type(file.value, '$.size') = 'integer'), 0) ELSE 0 END)
+     FROM session_scratchlist n JOIN sessions s ON s.id = n.session_id WHERE s.namespace = $namespace), 0) AS bytes`,
 );
 
 export const keptBytes = (db: Db, namespace: string): number => kept(db).get({ namespace })?.bytes ?? 0;
+
+/** Before a file of a note is stored, which is beside the database. @throws AccountFull, StorageError "quota" */
+export async function admitScratchFile(
+  { reads, quota }: Pick<Database, "reads" | "quota">,
+  namespace: string,
+  bytes: number,
+): Promise<void> {
+  quota.admit("upload", bytes);
+  quota.accounts.admitBytes(ownerOf(namespace), bytes, () => keptBytes(reads, namespace));
+  // Until the folder is measured again.
+  quota.blobBytes += bytes;
+}
 
 /** Before a namespace grows by so much. @throws AccountFull, StorageError "quota" */
 export function admitGrowth(

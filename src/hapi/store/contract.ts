@@ -271,6 +271,8 @@ export interface HapiStore {
     max: number,
     announce?: Announce<Access<AddedScratch>>,
   ): Promise<Access<AddedScratch>>;
+  /** Before a file of a note is stored beside the database. @throws AccountFull, StorageError "quota" */
+  admitScratchFile(namespace: string, bytes: number): Promise<void>;
   /** Descriptions of the files of all notes of everybody. */
   listScratchAttachments(): Promise<readonly unknown[]>;
   /** Undefined when there is no such entry. */

@@ -1,6 +1,7 @@
 // The operations of HapiStore on a SQLite database, each documented in contract.ts and written where its subject is.
 import type { Database } from "../../storage/database.ts";
 import { durableStore } from "../../storage/durable-store.ts";
+import { admitScratchFile } from "./access.ts";
 import { appendMessage } from "./append.ts";
 import type { HapiStore } from "./contract.ts";
 import { copyMessages, endSession, mergeSessions, truncateMessages } from "./history.ts";
@@ -140,6 +141,7 @@ const OPERATIONS: { readonly [K in keyof HapiStore]: OnDatabase<HapiStore[K]> } 
   findTold,
   listScratch,
   addScratch,
+  admitScratchFile,
   listScratchAttachments,
   changeScratch,
   deleteScratch,

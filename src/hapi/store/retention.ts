@@ -10,6 +10,7 @@ import type { Announce, SessionRow } from "./rows.ts";
 import { readSession } from "./session-rows.ts";
 import { deleteWhole } from "./sessions.ts";
 import { statement } from "./statement.ts";
+import { EACH_NAMESPACE } from "./work-graph.ts";
 
 /** Rows of each table that are asked for their time: the newest, of which some may be dated by a clock that was ahead. */
 const NEWEST_ROWS = 200;
@@ -50,8 +51,8 @@ const oldUsage = statement<{ namespace: string; count: number; bytes: number }>(
    WHERE u.created_at < $before GROUP BY s.namespace ORDER BY s.namespace`,
 );
 const expiredWork = statement<{ namespace: string; count: number; bytes: number }>(
-  `SELECT namespace, count(*) AS count, sum(${ROW_BYTES} + coalesce(octet_length(payload_json), 0)) AS bytes FROM events
-   WHERE expires_at <= $now GROUP BY namespace ORDER BY namespace`,
+  `WITH ${EACH_NAMESPACE} SELECT e.namespace, count(*) AS count, sum(${ROW_BYTES} + coalesce(octet_length(e.payload_json), 0)) AS bytes
+   FROM each CROSS JOIN events e ON e.namespace = each.namespace WHERE e.expires_at <= $now GROUP BY e.namespace ORDER BY e.namespace`,
 );
 const nextOld = statement<{ id: string; namespace: string }>(
   `SELECT s.id, s.namespace FROM ${SESSIONS} WHERE s.id > $after AND ${IS_OLD}

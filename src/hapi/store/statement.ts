@@ -5,10 +5,17 @@ import { type Db, prepared } from "../../storage/query.ts";
 
 type Values = Record<string, string | number | bigint | boolean | Uint8Array | null>;
 
+const made: string[] = [];
+
+/** Of everything that was imported: for whoever looks at their plans. */
+export const statementTexts = (): readonly string[] => made;
+
 /**
  * Values are bound by name, `$id` in the text to `id`.
  * @example const byId = statement<{ seq: number }>("SELECT seq FROM sessions WHERE id = $id");
  *          byId(db).get({ id })?.seq;
  */
-export const statement = <Row = unknown>(text: string): ((db: Db) => Statement<Row, [Values]>) =>
-  prepared((db) => db.$client.prepare<Row, [Values]>(text));
+export function statement<Row = unknown>(text: string): (db: Db) => Statement<Row, [Values]> {
+  made.push(text);
+  return prepared((db) => db.$client.prepare<Row, [Values]>(text));
+}

@@ -29,8 +29,12 @@ const insert = statement(
    VALUES ($id, $namespace, $ts, $sourceKind, $sourceRef, $sinkKind, $sinkRef, $eventType, $summary, $payload, $artifactRefs, $tags,
      $relatedSessionId, $relatedEventId, $provenance, $idempotencyKey, $dedupeKey, $confidence, $severity, $expiresAt, $principal)`,
 );
+/** Namespaces of events, each found in the index behind the one before: what has expired is then found there too. */
+export const EACH_NAMESPACE = `RECURSIVE each(namespace) AS (SELECT min(namespace) FROM events
+  UNION ALL SELECT (SELECT min(namespace) FROM events WHERE namespace > each.namespace) FROM each WHERE each.namespace IS NOT NULL)`;
 const expire = statement(
-  "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE expires_at <= $now LIMIT $limit)",
+  `DELETE FROM events WHERE id IN (WITH ${EACH_NAMESPACE} SELECT e.id FROM each CROSS JOIN events e
+     ON e.namespace = each.namespace WHERE e.expires_at <= $now LIMIT $limit)`,
 );
 const insertLink = statement(
   `INSERT INTO event_links (id, from_event_id, to_event_id, relation_type, created_at, metadata_json, namespace)

@@ -1,9 +1,10 @@
 // Voice: credentials for one conversation within the allowance, and the usage so far (HTTP contract 15.2, 15.3, alias of 17).
 import { z } from "zod";
+import { conversationToken } from "../../http/eleven-labs.ts";
 import { identifier } from "../../limits/identifier.ts";
 import type { HappyContext } from "../context.ts";
 import { CONVERSATION_LIMIT, judge, limitSeconds } from "../voice/allowance.ts";
-import { conversationOf, conversationToken, voiceUsage } from "../voice/eleven-labs.ts";
+import { conversationOf, voiceUsage } from "../voice/eleven-labs.ts";
 import { hasEntitlement } from "../voice/revenue-cat.ts";
 import { type Endpoint, endpoint, json, refusal } from "./kit/endpoint.ts";
 

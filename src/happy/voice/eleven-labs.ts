@@ -1,12 +1,8 @@
-// ElevenLabs, as far as voice needs it: an account's use in the last 30 days, and a token for one conversation (HTTP contract 15.2).
+// ElevenLabs, as far as an allowance needs it: an account's use in the last 30 days, and which conversation a token is for (HTTP contract
+// 15.2).
 import { z } from "zod";
-import { callService, ServiceError, serviceUrl } from "../../http/service-call.ts";
+import { askElevenLabs, type ElevenLabs } from "../../http/eleven-labs.ts";
 import type { VoiceUsage } from "./allowance.ts";
-
-export interface ElevenLabs {
-  readonly url: string;
-  readonly apiKey: string;
-}
 
 const WINDOW_SECONDS = 30 * 24 * 60 * 60;
 
@@ -18,40 +14,19 @@ const conversations = z.object({
  * One page of 100 is enough: that many conversations are the limit. An answer that is not 2xx counts as no usage.
  * @throws ServiceError, or the error of the network.
  */
-export async function voiceUsage(
-  { url, apiKey }: ElevenLabs,
-  user: string,
-  now: number,
-): Promise<VoiceUsage> {
+export async function voiceUsage(service: ElevenLabs, user: string, now: number): Promise<VoiceUsage> {
   const since = String(Math.floor(now / 1000) - WINDOW_SECONDS);
-  const answer = await callService(
-    serviceUrl(url, "/v1/convai/conversations", {
-      user_id: user,
-      created_after: since,
-      // ElevenLabs documents the bound under this name; the original sends only the other.
-      call_start_after_unix: since,
-      page_size: "100",
-    }),
-    { headers: { "xi-api-key": apiKey } },
-  );
+  const answer = await askElevenLabs(service, "/v1/convai/conversations", {
+    user_id: user,
+    created_after: since,
+    // ElevenLabs documents the bound under this name; the original sends only the other.
+    call_start_after_unix: since,
+    page_size: "100",
+  });
   if (!answer.ok) return { usedSeconds: 0, conversationCount: 0 };
   const list = answer.json(conversations).conversations;
   const usedSeconds = list.reduce((sum, { call_duration_secs: seconds }) => sum + (seconds ?? 0), 0);
   return { usedSeconds, conversationCount: list.length };
-}
-
-/** @throws ServiceError when ElevenLabs gives none, or the error of the network. */
-export async function conversationToken(
-  { url, apiKey }: ElevenLabs,
-  agent: string,
-  user: string,
-): Promise<string> {
-  const answer = await callService(
-    serviceUrl(url, "/v1/convai/conversation/token", { agent_id: agent, participant_name: user }),
-    { headers: { "xi-api-key": apiKey } },
-  );
-  if (!answer.ok) throw new ServiceError(`ElevenLabs answered ${answer.status}`);
-  return answer.json(z.object({ token: z.string().min(1) })).token;
 }
 
 const claims = z.object({ video: z.object({ room: z.string() }) });

@@ -3,9 +3,11 @@
 import { generateVAPIDKeys } from "web-push";
 import { expoService } from "../../../test/support/expo.ts";
 import { channelSuite } from "../../../test/support/push-channel.ts";
+import { ServerChanService } from "../../../test/support/server-chan-service.ts";
 import { TelegramService } from "../../../test/support/telegram-service.ts";
 import { WebPushService } from "../../../test/support/web-push-service.ts";
 import { Expo, type ExpoMessage } from "./expo.ts";
+import { ServerChan } from "./server-chan.ts";
 import { Telegram } from "./telegram.ts";
 import { TelegramApi } from "./telegram-api.ts";
 import { WebPush } from "./web-push.ts";
@@ -92,6 +94,32 @@ channelSuite("Telegram", () => {
       else for (let n = 0; n < requests; n++) service.breaks.push(moments[moment]);
     },
     requests: () => service.calls.length,
+    stop: () => service.stop(),
+  };
+});
+
+channelSuite("ServerChan", () => {
+  const service = new ServerChanService();
+  const moments = {
+    busy: { status: 503 },
+    refusing: { status: 400 },
+    nonsense: { raw: "<html>sign in</html>" },
+    silent: { silent: true },
+  } as const;
+  return {
+    channel: new ServerChan(`${service.url}/`),
+    message: { title: "t", text: "short" },
+    tooLarge: { title: "t", text: "x".repeat(40_000) },
+    device: (n) => `SCT${n}`,
+    goneDevice: (n) => {
+      service.unknown.add(`SCT gone/${n}`);
+      return `SCT gone/${n}`;
+    },
+    breaks: (moment, requests) => {
+      if (requests === undefined) service.broken = moments[moment];
+      else for (let n = 0; n < requests; n++) service.breaks.push(moments[moment]);
+    },
+    requests: () => service.requests,
     stop: () => service.stop(),
   };
 });

@@ -15,30 +15,50 @@ export function acknowledgements(
   calls: readonly SystemCall[],
   counts: ReadonlyMap<Store, number>,
 ): Acknowledged[] {
-  const sent = calls.filter(({ name, target }) => target.startsWith("TCP") && /^(send|write)/.test(name));
-  const received = calls.filter(({ name, target }) => target.startsWith("TCP") && name.startsWith("recv"));
-  return [...counts].flatMap(([store, count]) =>
+  const marks = [...counts].flatMap(([store, count]) =>
     Array.from({ length: count }, (_, index) => {
       const mark = markOf(STORES.indexOf(store), index);
-      const onWire = store.onWire?.(mark) ?? mark;
-      const said = first(sent, onWire)?.began ?? Number.POSITIVE_INFINITY;
-      const at = Math.min(said, answered(received, sent, onWire));
-      if (at === Number.POSITIVE_INFINITY) throw new Error(`nothing was said of ${mark} (${store.name})`);
-      return { store, mark, at };
+      return { store, mark, onWire: store.onWire?.(mark) ?? mark };
     }),
   );
+  const texts = marks.map(({ onWire }) => onWire);
+  const isOnWire = ({ target }: SystemCall) => target.startsWith("TCP");
+  const sent = calls.filter((call) => isOnWire(call) && /^(send|write)/.test(call.name));
+  const received = calls.filter((call) => isOnWire(call) && call.name.startsWith("recv"));
+  const [said, asked] = [firstOfEach(sent, texts), firstOfEach(received, texts)];
+  const sentTo = Map.groupBy(sent, ({ target }) => target);
+  return marks.map(({ store, mark, onWire }) => {
+    // An answer that does not repeat the mark: the first bytes on the connection that has asked.
+    const request = asked.get(onWire);
+    const answer = sentTo
+      .get(request?.target ?? "")
+      ?.find(({ began, result }) => began > (request?.began ?? 0) && result > 0);
+    const places = [said.get(onWire)?.began, answer?.began].filter((place) => place !== undefined);
+    if (places.length === 0) throw new Error(`nothing was said of ${mark} (${store.name})`);
+    return { store, mark, at: Math.min(...places) };
+  });
 }
 
-/** An answer that does not repeat the mark: the first bytes on the connection that has asked. */
-function answered(received: readonly SystemCall[], sent: readonly SystemCall[], mark: string): number {
-  const request = first(received, mark);
-  const answer = sent.find(
-    ({ target, began, result }) => target === request?.target && began > request.began && result > 0,
-  );
-  return answer?.began ?? Number.POSITIVE_INFINITY;
-}
+/** As much of a text as tells it from nearly all others. */
+const HEAD = 15;
+/** How marks begin, as they are and in base64. */
+const BEGIN = /mark\d{4}x\d{6}|bWFya[A-Za-z0-9+/]{10}/g;
 
-function first(calls: readonly SystemCall[], text: string): SystemCall | undefined {
-  const bytes = Buffer.from(text);
-  return calls.find(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength).includes(bytes));
+/** The first call that has each of the texts, all of which begin like a mark: one pass, however many they are. */
+function firstOfEach(
+  calls: readonly SystemCall[],
+  texts: readonly string[],
+): ReadonlyMap<string, SystemCall> {
+  const byHead = Map.groupBy(texts, (text) => text.slice(0, HEAD));
+  for (const head of byHead.keys())
+    if (head.match(BEGIN)?.[0] !== head) throw new Error(`${head} does not begin like a mark`);
+  const found = new Map<string, SystemCall>();
+  for (const call of calls) {
+    const { buffer, byteOffset, byteLength } = call.data;
+    const data = Buffer.from(buffer, byteOffset, byteLength).toString("latin1");
+    for (const { 0: head, index } of data.matchAll(BEGIN))
+      for (const text of byHead.get(head) ?? [])
+        if (!found.has(text) && data.startsWith(text, index)) found.set(text, call);
+  }
+  return found;
 }

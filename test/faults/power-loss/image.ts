@@ -4,13 +4,13 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { startProcess } from "../server-process.ts";
 import type { Acknowledged } from "./acknowledged.ts";
-import { openWorld, STORE_ENV, type Store, type World } from "./stores.ts";
+import { BLOB_FOLDERS, DATABASES, openWorld, STORE_ENV, type Store, type World } from "./stores.ts";
 
 /** Sentences about what is wrong with the folder; none for a sound and complete one. Opening it is part of the look. */
 export function problemsOf(dataDir: string, told: readonly Acknowledged[]): string[] {
   const problems: string[] = [];
   const texts = new Map<Store, string>();
-  for (const file of ["happy.db", "topics.db"]) {
+  for (const file of DATABASES) {
     const path = join(dataDir, file);
     if (!existsSync(path)) continue;
     try {
@@ -26,7 +26,7 @@ export function problemsOf(dataDir: string, told: readonly Acknowledged[]): stri
       problems.push(`${file}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  const blobs = blobsBelow(join(dataDir, "files")).join("\n");
+  const blobs = BLOB_FOLDERS.flatMap((folder) => blobsBelow(join(dataDir, folder))).join("\n");
   const sealed = new Map<Store, number>();
   for (const { store, mark } of told) {
     const onDisk = store.onDisk === undefined ? mark : store.onDisk(mark);
@@ -50,7 +50,7 @@ export async function problemsOfServer(
   try {
     const readable = told.filter(({ store }) => store.read !== undefined);
     if (readable.length === 0) return [];
-    const world = await openWorld(server, known);
+    const world = await openWorld(server, dataDir, known);
     const lost: string[] = [];
     for (const { store, mark } of readable) {
       const found = JSON.stringify(await store.read?.(world, mark));

@@ -4,6 +4,7 @@ import nacl from "tweetnacl";
 import { type Account, accountWith, type Listener, newAccount } from "../../support/happy-client.ts";
 import { login, site, TOPICS_SECRET, type TopicsUser } from "../../support/topics-client.ts";
 import type { ServerProcess } from "../server-process.ts";
+import { HAPI_STORE_ENV, HAPI_STORES, type HapiWorld, openHapiWorld } from "./hapi-stores.ts";
 
 /** A running server with somebody in it. */
 export interface World {
@@ -16,6 +17,7 @@ export interface World {
   readonly admin: TopicsUser;
   readonly session: string;
   readonly machine: string;
+  readonly hapi: HapiWorld;
   close(): void;
 }
 
@@ -28,15 +30,21 @@ export interface Store {
   /** As the mark stands in a file; undefined where it cannot be seen there because it is sealed. */
   readonly onDisk?: (mark: string) => string | undefined;
   /** Where it must be found again: a query for texts that hold marks, or the files. */
-  readonly kept: { readonly database: "happy.db" | "topics.db"; readonly sql: string } | "files";
+  readonly kept: { readonly database: (typeof DATABASES)[number]; readonly sql: string } | "files";
   /** The same, as a client asks a server. */
   readonly read?: (world: World, mark: string) => Promise<unknown>;
   /** What another client asks meanwhile, again and again: an answer that shows the newest. */
   readonly peek?: (world: World) => Promise<unknown>;
 }
 
+/** In the data folder. */
+export const DATABASES = ["happy.db", "topics.db", "hapi/hapi.db"] as const;
+/** Where blobs are. */
+export const BLOB_FOLDERS = ["files", "hapi/scratchlist-attachments"] as const;
+
 /** What the server needs for all rows. */
 export const STORE_ENV = {
+  ...HAPI_STORE_ENV,
   ROOST_TOPICS_ENABLED: "true",
   JWT_SECRET: TOPICS_SECRET,
   ADMIN_USERNAME: "admin",
@@ -48,10 +56,15 @@ export const STORE_ENV = {
 export const markOf = (store: number, index: number): string =>
   `mark${store.toString().padStart(4, "0")}x${index.toString().padStart(6, "0")}`;
 
-export async function openWorld({ url }: Pick<ServerProcess, "url">, known?: World): Promise<World> {
+export async function openWorld(
+  { url }: Pick<ServerProcess, "url">,
+  dataDir: string,
+  known?: World,
+): Promise<World> {
   const account =
     known?.account === undefined ? await newAccount(url) : accountWith(url, known.account.token);
   const [phone, cli] = [await account.connect(), await account.connect()];
+  const hapi = await openHapiWorld({ url }, dataDir, known?.hapi);
   return {
     url,
     account,
@@ -60,9 +73,11 @@ export async function openWorld({ url }: Pick<ServerProcess, "url">, known?: Wor
     admin: await login(url),
     session: known?.session ?? (await sessionOf(account, crypto.randomUUID())),
     machine: known?.machine ?? (await machineOf(account, crypto.randomUUID())),
+    hapi,
     close: () => {
       phone.close();
       cli.close();
+      hapi.close();
     },
   };
 }
@@ -260,6 +275,7 @@ export const STORES: readonly Store[] = [
     },
     kept: { database: "topics.db", sql: "SELECT payload FROM ws_events" },
   },
+  ...HAPI_STORES,
 ];
 
 function base64(text: string): string {

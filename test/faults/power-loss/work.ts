@@ -5,13 +5,18 @@ import { markOf, openWorld, STORES, type Store, type World } from "./stores.ts";
 /** Calls it for each mark of a store that was acknowledged. @returns the world, whose account and session later looks use. */
 export async function workInAllStores(
   server: ServerProcess,
+  dataDir: string,
   counts: ReadonlyMap<Store, { readonly from: number; readonly to: number }>,
   known?: World,
 ): Promise<World> {
-  const world = await openWorld(server, known);
+  const world = await openWorld(server, dataDir, known);
   let isOver = false;
   const readers = STORES.map(async ({ peek }) => {
-    while (peek !== undefined && !isOver) await peek(world);
+    while (peek !== undefined && !isOver)
+      await peek(world).catch((error: unknown) => {
+        // What went wrong before is what is told.
+        if (!isOver) throw error;
+      });
   });
   const writers = Promise.all(
     [...counts].map(async ([store, { from, to }]) => {

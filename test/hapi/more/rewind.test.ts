@@ -1,4 +1,4 @@
-// Going back in a conversation, Cursor's chat store, and voice services, over a whole server.
+// Going back in a conversation, and Cursor's chat store, over a whole server.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { HapiDesk } from "../../support/hapi-desk.ts";
 import { until } from "../../support/until.ts";
@@ -78,9 +78,4 @@ test("a machine says where Cursor keeps a history", async () => {
     409,
     { error: "Cursor resume metadata is unavailable", code: "resume_unavailable" },
   ]);
-});
-
-test("there is no voice service", async () => {
-  expect(await desk.short("GET", "/api/voice/backend")).toEqual([200, { backend: null, backends: [] }]);
-  expect(await desk.short("GET", "/api/voice/transcription/providers")).toEqual([200, { providers: [] }]);
 });

@@ -7,12 +7,18 @@ import type { OpenEnv } from "./env.ts";
 const MAX_BODY_BYTES = 68 * 1024 * 1024;
 /** Nothing else that clients send comes near it. */
 const MAX_PLAIN_BODY_BYTES = 8 * 1024 * 1024;
-/** Uploads, recordings of a voice, messages with previews of what is attached; and sessions with all of their values. */
-const CARRIES_MUCH = /\/(upload|messages|transcription)$|^\/cli\/(sessions|machines)$/;
+/** Uploads, messages with previews of what is attached; and sessions with all of their values. */
+const CARRIES_MUCH = /\/(upload|messages)$|^\/cli\/(sessions|machines)$/;
+/** The largest recording of a voice, and the form around it. */
+export const MAX_RECORDING_BYTES = 25 * 1024 * 1024;
+const MAX_RECORDING_FORM_BYTES = MAX_RECORDING_BYTES + 64 * 1024;
+const RECORDING = /^\/api\/voice\/transcription$/;
 
 /** Of who has proved an account. */
-export const bodyLimit = (path: string): number =>
-  CARRIES_MUCH.test(path) ? MAX_BODY_BYTES : MAX_PLAIN_BODY_BYTES;
+export const bodyLimit = (path: string): number => {
+  if (RECORDING.test(path)) return MAX_RECORDING_FORM_BYTES;
+  return CARRIES_MUCH.test(path) ? MAX_BODY_BYTES : MAX_PLAIN_BODY_BYTES;
+};
 
 const NO_JSON: ReadonlySet<string> = new Set(["not-json", "not-utf8", "too-deep"]);
 

@@ -19,6 +19,7 @@ const SAID: Readonly<Record<RefusalCode, Said>> = {
   conflict: { status: 409 },
   "request-not-found": { status: 404 },
   cli: { status: 500 },
+  busy: { status: 503 },
   "no-machine": { status: 503, code: "no_machine_online" },
   "upgrade-required": { status: 409, code: "runner_upgrade_required" },
   "resume-unavailable": { status: 409, code: "resume_unavailable" },

@@ -15,7 +15,6 @@ import { rewindRoutes } from "./rewind.ts";
 import { scratchlistRoutes } from "./scratchlist.ts";
 import { steeringRoutes } from "./steering.ts";
 import { titleRoutes } from "./titles.ts";
-import { voiceRoutes } from "./voices.ts";
 import { workGraphRoutes } from "./work-graph.ts";
 
 export function moreRoutes(context: HapiContext, found: Guards): Required<Pick<HapiRoutes, "api" | "cli">> {
@@ -35,7 +34,6 @@ export function moreRoutes(context: HapiContext, found: Guards): Required<Pick<H
       app.route("/", deviceRoutes(context));
       app.route("/", rewindRoutes(context, found));
       app.route("/", cursorStoreRoutes(context));
-      app.route("/", voiceRoutes());
     },
     cli: () => {},
   };

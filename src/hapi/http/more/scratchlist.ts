@@ -47,7 +47,7 @@ const uploadBody = z.object({
 });
 
 interface Said {
-  readonly status: 400 | 404 | 409 | 413;
+  readonly status: 400 | 404 | 409 | 413 | 507;
   readonly code?: string;
 }
 
@@ -61,6 +61,7 @@ const SAID: Readonly<Record<ScratchCode, Said>> = {
   "too-many-files": { status: 400, code: "scratchlist_attachments_per_entry" },
   "files-too-large": { status: 413, code: "scratchlist_attachment_too_large" },
   "session-files-too-large": { status: 413, code: "scratchlist_attachment_too_large" },
+  "namespace-full": { status: 507 },
   "file-invalid": { status: 400, code: "scratchlist_attachment_invalid" },
 };
 

@@ -1,0 +1,29 @@
+// Files of notes of sessions that a command has deleted, while no hub runs that would see to them.
+import type { HapiStore } from "../store/contract.ts";
+import type { SessionKey } from "../store/rows.ts";
+import { namedFiles, ScratchFiles } from "./scratch-files.ts";
+
+export class GoneFiles {
+  readonly #files: ScratchFiles;
+  #underWay: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    home: string,
+    private readonly store: Pick<HapiStore, "listScratchAttachments">,
+  ) {
+    this.#files = new ScratchFiles(home);
+  }
+
+  /** Begins to remove what no note names, of one session after the other. */
+  gone(session: SessionKey): void {
+    const named = async () => namedFiles(await this.store.listScratchAttachments());
+    this.#underWay = this.#underWay.then(() => this.#files.sweep(named, Date.now(), session));
+    // Told to whoever waits for the end.
+    this.#underWay.catch(() => {});
+  }
+
+  /** @throws what the disk says */
+  async settled(): Promise<void> {
+    await this.#underWay;
+  }
+}

@@ -1,0 +1,166 @@
+// Files of notes have bounds: of a namespace and of the whole server; what is deleted makes room at once, also by a command that works on
+// the folder alone, and no link leads out of their folder.
+import { afterEach, expect, test } from "bun:test";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { ScratchFiles } from "../../../src/hapi/hub/scratch-files.ts";
+import { hapi } from "../../../src/hapi/protocol.ts";
+import type { HapiConfig } from "../../../src/hapi/settings.ts";
+import { createLog } from "../../../src/observability/log.ts";
+import { openOffline } from "../../../src/protocol/offline.ts";
+import { HapiDesk } from "../../support/hapi-desk.ts";
+import { until } from "../../support/until.ts";
+
+let desk: HapiDesk | undefined;
+afterEach(async () => {
+  await desk?.close();
+  desk = undefined;
+});
+
+const listOf = (id: string) => `/api/sessions/${id}/scratchlist`;
+const send = (at: HapiDesk, id: string, bytes: number) =>
+  at.ask("POST", `${listOf(id)}/upload`, {
+    filename: "a.txt",
+    content: Buffer.alloc(bytes, "n").toString("base64"),
+    mimeType: "text/plain",
+  });
+const statuses = (answers: readonly { status: number }[]) => answers.map(({ status }) => status).sort();
+const attachmentOf = (answer: { body: unknown }) =>
+  (answer.body as { attachment: { id: string; path: string } }).attachment;
+const filesBelow = (home: string): string[] => {
+  const folder = join(home, "scratchlist-attachments");
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => name);
+};
+
+test("a namespace has so much and no more, however many of its sessions upload at once; another one has its own", async () => {
+  desk = await HapiDesk.open({ hapiMaxNoteFileBytes: 10_000 });
+  const sessions = await Promise.all(Array.from({ length: 6 }, () => desk?.session() ?? ""));
+  const answers = await Promise.all(sessions.map((id) => send(desk as HapiDesk, id, 3_000)));
+  expect(statuses(answers)).toEqual([200, 200, 200, 507, 507, 507]);
+  const refused = answers.find(({ status }) => status === 507);
+  expect(refused?.body).toEqual({
+    success: false,
+    error: "The files of all notes of this namespace are at their limit",
+  });
+  expect(filesBelow(desk.home)).toHaveLength(3);
+  const other = await desk.of("other");
+  expect((await send(other, await other.session(), 9_000)).status).toBe(200);
+  // What goes makes room: an upload that came into no note, a note, a session.
+  const stored = sessions.filter((_, at) => answers[at]?.status === 200);
+  const [first = "", second = "", third = ""] = stored;
+  const fileOf = (id: string) => attachmentOf(answers[sessions.indexOf(id)] ?? { body: undefined });
+  await desk.ask("DELETE", `${listOf(first)}/attachments/${fileOf(first).id}`);
+  expect((await send(desk, first, 3_000)).status).toBe(200);
+  expect((await send(desk, first, 3_000)).status).toBe(507);
+  await desk.ask("POST", listOf(second), {
+    entryId: "e",
+    attachments: [{ path: fileOf(second).path, mimeType: "text/plain" }],
+  });
+  await desk.ask("DELETE", `${listOf(second)}/e`);
+  expect((await send(desk, second, 3_000)).status).toBe(200);
+  await desk.ask("DELETE", `/api/sessions/${third}`);
+  await until("its file to go", async () => (await send(desk as HapiDesk, first, 3_000)).status === 200);
+  // What is on the disk counts after a restart too.
+  await desk.server.restart();
+  expect((await send(desk, first, 3_000)).status).toBe(507);
+});
+
+test("they count as what the namespace keeps, and as what the server keeps", async () => {
+  desk = await HapiDesk.open({ maxAccountBytes: 40_000 });
+  const id = await desk.session();
+  const file = attachmentOf(await send(desk, id, 15_000));
+  await desk.ask("POST", listOf(id), { attachments: [{ path: file.path, mimeType: "text/plain" }] });
+  const second = attachmentOf(await send(desk, id, 15_000));
+  await desk.ask("POST", listOf(id), { attachments: [{ path: second.path, mimeType: "text/plain" }] });
+  const full = await send(desk, id, 15_000);
+  expect([full.status, filesBelow(desk.home).length]).toEqual([507, 2]);
+  expect(full.text).toContain("keeps as much on this server as it may");
+  await desk.close();
+
+  desk = await HapiDesk.open({ maxStorageBytes: 2_600_000 });
+  const session = await desk.session();
+  const answers = [];
+  for (let n = 0; n < 3; n++) answers.push(await send(desk, session, 700_000));
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 507]);
+  expect(answers[2]?.text).toContain("almost full: files cannot be uploaded");
+});
+
+test("a command that deletes sessions on the folder alone takes their files along, and those of others stay", async () => {
+  desk = await HapiDesk.open();
+  const [gone, kept] = [await desk.session(), await desk.session()];
+  for (const id of [gone, kept]) {
+    const file = attachmentOf(await send(desk, id, 100));
+    await desk.ask("POST", listOf(id), { attachments: [{ path: file.path, mimeType: "text/plain" }] });
+  }
+  const { home, server } = desk;
+  await desk.ask("PUT", `/api/sessions/${kept}/pin`, { mode: "global" });
+  await server.restart(async () => {
+    const config = { ...server.config, hapiRetentionSessionsDays: 1 } as unknown as HapiConfig;
+    await using offline = await openOffline(hapi, config, createLog("silent"));
+    // A day after tomorrow.
+    const now = Date.now() + 2 * 86_400_000;
+    const removed = await offline?.retention?.run({ now, goOn: () => true, isShared: false });
+    expect(removed).toMatchObject({ "HAPI sessions": 1 });
+  });
+  expect(readdirSync(join(home, "scratchlist-attachments", "default"))).toEqual([kept]);
+  expect(filesBelow(home)).toHaveLength(1);
+});
+
+test("no link leads out of their folder: nothing is stored, removed or read through one", async () => {
+  desk = await HapiDesk.open();
+  const id = await desk.session();
+  const file = attachmentOf(await send(desk, id, 100));
+  await desk.ask("POST", listOf(id), { attachments: [{ path: file.path, mimeType: "text/plain" }] });
+  const folder = join(desk.home, "scratchlist-attachments");
+  const own = join(folder, "default", id);
+  const outside = join(desk.server.dataDir, "outside");
+  mkdirSync(join(outside, "x"), { recursive: true });
+  const old = join(outside, "x", "old");
+  writeFileSync(old, "of somebody else");
+  utimesSync(old, 1, 1);
+  symlinkSync(outside, join(folder, "linked"));
+  symlinkSync(outside, join(folder, "default", "linked"));
+  symlinkSync(old, join(own, "linked"));
+  await new ScratchFiles(desk.home).sweep(async () => new Set(), Date.now());
+  expect(readFileSync(old, "utf8")).toBe("of somebody else");
+  // The named file itself is replaced by a link.
+  const [name = ""] = readdirSync(own).filter((one) => one.startsWith(file.id));
+  rmSync(join(own, name));
+  symlinkSync(old, join(own, name));
+  expect((await desk.ask("GET", `${listOf(id)}/attachments/${file.id}`)).status).toBe(404);
+  renameSync(folder, join(desk.server.dataDir, "moved"));
+  symlinkSync(join(desk.server.dataDir, "moved"), folder);
+  const refused = await send(desk, id, 100);
+  expect([refused.status, refused.text]).toEqual([
+    503,
+    '{"error":"Files of notes cannot be stored: their folder is a link."}',
+  ]);
+  expect(readdirSync(join(desk.server.dataDir, "moved", "default", id)).sort()).toEqual(
+    [name, "linked"].sort(),
+  );
+});
+
+test("a namespace whose name is longer than a folder's may be has notes and no files", async () => {
+  desk = await HapiDesk.open();
+  const long = await desk.of("ü".repeat(60));
+  const id = await long.session();
+  const refused = await send(long, id, 100);
+  expect([refused.status, refused.text]).toEqual([
+    507,
+    '{"error":"Files of notes cannot be stored: the name of the namespace is too long."}',
+  ]);
+  expect((await long.ask("POST", listOf(id), { text: "a note" })).status).toBe(201);
+});
