@@ -10,16 +10,22 @@ export interface RawHandlers {
   onEvent?: (json: string) => void;
   /** Answers a request of the server that wants an acknowledgement. */
   onRequest?: (json: string) => unknown;
+  /** `/` without it. */
+  namespace?: string;
 }
 
-/** Connects to the namespace `/` of `path` and resolves when accepted. */
+/** Connects to a namespace of `path` and resolves when accepted. */
 export function rawClient(
   url: string,
   path: string,
   auth: Record<string, unknown>,
-  { onEvent, onRequest }: RawHandlers = {},
+  { onEvent, onRequest, namespace }: RawHandlers = {},
 ): Promise<RawClient> {
-  const socket = new WebSocket(`${url.replace(/^http/, "ws")}${path}?EIO=4&transport=websocket`);
+  // Compression would measure zlib.
+  const socket = new WebSocket(`${url.replace(/^http/, "ws")}${path}?EIO=4&transport=websocket`, {
+    perMessageDeflate: false,
+  });
+  const name = namespace === undefined ? "" : `${namespace},`;
   const acks = new Map<number, (answer: unknown) => void>();
   let nextAck = 0;
   const client: RawClient = {
@@ -30,7 +36,7 @@ export function rawClient(
         acks.set(nextAck++, ack);
       }
       const args = payload === undefined ? [event] : [event, payload];
-      socket.send(`42${id}${JSON.stringify(args)}`);
+      socket.send(`42${name}${id}${JSON.stringify(args)}`);
     },
     close: () => socket.close(),
   };
@@ -38,20 +44,20 @@ export function rawClient(
     socket.onerror = () => reject(new Error("the socket failed"));
     socket.onmessage = ({ data }: MessageEvent<string>) => {
       if (data === "2") socket.send("3");
-      else if (data.startsWith("0")) socket.send(`40${JSON.stringify(auth)}`);
+      else if (data.startsWith("0")) socket.send(`40${name}${JSON.stringify(auth)}`);
       else if (data.startsWith("40")) resolve(client);
       else if (data.startsWith("44")) reject(new Error(data));
       else if (data.startsWith("43")) {
         const at = data.indexOf("[");
-        const id = Number(data.slice(2, at));
+        const id = Number(data.slice(2 + name.length, at));
         acks.get(id)?.(JSON.parse(data.slice(at))[0]);
         acks.delete(id);
       } else if (data.startsWith("42")) {
         const at = data.indexOf("[");
-        if (at > 2) {
+        if (at > 2 + name.length) {
           const answer = onRequest?.(data.slice(at));
           socket.send(`43${data.slice(2, at)}${JSON.stringify([answer])}`);
-        } else onEvent?.(data.slice(2));
+        } else onEvent?.(data.slice(at));
       }
     };
   });

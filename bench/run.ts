@@ -5,6 +5,7 @@ import { cpus } from "node:os";
 import { busAcrossNodes } from "./bus.ts";
 import type { Result, Scenario } from "./figures.ts";
 import { framesBroadcast } from "./frames.ts";
+import * as hapi from "./hapi.ts";
 import { idleSockets, latency, rpc, sessionList, startAndIdle, throughput } from "./happy.ts";
 import { topicReplay, topicUpdate } from "./topics.ts";
 
@@ -15,6 +16,13 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   "happy-rpc": rpc,
   "happy-session-list": sessionList,
   "happy-idle-sockets": idleSockets,
+  "hapi-start": hapi.start,
+  "hapi-messages": hapi.messages,
+  "hapi-fan-out": hapi.fanOut,
+  "hapi-session-list": hapi.lists,
+  "hapi-pages": hapi.pages,
+  "hapi-long-list": hapi.longList,
+  "hapi-idle-crowd": hapi.idleCrowd,
   "topics-update": topicUpdate,
   "topics-replay": topicReplay,
   "frames-broadcast": framesBroadcast,

@@ -59,20 +59,24 @@ export async function serverProcess(
     dataDir,
     pid: child.pid,
     firstAnswerMs,
-    residentMb: () => {
-      const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
-      return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
-    },
-    cpuSeconds: () => {
-      const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-      return (Number(fields[11]) + Number(fields[12])) / 100;
-    },
+    residentMb: () => residentMb(child.pid),
+    cpuSeconds: () => cpuSeconds(child.pid),
     stop: async (keepData = false) => {
       child.kill("SIGTERM");
       await child.exited;
       if (!keepData) rmSync(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+export function residentMb(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024;
+}
+
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 async function freePort(): Promise<number> {

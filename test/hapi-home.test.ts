@@ -1,7 +1,16 @@
 // A home of the original hub in whole servers: made, taken over, backed up, handed back, and left alone while somebody else uses it.
 import { Database } from "bun:sqlite";
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { installedHapi } from "./clients/hapi-release.ts";
@@ -69,17 +78,68 @@ const login = async (url: string, accessToken: string) => {
   return [answer.status, (await answer.json()) as { token: string; user: { id: number } }] as const;
 };
 
-test("nothing of it is there by itself, and HAPI_HOME alone takes nothing over", async () => {
+test("it is there by itself with a token of its own, and HAPI_HOME alone takes nothing over", async () => {
   const home = sibling("of-the-cli");
   mkdirSync(home);
-  const server = await serve(["--data-dir", sibling("without")], { HAPI_HOME: home });
-  expect((await fetch(`${server.url}/api/auth`, { method: "POST" })).status).toBe(404);
+  const dataDir = sibling("by-itself");
+  const server = await serve(["--data-dir", dataDir], { HAPI_HOME: home });
+  expect((await fetch(`${server.url}/api/sessions`)).status).toBe(401);
+  expect((await login(server.url, "guessed"))[0]).toBe(401);
+  expect((await login(server.url, settingsOf(join(dataDir, "hapi")).cliApiToken))[0]).toBe(200);
   expect(server.said()).toContain("HAPI_HOME is set and not followed");
-  await server.stop();
-  expect([existsSync(join(sibling("without"), "hapi")), existsSync(join(home, "hapi.db"))]).toEqual([
-    false,
-    false,
-  ]);
+  expect(await server.stop()).toBe(0);
+  expect(readdirSync(home)).toEqual([]);
+});
+
+test("switched off nothing of it is there: no path, no folder, no line at the start", async () => {
+  const dataDir = sibling("without");
+  const server = await serve(["--data-dir", dataDir, "--hapi-enabled", "false"]);
+  expect((await fetch(`${server.url}/api/auth`, { method: "POST" })).status).toBe(404);
+  expect((await fetch(`${server.url}/socket.io/?EIO=4&transport=polling`)).status).toBe(404);
+  expect(await (await fetch(`${server.url}/health`)).json()).not.toHaveProperty("protocolVersion");
+  expect(await server.stop()).toBe(0);
+  expect(existsSync(join(dataDir, "hapi"))).toBe(false);
+  expect(server.said()).not.toContain("HAPI");
+});
+
+test("where nobody asked for it, the server goes on without it while a hub is on its folder", async () => {
+  const dataDir = sibling("unasked");
+  const port = await freePort();
+  const home = join(dataDir, "hapi");
+  mkdirSync(home, { recursive: true });
+  writeFileSync(join(home, "settings.json"), JSON.stringify({ listenPort: port }));
+  const hub = await serve(["--data-dir", sibling("unasked-other"), "--hapi-port", String(port)]);
+  const server = await serve(["--data-dir", dataDir]);
+  try {
+    expect(server.said()).toContain(`it may be using ${home}`);
+    expect(server.said()).toContain("The server goes on without hapi.");
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+    expect((await fetch(`${server.url}/api/sessions`)).status).toBe(404);
+  } finally {
+    await server.stop();
+    await hub.stop();
+  }
+  expect(readdirSync(home)).toEqual(["settings.json"]);
+});
+
+test("where nobody asked for it, a damaged file of its home ends no start, and stays as it is", async () => {
+  const dataDir = sibling("unasked-damaged");
+  const home = join(dataDir, "hapi");
+  mkdirSync(home, { recursive: true });
+  for (const [name, problem] of [
+    ["settings.json", "is not a JSON object"],
+    ["jwt-secret.json", "does not hold a key of 32 bytes"],
+    ["owner-id.json", "does not hold a positive whole number"],
+  ] as const) {
+    writeFileSync(join(home, name), '{"cut');
+    const server = await serve(["--data-dir", dataDir]);
+    expect((await fetch(`${server.url}/api/sessions`)).status).toBe(404);
+    expect(await server.stop()).toBe(0);
+    expect(server.said()).toContain(problem);
+    expect(server.said()).toContain("The server goes on without hapi.");
+    expect(readdirSync(home)).toEqual([name]);
+    rmSync(join(home, name));
+  }
 });
 
 test("a fresh home lets in by its token, and the token is in the file alone", async () => {

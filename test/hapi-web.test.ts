@@ -246,7 +246,7 @@ describe("not installed", () => {
   });
 
   test("without HAPI there is no such page", async () => {
-    const roost = await testServer({ dataDir: folder() });
+    const roost = await testServer({ dataDir: folder(), hapiEnabled: false });
     try {
       expect((await ask(`${roost.url}/start`, HTML)).status).toBe(404);
       expect((await ask(`${roost.url}/`, HTML)).text).toBe("Welcome to Happy Server!");

@@ -196,14 +196,17 @@ test("ready while the database answers and takes writes, and not ready when it d
   await started();
   const ready = await fetch(`${server.url}/ready`);
   expect(ready.status).toBe(200);
-  expect(await ready.json()).toEqual({ status: "ready", checks: { happy: "ok" } });
+  expect(await ready.json()).toEqual({
+    status: "ready",
+    checks: { happy: "ok", hapi: "ok", "hapi-home": "ok" },
+  });
   const holder = await holdLock(`${server.dataDir}/happy.db`);
   try {
     const blocked = await fetch(`${server.url}/ready`);
     expect(blocked.status).toBe(503);
     expect(await blocked.json()).toEqual({
       status: "not ready",
-      checks: { happy: "failed" },
+      checks: { happy: "failed", hapi: "ok", "hapi-home": "ok" },
       problems: {
         happy:
           "Another program holds the write lock of happy.db: nothing was stored. Try again when it has finished.",

@@ -94,7 +94,7 @@ test(
     await load;
     expect([done.code, done.stderr]).toEqual([0, ""]);
     expect(done.stdout).toStartWith(
-      "Deleted: 1 sessions, 300 messages, 0 usage reports, 0 feed entries, 2 files (2.5 kB).\n",
+      "Deleted: 1 sessions, 300 messages, 0 usage reports, 0 feed entries, 0 HAPI sessions, 0 HAPI messages, 0 HAPI usage events, 0 HAPI expired work events, 2 files (2.5 kB).\n",
     );
     expect((await ada.call("GET", "/v1/sessions")).body.sessions).toEqual([]);
     expect((await ada.call("GET", `/v3/sessions/${old}/messages`)).status).toBe(404);

@@ -52,7 +52,7 @@ test("topics are on when they are switched on, or when something of them is conf
 });
 
 test("switched off there is no path, no database and no log line", async () => {
-  const { found, lines } = await run(config({ topicsEnabled: false }), async (url) => {
+  const { found, lines } = await run(config({ topicsEnabled: false, hapiEnabled: false }), async (url) => {
     const answers = [];
     for (const path of ["/api/v1/ping", "/socket.io/?EIO=4&transport=polling"]) {
       const response = await fetch(`${url}${path}`);

@@ -5,6 +5,9 @@ import { entriesOf, filesBelow, isFolder } from "../storage/blob-files.ts";
 import { foldersIn, type KnownDatabase, placeOf } from "./known-database.ts";
 import { isArchivedName } from "./manifest.ts";
 
+/** What a name that is no UTF-8 is read with: nothing can be opened by it. */
+const UNREADABLE = "\ufffd";
+
 export interface HomeFile {
   /** As the archive calls it. */
   readonly name: string;
@@ -25,7 +28,7 @@ export async function* filesInHomeFolders(
       for await (const entry of entriesOf(at)) {
         const below = { name: `${name}/${entry.name}`, path: join(at, entry.name) };
         // What stands in a name that is too deep or too long is not looked at.
-        if (!isArchivedName(below.name, folders)) count++;
+        if (!isArchivedName(below.name, folders) || entry.name.includes(UNREADABLE)) count++;
         else if (entry.isDirectory()) yield* walk(below.name, below.path);
         else if (entry.isFile()) yield below;
         else count++;

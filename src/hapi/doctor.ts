@@ -7,7 +7,7 @@ import { type Finding, failure, ok, problemOf, skipped, warning } from "../docto
 import { isWeak, tokenProblem } from "./home/access-token.ts";
 import { GIVEN } from "./home/home.ts";
 import { isHubAt } from "./home/original-hub.ts";
-import { checkJwtKey, checkOwnerId } from "./home/secret-files.ts";
+import { checkSecretFiles } from "./home/secret-files.ts";
 import { settingsPath } from "./home/settings-file.ts";
 import { FOLDER, ScratchFiles } from "./hub/scratch-files.ts";
 import { USUAL_PORT } from "./in-effect.ts";
@@ -23,8 +23,7 @@ export async function* findings(config: HapiConfig): AsyncGenerator<Finding> {
   let place: Place;
   try {
     place = placeOf(config);
-    if (existsSync(join(home, "jwt-secret.json"))) checkJwtKey(home);
-    if (existsSync(join(home, "owner-id.json"))) checkOwnerId(home);
+    checkSecretFiles(home);
   } catch (error) {
     yield failure("hapi-home", `${problemOf(error)}.`, {
       fix: "roost restore FILE   (into an empty folder, and take the file from there)",

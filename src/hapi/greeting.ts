@@ -24,9 +24,12 @@ export async function greeting({
     isGiven
       ? "      export CLI_API_TOKEN=...   (the one that this server was given)"
       : `      export CLI_API_TOKEN=${token ?? `...   ("cliApiToken" in ${settingsPath(home)})`}`,
+    "      hapi runner start",
     ...(token === undefined
       ? []
-      : [`      The token is not shown again; it stands in ${settingsPath(home)}.`]),
+      : [
+          `  The token is not shown again; it stands in ${settingsPath(home)}, and roost hapi token prints it.`,
+        ]),
     isAppThere(config)
       ? `  HAPI's web app is served at ${config.hapiWebPort === undefined ? reachable : `port ${config.hapiWebPort}`}.`
       : "  HAPI's web app is not installed: roost hapi web install",

@@ -117,12 +117,13 @@ test("HAPI_HOME, which the CLI goes by too, counts only where HAPI was asked for
 });
 
 test.each<[Partial<HapiConfig>, boolean, boolean]>([
-  [{}, false, false],
+  [{}, false, true],
   [{ hapiEnabled: true }, true, true],
+  [{ hapiEnabled: false }, false, false],
   [{ hapiEnabled: false, hapiHome: "/x" }, false, false],
   [{ hapiHome: "/x" }, true, true],
   [{ hapiPort: 3006 }, true, true],
-  [{ hapiPort: "none" }, false, false],
+  [{ hapiPort: "none" }, false, true],
 ])("with %j: asked for %p, on %p", (given, asked, on) => {
   const all = { ...config(), hapiHome: undefined, ...given };
   expect([hapiAskedFor(all), hapiOn(all)]).toEqual([asked, on]);

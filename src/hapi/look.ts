@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { tokenProblem } from "./home/access-token.ts";
 import { GIVEN } from "./home/home.ts";
 import { isHubAt } from "./home/original-hub.ts";
+import { checkSecretFiles } from "./home/secret-files.ts";
 import { settingsPath } from "./home/settings-file.ts";
 import { USUAL_PORT } from "./in-effect.ts";
 import { placeOf } from "./place.ts";
@@ -16,6 +17,7 @@ export async function look(config: HapiConfig): Promise<void> {
     (given === undefined ? undefined : tokenProblem(given, GIVEN)) ??
     (known.cliApiToken === undefined ? undefined : tokenProblem(known.cliApiToken, settingsPath(home)));
   if (problem !== undefined) throw new Error(problem);
+  checkSecretFiles(home);
   for (const [host, port] of places(config, { home, known, inEffect }))
     if (await isHubAt(host, port))
       throw new Error(

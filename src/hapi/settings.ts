@@ -14,7 +14,7 @@ const expanded = (folder: string): string =>
 export const hapiSettings = {
   hapiEnabled: setting(
     flag().optional(),
-    "serve HAPI's CLI and web app under /api, /cli and /socket.io/ (on by itself when hapiHome or hapiPort is given)",
+    "serve HAPI's CLI and web app under /api, /cli and /socket.io/ (true by default; given in words, or with hapiHome or hapiPort, the server does not start without it)",
   ),
   hapiHome: setting(
     text().transform(expanded).optional(),

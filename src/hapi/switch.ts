@@ -4,12 +4,9 @@ import type { HapiConfig } from "./settings.ts";
 
 type Switches = Pick<HapiConfig, "hapiEnabled" | "hapiHome" | "hapiPort">;
 
-/** While parts of it are missing. */
-const ON_BY_DEFAULT = false;
-
 /** Then it has to work, or the server does not start. */
 export const hapiAskedFor = ({ hapiEnabled, hapiHome, hapiPort }: Switches): boolean =>
   hapiEnabled ?? (hapiHome !== undefined || typeof hapiPort === "number");
 
-export const hapiOn = (config: Switches): boolean =>
-  config.hapiEnabled ?? (hapiAskedFor(config) || ON_BY_DEFAULT);
+/** By itself: its token is made on the first start and guards everything. */
+export const hapiOn = ({ hapiEnabled }: Pick<Switches, "hapiEnabled">): boolean => hapiEnabled !== false;

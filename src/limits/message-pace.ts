@@ -75,15 +75,16 @@ export class MessagePace {
 
   /**
    * Begins `work` at once, or in its turn after what waits of the same account. Settles as `work` does.
+   * @param bytes that it holds while it waits; asked only then.
    * @throws TooFast when too much waits; `work` is then not begun.
    */
-  async turn(account: string, bytes: number, work: () => Promise<void>): Promise<void> {
+  async turn(account: string, bytes: number | (() => number), work: () => Promise<void>): Promise<void> {
     const queue = this.#queues.get(account);
     const limit = this.parts.perSecond();
     if (queue === undefined && (limit === 0 || this.#buckets.exceeded(account) === undefined)) return work();
     if (queue === undefined) this.parts.bounds.refused("account-messages", { account, limit });
     const into = queue ?? { account, waiting: [], bytes: 0, timer: undefined };
-    const held = bytes + MESSAGE_BYTES;
+    const held = (typeof bytes === "number" ? bytes : bytes()) + MESSAGE_BYTES;
     if (into.bytes + held > this.#maxAccountBytes || this.#bytes + held > this.#maxBytes) throw new TooFast();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     into.waiting.push({ bytes: held, work, done: resolve, failed: reject });

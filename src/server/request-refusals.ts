@@ -8,8 +8,9 @@ export const NO_REFUSALS: Refusals = new Map();
 const FOREIGN_ORIGIN: ConnectRefusal = { message: "Origin not allowed" };
 
 /**
- * The answer to a request that nobody wants, in the words of the first that has one; else which claims do not want it, and refuse when its client asks for them. A claim that is
- * alone speaks about every request; of several, each only about a request that opens a connection or is one of its own sockets'.
+ * The answer to a request that nobody wants, in the words of the first that has one, or of whom it speaks to alone; else which claims do
+ * not want it, and refuse when its client asks for them. A claim that is alone speaks about every request; of several, each only about a
+ * request that opens a connection or is one of its own sockets'.
  */
 export async function refusalsOf(
   request: Request,
@@ -23,6 +24,7 @@ export async function refusalsOf(
   const answers: Response[] = [];
   for (const claim of isOpen ? closed.filter((one) => gate.concerns(one)) : closed) {
     const refused = await claim.refuses?.(request, facts);
+    if (refused?.isOurs === true) return refused.answer;
     if (refused !== undefined) {
       answers.push(refused.answer);
       refusals.set(claim, refused.refusal);

@@ -260,6 +260,24 @@ describe("the request itself", () => {
     expect((await status("https://a.example"))?.answer.status).toBe(200);
   });
 
+  test("that speaks to one alone has its answer, whoever else wants it", async () => {
+    const { url } = await served({
+      claims: [
+        CLI(),
+        FEEDS({
+          refuses: async (request) => ({
+            answer: new Response("expired", { status: 401 }),
+            refusal: { message: "later" },
+            isOurs: request.url.includes("token="),
+          }),
+        }),
+      ],
+    });
+    const ask = async (query: string) =>
+      (await fetch(`${url}${PATH}?EIO=4&transport=polling${query}`)).status;
+    expect([await ask("&token=old"), await ask("")]).toEqual([401, 200]);
+  });
+
   test("that only one wants opens a connection on which the other refuses", async () => {
     const { connect } = await served({ claims });
     const options = { ...pass("shell"), forceNew: false };

@@ -39,6 +39,8 @@ export interface RefusedRequest {
   readonly answer: Response;
   /** Where another protocol does: the namespace refuses later. */
   readonly refusal: ConnectRefusal;
+  /** The request speaks to this claim alone: the answer holds, whoever else is on the path. */
+  readonly isOurs?: boolean;
 }
 
 /** A namespace whose clients prove who they are. */

@@ -90,13 +90,16 @@ export function hapiBrowserDay(makeServer: MakeServer): void {
   scene("a terminal on the page runs commands on the machine, over a WebSocket", async () => {
     await page.button("Terminal");
     await page.until("the terminal", `document.querySelector('[aria-label="Terminal input"]') !== null`);
-    // The shell's prompt: before it the terminal is not there yet.
+    await page.press("the terminal", `document.querySelector(".xterm")`);
+    // Each Enter is answered by a prompt. The first may still come by polling, before the page has its WebSocket.
     await until(
-      "the terminal to be ready",
-      () => page.packets.some((packet) => packet.includes("terminal:output")),
+      "a prompt over the WebSocket",
+      async () => {
+        await page.key("Enter");
+        return page.packets.some((packet) => packet.includes("terminal:output"));
+      },
       boundMs,
     );
-    await page.press("the terminal", `document.querySelector(".xterm")`);
     await page.type("echo $((6 * 7))-in-a-browser");
     await page.key("Enter");
     await until("the output", () => page.packets.join("").includes("42-in-a-browser"), boundMs);

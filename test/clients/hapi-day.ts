@@ -30,22 +30,8 @@ export function hapiDay(makeServer: MakeServer): void {
 
   afterAll(() => web?.leave());
 
-  const spawn = async (agent: string): Promise<string> => {
-    const from = web.events.mark;
-    const request = { directory: desk.project, agent, yolo: false, sessionType: "simple" };
-    const answer = await web.ask("POST", `/api/machines/${desk.machineId}/spawn`, request);
-    expect(answer).toMatchObject({ type: "success" });
-    const session = `${at(answer, "sessionId")}`;
-    await web.event("session-added", boundMs, { type: "session-added", about: session, from }, () => true);
-    await until("an active session", async () => (await web.summary(session))?.active === true, boundMs);
-    return session;
-  };
-  /** Says it and waits for the answer as the stream tells it. */
-  const talkTo = async (session: string, text: string, answer = `heard: ${text}`): Promise<void> => {
-    const from = web.events.mark;
-    await web.say(session, text);
-    await web.hear(session, answer, boundMs, from);
-  };
+  const spawn = (agent: string): Promise<string> => web.spawn(desk, agent);
+  const talkTo = (session: string, text: string): Promise<void> => web.talk(session, text);
 
   scene("a wrong token is refused, the right one logs in and hears the stream", async () => {
     const { url, token } = day.world.server;
@@ -66,7 +52,16 @@ export function hapiDay(makeServer: MakeServer): void {
     );
     const event = await whileRunning(runner, online);
     expect(event.machineId).toBe(desk.machineId);
-    expect(await web.machine(desk.machineId)).toMatchObject({
+    // It comes with a heartbeat, which may be after the one that said that it is there.
+    const row = await until(
+      "the machine's health",
+      async () => {
+        const machine = await web.machine(desk.machineId);
+        return machine?.health === null ? undefined : machine;
+      },
+      boundMs,
+    );
+    expect(row).toMatchObject({
       active: true,
       metadata: {
         host: "desk",

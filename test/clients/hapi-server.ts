@@ -64,21 +64,21 @@ export const originalServer: MakeServer = async (folder) => {
   };
 };
 
-/** The compiled Roost, with HAPI on. */
+/** Made at the first start in the data folder, where the original keeps it. */
+export function accessTokenIn(dataDir: string): string {
+  const kept = JSON.parse(readFileSync(join(dataDir, "hapi", "settings.json"), "utf8"));
+  return String(kept.cliApiToken);
+}
+
+/** The compiled Roost as it is: nobody asked for HAPI. */
 export const roostServer: MakeServer = async (folder) => {
   mkdirSync(folder, { recursive: true });
-  const server = new RoostServer(await freePort(), folder, {
-    ROOST_HAPI_ENABLED: "true",
-    ROOST_HAPI_PORT: "none",
-    ROOST_LOG_LEVEL: "debug",
-  });
+  const server = new RoostServer(await freePort(), folder, { ROOST_LOG_LEVEL: "debug" });
   return {
     name: "Roost",
     url: server.url,
-    /** Made at the first start, where the original keeps it. */
     get token() {
-      const kept = JSON.parse(readFileSync(join(folder, "data", "hapi", "settings.json"), "utf8"));
-      return String(kept.cliApiToken);
+      return accessTokenIn(join(folder, "data"));
     },
     start: () => server.start(),
     webApp: async () => {

@@ -6,6 +6,7 @@ import { EventStream } from "../hapi/event-stream.ts";
 import { at, type Json } from "../hapi/placeholders.ts";
 import { until } from "../support/until.ts";
 import { Recorder } from "./recorder.ts";
+import { boundMs } from "./scene.ts";
 
 type Row = { [key: string]: Json };
 export type HubEvent = { [key: string]: Json };
@@ -125,6 +126,25 @@ export class HapiWeb {
     const concerns = (event: HubEvent) =>
       event.type === type && (about === undefined || event.sessionId === about || event.machineId === about);
     return this.events.first(what, boundMs, (event) => (concerns(event) ? select(event) : undefined), from);
+  }
+
+  /** As the form for a new session does. @returns its id, once it is at work. */
+  async spawn(on: { machineId: string; project: string }, agent: string): Promise<string> {
+    const from = this.events.mark;
+    const request = { directory: on.project, agent, yolo: false, sessionType: "simple" };
+    const answer = await this.ask("POST", `/api/machines/${on.machineId}/spawn`, request);
+    if (at(answer, "type") !== "success") throw new Error(`Not spawned: ${JSON.stringify(answer)}`);
+    const session = `${at(answer, "sessionId")}`;
+    await this.event("session-added", boundMs, { type: "session-added", about: session, from }, () => true);
+    await until("an active session", async () => (await this.summary(session))?.active === true, boundMs);
+    return session;
+  }
+
+  /** Says it and waits for the tiny agent's answer as the stream tells it. */
+  async talk(session: string, text: string): Promise<void> {
+    const from = this.events.mark;
+    await this.say(session, text);
+    await this.hear(session, `heard: ${text}`, boundMs, from);
   }
 
   /** @returns the message's own id at the sender. */

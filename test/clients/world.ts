@@ -21,7 +21,11 @@ export class World {
     readonly server: RoostServer,
   ) {}
 
-  static async open(release: HappyRelease = currentRelease): Promise<World> {
+  /** @param further settings of the server, as variables. */
+  static async open(
+    release: HappyRelease = currentRelease,
+    further: Readonly<Record<string, string>> = {},
+  ): Promise<World> {
     const packageFolder = await installRelease(release);
     const folder = mkdtempSync(join(tmpdir(), "roost-clients-"));
     const server = new RoostServer(await freePort(), folder, {
@@ -29,6 +33,7 @@ export class World {
       ROOST_LOG_LEVEL: "debug",
       // Two phones, each with an account of its own.
       ROOST_REGISTRATION: "open",
+      ...further,
     });
     const world = new World(folder, packageFolder, server);
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)

@@ -1,16 +1,9 @@
-// Roost as a hub under test: its own server in this process, with HAPI on, on a fresh folder and a free port.
+// Roost as a hub under test: its own server in this process, as it is without settings, on a fresh folder and a free port.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { protocols } from "../../src/protocols.ts";
-import { type Config, parseConfig } from "../support/config.ts";
 import { testServer } from "../support/server.ts";
 import type { HubUnderTest } from "./hub-under-test.ts";
 import type { Alternatives } from "./recordings-suite.ts";
-
-/** Whether this Roost serves HAPI to whoever starts it. While it is being built, ROOST_TEST_HAPI=1 asks for the proofs. */
-export const hasHapi = (): boolean =>
-  process.env.ROOST_TEST_HAPI === "1" ||
-  protocols.some((protocol) => protocol.name === "hapi" && protocol.isOn(parseConfig({})));
 
 /** What contract and recordings do not agree on: Roost may answer as either says. */
 export const roostMay: Alternatives = {
@@ -37,9 +30,7 @@ export const roostMay: Alternatives = {
 };
 
 export async function startRoostHub(): Promise<HubUnderTest> {
-  // No port of its own: the main one has everything, and several of these run at once.
-  const settings: Record<string, unknown> = { hapiEnabled: true, hapiPort: "none" };
-  const server = await testServer(settings as Partial<Config>);
+  const server = await testServer();
   try {
     // The token and the keys of Web Push are made at the first start, where the original keeps them.
     const kept = join(server.dataDir, "hapi", "settings.json");

@@ -31,6 +31,8 @@ export interface Talk {
   readonly path: string;
   readonly query: Readonly<Record<string, string>>;
   readonly heard: unknown[];
+  /** The same as they came. */
+  readonly raw: string[];
   send(message: string | Uint8Array<ArrayBuffer>): void;
   close(code: number, reason: string): void;
   closed: number | undefined;
@@ -50,6 +52,8 @@ export class VoiceVendors {
   /** By path. */
   readonly bad = new Map<string, BadDay>();
   agents: { agent_id: string; name: string }[] = [];
+  /** Agents that somebody has deleted at ElevenLabs. */
+  readonly deleted = new Set<string>();
   /** Sockets are never told that they may begin. */
   deaf = false;
   readonly #server: ReturnType<typeof Bun.serve<Data>>;
@@ -76,6 +80,7 @@ export class VoiceVendors {
             path: socket.data.path,
             query: socket.data.query,
             heard: [],
+            raw: [],
             send: (message) => void socket.send(message),
             close: (code, reason) => socket.close(code, reason),
             closed: undefined,
@@ -88,6 +93,7 @@ export class VoiceVendors {
         message: (socket, message) => {
           const heard = JSON.parse(message.toString()) as Record<string, unknown>;
           socket.data.talk?.heard.push(heard);
+          socket.data.talk?.raw.push(message.toString());
           if (this.deaf) return;
           // Gemini writes its JSON in binary frames.
           if ("setup" in heard) socket.send(Buffer.from(JSON.stringify({ setupComplete: {} })));
@@ -130,6 +136,7 @@ export class VoiceVendors {
     this.talks.length = 0;
     this.bad.clear();
     this.agents = [];
+    this.deleted.clear();
     this.deaf = false;
   }
 
@@ -156,6 +163,8 @@ export class VoiceVendors {
     if (bad?.silent === true) return await new Promise<Response>(() => {});
     if (bad !== undefined) return new Response(bad.body ?? "bad", { status: bad.status ?? 200 });
     if (!isKnown(request, path)) return Response.json({ detail: { message: "bad key" } }, { status: 401 });
+    if (this.deleted.has(query.agent_id ?? ""))
+      return Response.json({ detail: { message: "no such agent" } }, { status: 404 });
     return this.#service(request.method, path);
   }
 

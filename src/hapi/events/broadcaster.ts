@@ -8,6 +8,7 @@ import type { EventStreams } from "../../http/event-stream.ts";
 import type { Limits } from "../../limits/limits.ts";
 import type { Caller } from "../../server/caller.ts";
 import type { RequestFacts } from "../../server/request-facts.ts";
+import { viewText } from "../wire/message.ts";
 import { Cursors } from "./cursor.ts";
 import type { Events, HubEvent, Toast } from "./event.ts";
 import { concerns, type Interest } from "./filter.ts";
@@ -61,7 +62,7 @@ export class Broadcaster implements Events {
   }
 
   broadcast(event: HubEvent): void {
-    const text = JSON.stringify(event);
+    const text = jsonOf(event);
     const number = this.#ring.last + 1;
     const frame = this.#frame(text, this.#cursors.of(number, event.namespace));
     this.#ring.keep({ number, told: toldOf(event), frame });
@@ -171,6 +172,12 @@ export class Broadcaster implements Events {
   #frame(json: string, id?: string): EventFrame {
     return this.parts.streams.frame(id === undefined ? `data: ${json}\n\n` : `data: ${json}\nid: ${id}\n\n`);
   }
+}
+
+function jsonOf(event: HubEvent): string {
+  if (event.type !== "message-received") return JSON.stringify(event);
+  const { message, ...rest } = event;
+  return `${JSON.stringify(rest).slice(0, -1)},"message":${viewText(message)}}`;
 }
 
 /** What is kept of an event beside its frame: not its content. */

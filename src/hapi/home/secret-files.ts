@@ -57,6 +57,12 @@ export function checkOwnerId(home: string): number {
   return data.ownerId;
 }
 
+/** Those that are there; changes nothing. @throws Error as loadJwtKey and loadOwnerId */
+export function checkSecretFiles(home: string): void {
+  if (existsSync(join(home, "jwt-secret.json"))) checkJwtKey(home);
+  if (existsSync(join(home, "owner-id.json"))) checkOwnerId(home);
+}
+
 /** 52 bits, none of them wasted: a safe integer, and never 0. */
 function newOwnerId(): number {
   const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));

@@ -9,7 +9,7 @@ import { type AllowedPages, corsOf } from "./kit/cors.ts";
 import type { OpenEnv } from "./kit/env.ts";
 import { failure, notFound } from "./kit/failure.ts";
 import { budget, cliBearer, protocolVersion, webBearer } from "./kit/guards.ts";
-import { gzipped } from "./kit/gzip.ts";
+import { gzipAnswers } from "./kit/gzip.ts";
 import { jsonType } from "./kit/json-type.ts";
 import { loginRoutes } from "./login.ts";
 
@@ -39,7 +39,7 @@ export function hapiApp(
   const cors = corsOf(pages);
   const bodies = budget({ limits: context, config });
   const login = webBearer(parts, (path) => TOKEN_IN_ADDRESS.has(path));
-  app.use("/api/*", cors, routeName, gzipped, jsonType, bodies);
+  app.use("/api/*", cors, routeName, gzipAnswers, jsonType, bodies);
   app.route(
     "/",
     loginRoutes({

@@ -1,10 +1,12 @@
 // Sessions as web clients list, name, pin and delete them (HTTP contract, A9 and C3).
 import { Hono } from "hono";
 import { z } from "zod";
+import { acceptsGzip } from "../../http/accept-encoding.ts";
 import type { HapiContext } from "../context.ts";
 import type { ApiEnv } from "./kit/env.ts";
 import { type Guards, keyOf } from "./kit/found.ts";
 import { granted } from "./kit/granted.ts";
+import { gzipped } from "./kit/gzip.ts";
 import { validBody, validQuery } from "./kit/input.ts";
 
 const MAX_LISTED = 500;
@@ -26,12 +28,21 @@ const pinBody = z.object({ mode: z.enum(["none", "project", "global"]) });
 const INVALID_NAME = { error: "Invalid body: name is required" };
 const INVALID_PIN = { error: "Invalid body: mode must be none, project, or global" };
 
+const JSON_TYPE = { "content-type": "application/json" };
+/** Lists as they go out in gzip, for as long as they are the same. */
+const packed = new WeakMap<Uint8Array, Promise<Uint8Array<ArrayBuffer>>>();
+
 export function sessionRoutes({ hub: { sessions } }: Pick<HapiContext, "hub">, { session }: Guards) {
   return new Hono<ApiEnv>()
     .get("/api/sessions", async (c) => {
       const { limit, order } = validQuery(c, listQuery);
       const options = { limit, isByUpdate: order === "updatedAt" };
-      return c.json({ sessions: await sessions.list(c.var.claims.ns, options) });
+      const bytes = await sessions.listJson(c.var.claims.ns, options);
+      if (c.req.method === "HEAD" || !acceptsGzip(c.req.header("accept-encoding") ?? null))
+        return new Response(bytes, { headers: JSON_TYPE });
+      const gzip = packed.get(bytes) ?? gzipped(bytes);
+      packed.set(bytes, gzip);
+      return new Response(await gzip, { headers: { ...JSON_TYPE, "content-encoding": "gzip" } });
     })
     .get("/api/sessions/:id", async (c) => {
       const { session } = granted(await sessions.view(keyOf(c)));

@@ -3,6 +3,7 @@
 import type { SessionColumns, SessionKey, SessionPresence, SessionRow } from "../store/rows.ts";
 import { agentStateView } from "../wire/agent-state.ts";
 import {
+  agentLabel,
   canChooseEffort,
   canChooseModel,
   flavourOf,
@@ -44,6 +45,7 @@ export function modeRefusal(metadata: unknown, mode: string): Refusal | undefine
 
 /** Their own terminal says what model these use. */
 const TERMINAL_CHOOSES: ReadonlySet<string> = new Set(["codex", "cursor", "grok"]);
+const MODEL = "Model selection";
 
 export class Config {
   constructor(private readonly core: HubCore) {}
@@ -66,7 +68,7 @@ export class Config {
     if (!canChooseModel(flavourOf(row.metadata))) {
       return refusal("unsupported", "Model selection is not supported for this session");
     }
-    return chosenByTerminal(row, "Model") ?? this.apply(key, { model });
+    return chosenByTerminal(row, MODEL) ?? this.apply(key, { model });
   }
 
   async setEffort(key: SessionKey, effort: string | null): Promise<Result> {
@@ -132,7 +134,7 @@ export class Config {
 function chosenByTerminal(row: SessionRow, what: string): Refusal | undefined {
   const isLocal = agentStateView(row.agentState)?.controlledByUser === true;
   return isLocal && TERMINAL_CHOOSES.has(flavourOf(row.metadata))
-    ? refusal("conflict", `${what} cannot be changed while the session is controlled by its terminal`)
+    ? refusal("conflict", `${what} can only be changed for remote ${agentLabel(row.metadata)} sessions`)
     : undefined;
 }
 

@@ -6,6 +6,7 @@ import { namedFiles, ScratchFiles } from "./scratch-files.ts";
 export class GoneFiles {
   readonly #files: ScratchFiles;
   #underWay: Promise<unknown> = Promise.resolve();
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(
     home: string,
@@ -17,13 +18,17 @@ export class GoneFiles {
   /** Begins to remove what no note names, of one session after the other. */
   gone(session: SessionKey): void {
     const named = async () => namedFiles(await this.store.listScratchAttachments());
-    this.#underWay = this.#underWay.then(() => this.#files.sweep(named, Date.now(), session));
-    // Told to whoever waits for the end.
-    this.#underWay.catch(() => {});
+    this.#underWay = this.#underWay
+      .then(() => this.#files.sweep(named, Date.now(), session))
+      .catch((error: unknown) => {
+        // Told to whoever waits for the end; the next session's files go all the same.
+        this.#failure ??= { error };
+      });
   }
 
-  /** @throws what the disk says */
+  /** @throws what the disk said first */
   async settled(): Promise<void> {
     await this.#underWay;
+    if (this.#failure !== undefined) throw this.#failure.error;
   }
 }

@@ -2,13 +2,19 @@
 // what is known of who is there; each is a file of its own.
 import { SWEEP_MS } from "../wire/presence-rules.ts";
 import { AgentDeeds } from "./agent-deeds.ts";
+import { Clearing } from "./clear.ts";
 import { Config } from "./config.ts";
 import { HubCore, type HubParts } from "./core.ts";
+import { Forking } from "./fork.ts";
 import { Handoff } from "./handoff.ts";
+import { CodexImports } from "./imports/codex.ts";
+import { Imports } from "./imports/imports.ts";
+import { PiImports } from "./imports/pi.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { MachinePresenceKeeper } from "./machine-presence.ts";
 import { Machines } from "./machines.ts";
 import { Messages } from "./messages.ts";
+import { OpencodeClearing } from "./opencode-clear.ts";
 import { Permissions } from "./permissions.ts";
 import { MessageQueue } from "./queue.ts";
 import { Resuming } from "./resume.ts";
@@ -44,6 +50,11 @@ export class Hub {
   readonly spawning: Spawning;
   readonly resuming: Resuming;
   readonly handoff: Handoff;
+  readonly forking: Forking;
+  readonly clearing: Clearing;
+  readonly opencodeClearing: OpencodeClearing;
+  readonly codexImports: CodexImports;
+  readonly piImports: PiImports;
 
   #timer: Timer | undefined;
   #tickedAt = 0;
@@ -70,6 +81,16 @@ export class Hub {
     this.spawning = new Spawning(core);
     this.resuming = new Resuming({ core, spawning: this.spawning });
     this.handoff = new Handoff(core);
+    this.forking = new Forking({ core, sessions: this.sessions, spawning: this.spawning });
+    this.clearing = new Clearing({ core, resuming: this.resuming });
+    this.opencodeClearing = new OpencodeClearing({
+      core,
+      sessions: this.sessions,
+      spawning: this.spawning,
+    });
+    const imports = new Imports(core);
+    this.codexImports = new CodexImports(imports, this.sessions);
+    this.piImports = new PiImports(imports, this.sessions);
   }
 
   /** Who was there before the restart is there until the grace is over. To be called before anybody is served. */

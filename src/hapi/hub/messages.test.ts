@@ -74,15 +74,35 @@ test("a todo list is stored with its message, and told before it", async () => {
   expect(await t.store.findSession(key())).toMatchObject({ todos });
 });
 
+test("how an agent's goal stands is not kept, and what only looks so is", async () => {
+  const event = (message: string) => ({
+    role: "agent",
+    content: { id: "e", type: "event", data: { type: "message", message } },
+  });
+  for (const state of ["active", "complete", "blocked", "paused", "cleared"]) {
+    expect(await send(event(` Goal ${state}`), { localId: state })).toBe("ok");
+  }
+  expect(t.told).toEqual([]);
+  const kept = [event("Goal achieved"), event("goal active"), said("Goal active")];
+  for (const content of kept) await send(content);
+  const rows = await t.store.firstMessages(sid, 9);
+  expect(rows.map(({ seq, content }) => [seq, content.value])).toEqual(
+    kept.map((content, at) => [at + 1, content]),
+  );
+  const other = { namespace: "other", sid, content: event("Goal active") };
+  expect(await t.hub.messages.fromCli(other, socket)).toBe("access-denied");
+});
+
 test("the claim of a CLI's clock counts within ten minutes, and never for later than now", async () => {
-  const at = async (createdAt: unknown) => {
+  const at = async (createdAt: unknown, localId?: string) => {
     t.told.length = 0;
-    await send(said("x"), { createdAt });
+    await send(said("x"), { createdAt, localId });
     const received = t.web().find(({ type }) => type === "message-received");
     return (received as { message: { createdAt: number } }).message.createdAt;
   };
   t.wall = Date.now();
   expect(await at(t.wall - 60_000)).toBe(t.wall - 60_000);
+  expect(await at(t.wall - 59_000, "with a localId")).toBe(t.wall - 59_000);
   const day = 86_400_000;
   for (const odd of [t.wall + day, t.wall - day, "x", Number.NaN]) {
     expect(Math.abs((await at(odd)) - Date.now())).toBeLessThan(5_000);

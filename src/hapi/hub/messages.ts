@@ -1,7 +1,7 @@
 // Messages from both sides: stored, told to the CLI's other sockets or to all of them, and to web clients, in this order and after the
 // commit (hapi-socket 6 and 8, hapi-http-sse A9 and C3).
 import type { Access, AppendedMessage, Denied, SessionKey } from "../store/rows.ts";
-import { boundedContent, isUserText, reasoningOf } from "../wire/content.ts";
+import { boundedContent, isGoalNotice, isUserText, reasoningOf } from "../wire/content.ts";
 import {
   type Attachment,
   cliMessageView,
@@ -47,9 +47,13 @@ export class Messages {
   async fromCli(sent: CliMessage, socket: object): Promise<"ok" | Denied> {
     const { core } = this;
     const session = { namespace: sent.namespace, id: sent.sid };
+    if (isGoalNotice(sent.content)) {
+      const row = await core.store.findSession(session);
+      return typeof row === "string" ? row : "ok";
+    }
     const content = boundedContent(sent.content);
     const localId = sent.localId ?? null;
-    const claimed = localId === null && typeof sent.createdAt === "number" ? sent.createdAt : undefined;
+    const claimed = typeof sent.createdAt === "number" ? sent.createdAt : undefined;
     const appended = await core.store.appendMessage(
       {
         session,
@@ -84,7 +88,11 @@ export class Messages {
   async post(message: PostedMessage): Promise<Result> {
     const { core } = this;
     const { session, text, attachments = [], localId, scheduledAt = null } = message;
-    const row = await core.store.findSession(session);
+    // One that is at work is known without asking the store, which looks whose it is when it stores the message.
+    const live = core.sessions.get(session.id);
+    const isAtWork = live?.namespace === session.namespace && live.presence.active;
+    const row =
+      isAtWork && message.deliveryMode !== "steer" ? undefined : await core.store.findSession(session);
     if (typeof row === "string") return denial("session", row);
     if (!core.isActive(session.id)) return INACTIVE;
     const fieldErrors = schedulingFaults(message, core.now());
@@ -92,7 +100,7 @@ export class Messages {
     if (text === "" && attachments.length === 0) {
       return refusal("invalid", "Message requires text or attachments");
     }
-    const deliveryMode = deliveryModeFor(row.metadata, message.deliveryMode);
+    const deliveryMode = deliveryModeFor(row?.metadata, message.deliveryMode);
     const content = webContent({ text, attachments }, message.sentFrom ?? "webapp", deliveryMode);
     const appended = await core.store.appendMessage(
       { session, content, localId: localId ?? null, scheduledAt, touches: text !== "" },

@@ -16,9 +16,15 @@ export type RefusalCode =
   /** Too much waits for CLIs already. */
   | "busy"
   | "no-machine"
+  /** It was asked, and its runner says that it could not. */
+  | "runner-refused"
   | "upgrade-required"
   | "resume-unavailable"
   | "resume-failed"
+  | "incomplete"
+  | "clear-unavailable"
+  | "link-failed"
+  | "spawn-failed"
   | "already-local"
   | "not-applicable";
 
@@ -26,6 +32,8 @@ export interface Refusal {
   readonly ok: false;
   readonly code: RefusalCode;
   readonly error: string;
+  /** Of the metadata, without which it cannot be done. */
+  readonly missing?: readonly string[] | undefined;
   /** By field, of something that is invalid. */
   readonly fieldErrors?: Readonly<Record<string, readonly string[]>> | undefined;
 }

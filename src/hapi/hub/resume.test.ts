@@ -167,6 +167,23 @@ test("a session that never began starts fresh, on a machine of the same host", a
 });
 
 describe("reopen", () => {
+  test("of an archived Cursor session whose own id is lost is refused, with what is missing", async () => {
+    const cursor = { ...PLACE, machineId: "m1", flavor: "cursor" };
+    const archived = await t.session("lost", { ...cursor, lifecycleState: "archived" });
+    const running = await t.session("other", { ...cursor, lifecycleState: "running" });
+    for (const id of [archived, running]) await say(id, "hi");
+    const before = await t.store.findAnySession(archived);
+    expect(await t.hub.resuming.reopen(key(archived))).toEqual({
+      ok: false,
+      code: "incomplete",
+      error: "Cursor session id is missing from metadata; reopen requires the original cursor chat id",
+      missing: ["cursorSessionId"],
+    });
+    expect((await t.store.findAnySession(archived))?.metadataVersion).toBe(before?.metadataVersion ?? 0);
+    // No machine is there, and none would help.
+    expect(await t.hub.resuming.reopen(key(running))).toMatchObject({ code: "resume-unavailable" });
+  });
+
   const archived = {
     lifecycleState: "archived",
     lifecycleStateSince: 5,

@@ -3,6 +3,7 @@
 import type { MachineRow, SessionKey, SessionRow } from "../store/rows.ts";
 import { agentSessionId, flavourOf, isFlavour } from "../wire/flavours.ts";
 import { mergedHistory, metadataView, type SessionMetadata, withKeys } from "../wire/metadata.ts";
+import { isReplaced } from "../wire/opencode-clear.ts";
 import { isObject, textAt } from "../wire/shape.ts";
 import { modeRefusal, NO_SUCH_MODE } from "./config.ts";
 import type { HubCore } from "./core.ts";
@@ -12,11 +13,19 @@ import type { Spawning } from "./spawn.ts";
 const WITHIN_MS = 15_000;
 
 const NO_PATH = refusal("resume-unavailable", "Session metadata missing path");
+const REPLACED = refusal("resume-unavailable", "This OpenCode session was replaced by /clear");
 const NO_MACHINE = refusal("no-machine", "No machine online");
 const NO_ID = refusal(
   "resume-unavailable",
   "Resume session ID unavailable. Start a new session in this directory, or retry after the agent has initialized.",
 );
+const NO_CURSOR_ID: Refusal = {
+  ...refusal(
+    "incomplete",
+    "Cursor session id is missing from metadata; reopen requires the original cursor chat id",
+  ),
+  missing: ["cursorSessionId"],
+};
 const NOT_ACTIVE = refusal("resume-failed", "Session failed to become active");
 const CHANGED = refusal("conflict", "Session was modified concurrently. Please try again.");
 
@@ -65,14 +74,15 @@ export class Resuming {
 
   async #start(row: SessionRow, permissionMode: string | undefined): Promise<Resumed> {
     const core = this.#core;
+    if (isReplaced(row.metadata)) return REPLACED;
     const metadata = metadataView(row.metadata);
     if (metadata === null || metadata.path === "") return NO_PATH;
+    const resumeSessionId = agentSessionId(metadata);
+    if (resumeSessionId === undefined && row.hasConversationContent) return NO_ID;
     const machine = await this.#machineFor(row.namespace, metadata);
     if (machine === undefined) return NO_MACHINE;
-    const resumeSessionId = agentSessionId(metadata);
     const agent = flavourOf(metadata);
-    if (resumeSessionId === undefined && (row.hasConversationContent || !STARTS_FRESH.has(agent)))
-      return NO_ID;
+    if (resumeSessionId === undefined && !STARTS_FRESH.has(agent)) return NO_ID;
     const spawned = await this.parts.spawning.ask(machine.id, {
       directory: metadata.path,
       agent: isFlavour(metadata.flavor) ? metadata.flavor : "claude",
@@ -144,6 +154,7 @@ export class Resuming {
     const cursorSessionProtocol = textAt(row.metadata, "cursorSessionProtocol");
     if (core.isActive(key.id)) return { ok: true, sessionId: key.id, resumed: false, cursorSessionProtocol };
     const isArchived = textAt(row.metadata, "lifecycleState") === "archived";
+    if (isArchived && row.hasConversationContent && lacksCursorId(row.metadata)) return NO_CURSOR_ID;
     if (isArchived && this.#underWay.get(key.id) === undefined) {
       const refused = await this.#unarchive(row);
       if (refused !== undefined) return refused;
@@ -186,3 +197,6 @@ export class Resuming {
     );
   }
 }
+
+const lacksCursorId = (metadata: unknown): boolean =>
+  flavourOf(metadata) === "cursor" && agentSessionId(metadata) === undefined;

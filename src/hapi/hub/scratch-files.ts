@@ -2,12 +2,12 @@
 // the notes that name it; what none names is removed after a day, so that an upload that was given up costs nothing. No link is followed:
 // what is removed here is ours.
 import { randomUUID } from "node:crypto";
-import type { Dirent } from "node:fs";
-import { lstat, mkdir, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { type Dirent, lstatSync, lutimesSync, rmSync } from "node:fs";
+import { lstat, lutimes, mkdir, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isFolder } from "../../storage/blob-files.ts";
 import { syncFolders } from "../../storage/durable-file.ts";
-import { isAbsent, StorageError } from "../../storage/errors.ts";
+import { codeOf, isAbsent, StorageError } from "../../storage/errors.ts";
 import type { SessionKey } from "../store/rows.ts";
 import { isObject } from "../wire/shape.ts";
 import { ScratchRoom } from "./scratch-room.ts";
@@ -97,12 +97,26 @@ export class ScratchFiles {
         "Files of notes cannot be stored: the name of the namespace is too long.",
       );
     await mkdir(this.#folderOf(place), { recursive: true, mode: 0o700 });
-    for (const folder of [this.#root, join(this.#root, segment(place.namespace)), this.#folderOf(place)])
-      if (!(await isFolder(folder))) throw cannot("their folder is a link");
+    for (const folder of this.#foldersTo(place))
+      if (!(await isFolderHere(folder))) throw cannot("their folder is a link");
+  }
+
+  /** Its size; from now on it is not old: a note comes to name it. Undefined when it is not there. */
+  async keep(place: ScratchPlace): Promise<number | undefined> {
+    const size = await this.sizeOf(place);
+    if (size === undefined) return undefined;
+    const now = Date.now() / 1_000;
+    // A sweep that began before knows nothing of the note.
+    const isThere = await absentAs(
+      lutimes(this.#pathOf(place), now, now).then(() => true),
+      false,
+    );
+    return isThere ? size : undefined;
   }
 
   /** Undefined when it is not there. */
   async sizeOf(place: ScratchPlace): Promise<number | undefined> {
+    for (const folder of this.#foldersTo(place)) if (!(await isFolderHere(folder))) return undefined;
     const facts = await absentAs(lstat(this.#pathOf(place)), undefined);
     return facts?.isFile() ? facts.size : undefined;
   }
@@ -113,7 +127,8 @@ export class ScratchFiles {
   }
 
   async remove(place: ScratchPlace): Promise<void> {
-    const size = (await this.sizeOf(place)) ?? 0;
+    const size = await this.sizeOf(place);
+    if (size === undefined) return;
     await rm(this.#pathOf(place), { force: true });
     this.#room.freed(segment(place.namespace), size);
   }
@@ -160,7 +175,7 @@ export class ScratchFiles {
     let removed = 0;
     if (gone === undefined) this.#room.forget();
     // Of most sessions there is none, and what is named is a long list.
-    else if (!(await isFolder(this.#folderOf({ namespace: gone.namespace, session: gone.id })))) return 0;
+    else if (!(await isFolderHere(this.#folderOf({ namespace: gone.namespace, session: gone.id })))) return 0;
     const names = await named();
     for (const namespace of await this.#folders(this.#root)) {
       if (gone !== undefined && namespace !== segment(gone.namespace)) continue;
@@ -170,10 +185,14 @@ export class ScratchFiles {
         for (const name of await this.#files(folder)) {
           const path = join(folder, name);
           if (names.has(`${namespace}/${session}/${name}`)) continue;
-          const { mtimeMs, size } = (await absentAs(lstat(path), undefined)) ?? { mtimeMs: now, size: 0 };
-          if (gone === undefined && now - mtimeMs < ABANDONED_MS) continue;
-          await rm(path, { force: true });
-          this.#room.freed(namespace, size);
+          // In one go: between a look and what follows from it a note could come to name the file.
+          const facts = lstatSync(path, { throwIfNoEntry: false });
+          if (facts === undefined) continue;
+          // A clock was ahead when it came: it is as old as this look.
+          if (facts.mtimeMs > now) lutimesSync(path, now / 1_000, now / 1_000);
+          if (gone === undefined && now - facts.mtimeMs < ABANDONED_MS) continue;
+          rmSync(path, { force: true });
+          this.#room.freed(namespace, facts.size);
           removed++;
         }
         await rmdir(folder).catch(() => {});
@@ -193,8 +212,13 @@ export class ScratchFiles {
 
   async #entries(folder: string): Promise<Dirent[]> {
     // Those below the root were found as folders.
-    if (!(await isFolder(folder))) return [];
+    if (!(await isFolderHere(folder))) return [];
     return absentAs<Dirent[]>(readdir(folder, { withFileTypes: true }), []);
+  }
+
+  /** None of them may be a link. */
+  #foldersTo(place: ScratchPlace): readonly string[] {
+    return [this.#root, join(this.#root, segment(place.namespace)), this.#folderOf(place)];
   }
 
   #folderOf({ namespace, session }: Pick<ScratchPlace, "namespace" | "session">): string {
@@ -254,11 +278,14 @@ function unsegment(text: string): string {
   }
 }
 
+/** Namespaces and names that clients send may be longer than any file's: there is none of them. */
+const isFolderHere = (path: string): Promise<boolean> => absentAs(isFolder(path), false);
+
 async function absentAs<T>(found: Promise<T>, absent: T): Promise<T> {
   try {
     return await found;
   } catch (error) {
-    if (isAbsent(error)) return absent;
+    if (isAbsent(error) || codeOf(error) === "ENAMETOOLONG") return absent;
     throw error;
   }
 }

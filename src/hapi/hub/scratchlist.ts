@@ -172,8 +172,13 @@ export class Scratchlist {
           "session-files-too-large",
           "Scratchlist attachments of this session are at their limit",
         );
-      await this.core.store.admitScratchFile(key.namespace, length);
-      const file = await this.#files.add(key, given);
+      const giveBack = await this.core.store.admitScratchFile(key.namespace, length);
+      let file: ScratchFile | undefined;
+      try {
+        file = await this.#files.add(key, given);
+      } finally {
+        if (file === undefined) giveBack();
+      }
       if (file !== undefined) return { ok: true, file };
       this.parts.refused("hapi-note-files", { account: key.namespace, limit: this.parts.maxBytes() });
       return refuse("namespace-full", "The files of all notes of this namespace are at their limit");
@@ -236,7 +241,7 @@ export class Scratchlist {
       const isOwn = place.namespace === key.namespace && place.session === key.id;
       if (!isOwn && !before.some((file) => textAt(file, "path") === path))
         return refuse("file-invalid", "Attachment path is outside this session");
-      const size = await this.#files.sizeOf(place);
+      const size = await this.#files.keep(place);
       if (size === undefined) return refuse("file-invalid", "Attachment file missing");
       files.push(describedAs(place, mimeType, size));
     }

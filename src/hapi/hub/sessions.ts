@@ -1,24 +1,13 @@
 // Sessions as they are opened, looked at, named, pinned and deleted (hapi-http-sse A9, A10, C3).
 import type { OpenedSession, OpenSession, SessionKey, SessionRow } from "../store/rows.ts";
 import { withKeys } from "../wire/metadata.ts";
-import {
-  byAttention,
-  byUpdate,
-  type SessionSummary,
-  type SessionView,
-  sessionSummary,
-} from "../wire/session.ts";
+import type { SessionSummary, SessionView } from "../wire/session.ts";
 import { isObject } from "../wire/shape.ts";
 import type { HubCore } from "./core.ts";
 import { DONE, denial, type Refusal, type Result, refusal } from "./result.ts";
+import { type ListOptions, SessionList } from "./session-list.ts";
 
 export type PinMode = "none" | "project" | "global";
-
-export interface ListOptions {
-  readonly limit?: number | undefined;
-  /** Newest first, and nothing else. */
-  readonly isByUpdate?: boolean | undefined;
-}
 
 const BOUND = {
   "tag-bound": "Session tag is already bound to a different id",
@@ -30,7 +19,11 @@ const CONFLICT = refusal("conflict", "Session was modified concurrently. Please 
 export class Sessions {
   readonly #leavers: ((key: SessionKey) => void)[] = [];
 
-  constructor(private readonly core: HubCore) {}
+  readonly #list: SessionList;
+
+  constructor(private readonly core: HubCore) {
+    this.#list = new SessionList(core);
+  }
 
   /** For what a session has beside the database. */
   whenGone(leave: (key: SessionKey) => void): void {
@@ -89,13 +82,13 @@ export class Sessions {
     return found.ok ? { ok: true, session: this.core.sessionView(found.row) } : found;
   }
 
-  async list(namespace: string, { limit, isByUpdate }: ListOptions = {}): Promise<readonly SessionSummary[]> {
-    const { core } = this;
-    // Only the store's own order may be cut there: the other one knows of presence.
-    const rows = await core.store.listSessions(namespace, isByUpdate && limit !== undefined ? { limit } : {});
-    const summaries = rows.map((row) => sessionSummary(row, core.sessions.presenceOf(row)));
-    summaries.sort(isByUpdate ? byUpdate : byAttention);
-    return limit === undefined ? summaries : summaries.slice(0, limit);
+  list(namespace: string, options: ListOptions = {}): Promise<readonly SessionSummary[]> {
+    return this.#list.summaries(namespace, options);
+  }
+
+  /** The answer to who lists them; see SessionList. */
+  listJson(namespace: string, options: ListOptions): Promise<Uint8Array<ArrayBuffer>> {
+    return this.#list.json(namespace, options);
   }
 
   rename(key: SessionKey, name: string): Promise<Result> {

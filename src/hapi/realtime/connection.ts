@@ -28,7 +28,7 @@ export interface SocketServices {
 
 /** When a message may be stored: at once, or in its turn. */
 export interface MessageTurns {
-  turn(account: string, bytes: number, work: () => Promise<void>): Promise<void>;
+  turn(account: string, bytes: () => number, work: () => Promise<void>): Promise<void>;
 }
 
 export interface CliConnection extends SocketServices {

@@ -38,16 +38,22 @@ const kept = statement<{ bytes: number }>(
 
 export const keptBytes = (db: Db, namespace: string): number => kept(db).get({ namespace })?.bytes ?? 0;
 
-/** Before a file of a note is stored, which is beside the database. @throws AccountFull, StorageError "quota" */
+/**
+ * Before a file of a note is stored, which is beside the database.
+ * @returns how to give its room back when it was not stored. @throws AccountFull, StorageError "quota"
+ */
 export async function admitScratchFile(
   { reads, quota }: Pick<Database, "reads" | "quota">,
   namespace: string,
   bytes: number,
-): Promise<void> {
+): Promise<() => void> {
   quota.admit("upload", bytes);
   quota.accounts.admitBytes(ownerOf(namespace), bytes, () => keptBytes(reads, namespace));
   // Until the folder is measured again.
   quota.blobBytes += bytes;
+  return () => {
+    quota.blobBytes -= bytes;
+  };
 }
 
 /** Before a namespace grows by so much. @throws AccountFull, StorageError "quota" */

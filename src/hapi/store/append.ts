@@ -78,12 +78,13 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
     message.createdAt === undefined ? Math.max(now, newestAt) : Math.min(message.createdAt, now);
   const replaced = replaceLive(db, message, seq);
   const row = {
-    id: crypto.randomUUID(),
+    // Rises with time: the index of ids grows at its end, where one that is drawn by lot would touch a page of its own for each row.
+    id: Bun.randomUUIDv7(),
     sessionId,
     seq,
     localId: message.localId,
     createdAt,
-    invokedAt: message.localId === null ? createdAt : null,
+    invokedAt: message.localId === null || message.isTaken === true ? createdAt : null,
     scheduledAt: message.scheduledAt ?? null,
   };
   insert(db).run({ ...row, content: cell });

@@ -168,16 +168,25 @@ export interface HapiStore {
     fromIdOrLocalId: string | undefined,
     announce?: Announce<Access<{ readonly removed: number; readonly epoch: number }>>,
   ): Promise<Access<{ readonly removed: number; readonly epoch: number }>>;
-  /** Copies of the messages of `from`, up to `through` when it is given, before those of `into` (fork). Epoch of `into` + 1. */
+  /**
+   * Copies of what was taken of `from`, up to but not with `before` when it is given, before those of `into` (fork). A localId that
+   * `into` does not have yet is kept: the agent knows its history by them. Epoch of `into` + 1. The only one that is no single
+   * operation: where it is refused or rejects, a part may be copied.
+   */
   copyMessages(
     copy: {
       readonly namespace: string;
       readonly from: string;
       readonly into: string;
-      readonly through?: string | undefined;
+      readonly before?: string | undefined;
     },
     announce?: Announce<Access<{ readonly copied: number; readonly epoch: number }>>,
   ): Promise<Access<{ readonly copied: number; readonly epoch: number }>>;
+  /** What still waits in `from` waits in `into` from now on, behind what is there. Epoch + 1 of both when something moved. */
+  moveWaitingMessages(
+    which: { readonly namespace: string; readonly from: string; readonly into: string },
+    announce?: Announce<Access<{ readonly messages: readonly MessageRow[] }>>,
+  ): Promise<Access<{ readonly messages: readonly MessageRow[] }>>;
   /**
    * Scheduled messages whose time has come and that nobody took yet, oldest schedule first. Of these sessions only, when they are
    * given: those of a session that never comes back stay due for ever, and count against nobody's `limit`.
@@ -271,8 +280,11 @@ export interface HapiStore {
     max: number,
     announce?: Announce<Access<AddedScratch>>,
   ): Promise<Access<AddedScratch>>;
-  /** Before a file of a note is stored beside the database. @throws AccountFull, StorageError "quota" */
-  admitScratchFile(namespace: string, bytes: number): Promise<void>;
+  /**
+   * Before a file of a note is stored beside the database.
+   * @returns how to give its room back when it was not stored. @throws AccountFull, StorageError "quota"
+   */
+  admitScratchFile(namespace: string, bytes: number): Promise<() => void>;
   /** Descriptions of the files of all notes of everybody. */
   listScratchAttachments(): Promise<readonly unknown[]>;
   /** Undefined when there is no such entry. */

@@ -2,7 +2,7 @@
 // few below, which are asked seldom and say so.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { openTestHapiStore, type TestHapiStore } from "../../../test/support/hapi-store.ts";
-import { statementTexts } from "./statement.ts";
+import { statementTexts, unseen } from "./statement.ts";
 
 let all: TestHapiStore;
 beforeAll(async () => {
@@ -17,7 +17,7 @@ const LONG = ["messages", "usage_events", "events", "event_links", "roost_live",
 function walked(text: string): string[] {
   const values = Object.fromEntries([...text.matchAll(/\$(\w+)/g)].map(([, name]) => [name ?? "", 1]));
   const steps = all.database.reads.$client
-    .query<{ detail: string }, [Record<string, number>]>(`EXPLAIN QUERY PLAN ${text}`)
+    .query<{ detail: string }, [Record<string, number>]>(`EXPLAIN QUERY PLAN ${unseen(text)}`)
     .all(values)
     .map(({ detail }) => detail);
   const aliases = new Map<string, string>();

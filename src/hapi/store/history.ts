@@ -2,8 +2,8 @@
 // rows go or move, so that whoever has read the history reads it again (hapi-data 4; hapi-socket 12).
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
-import { denied } from "./access.ts";
-import { contentIn, factsOf, raiseEpoch, recount } from "./facts.ts";
+import { admitGrowth, denied, ROW_BYTES } from "./access.ts";
+import { contentIn, factsOf, raiseEpoch, recount, setCounts } from "./facts.ts";
 import { decode, encodeAdmitted } from "./json.ts";
 import { required } from "./machines.ts";
 import { readMessage } from "./message-rows.ts";
@@ -11,10 +11,12 @@ import { storeSession } from "./presence.ts";
 import type {
   Access,
   Announce,
+  Denied,
   EndedSession,
   EndSession,
   MergedSessions,
   MergeSessions,
+  MessageRow,
   SessionKey,
 } from "./rows.ts";
 import { readSession } from "./session-rows.ts";
@@ -27,6 +29,9 @@ const highest = statement<{ seq: number }>(
 );
 const shift = statement("UPDATE messages SET seq = seq + $by WHERE session_id = $session");
 const forgetContent = statement("UPDATE roost_sessions SET has_content = NULL WHERE session_id = $session");
+
+/** Of one operation: more than anybody lets wait. */
+const MAX_MOVED = 1_000;
 
 type Truncated = { readonly removed: number; readonly epoch: number };
 
@@ -53,40 +58,106 @@ function countAgain(db: Db, session: string): void {
   recount(db, session, contentIn(db, session) ?? undefined);
 }
 
+/** Copied in one operation: so that nobody waits for all of a long history at once. */
+const COPIED_ROWS = 500;
+/** What still waits is not history. */
+const COPIED = `FROM messages AS m WHERE session_id = $from AND seq > $after AND seq <= $to AND (local_id IS NULL OR invoked_at IS NOT NULL)`;
+const copiedBytes = statement<{ bytes: number }>(
+  `SELECT coalesce(sum(octet_length(content) + ${ROW_BYTES}), 0) AS bytes ${COPIED}`,
+);
 const copy = statement(
   `INSERT INTO messages (id, session_id, content, created_at, seq, local_id, invoked_at, scheduled_at, delivery_state)
    SELECT lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-a'
        || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6))),
-     $into, content, created_at, seq, NULL, coalesce(invoked_at, created_at), NULL, 'queued'
-   FROM messages WHERE session_id = $from AND seq <= $through AND (local_id IS NULL OR invoked_at IS NOT NULL)`,
+     $into, content, created_at, seq,
+     CASE WHEN NOT EXISTS (SELECT 1 FROM messages o WHERE o.session_id = $into AND o.local_id = m.local_id) THEN local_id END,
+     coalesce(invoked_at, created_at), NULL, 'queued' ${COPIED}`,
 );
 
 type Copied = { readonly copied: number; readonly epoch: number };
 
-/** What still waits in `from` is not history, and stays there. */
-export function copyMessages(
-  { writer }: Database,
-  given: {
-    readonly namespace: string;
-    readonly from: string;
-    readonly into: string;
-    readonly through?: string | undefined;
-  },
+export interface CopyMessages {
+  readonly namespace: string;
+  readonly from: string;
+  readonly into: string;
+  readonly before?: string | undefined;
+}
+
+/** In slices, oldest first. Whoever hears that it failed deletes `into`. */
+export async function copyMessages(
+  database: Database,
+  given: CopyMessages,
   announce?: Announce<Access<Copied>>,
 ): Promise<Access<Copied>> {
   const { namespace, from, into } = given;
+  const { writer } = database;
+  const refusedIn = (db: Db) =>
+    denied(db, "sessions", { namespace, id: from }) ?? denied(db, "sessions", { namespace, id: into });
+  const range = await writer.run((db): Access<{ readonly last: number }> => {
+    const refused = refusedIn(db);
+    if (refused !== undefined) return refused;
+    const boundary = given.before === undefined ? undefined : readMessage(db, from, given.before)?.seq;
+    if (given.before !== undefined && boundary === undefined) return "not-found";
+    const by = required(highest(db).get({ session: from }) ?? undefined).seq;
+    factsOf(db, into);
+    shift(db).run({ session: into, by });
+    setCounts(db).run({ id: into, messages: 0, lastSeq: by, bytes: 0, isVisible: false });
+    return { last: boundary === undefined ? by : boundary - 1 };
+  });
+  if (typeof range === "string") return range;
+  let copied = 0;
+  for (let after = 0; after < range.last; after += COPIED_ROWS) {
+    const part = { from, after, to: Math.min(range.last, after + COPIED_ROWS) };
+    const count = await writer.run((db): number | Denied => {
+      const refused = refusedIn(db);
+      if (refused !== undefined) return refused;
+      admitGrowth(db, database, "message", namespace, copiedBytes(db).get(part)?.bytes ?? 0);
+      return copy(db).run({ ...part, into }).changes;
+    });
+    if (typeof count === "string") return count;
+    copied += count;
+  }
   return writer.run((db): Access<Copied> => {
+    const refused = refusedIn(db);
+    if (refused !== undefined) return refused;
+    recount(db, into, contentIn(db, into) ?? factsOf(db, from).hasContent ?? undefined);
+    return { copied, epoch: raiseEpoch(db, into) };
+  }, announce);
+}
+
+const waitingIn = statement<{ id: string }>(
+  `SELECT id FROM messages AS m WHERE session_id = $from AND invoked_at IS NULL AND local_id IS NOT NULL
+     AND NOT EXISTS (SELECT 1 FROM messages o WHERE o.session_id = $into AND o.local_id = m.local_id)
+   ORDER BY seq LIMIT ${MAX_MOVED}`,
+);
+const hand = statement("UPDATE messages SET session_id = $into, seq = $seq WHERE id = $id");
+
+type Moved = { readonly messages: readonly MessageRow[] };
+
+export function moveWaitingMessages(
+  { writer }: Database,
+  { namespace, from, into }: { readonly namespace: string; readonly from: string; readonly into: string },
+  announce?: Announce<Access<Moved>>,
+): Promise<Access<Moved>> {
+  return writer.run((db): Access<Moved> => {
     const refused =
       denied(db, "sessions", { namespace, id: from }) ?? denied(db, "sessions", { namespace, id: into });
     if (refused !== undefined) return refused;
-    const last = given.through === undefined ? undefined : readMessage(db, from, given.through)?.seq;
-    if (given.through !== undefined && last === undefined) return "not-found";
-    const by = required(highest(db).get({ session: from }) ?? undefined).seq;
-    shift(db).run({ session: into, by });
-    const copied = copy(db).run({ from, into, through: last ?? by }).changes;
-    factsOf(db, into);
-    recount(db, into, factsOf(db, from).hasContent ?? undefined);
-    return { copied, epoch: raiseEpoch(db, into) };
+    const found = waitingIn(db).all({ from, into });
+    if (found.length === 0) return { messages: [] };
+    let seq = Math.max(
+      required(highest(db).get({ session: into }) ?? undefined).seq,
+      factsOf(db, into).lastSeq,
+    );
+    const messages = found.map(({ id }) => {
+      hand(db).run({ id, into, seq: ++seq });
+      return required(readMessage(db, into, id));
+    });
+    for (const session of [from, into]) {
+      countAgain(db, session);
+      raiseEpoch(db, session);
+    }
+    return { messages };
   }, announce);
 }
 

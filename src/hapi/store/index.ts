@@ -4,7 +4,7 @@ import { durableStore } from "../../storage/durable-store.ts";
 import { admitScratchFile } from "./access.ts";
 import { appendMessage } from "./append.ts";
 import type { HapiStore } from "./contract.ts";
-import { copyMessages, endSession, mergeSessions, truncateMessages } from "./history.ts";
+import { copyMessages, endSession, mergeSessions, moveWaitingMessages, truncateMessages } from "./history.ts";
 import { answers, catchUp, countRecords, settled } from "./liveness.ts";
 import { findMachine, listMachines, registerMachine } from "./machines.ts";
 import { databaseFiles, deleteNamespace, listNamespaces, sessionBytes, sessionIdsOf } from "./owner.ts";
@@ -112,6 +112,7 @@ const OPERATIONS: { readonly [K in keyof HapiStore]: OnDatabase<HapiStore[K]> } 
   requeueMessage,
   truncateMessages,
   copyMessages,
+  moveWaitingMessages,
   dueMessages,
   nextDueAt,
   replayMessages,

@@ -405,24 +405,56 @@ test("rewinding removes from a message on, clearing all, and what is visible is 
   expect((await append()).message.seq).toBe(4);
 });
 
+test("what still waits for one session waits for another, behind what is there", async () => {
+  await append({ content: user("taken"), localId: "t" });
+  await store.consumeMessages({ session: key, localIds: ["t"] });
+  await append({ content: user("waits"), localId: "w" });
+  await append({ content: user("same"), localId: "s" });
+  const into = { namespace: "default", id: await all.session("next") };
+  await store.appendMessage({ session: into, content: "own", localId: "s" });
+  const move = { namespace: "default", from: id, into: into.id };
+  const moved = await store.moveWaitingMessages(move);
+  expect(moved).toMatchObject({ messages: [{ localId: "w", seq: 2, sessionId: into.id, invokedAt: null }] });
+  expect(await store.moveWaitingMessages(move)).toEqual({ messages: [] });
+  expect((await store.replayMessages(into.id)).map(({ localId }) => localId)).toEqual(["s", "w"]);
+  expect((await store.replayMessages(id)).map(({ localId }) => localId)).toEqual(["s"]);
+  expect(await store.findSession(into)).toMatchObject({ hasConversationContent: true });
+  expect(all.sql("SELECT epoch FROM message_epochs")).toEqual([{ epoch: 1 }, { epoch: 1 }]);
+  expect(await store.moveWaitingMessages({ ...move, namespace: "other" })).toBe("access-denied");
+});
+
 test("a fork gets copies of what is history, before its own", async () => {
   await append({ content: user("one"), localId: "a" });
-  const two = await append({ content: "two" });
-  await append({ content: "three" });
+  await append({ content: "two", localId: "b" });
+  const three = await append({ content: "three" });
   await append({ content: "waits", localId: "w" });
-  await store.consumeMessages({ session: key, localIds: ["a"] });
+  await store.consumeMessages({ session: key, localIds: ["a", "b"] });
   const into = { namespace: "default", id: await all.session("fork") };
   await store.appendMessage({ session: into, content: "own", localId: "a" });
-  const copy = { namespace: "default", from: id, into: into.id, through: two.message.id };
+  const copy = { namespace: "default", from: id, into: into.id, before: three.message.id };
   expect(await store.copyMessages(copy)).toEqual({ copied: 2, epoch: 1 });
   const rows = await store.firstMessages(into.id, 9);
   expect(rows.map(({ seq, content, localId }) => [seq, content.value, localId])).toEqual([
     [1, user("one"), null],
-    [2, "two", null],
+    [2, "two", "b"],
     [5, "own", "a"],
   ]);
   expect(rows[0]?.id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$/);
   expect(await store.findSession(into)).toMatchObject({ hasConversationContent: true });
+});
+
+test("a fork of a long history is copied in slices, whole and in order", async () => {
+  await Promise.all(Array.from({ length: 1_203 }, (_, at) => append({ content: user(`${at + 1}`) })));
+  const into = { namespace: "default", id: await all.session("fork") };
+  const copy = { namespace: "default", from: id, into: into.id };
+  expect(await store.copyMessages(copy)).toEqual({ copied: 1_203, epoch: 1 });
+  expect(all.sql("SELECT count(*) AS n, max(seq) AS last FROM messages WHERE session_id <> ?", id)).toEqual([
+    { n: 1_203, last: 1_203 },
+  ]);
+  expect(
+    (await store.appendMessage({ session: into, content: "own", localId: null })) as object,
+  ).toMatchObject({ message: { seq: 1_204 } });
+  expect(await store.copyMessages({ ...copy, namespace: "other" })).toBe("access-denied");
 });
 
 test("a merge puts the old history before the new one, and the old session is gone", async () => {

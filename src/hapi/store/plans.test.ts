@@ -7,6 +7,7 @@ import { granted, openTestHapiStore, type TestHapiStore } from "../../../test/su
 import { PAGES } from "./pages.ts";
 import { QUEUES } from "./queue.ts";
 import { LIST } from "./session-rows.ts";
+import { unseen } from "./statement.ts";
 
 const SESSIONS = 500;
 /** Of each: half a million in all where the proof runs in full. */
@@ -54,7 +55,7 @@ afterAll(() => all.close());
 function planOf(text: string, values: Record<string, string | number>): string[] {
   const used = Object.fromEntries(Object.entries(values).filter(([name]) => text.includes(`$${name}`)));
   return all.database.reads.$client
-    .query<{ detail: string }, [Record<string, string | number>]>(`EXPLAIN QUERY PLAN ${text}`)
+    .query<{ detail: string }, [Record<string, string | number>]>(`EXPLAIN QUERY PLAN ${unseen(text)}`)
     .all(used)
     .map(({ detail }) => detail);
 }

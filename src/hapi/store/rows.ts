@@ -165,6 +165,8 @@ export interface NewMessage {
   readonly content: Json;
   /** Unique in the session: a repeat stores nothing and gives the first row. With one the message waits (`invokedAt` null). */
   readonly localId: string | null;
+  /** Of a history: it does not wait, whatever its localId. */
+  readonly isTaken?: boolean | undefined;
   /** Claimed by the CLI, never stored later than now; one that is older than the newest message raises the epoch. */
   readonly createdAt?: number | undefined;
   readonly scheduledAt?: number | null | undefined;

@@ -1,5 +1,5 @@
 // Rows of sessions as the rest of the protocol sees them. Read with our own counts and presence beside them; no message row is touched.
-import type { Db } from "../../storage/query.ts";
+import { type Db, prepared } from "../../storage/query.ts";
 import { decode, ParsedValues } from "./json.ts";
 import type { SessionListRow, SessionPresence, SessionRow } from "./rows.ts";
 import { statement } from "./statement.ts";
@@ -69,17 +69,54 @@ export function readByPrefix(db: Db, namespace: string, prefix: string): Session
   return found.length === 1 && found[0] !== undefined ? sessionRow(found[0]) : undefined;
 }
 
-/** -1 is no limit. */
-export function readSessions(db: Db, namespace: string, limit: number): SessionListRow[] {
-  return list(db)
-    .all({ namespace, limit, now: Date.now() })
-    .map((row) =>
-      Object.assign(sessionRow(row), {
+/** -1 is no limit. The same list, until something is stored or one of the times that it counts by has come. */
+export function readSessions(db: Db, namespace: string, limit: number): readonly SessionListRow[] {
+  const now = Date.now();
+  const version = dataVersion(db).get({})?.data_version;
+  const lists = listsOf(db);
+  const key = `${limit} ${namespace}`;
+  const known = lists.get(key);
+  if (known !== undefined && known.version === version && known.at <= now && now < known.until)
+    return known.rows;
+  lists.delete(key);
+  let until = Number.POSITIVE_INFINITY;
+  let chars = 0;
+  const rows = list(db)
+    .all({ namespace, limit, now })
+    .map((row) => {
+      if (row.nextAt !== null) until = Math.min(until, row.nextAt);
+      chars += ROW_CHARS + (row.metadata?.length ?? 0) + (row.agentState?.length ?? 0);
+      chars += (row.todos?.length ?? 0) + (row.teamState?.length ?? 0);
+      return Object.assign(sessionRow(row), {
         futureScheduledMessageCount: row.scheduled,
         nextScheduledAt: row.nextAt,
-      }),
-    );
+      });
+    });
+  if (chars > MAX_LIST_CHARS) return rows;
+  lists.set(key, { version, at: now, until, rows });
+  for (const oldest of lists.keys()) {
+    if (lists.size <= MAX_LISTS) break;
+    lists.delete(oldest);
+  }
+  return rows;
 }
+
+/** Changes with everything that another connection commits, as the one that writes is to the one that reads. */
+const dataVersion = statement<{ data_version: number }>("PRAGMA data_version");
+
+interface KnownList {
+  readonly version: number | undefined;
+  readonly at: number;
+  /** When the first scheduled message is due. */
+  readonly until: number;
+  readonly rows: readonly SessionListRow[];
+}
+
+/** Lists that are remembered, and the texts of one. */
+const MAX_LISTS = 4;
+const MAX_LIST_CHARS = 4 * 1024 * 1024;
+const ROW_CHARS = 256;
+const listsOf = prepared((): Map<string, KnownList> => new Map());
 
 const values = new ParsedValues();
 

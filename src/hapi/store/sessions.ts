@@ -96,7 +96,7 @@ export async function listSessions(
   { reads }: Database,
   namespace: string,
   { limit = -1 }: { readonly limit?: number } = {},
-): Promise<SessionListRow[]> {
+): Promise<readonly SessionListRow[]> {
   return readSessions(reads, namespace, limit);
 }
 

@@ -50,9 +50,15 @@ export class VoiceAgents {
 
   /** The id of the account's own agent, with this voice. @throws as `askElevenLabs`, ElevenLabsError */
   own(service: ElevenLabs, voice: string | undefined): Promise<string> {
-    return this.#once(["own", service.url, service.apiKey, voice ?? ""], () =>
-      this.#findOrMake(service, voice),
-    );
+    return this.#once(ownKey(service, voice), () => this.#findOrMake(service, voice));
+  }
+
+  /** ElevenLabs does not know it any more: whoever asks next looks it up again. A newer one stays. */
+  async gone(service: ElevenLabs, voice: string | undefined, id: string): Promise<void> {
+    const key = keyOf(ownKey(service, voice));
+    const known = this.#known.get(key);
+    if ((await known?.catch(() => undefined)) === id && this.#known.get(key) === known)
+      this.#known.delete(key);
   }
 
   /** The same id, when the web app may say how it speaks. That it may not is no reason not to talk to it. */
@@ -64,7 +70,7 @@ export class VoiceAgents {
   }
 
   #once(what: readonly string[], work: () => Promise<string>): Promise<string> {
-    const key = hash("sha256", JSON.stringify(what), "base64");
+    const key = keyOf(what);
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const found = work();
@@ -107,6 +113,15 @@ export class VoiceAgents {
     }
   }
 }
+
+const ownKey = (service: ElevenLabs, voice: string | undefined): readonly string[] => [
+  "own",
+  service.url,
+  service.apiKey,
+  voice ?? "",
+];
+
+const keyOf = (what: readonly string[]): string => hash("sha256", JSON.stringify(what), "base64");
 
 async function find(service: ElevenLabs, name: string): Promise<string | undefined> {
   let cursor: string | undefined;

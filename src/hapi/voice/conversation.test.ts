@@ -75,6 +75,31 @@ test("a service that accepts a connection and says nothing is given up", async (
   expect(await new Page(url, 50).end()).toEqual([1011, "Gemini did not answer in time"]);
 });
 
+test("a service is offered no compression: little that came would become much in memory", async () => {
+  let head = "";
+  const { url } = await tcp((socket) => {
+    socket.on("data", (bytes) => {
+      head += bytes.toString();
+    });
+  });
+  new Page(url);
+  await until("the request", () => head.includes("\r\n\r\n"));
+  expect(head.toLowerCase()).not.toContain("permessage-deflate");
+});
+
+test("a page that goes at any moment takes the connection to the service along", async () => {
+  let left = 0;
+  const { url } = await tcp((socket) => {
+    socket.on("data", () => {});
+    socket.on("close", () => left++);
+  });
+  const pages = [new Page(url), new Page(url)];
+  pages[0]?.conversation.ended();
+  await Bun.sleep(20);
+  pages[1]?.conversation.ended();
+  await until("both to be closed", () => left === 2);
+});
+
 test("a service that stops reading is left before what waits for it is much", async () => {
   const { url } = await tcp((socket) => {
     socket.once("data", (head) => {

@@ -1,7 +1,7 @@
 // One page's conversation with a voice service, between two sockets: the page's, and ours to the service, which carries the owner's key.
 //
 // Ours opens, its first message is the hub's, and what the page said meanwhile waits until the service takes it. From then on messages go
-// through as they are, each looked at first. Either end closes the other, and nothing that waits is without a bound.
+// through: a page's are looked at first and written anew. Either end closes the other, and nothing that waits is without a bound.
 import type { Logger } from "pino";
 import { isTooDeep } from "../../limits/json-depth.ts";
 import type { Peer } from "../../server/peer.ts";
@@ -35,23 +35,28 @@ const MAX_REASON_BYTES = 123;
 type Message = string | Uint8Array<ArrayBuffer>;
 
 export class Conversation {
-  readonly #service: WebSocket;
+  /** Undefined when no request could be made. */
+  readonly #service: WebSocket | undefined;
   #waiting: Message[] | undefined = [];
   #waitingBytes = 0;
   #isOver = false;
-  readonly #late: Timer;
+  #late: Timer | undefined;
 
   /** Begins at once. */
   constructor(private readonly parts: ConversationParts) {
     const { dialect, base, key, wishes, readyMs = READY_MS } = parts;
-    const { url, headers } = dialect.address(base, key);
-    this.#service = new WebSocket(url, { headers });
-    this.#service.binaryType = "arraybuffer";
-    this.#service.onopen = () => this.#service.send(JSON.stringify(dialect.opening(wishes)));
-    this.#service.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#said(data);
+    const service = opened(dialect, base, key);
+    this.#service = service;
+    if (service === undefined) {
+      this.#fail(`${dialect.name} cannot be asked with the key or the address that are set`);
+      return;
+    }
+    service.binaryType = "arraybuffer";
+    service.onopen = () => service.send(JSON.stringify(dialect.opening(wishes)));
+    service.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => this.#said(data);
     // A close follows. Its own words hold the address, which may hold the key.
-    this.#service.onerror = () => {};
-    this.#service.onclose = ({ code, reason }) => this.#left(code, reason);
+    service.onerror = () => {};
+    service.onclose = ({ code, reason }) => this.#left(code, reason);
     this.#late = setTimeout(() => this.#fail(`${dialect.name} did not answer in time`), readyMs);
   }
 
@@ -59,14 +64,18 @@ export class Conversation {
   receive(message: string | Buffer): void {
     if (this.#isOver) return;
     const object = objectIn(message);
-    const refusal =
-      object === undefined ? "Messages must be JSON objects" : this.parts.dialect.refusal(object);
+    if (object === undefined) {
+      this.#end(1008, "Messages must be JSON objects");
+      return;
+    }
+    const refusal = this.parts.dialect.refusal(object);
     if (refusal !== undefined) {
       this.#end(1008, refusal);
       return;
     }
-    // The door uses the memory of a frame again.
-    const kept = typeof message === "string" ? message : new Uint8Array(message);
+    // What was looked at, and not what came: of a name that comes twice the service might take the other value.
+    const text = JSON.stringify(object);
+    const kept = typeof message === "string" ? text : new Uint8Array(Buffer.from(text));
     if (this.#waiting === undefined) this.#pass(kept);
     else if (this.#waitingBytes + kept.length > MAX_WAITING_BYTES)
       this.#end(1009, `${this.parts.dialect.name} is not ready for so much`);
@@ -103,10 +112,10 @@ export class Conversation {
   }
 
   #pass(message: Message): void {
-    if (this.#service.readyState !== WebSocket.OPEN) return;
-    this.#service.send(message);
-    if (this.#service.bufferedAmount > MAX_BEHIND_BYTES)
-      this.#fail(`${this.parts.dialect.name} does not keep up`);
+    const service = this.#service;
+    if (service?.readyState !== WebSocket.OPEN) return;
+    service.send(message);
+    if (service.bufferedAmount > MAX_BEHIND_BYTES) this.#fail(`${this.parts.dialect.name} does not keep up`);
   }
 
   #left(code: number, reason: string): void {
@@ -135,13 +144,25 @@ export class Conversation {
     this.#waiting = undefined;
     clearTimeout(this.#late);
     const service = this.#service;
-    if (service.readyState !== WebSocket.OPEN) {
-      service.terminate();
+    if (service?.readyState !== WebSocket.OPEN) {
+      service?.terminate();
       return;
     }
     const dropped = setTimeout(() => service.terminate(), CLOSING_MS);
     service.onclose = () => clearTimeout(dropped);
     service.close(1000);
+  }
+}
+
+/** Undefined for a key or an address that no request can carry: whoever set them may set any text. */
+function opened(dialect: Dialect, base: string, key: string): WebSocket | undefined {
+  try {
+    const { url, headers } = dialect.address(base, key);
+    // Compressed, a message of a few hundred KiB could become one of Bun's 128 MiB before anybody sees how large it is.
+    return new WebSocket(url, { headers, perMessageDeflate: false });
+  } catch {
+    // Its words may hold the key.
+    return undefined;
   }
 }
 

@@ -4,7 +4,13 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { clientUrl } from "../../http/client-url.ts";
-import { accepted, askElevenLabs, conversationToken, ElevenLabsError } from "../../http/eleven-labs.ts";
+import {
+  accepted,
+  askElevenLabs,
+  conversationToken,
+  type ElevenLabs,
+  ElevenLabsError,
+} from "../../http/eleven-labs.ts";
 import type { HapiContext } from "../context.ts";
 import { bodyOf } from "../http/kit/body.ts";
 import type { ApiEnv } from "../http/kit/env.ts";
@@ -21,7 +27,10 @@ const given = z
   .transform((text) => text || undefined)
   .optional();
 
-const tokenBody = z.object({ customAgentId: given, customApiKey: given, voiceId: given, language: given });
+/** Part of an address, in which these would name another one. */
+const agent = given.refine((id) => id !== "." && id !== "..");
+
+const tokenBody = z.object({ customAgentId: agent, customApiKey: given, voiceId: given, language: given });
 
 const telemetryBody = z.object({
   stage: z
@@ -60,6 +69,22 @@ export function conversationRoutes({
     const publicUrl = inEffect.publicUrl ?? config.publicUrl;
     return `${clientUrl(request, facts, { publicUrl, port: config.port }).replace(/^http/, "ws")}${path}`;
   };
+  /** With the account's own agent; one that was deleted there since it was looked up is looked up once more. */
+  const withOwn = async (service: ElevenLabs, voiceId: string | undefined) => {
+    const agentId = await agents.own(service, voiceId);
+    try {
+      return { token: await conversationToken(service, agentId), agentId };
+    } catch (error) {
+      if (!(error instanceof ElevenLabsError) || error.status !== 404) throw error;
+    }
+    await agents.gone(service, voiceId, agentId);
+    const again = await agents.own(service, voiceId);
+    return { token: await conversationToken(service, again), agentId: again };
+  };
+  const withNamed = async (service: ElevenLabs, id: string) => {
+    const agentId = await agents.named(service, id);
+    return { token: await conversationToken(service, agentId), agentId };
+  };
   return new Hono<ApiEnv>()
     .get("/api/voice/backend", (c) => c.json({ backend: voice.backend ?? null, backends: voice.backends }))
     .get("/api/voice/voices", async (c) => {
@@ -84,10 +109,8 @@ export function conversationRoutes({
       const service = elevenLabs(key);
       const named = customAgentId ?? config.hapiElevenlabsAgent;
       try {
-        const agentId = await (named === undefined
-          ? agents.own(service, voiceId)
-          : agents.named(service, named));
-        return c.json({ allowed: true, token: await conversationToken(service, agentId), agentId });
+        const granted = await (named === undefined ? withOwn(service, voiceId) : withNamed(service, named));
+        return c.json({ allowed: true, ...granted });
       } catch (error) {
         const problem = problemOf(error);
         log.warn({ problem }, "ElevenLabs gave no token for a conversation");

@@ -20,6 +20,7 @@ import type { Voice } from "./voice.ts";
 
 const OWNER = "default";
 const MAX_NAME = 200;
+const TYPE = /^[\x21-\x7e][\x20-\x7e]{0,254}$/;
 /** Recordings that are on their way to a service. */
 const AT_ONCE = { all: 8, perNamespace: 4 };
 const FULL_MS = 5_000;
@@ -73,12 +74,13 @@ export function dictationRoutes({
       return c.json(credentials.view(), 200, NO_STORE);
     })
     .post("/api/voice/transcription", async (c) => {
+      // A place is taken when all of it is here: one that comes slowly would hold it for as long as its sender likes.
+      const { provider, recording } = await recordingOf(c);
+      configured(provider);
       const end = underWay.begin(c.var.claims.ns);
       if (end === undefined)
         return later(Response.json({ error: "Too many recordings at once" }, { status: 503 }), FULL_MS);
       try {
-        const { provider, recording } = await recordingOf(c);
-        configured(provider);
         c.env.extendIdle(TRANSCRIBE_SECONDS);
         return c.json(await answered(transcribe(provider, recording, parts, c.req.raw.signal)));
       } finally {
@@ -125,7 +127,8 @@ async function recordingOf(c: Context<ApiEnv>): Promise<{ provider: Provider; re
   const recording = {
     bytes: file.bytes,
     name: file.filename?.slice(-MAX_NAME) || "speech.webm",
-    type: file.type || "audio/webm",
+    // It goes into a header.
+    type: TYPE.test(file.type) ? file.type : "audio/webm",
     language,
   };
   return { provider, recording };

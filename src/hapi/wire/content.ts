@@ -57,6 +57,17 @@ export function isReady(content: unknown): boolean {
   return isObject(event) && event.type === "event" && isObject(event.data) && event.data.type === "ready";
 }
 
+const GOAL = /^Goal (active|complete|blocked|paused|cleared)$/;
+
+/** An agent says how its goal stands, again and again: no part of a conversation, and not kept (hapi-socket 18.3, hapi-probed). */
+export function isGoalNotice(content: unknown): boolean {
+  if (!isObject(content) || content.role !== "agent") return false;
+  const { content: event } = content;
+  if (!isObject(event) || event.type !== "event" || !isObject(event.data) || event.data.type !== "message")
+    return false;
+  return GOAL.test((textAt(event.data, "message") ?? "").trim());
+}
+
 /** A person wrote something: this moves a session up in the list. */
 export const isUserText = (content: unknown): boolean => userText(content) !== undefined;
 

@@ -86,6 +86,12 @@ export function agentSessionId(metadata: unknown): string | undefined {
   return undefined;
 }
 
+/** Where the agent's own id stands; undefined for an agent that has none. */
+export function resumeKeyOf(metadata: unknown): string | undefined {
+  const flavour = flavourOf(metadata);
+  return flavour === "dsh" ? undefined : RESUME_KEYS[flavour];
+}
+
 const LABELS: Readonly<Record<Flavour, string>> = {
   claude: "Claude",
   codex: "Codex",

@@ -54,7 +54,7 @@ const messageBody = ({ id, seq, createdAt, localId, content }: MessageRow): Mess
   seq,
   createdAt,
   localId,
-  content,
+  content: content.value,
 });
 
 const newMessage = (sid: string, row: MessageRow): UpdateBody => ({

@@ -22,11 +22,14 @@ async function limited(): Promise<Limited> {
   // Asked again and again until the storage was measured.
   const server = await testServer({ maxStorageBytes: 2 ** 50, rateLimits: false });
   servers.push(server);
-  const path = join(server.dataDir, "happy.db");
+  const bytesOf = (name: string) => {
+    using sqlite = new Database(join(server.dataDir, name), { readwrite: true });
+    const pragma = (of: string) => Number(sqlite.query(`PRAGMA ${of}`).values()[0]?.[0]);
+    return (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
+  };
   const fill = (share: number) => {
-    using sqlite = new Database(path, { readwrite: true });
-    const pragma = (name: string) => Number(sqlite.query(`PRAGMA ${name}`).values()[0]?.[0]);
-    const used = (pragma("page_count") - pragma("freelist_count")) * pragma("page_size");
+    // Every database counts.
+    const used = bytesOf("happy.db") + bytesOf("hapi/hapi.db");
     Object.assign(server.config, { maxStorageBytes: Math.round(used / share) });
   };
   return { account: await newAccount(server.url), fill };

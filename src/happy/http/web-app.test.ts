@@ -37,6 +37,8 @@ beforeAll(async () => {
   symlinkSync(join(folder, "assets", "main.js"), join(folder, "alias.js"));
   utimesSync(join(folder, "assets", "main.js"), 1_700_000_000.5, 1_700_000_000.5);
   server = await testServer({
+    // It has /socket.io/, and /health answers its pages too.
+    hapiEnabled: false,
     happyStaticDir: folder,
     happyInjectHtmlConfig: '{"serverUrl":"http://127.0.0.1:1","note":"</script>$&"}',
   });

@@ -30,6 +30,9 @@ export function requestGuard({ config, tokens, log }: TopicsContext) {
   };
 }
 
+/** Only clients of topics put one there. */
+export const hasQueryToken = ({ url }: Request): boolean => new URL(url).searchParams.get("token") !== null;
+
 /** Whose socket it is. The user must still be there and active. @throws Problem 1001 to 1004 */
 export async function connecting(
   context: TopicsContext,

@@ -14,7 +14,7 @@ import { accountOf, type Claims } from "../tokens.ts";
 import type { Topic } from "../topic.ts";
 import { type Subscription, welcome } from "./connection.ts";
 import { Feed } from "./feed.ts";
-import { connecting, requestGuard } from "./handshake.ts";
+import { connecting, hasQueryToken, requestGuard } from "./handshake.ts";
 
 /** A request that is refused before it is read, because it is nested too deeply. */
 const UNREADABLE = { ok: false, code: 2002, message: "bad request format" };
@@ -70,7 +70,13 @@ export async function topicSockets(
     foreignOrigin: refusal(1004, "no permission for pages of this origin"),
     refuses: async (request) => {
       const answer = await refusedRequest(request);
-      return answer && { answer, refusal: refusal(1002, "the token of the HTTP request was refused") };
+      return (
+        answer && {
+          answer,
+          refusal: refusal(1002, "the token of the HTTP request was refused"),
+          isOurs: hasQueryToken(request),
+        }
+      );
     },
     failureOf: (event) => (event.startsWith("request:") ? UNREADABLE : undefined),
     cluster,

@@ -72,6 +72,20 @@ test("a setting of an agent that its own terminal controls is left alone", async
   ]);
 });
 
+test.each([
+  ["codex", "model", "Model selection can only be changed for remote Codex sessions"],
+  ["cursor", "model", "Model selection can only be changed for remote Cursor sessions"],
+  ["grok", "effort", "Effort can only be changed for remote Grok sessions"],
+])("the terminal of %s says its %s", async (flavor, setting, error) => {
+  const id = await desk.session({ flavor }, { agentState: { controlledByUser: true } });
+  const cli = await desk.sessionCli(id, { "set-session-config": { applied: { model: "x", effort: "x" } } });
+  expect(await desk.short("POST", `/api/sessions/${id}/${setting}`, { [setting]: "x" })).toEqual([
+    409,
+    { error },
+  ]);
+  expect(cli.calls).toEqual([]);
+});
+
 const OF_SESSION: [path: string, flavor: string, method: string, isNot: string][] = [
   ["codex-models", "codex", "listCodexModels", "Codex models are only available for Codex sessions"],
   [

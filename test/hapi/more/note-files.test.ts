@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { GoneFiles } from "../../../src/hapi/hub/gone-files.ts";
 import { ScratchFiles } from "../../../src/hapi/hub/scratch-files.ts";
 import { hapi } from "../../../src/hapi/protocol.ts";
 import type { HapiConfig } from "../../../src/hapi/settings.ts";
@@ -151,6 +152,102 @@ test("no link leads out of their folder: nothing is stored, removed or read thro
   expect(readdirSync(join(desk.server.dataDir, "moved", "default", id)).sort()).toEqual(
     [name, "linked"].sort(),
   );
+});
+
+test("an upload that is refused takes nothing of what the server may hold", async () => {
+  desk = await HapiDesk.open({ hapiMaxNoteFileBytes: 10_000, maxStorageBytes: 30_000_000 });
+  const noisy = await desk.of("noisy");
+  const id = await noisy.session();
+  for (let n = 0; n < 8; n++) expect((await send(noisy, id, 5_000_000)).status).toBe(507);
+  expect((await send(desk, await desk.session(), 1_000)).status).toBe(200);
+  // Nor one for which there is no folder.
+  const long = await desk.of("ü".repeat(60));
+  const other = await long.session();
+  for (let n = 0; n < 8; n++) expect((await send(long, other, 5_000)).status).toBe(507);
+  expect((await send(desk, await desk.session(), 1_000)).status).toBe(200);
+});
+
+test("a name that is longer than any file's names none", async () => {
+  desk = await HapiDesk.open();
+  const id = await desk.session();
+  const { path } = attachmentOf(await send(desk, id, 100));
+  const named = [{ path: `${path}${"x".repeat(300)}`, mimeType: "text/plain" }];
+  const { status, body } = await desk.ask("POST", listOf(id), { attachments: named });
+  expect([status, body]).toEqual([
+    400,
+    { error: "Attachment file missing", code: "scratchlist_attachment_invalid" },
+  ]);
+  // Also of a namespace, when there are files of others.
+  const long = await desk.of("ü".repeat(60));
+  expect((await send(long, await long.session(), 100)).status).toBe(507);
+});
+
+test("a session's folder that has become a link leads nowhere: nothing is read, described or removed behind it", async () => {
+  desk = await HapiDesk.open();
+  const id = await desk.session();
+  const file = attachmentOf(await send(desk, id, 100));
+  await desk.ask("POST", listOf(id), {
+    entryId: "e",
+    attachments: [{ path: file.path, mimeType: "text/plain" }],
+  });
+  const own = join(desk.home, "scratchlist-attachments", "default", id);
+  const outside = join(desk.server.dataDir, "outside");
+  renameSync(own, outside);
+  symlinkSync(outside, own);
+  expect((await desk.ask("GET", `${listOf(id)}/attachments/${file.id}`)).status).toBe(404);
+  await desk.ask("DELETE", `${listOf(id)}/e`);
+  expect(readdirSync(outside)).toHaveLength(1);
+});
+
+test("a file that a note has come to name stays, also when a look through all had begun before", async () => {
+  desk = await HapiDesk.open();
+  const id = await desk.session();
+  const file = attachmentOf(await send(desk, id, 100));
+  const own = join(desk.home, "scratchlist-attachments", "default", id);
+  const [name = ""] = readdirSync(own);
+  utimesSync(join(own, name), 1, 1);
+  const at = desk;
+  await new ScratchFiles(desk.home).sweep(async () => {
+    const { status } = await at.ask("POST", listOf(id), {
+      attachments: [{ path: file.path, mimeType: "text/plain" }],
+    });
+    expect(status).toBe(201);
+    // As they were before.
+    return new Set();
+  }, Date.now());
+  expect(readdirSync(own)).toEqual([name]);
+});
+
+test("a file that a clock dated ahead is abandoned a day after it was found so", async () => {
+  desk = await HapiDesk.open();
+  const id = await desk.session();
+  await send(desk, id, 100);
+  const own = join(desk.home, "scratchlist-attachments", "default", id);
+  const [name = ""] = readdirSync(own);
+  const now = Date.now();
+  utimesSync(join(own, name), now / 1_000 + 1e9, now / 1_000 + 1e9);
+  const files = new ScratchFiles(desk.home);
+  const sweep = (at: number) => files.sweep(async () => new Set(), at);
+  expect([await sweep(now), await sweep(now + 3_600_000), await sweep(now + 25 * 3_600_000)]).toEqual([
+    0, 0, 1,
+  ]);
+});
+
+test("a session whose files cannot be looked for keeps back no other one's", async () => {
+  desk = await HapiDesk.open();
+  const [first, second] = [await desk.session(), await desk.session()];
+  for (const id of [first, second]) await send(desk, id, 100);
+  let asked = 0;
+  const gone = new GoneFiles(desk.home, {
+    listScratchAttachments: async () => {
+      if (asked++ === 0) throw new Error("a bad moment");
+      return [];
+    },
+  });
+  for (const id of [first, second]) gone.gone({ namespace: "default", id });
+  expect(gone.settled()).rejects.toThrow("a bad moment");
+  await gone.settled().catch(() => {});
+  expect(readdirSync(join(desk.home, "scratchlist-attachments", "default"))).toEqual([first]);
 });
 
 test("a namespace whose name is longer than a folder's may be has notes and no files", async () => {

@@ -79,3 +79,46 @@ test("a machine says where Cursor keeps a history", async () => {
     { error: "Cursor resume metadata is unavailable", code: "resume_unavailable" },
   ]);
 });
+
+test("a Cursor session is not moved to ACP, and its person hears why", async () => {
+  const cursor = { flavor: "cursor", cursorSessionId: "c", host: "far" };
+  const migrate = async (metadata: Record<string, unknown>, root = "/api", body?: unknown) => {
+    const id = await desk.session(metadata);
+    const [status, answer] = await desk.short("POST", `${root}/sessions/${id}/migrate-to-acp`, body);
+    return [status, (answer as { reason?: string }).reason ?? answer];
+  };
+  expect(await migrate({ flavor: "claude" })).toEqual([409, "not_cursor_session"]);
+  expect(await migrate({ ...cursor, cursorSessionProtocol: "acp" })).toEqual([409, "already_acp"]);
+  expect(await migrate({ flavor: "cursor" })).toEqual([409, "no_cursor_session_id"]);
+  expect(await migrate(cursor)).toEqual([500, "cross_host_session"]);
+  expect(await migrate(cursor, "/api", "no JSON")).toEqual([400, { error: "Invalid JSON body" }]);
+  await desk.machine("far", { host: "far" });
+  const runner = await desk.runner("far", { "cursor-chat-store-status": { onDisk: false, store: "legacy" } });
+  expect(await migrate(cursor, "/cli", {})).toEqual([404, "no_legacy_store_on_disk"]);
+  runner.answers.set("cursor-chat-store-status", { onDisk: true, store: "legacy" });
+  expect(await migrate(cursor)).toEqual([500, "migration_failed"]);
+  const running = await desk.session(cursor);
+  await desk.sessionCli(running);
+  expect(await desk.short("POST", `/api/sessions/${running}/migrate-to-acp`)).toMatchObject([
+    409,
+    { ok: false, sessionId: running, reason: "running_refused", durationMs: expect.any(Number) },
+  ]);
+  const unknown = `/cli/sessions/${crypto.randomUUID()}/migrate-to-acp`;
+  expect(await desk.short("POST", unknown, {})).toEqual([404, { error: "Session not found" }]);
+});
+
+test("an archived Cursor session that lost its own id cannot be opened again", async () => {
+  const id = await desk.session({ flavor: "cursor", lifecycleState: "archived" });
+  const cli = await desk.sessionCli(id);
+  const content = { type: "text", text: "hi" };
+  cli.emit("message", { sid: id, message: { role: "user", content } });
+  cli.emit("session-end", { sid: id, time: Date.now() });
+  await cli.flush();
+  expect(await desk.short("POST", `/api/sessions/${id}/reopen`)).toEqual([
+    422,
+    {
+      error: "Cursor session id is missing from metadata; reopen requires the original cursor chat id",
+      missing: ["cursorSessionId"],
+    },
+  ]);
+});

@@ -219,6 +219,24 @@ test.each<[string, string | Uint8Array<ArrayBuffer>, string]>([
   expect(gemini.heard).toHaveLength(1);
 });
 
+test("a service hears what was looked at: a name that comes twice comes once", async () => {
+  const one = page("qwen-ws");
+  const qwen = await talk(one);
+  await until("the opening", () => one.heard.length === 2);
+  const twice =
+    '{"type":"session.update","session":{"tools":[],"instructions":"x"},"type":"response.create"}';
+  one.socket.send(twice);
+  one.socket.send(new Uint8Array(Buffer.from(twice)));
+  one.socket.send('{"type":"session.update","session":{"voice":"v"},"session":{"instructions":"y"}}');
+  await until("all to arrive", () => qwen.raw.length === 4);
+  const plain = '{"type":"response.create","session":{"tools":[],"instructions":"x"}}';
+  expect(qwen.raw.slice(1)).toEqual([
+    plain,
+    plain,
+    '{"type":"session.update","session":{"instructions":"y"}}',
+  ]);
+});
+
 test("Qwen: a page may change what is said, and nothing else of the conversation", async () => {
   const one = page("qwen-ws", "&voice=Cherry");
   const qwen = await talk(one);
@@ -301,6 +319,44 @@ test("a namespace has so many conversations; one more is refused, and another na
     await Promise.race([opened(again).catch(() => {}), again.closed]);
     return again.socket.readyState === WebSocket.OPEN;
   });
+});
+
+test("a key that no request can carry is said to the page, and costs no place", async () => {
+  const odd = await HapiDesk.open({ ...vendors.settings, hapiQwenKey: "ключ" });
+  try {
+    for (let n = 0; n < 9; n++) {
+      const socket = new WebSocket(
+        `${odd.server.url.replace("http", "ws")}/api/voice/qwen-ws?token=${odd.login}`,
+      );
+      const closed = await new Promise((resolve) => {
+        socket.onclose = ({ code, reason }) => resolve([code, reason]);
+      });
+      expect(closed).toEqual([1011, "DashScope cannot be asked with the key or the address that are set"]);
+    }
+  } finally {
+    await odd.close();
+  }
+});
+
+test("an agent that was deleted at ElevenLabs is looked up again, once", async () => {
+  vendors.agents = [{ agent_id: "first", name: "Hapi Voice Assistant [voice:deleted]" }];
+  const ask = () => token({ voiceId: "deleted" });
+  expect(await ask()).toMatchObject([200, { agentId: "first" }]);
+  vendors.deleted.add("first");
+  vendors.agents = [];
+  expect(await ask()).toEqual([200, { allowed: true, token: "conversation", agentId: "made" }]);
+  expect(await ask()).toMatchObject([200, { agentId: "made" }]);
+  vendors.deleted.add("made");
+  const asked = vendors.of("/v1/convai/conversation/token").length;
+  expect(await ask()).toEqual([500, { allowed: false, error: "no such agent" }]);
+  expect(vendors.of("/v1/convai/conversation/token").length).toBe(asked + 2);
+  expect(await token({ customAgentId: "made" })).toEqual([500, { allowed: false, error: "no such agent" }]);
+});
+
+test("a name of an agent is no way to another address under the owner's key", async () => {
+  for (const customAgentId of ["..", "."])
+    expect(await token({ customAgentId })).toEqual([400, { allowed: false, error: "Invalid request body" }]);
+  expect(vendors.asked).toEqual([]);
 });
 
 test("without keys every route says which is missing", async () => {

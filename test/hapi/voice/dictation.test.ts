@@ -1,6 +1,7 @@
 // Dictation through a whole server: who may see and set keys and where they stand, a recording to each service, and services on bad days.
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { Credentials } from "../../../src/hapi/voice/credentials.ts";
 import { HapiDesk } from "../../support/hapi-desk.ts";
@@ -322,6 +323,49 @@ test("a namespace has so many recordings under way; one more is asked to come ag
     const [status] = (await dictate({ provider: "groq", file: SOUND })) as [number];
     return status === 200;
   });
+});
+
+test("recordings that come slowly hold nobody's place", async () => {
+  await everyKey();
+  const address = new URL(desk.server.url);
+  const slow = await Promise.all(
+    ["slow-a", "slow-b"].flatMap((namespace) =>
+      Array.from({ length: 4 }, async () => {
+        const { login } = await desk.of(namespace);
+        const socket = connect(Number(address.port), address.hostname);
+        socket.on("error", () => {});
+        const head = `POST /api/voice/transcription HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${login}\r\ncontent-type: multipart/form-data; boundary=b\r\ncontent-length: 5000\r\n\r\n--b\r\n`;
+        await new Promise<void>((resolve) => socket.write(head, () => resolve()));
+        return socket;
+      }),
+    ),
+  );
+  try {
+    // By then the server has begun with those that came before.
+    for (let n = 0; n < 20; n++) await desk.short("GET", "/api/voice/backend");
+    expect(await dictate({ provider: "groq", file: SOUND })).toMatchObject([200, {}]);
+    expect(await dictate({ provider: "groq", file: SOUND, as: await desk.of("slow-a") })).toMatchObject([
+      200,
+      {},
+    ]);
+  } finally {
+    for (const socket of slow) socket.destroy();
+  }
+});
+
+test("a type that no header can carry is no type", async () => {
+  const form = (type: string) =>
+    `--b\r\ncontent-disposition: form-data; name="provider"\r\n\r\ndeepgram\r\n--b\r\ncontent-disposition: form-data; name="file"; filename="a"\r\ncontent-type: ${type}\r\n\r\nsound\r\n--b--\r\n`;
+  for (const type of ["audio/wébm", "audio/webm\nx: y", "audio/\0", `audio/${"x".repeat(1_000)}`]) {
+    const bytes = new Uint8Array(Buffer.from(form(type)));
+    const { status } = await desk.post(
+      "/api/voice/transcription",
+      bytes.buffer as ArrayBuffer,
+      "multipart/form-data; boundary=b",
+    );
+    expect(status).toBe(200);
+    expect(vendors.asked.at(-1)?.body).toEqual({ type: "audio/webm", bytes: 5 });
+  }
 });
 
 async function stuckRecording(signal: AbortSignal): Promise<void> {

@@ -14,7 +14,11 @@ export class Refused extends Error {
     /** The literal that clients read. */
     readonly error: string,
     /** What the answer says besides. */
-    readonly more: { readonly code?: string | undefined; readonly issues?: object | undefined } = {},
+    readonly more: {
+      readonly code?: string | undefined;
+      readonly issues?: object | undefined;
+      readonly missing?: readonly string[] | undefined;
+    } = {},
   ) {
     super(error);
   }

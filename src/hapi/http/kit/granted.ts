@@ -21,9 +21,14 @@ const SAID: Readonly<Record<RefusalCode, Said>> = {
   cli: { status: 500 },
   busy: { status: 503 },
   "no-machine": { status: 503, code: "no_machine_online" },
+  "runner-refused": { status: 503 },
   "upgrade-required": { status: 409, code: "runner_upgrade_required" },
   "resume-unavailable": { status: 409, code: "resume_unavailable" },
+  incomplete: { status: 422 },
   "resume-failed": { status: 500, code: "resume_failed" },
+  "clear-unavailable": { status: 409, code: "clear_unavailable" },
+  "link-failed": { status: 500, code: "replacement_link_failed" },
+  "spawn-failed": { status: 500, code: "spawn_failed" },
   "already-local": { status: 409, code: "already_local" },
   "not-applicable": { status: 409, code: "control_mode_not_applicable" },
 };
@@ -43,10 +48,10 @@ export function sessionsOwn<T extends object>(found: Access<T>): T {
   return found;
 }
 
-export function refused({ code, error, fieldErrors }: Refusal, otherwise: Otherwise = {}): Refused {
+export function refused({ code, error, fieldErrors, missing }: Refusal, otherwise: Otherwise = {}): Refused {
   const said = otherwise[code] ?? SAID[code];
   const issues = fieldErrors === undefined ? undefined : { formErrors: [], fieldErrors };
-  return new Refused(said.status, error, { code: said.code, issues });
+  return new Refused(said.status, error, { code: said.code, issues, missing });
 }
 
 /** Who is not let in hears so; every other refusal is an answer of this shape (HTTP contract, E1). */

@@ -12,7 +12,7 @@ const SMALL_BYTES = 64 * 1024;
 const LEVEL = 1;
 const inThread = promisify(gzipInThread);
 
-export const gzipped: MiddlewareHandler<OpenEnv> = async (c, next) => {
+export const gzipAnswers: MiddlewareHandler<OpenEnv> = async (c, next) => {
   await next();
   const { res } = c;
   const isJson = res.headers.get("content-type")?.startsWith("application/json") === true;
@@ -26,8 +26,10 @@ export const gzipped: MiddlewareHandler<OpenEnv> = async (c, next) => {
   c.res.headers.delete("content-length");
 };
 
-async function packed(answer: Response): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(await answer.arrayBuffer());
+const packed = async (answer: Response): Promise<Uint8Array<ArrayBuffer>> =>
+  gzipped(new Uint8Array(await answer.arrayBuffer()));
+
+export async function gzipped(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
   if (bytes.byteLength <= SMALL_BYTES) return Bun.gzipSync(bytes, { level: LEVEL });
   return new Uint8Array(await inThread(bytes, { level: LEVEL }));
 }

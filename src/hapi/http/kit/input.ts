@@ -28,6 +28,17 @@ export async function validOptionalBody<S extends z.ZodType, E extends OpenEnv>(
   return valid(schema, (await bodyOf(c)) ?? {}, { error: "Invalid body" });
 }
 
+/** The same where clients are told of a body that is no JSON. */
+export async function validJsonBody<S extends z.ZodType, E extends OpenEnv>(
+  c: Context<E>,
+  schema: S,
+): Promise<z.output<S>> {
+  const { body } = c.var as OpenEnv["Variables"];
+  const given = body.isLeft ? await bodyOf(c) : {};
+  if (given === null) throw new Refused(400, "Invalid JSON body");
+  return valid(schema, given, { error: "Invalid body" });
+}
+
 /** @throws Refused 400 */
 export function validQuery<S extends z.ZodType>(
   c: { readonly req: { query(): Record<string, string> } },

@@ -3,11 +3,15 @@ import type { HapiContext } from "../../context.ts";
 import type { HapiRoutes, Mounting } from "../app.ts";
 import type { Guards } from "../kit/found.ts";
 import { agentSettingRoutes } from "./agent-settings.ts";
+import { branchRoutes } from "./branches.ts";
 import { codexPlanRoutes } from "./codex-plan.ts";
+import { cursorMigrationRoutes } from "./cursor-migration.ts";
 import { cursorStoreRoutes } from "./cursor-store.ts";
 import { deviceRoutes } from "./devices.ts";
 import { exportRoutes } from "./export.ts";
 import { generatedImageRoutes } from "./generated-images.ts";
+import { localHistoryRoutes } from "./local-histories.ts";
+import { opencodeClearRoutes } from "./opencode-clear.ts";
 import { ownerRoutes } from "./owner.ts";
 import { pickerRoutes } from "./pickers.ts";
 import { restartRunnerRoutes } from "./restart-runner.ts";
@@ -33,8 +37,14 @@ export function moreRoutes(context: HapiContext, found: Guards): Required<Pick<H
       app.route("/", workGraphRoutes(context));
       app.route("/", deviceRoutes(context));
       app.route("/", rewindRoutes(context, found));
+      app.route("/", branchRoutes(context, found));
+      app.route("/", localHistoryRoutes(context));
       app.route("/", cursorStoreRoutes(context));
+      app.route("/", cursorMigrationRoutes(context, found, "/api"));
     },
-    cli: () => {},
+    cli: (app: Mounting) => {
+      app.route("/", opencodeClearRoutes(context));
+      app.route("/", cursorMigrationRoutes(context, found, "/cli"));
+    },
   };
 }

@@ -21,9 +21,13 @@ export const message = cliEvent("message", {
   handle: async ({ deeds, from, pace, unsettled }, { sid, message: given, localId, createdAt }) => {
     const sent = { sid, content: contentOf(given), localId: localId ?? undefined, createdAt };
     let absence: Presence;
-    const stored = pace.turn(accountOf({ ns: from.namespace }), sizeOf(given), async () => {
-      absence = await deeds.message(from, sent);
-    });
+    const stored = pace.turn(
+      accountOf({ ns: from.namespace }),
+      () => sizeOf(given),
+      async () => {
+        absence = await deeds.message(from, sent);
+      },
+    );
     unsettled.add(stored);
     try {
       await stored;
@@ -52,6 +56,6 @@ function contentOf(given: unknown): unknown {
   }
 }
 
-/** Only to bound what waits for its turn, which is rare: not counted exactly unless it is text. */
+/** Of what waits for its turn, which is rare: not counted exactly unless it is text. */
 const sizeOf = (given: unknown): number =>
   typeof given === "string" ? given.length : JSON.stringify(given).length;
