@@ -14,6 +14,8 @@ import { Authenticators } from "./security/authentication.ts";
 import { RoleBasedAccess } from "./security/authorization.ts";
 import { refuseSecurity, securityWarnings } from "./security/startup.ts";
 import type { RpcConfig } from "./settings.ts";
+import type { StreamObserver } from "./streams/live-stream.ts";
+import { LiveStreams } from "./streams/live-streams.ts";
 
 /** `document`: the one that counts now. @throws Error with a sentence for one that nobody may start with */
 export async function openRpc(
@@ -25,13 +27,23 @@ export async function openRpc(
   refuseSecurity(document(), security);
   for (const sentence of securityWarnings(document(), security, config.host)) log.warn(sentence);
   const registry = new Registry();
-  if (config.rpcFixtures) registry.register(fixtures());
-  const observer: Observer = {
+  let lateResults = 0;
+  const { base_path: basePath } = document().rpc;
+  if (config.rpcFixtures) {
+    log.warn("the methods that tests of clients call are served: not for production");
+    registry.register(
+      fixtures({ url: () => `${house.baseUrl()}${basePath}/v2/rpc`, lateResults: () => lateResults }),
+    );
+  }
+  const observer: Observer & StreamObserver = {
+    streamFrame: () => {},
     began: () => {},
     ended: () => {},
     retried: () => {},
     replayed: () => {},
-    lateResult: () => {},
+    lateResult: () => {
+      lateResults++;
+    },
     deprecatedCall: () => {},
     access: () => {},
     cancelled: () => {},
@@ -49,10 +61,19 @@ export async function openRpc(
     guards: new InboundGuards(document),
     observer,
   });
-  const basePath = document().rpc.base_path;
+  const streams = new LiveStreams({
+    log,
+    observer,
+    ended: ({ call }, outcome) =>
+      observer.ended(call, outcome, {
+        durationMs: Math.floor(performance.now() - call.incoming.startedAt),
+        http: 200,
+      }),
+  });
   const app = rpcApp({
     pipeline,
     formats: new Formats(),
+    streams,
     config: document,
     basePath,
     limits: house.limits,
@@ -62,6 +83,7 @@ export async function openRpc(
     name: "rpc",
     http: [{ prefixes: [basePath], fetch: app }],
     sockets: [],
+    endAnswers: () => streams.shutdown(),
     start: () => {},
     stop: async () => {},
   };

@@ -81,6 +81,23 @@ export function answerForm(
   }
 }
 
+/** Of an answer that is JSON whatever the client would like; only its compression is asked. `wished`: of the envelope, where there is one. */
+export function jsonForm(
+  wished: unknown,
+  headers: HeaderSource,
+  config: RpcDocument,
+): AnswerForm & { readonly refused?: RpcError } {
+  try {
+    const { compression } = wishes(wished);
+    return {
+      format: "application/json",
+      compression: answerCompression(compression, headers.get("accept-encoding"), config),
+    };
+  } catch (refused) {
+    return { ...PLAIN, refused: refused as RpcError };
+  }
+}
+
 const MAX_ACCEPT = 16;
 
 function byEnvelope(accept: unknown, { protocol }: RpcDocument): ContentType {

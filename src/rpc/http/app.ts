@@ -8,11 +8,16 @@ import type { RpcDocument } from "../document/document.ts";
 import type { Formats } from "../formats/formats.ts";
 import type { Peer } from "../pipeline/incoming.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { LiveStreams } from "../streams/live-streams.ts";
+import { bareCall, listMethods } from "./bare.ts";
 import { answer, receive } from "./exchange.ts";
+import { jsonRpc } from "./jsonrpc/endpoint.ts";
+import { unknownPath, wrongVerb } from "./router.ts";
 
 export interface RpcHttpParts {
   readonly pipeline: Pipeline;
   readonly formats: Formats;
+  readonly streams: LiveStreams;
   readonly config: () => RpcDocument;
   readonly basePath: string;
   readonly limits: Pick<Limits, "bodies" | "bounds" | "largeBodies" | "strangers">;
@@ -20,7 +25,7 @@ export interface RpcHttpParts {
 }
 
 export function rpcApp(parts: RpcHttpParts) {
-  const { pipeline, formats, config, basePath } = parts;
+  const { pipeline, formats, streams, config, basePath } = parts;
   const maxBody = () => config().protocol.max_body_bytes;
   const budget = bodyBudget({
     limits: parts.limits,
@@ -29,15 +34,39 @@ export function rpcApp(parts: RpcHttpParts) {
     strangerBytes: maxBody,
     areStrangersLimited: parts.areStrangersLimited,
   });
-  const exchange = { formats, config, peerOf };
+  const exchange = { formats, config, peerOf, pipeline, streams };
   const app = new Hono<BodyEnv>().basePath(basePath);
-  app.use(routeName);
-  app.on("POST", ["/v2/rpc", "/v2/AduibRpcService/Call"], budget, async (c) => {
+  // Before every path, known or not: a body that is left unread ends its connection.
+  app.use(routeName, budget);
+  app.on("POST", UNARY, async (c) => {
     const { incoming, form } = await receive(c.req.raw, c.env, c.var.body, "unary", exchange);
-    return answer(await pipeline.unary(incoming), form, formats, incoming.config);
+    return answer(await pipeline.unary(incoming), form, formats);
   });
+  app.on("POST", JSON_RPC, (c) => jsonRpc(c.req.raw, c.env, c.var.body, exchange));
+  for (const [service, handlers] of Object.entries(BARE))
+    for (const handler of handlers)
+      app.post(`/v2/${service}/${handler}`, (c) =>
+        bareCall(c.req.raw, c.env, c.var.body, `rpc.v2/${service}/${handler}`, exchange),
+      );
+  app.get(METHODS, (c) => listMethods(c.req.raw, c.env, exchange));
+  app.all(METHODS, (c) => wrongVerb(c.req.raw, c.env, exchange, "GET, HEAD"));
+  const posted = Object.entries(BARE).flatMap(([service, all]) => all.map((one) => `/v2/${service}/${one}`));
+  for (const path of [...UNARY, ...JSON_RPC, ...posted])
+    app.all(path, (c) => wrongVerb(c.req.raw, c.env, exchange, "POST"));
+  app.all("/*", (c) => unknownPath(c.req.raw, c.env, exchange));
   return (request: Request, facts: RequestFacts): Response | Promise<Response> => app.fetch(request, facts);
 }
+
+const UNARY = ["/v2/rpc", "/v2/AduibRpcService/Call"];
+/** With a slash at the end, and without. */
+const JSON_RPC = ["", "/"];
+const METHODS = "/v2/methods";
+/** Services that are called without an envelope. */
+const BARE: Readonly<Record<string, readonly string[]>> = {
+  HealthService: ["Check", "Watch"],
+  TaskService: ["Submit", "Query", "Cancel", "Subscribe"],
+  DiscoveryService: ["Register", "Renew", "Deregister", "List", "Resolve", "Watch"],
+};
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 

@@ -2,18 +2,14 @@
 // answer. What is refused here still runs through the pipeline, so that its answer has an id, a trace and a line in the log.
 import { BodyRefused, isLarge, type RequestBody } from "../../http/request-body.ts";
 import type { RequestFacts } from "../../server/request-facts.ts";
-import type { RpcDocument } from "../document/document.ts";
+import type { ContentType, RpcDocument } from "../document/document.ts";
 import type { Formats } from "../formats/formats.ts";
-import {
-  type AnswerForm,
-  answerForm,
-  PLAIN,
-  requestCompression,
-  requestFormat,
-} from "../formats/negotiation.ts";
+import { type AnswerForm, answerForm, requestCompression, requestFormat } from "../formats/negotiation.ts";
+import type { Call } from "../pipeline/call.ts";
 import type { CallKind, Incoming, Peer } from "../pipeline/incoming.ts";
 import type { Finished } from "../pipeline/pipeline.ts";
-import { RpcError } from "../wire/rpc-error.ts";
+import type { Transport } from "../registry/call-context.ts";
+import { RpcError, rpcError } from "../wire/rpc-error.ts";
 import { traceParentHeader } from "../wire/trace-context.ts";
 
 export interface Exchange {
@@ -27,28 +23,43 @@ export interface ExchangeParts {
   readonly peerOf: (facts: RequestFacts) => Peer;
 }
 
-/** Never rejects for what a client sent. */
-export async function receive(
-  request: Request,
-  facts: RequestFacts,
+/** What came, as far as it could be read. */
+export interface Received {
+  readonly message: unknown;
+  readonly requestBytes: number;
+  /** Undefined where the format could not be told. */
+  readonly read: ContentType | undefined;
+  readonly refused: unknown;
+  readonly config: RpcDocument;
+  readonly startedAt: number;
+  readonly startedAtMs: number;
+}
+
+/** Formats of a body: whatever the document serves, or JSON alone. */
+export type Admitted = "any" | "json";
+
+/** Stages 1 to 3. Never rejects for what a client sent. */
+export async function decodeBody(
+  { headers }: Request,
   body: RequestBody,
-  kind: CallKind,
-  { formats, config: current, peerOf }: ExchangeParts,
-): Promise<Exchange> {
+  { formats, config: current }: ExchangeParts,
+  admitted: Admitted = "any",
+): Promise<Received> {
   const startedAt = performance.now();
   const startedAtMs = Date.now();
   const config = current();
-  const { headers } = request;
   let message: unknown;
   let requestBytes = 0;
   let refused: unknown;
-  let read: AnswerForm["format"] | undefined;
+  let read: ContentType | undefined;
   try {
     const raw = await body.read();
     const bytes = isLarge(raw) ? Buffer.concat(raw.chunks as Uint8Array[]) : raw.bytes;
     requestBytes = bytes.byteLength;
     const compression = requestCompression(headers.get("content-encoding"), config);
-    read = requestFormat(headers.get("content-type"), config);
+    const type = requestFormat(headers.get("content-type"), config);
+    if (admitted === "json" && type !== "application/json") throw onlyJson(type);
+    read = type;
     const plain =
       compression === undefined
         ? bytes
@@ -57,26 +68,51 @@ export async function receive(
   } catch (error) {
     refused = bodyError(error, config);
   }
-  const form = answerForm(message, headers, read, config);
-  const compression = form.compression;
+  return { message, requestBytes, read, refused, config, startedAt, startedAtMs };
+}
+
+const onlyJson = (requested: string): RpcError =>
+  rpcError(1003, "UnsupportedContentType", "only JSON is served here", {
+    metadata: { requested, supported: ["application/json"] },
+  });
+
+/** What the pipeline is asked with. `form`: how the answer leaves, or why it has no such form. */
+export function incomingOf(
+  request: Request,
+  facts: RequestFacts,
+  { message, requestBytes, refused, config, startedAt, startedAtMs }: Omit<Received, "read">,
+  form: AnswerForm & { readonly refused?: RpcError },
+  { transport = "rest", kind = "unary" }: { readonly transport?: Transport; readonly kind?: CallKind },
+  { peerOf }: Pick<ExchangeParts, "peerOf">,
+): Incoming {
   return {
-    form,
-    incoming: {
-      transport: "rest",
-      kind,
-      message,
-      headers,
-      peer: peerOf(facts),
-      config,
-      startedAt,
-      startedAtMs,
-      requestBytes,
-      disconnected: request.signal,
-      contentType: form.format,
-      contentEncoding: compression,
-      refused: refused ?? form.refused,
-    },
+    transport,
+    kind,
+    message,
+    headers: request.headers,
+    peer: peerOf(facts),
+    config,
+    startedAt,
+    startedAtMs,
+    requestBytes,
+    disconnected: request.signal,
+    contentType: form.format,
+    contentEncoding: form.compression,
+    refused: refused ?? form.refused,
   };
+}
+
+/** Stages 1 to 4. Never rejects for what a client sent. */
+export async function receive(
+  request: Request,
+  facts: RequestFacts,
+  body: RequestBody,
+  kind: CallKind,
+  parts: ExchangeParts,
+): Promise<Exchange> {
+  const received = await decodeBody(request, body, parts);
+  const form = answerForm(received.message, request.headers, received.read, received.config);
+  return { form, incoming: incomingOf(request, facts, received, form, { kind }, parts) };
 }
 
 function bodyError(error: unknown, { protocol }: RpcDocument): unknown {
@@ -98,25 +134,46 @@ function bodyError(error: unknown, { protocol }: RpcDocument): unknown {
 
 /** The whole answer. */
 export async function answer(
-  finished: Finished,
+  { response, http, call }: Finished,
   form: AnswerForm,
   formats: Formats,
-  config: RpcDocument,
 ): Promise<Response> {
-  const { response, http, call } = finished;
-  const headers: Record<string, string> = {
-    "content-type": form.format === "application/json" ? "application/json; charset=utf-8" : form.format,
-    vary: "Accept, Accept-Encoding",
-    ...call.httpHeaders,
-  };
-  if (call.version !== undefined) headers["x-aduib-negotiated-version"] = call.version;
-  if (call.trace !== undefined) headers.traceparent = traceParentHeader(call.trace);
-  const encoded = await formats.encode(response, form.format);
-  if (form.compression === undefined) return new Response(encoded, { status: http, headers });
-  const bytes = typeof encoded === "string" ? Buffer.from(encoded) : encoded;
-  if (bytes.byteLength < config.compression.min_bytes) return new Response(bytes, { status: http, headers });
-  headers["content-encoding"] = form.compression;
-  return new Response(await formats.compress(bytes, form.compression), { status: http, headers });
+  const type = form.format === "application/json" ? JSON_TYPE : form.format;
+  return bytesAnswer(
+    await formats.encode(response, form.format),
+    { ...callHeaders(call), "content-type": type },
+    http,
+    { form, formats, config: call.config },
+  );
 }
 
-export { PLAIN };
+export const JSON_TYPE = "application/json; charset=utf-8";
+
+/** Of an answer to one call. */
+export function callHeaders(call: Call): Record<string, string> {
+  const headers: Record<string, string> = { ...call.httpHeaders };
+  if (call.version !== undefined) headers["x-aduib-negotiated-version"] = call.version;
+  if (call.trace !== undefined) headers.traceparent = traceParentHeader(call.trace);
+  return headers;
+}
+
+export interface FormParts {
+  readonly form: AnswerForm;
+  readonly formats: Formats;
+  readonly config: RpcDocument;
+}
+
+/** Compressed as the form says. */
+export async function bytesAnswer(
+  encoded: string | Uint8Array<ArrayBuffer>,
+  given: Readonly<Record<string, string>>,
+  status: number,
+  { form, formats, config }: FormParts,
+): Promise<Response> {
+  const headers: Record<string, string> = { vary: "Accept, Accept-Encoding", ...given };
+  if (form.compression === undefined) return new Response(encoded, { status, headers });
+  const bytes = typeof encoded === "string" ? Buffer.from(encoded) : encoded;
+  if (bytes.byteLength < config.compression.min_bytes) return new Response(bytes, { status, headers });
+  headers["content-encoding"] = form.compression;
+  return new Response(await formats.compress(bytes, form.compression), { status, headers });
+}

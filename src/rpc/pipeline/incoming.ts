@@ -44,6 +44,8 @@ export interface Incoming {
   readonly contentType: string;
   /** Written into `metadata.headers["content-encoding"]`; undefined for identity. */
   readonly contentEncoding: string | undefined;
+  /** Of the answer, where it does not follow from the error's code: a wrong verb (contract 1). */
+  readonly routerStatus?: number;
   /** Set where the transport itself refuses, at stages 1 to 4: the envelope is not read further. */
   readonly refused?: unknown;
 }

@@ -52,7 +52,7 @@ export function respond(call: Call, outcome: Outcome, server: ServerName): Answe
   const debug = isDebugOn(call.config) ? { debug: debugInfo(error) } : undefined;
   return {
     response: { ...common, status: "error", error: { ...errorBody(error), ...debug } },
-    http: httpStatusOf(error.code),
+    http: call.incoming.routerStatus ?? httpStatusOf(error.code),
     durationMs,
   };
 }

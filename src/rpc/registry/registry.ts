@@ -79,6 +79,12 @@ export class Registry {
     });
   }
 
+  /** Whether what the name, or alias, means gives a stream in any version. */
+  streams(name: string): boolean {
+    const known = this.#methods.get(this.#aliases.get(name) ?? name) ?? [];
+    return known.some(({ streamingOutput }) => streamingOutput === true);
+  }
+
   hasService(service: string): boolean {
     return this.#services.has(service);
   }
