@@ -1,102 +1,21 @@
-// What a client of the RPC room is answered by a whole server: who it is taken for, what it may do, which services are always there.
+// The services that are always there, methods of other rooms and the fixtures, as clients of a whole server see them.
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { createHmac, hash } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type RunningServer, startServer } from "../src/context.ts";
-import { createLog } from "../src/observability/log.ts";
-import type { ProtocolManifest } from "../src/protocol/manifest.ts";
-import { protocols } from "../src/protocols.ts";
-import { type RpcDocument, rpcDocument } from "../src/rpc/document/document.ts";
-import { openRpc } from "../src/rpc/index.ts";
-import { rpc } from "../src/rpc/protocol.ts";
-import { type Config, parseConfig } from "./support/config.ts";
+import type { Config } from "./support/config.ts";
+import {
+  type Json,
+  KEY,
+  READER_KEY,
+  SECURED,
+  type Served,
+  served,
+  sha256,
+  stopServers,
+} from "./support/rpc-server.ts";
 import { until } from "./support/until.ts";
 
 // A busy machine is slow, not wrong.
 setDefaultTimeout(30_000);
-
-const homes: string[] = [];
-const running: RunningServer[] = [];
-afterAll(async () => {
-  for (const server of running) await server.stop();
-  for (const home of homes) rmSync(home, { recursive: true, force: true });
-});
-
-// biome-ignore lint/suspicious/noExplicitAny: each test knows what it asked for.
-type Json = any;
-
-interface Served {
-  readonly base: string;
-  readonly dataDir: string;
-  /** Every line of the log, also of the lowest level. */
-  readonly logged: readonly string[];
-  /** The document that counts from the next request on. */
-  change(document: Record<string, unknown>): void;
-  call(
-    method: string,
-    data?: unknown,
-    more?: Record<string, unknown>,
-    headers?: Record<string, string>,
-  ): Promise<Answer>;
-  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answer>;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: Json;
-  readonly headers: Headers;
-}
-
-/** A server with these methods and this document on a free port. */
-async function served(
-  document: Record<string, unknown> = {},
-  overrides: Partial<Config> = {},
-  beside: readonly string[] = [],
-): Promise<Served> {
-  const dataDir = mkdtempSync(join(tmpdir(), "roost-rpc-"));
-  homes.push(dataDir);
-  let current: RpcDocument = rpcDocument.parse(document);
-  const withDocument: ProtocolManifest<Config> = { ...rpc, open: (house) => openRpc(house, () => current) };
-  const config: Config = {
-    ...parseConfig({}),
-    port: 0,
-    host: "127.0.0.1",
-    masterSecret: "test-master-secret",
-    logLevel: "fatal",
-    rpcEnabled: true,
-    rpcFixtures: true,
-    ...overrides,
-    dataDir,
-  };
-  const all = (protocols as readonly ProtocolManifest<Config>[])
-    .filter(({ name }) => name === "rpc" || beside.includes(name))
-    .map((one) => (one.name === "rpc" ? withDocument : one));
-  const logged: string[] = [];
-  const server = await startServer(config, createLog("trace", { write: (line) => logged.push(line) }), all);
-  running.push(server);
-  const base = `http://127.0.0.1:${server.port}/aduib_rpc`;
-  const post: Served["post"] = async (path, body, headers = {}) => {
-    const answer = await fetch(`${base}${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json", ...headers },
-      body: typeof body === "string" ? body : JSON.stringify(body),
-    });
-    return { status: answer.status, headers: answer.headers, body: await answer.json() };
-  };
-  return {
-    base,
-    dataDir,
-    logged,
-    change: (next) => {
-      current = rpcDocument.parse(next);
-    },
-    post,
-    call: (method, data = null, more = {}, headers = {}) =>
-      post("/v2/rpc", { aduib_rpc: "2.0", id: "i1", method: `rpc.v2/${method}`, data, ...more }, headers),
-  };
-}
+afterAll(stopServers);
 
 let one: Promise<Served> | undefined;
 /** With nothing but the defaults; for tests that leave nothing behind. */
@@ -105,583 +24,332 @@ const shared = (): Promise<Served> => {
   return one;
 };
 
-const auth = (auth: Record<string, unknown>, more: Record<string, unknown> = {}) => ({
-  metadata: { timestamp_ms: Date.now(), auth, ...more },
-});
+describe("health (V39)", () => {
+  const path = "/v2/HealthService/Check";
 
-const KEY = "key-of-a-robot";
-const READER_KEY = "key-of-a-reader";
-const sha256 = (text: string) => hash("sha256", text, "hex");
-const SECRET = "a secret that is long enough for HS256";
-function token(claims: Record<string, unknown>): string {
-  const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const text = `${base64({ alg: "HS256" })}.${base64({ exp: Math.floor(Date.now() / 1_000) + 60, ...claims })}`;
-  return `${text}.${createHmac("sha256", SECRET).update(text).digest("base64url")}`;
-}
-
-const SECURED = {
-  security: {
-    require_auth: true,
-    rbac_enabled: true,
-    jwt: { secret: SECRET },
-    api_keys: [
-      { sha256: sha256(KEY), principal: "robot", roles: ["admin"], scopes: ["docs.read"] },
-      { sha256: sha256(READER_KEY), principal: "reader", roles: ["reader"] },
-    ],
-    roles: [
-      { name: "reader", permissions: [{ resource: "docs", action: "read" }] },
-      { name: "everything", permissions: [{ resource: "*", action: "*" }], denied_methods: ["*/Write"] },
-    ],
-  },
-};
-
-describe("who a caller is", () => {
-  test("without an authenticator it is what it says; what is secret is nowhere to be read (V16)", async () => {
-    const { call, dataDir, logged } = await served();
-    const answer = await call(
-      "DemoService/WhoAmI",
-      null,
-      {
-        metadata: {
-          timestamp_ms: Date.now(),
-          tenant_id: "acme",
-          client_id: "c1",
-          auth: { scheme: "bearer", credentials: "s3cret", principal: "user-1", roles: ["reader"] },
-          headers: { "X-Feature": "on", "X-Api-Key": "k" },
-        },
-      },
-      { "x-api-key": "s3cret-too", cookie: "s3cret-cookie" },
-    );
-    expect(answer.status).toBe(200);
-    const { tenant, principal, headers } = answer.body.result;
-    expect(tenant).toBe("acme");
-    expect(principal).toEqual({
-      id: "user-1",
-      type: "user",
-      roles: ["reader"],
-      scopes: [],
-      verified: false,
-      auth_scheme: null,
+  test("is told without an envelope, in one, as a call and over JSON-RPC, by one implementation", async () => {
+    const { post, call } = await shared();
+    const bare = await post(path, {});
+    expect(bare.status).toBe(200);
+    expect(bare.body).toEqual({
+      status: "healthy",
+      services: expect.objectContaining({ HealthService: "healthy", EchoService: "healthy" }),
     });
-    expect(headers).toMatchObject({
-      "x-feature": "on",
-      "x-api-key": "***REDACTED***",
-      cookie: "***REDACTED***",
-    });
-    const kept = readdirSync(dataDir, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"));
-    expect(logged.length).toBeGreaterThan(0);
-    for (const text of [JSON.stringify(answer.body), ...logged, ...kept])
-      expect(text).not.toContain("s3cret");
-  });
-
-  test("a scheme that needs a client certificate is refused without one (V37)", async () => {
-    const { call } = await served();
-    const answer = await call("EchoService/Echo", null, auth({ scheme: "mtls", credentials: "x" }));
-    expect(answer.status).toBe(401);
-    expect(answer.body.error).toMatchObject({ code: 3000, name: "UNAUTHENTICATED" });
-    expect((await call("EchoService/Echo", null, auth({ scheme: "basic" }))).body.error.code).toBe(2003);
-  });
-
-  test("where it must be proved, nothing is 3000, wrong is 3001, over is 3002, and nobody learns which methods there are", async () => {
-    const { call } = await served(SECURED);
-    const codes = async (method: string, headers: Record<string, string> = {}) => {
-      const { status, body } = await call(method, null, {}, headers);
-      return [status, body.error?.code];
-    };
-    for (const method of ["EchoService/Echo", "NopeService/Run", "EchoService/Nope"]) {
-      expect(await codes(method)).toEqual([401, 3000]);
-      expect(await codes(method, { "x-api-key": "wrong" })).toEqual([401, 3001]);
-      expect(await codes(method, { authorization: `Bearer ${token({ sub: "a", exp: 1 })}` })).toEqual([
-        401, 3002,
-      ]);
-    }
-    expect(await codes("NopeService/Run", { "x-api-key": KEY })).toEqual([404, 4002]);
-    expect(await codes("EchoService/Echo", { "x-api-key": KEY })).toEqual([200, undefined]);
-  });
-
-  test("who is bound to a tenant calls for no other", async () => {
-    const { call } = await served({ security: { jwt: { secret: SECRET } } });
-    const headers = { authorization: `Bearer ${token({ sub: "anna", tenant: "acme", scope: "a b" })}` };
-    const own = await call("DemoService/WhoAmI", null, {}, headers);
-    expect(own.body.result).toMatchObject({
-      tenant: "acme",
-      principal: { id: "anna", verified: true, auth_scheme: "bearer", scopes: ["a", "b"] },
-    });
-    const other = await call(
-      "EchoService/Echo",
-      null,
-      { metadata: { timestamp_ms: 1, tenant_id: "other" } },
-      headers,
-    );
-    expect([other.status, other.body.error.code]).toEqual([403, 3010]);
-    expect(
-      (await call("EchoService/Echo", null, {}, { ...headers, "x-tenant-id": "other" })).body.error.code,
-    ).toBe(3010);
-  });
-});
-
-describe("what a caller may do", () => {
-  test("is what its roles permit (V38)", async () => {
-    const { call } = await served(SECURED);
-    const write = await call("DocsService/Write", null, {}, { "x-api-key": READER_KEY });
-    expect(write.status).toBe(403);
-    expect(write.body.error).toMatchObject({
-      code: 3011,
-      details: [
-        {
-          type: "aduib.rpc/permission_denied",
-          field: "permission",
-          reason: "insufficient_permissions",
-          metadata: { principal_id: "reader", resource: "docs", action: "write" },
-        },
-      ],
-    });
-    const read = await call("DocsService/Read", null, {}, { "x-api-key": READER_KEY });
-    expect([read.status, read.body.error.code]).toEqual([403, 3012]);
-    expect((await call("DocsService/Read", null, {}, { "x-api-key": KEY })).body.result).toEqual({
-      read: true,
-    });
-    expect((await call("DocsService/Write", null, {}, { "x-api-key": KEY })).body.result).toEqual({
-      written: true,
-    });
-    const denied = { authorization: `Bearer ${token({ sub: "anna", roles: ["everything"] })}` };
-    expect((await call("DocsService/Write", null, {}, denied)).body.error.code).toBe(3011);
-    // No permission is declared for it.
-    expect((await call("EchoService/Echo", null, {}, denied)).body.error.details[0].reason).toBe(
-      "permission_not_defined",
-    );
-  });
-
-  test("changes with the document, for the next request", async () => {
-    const { call, change } = await served({ security: { jwt: { secret: SECRET } } });
-    const headers = { authorization: `Bearer ${token({ sub: "anna", roles: ["reader"] })}` };
-    expect((await call("DocsService/Write", null, {}, headers)).status).toBe(200);
-    change(SECURED);
-    expect((await call("DocsService/Write", null, {}, headers)).body.error.code).toBe(3011);
-  });
-});
-
-test("a document that nobody may start with ends the start with a sentence", async () => {
-  await expect(served({ security: { rbac_enabled: true } })).rejects.toThrow("security.rbac_enabled");
-});
-
-describe("JSON-RPC (V44)", () => {
-  const object = (method: string, params?: unknown, more: Record<string, unknown> = {}) => ({
-    jsonrpc: "2.0",
-    id: "j1",
-    method: `rpc.v2/${method}`,
-    params,
-    ...more,
-  });
-  const envelope = (method: string, data: unknown = null) => ({
-    aduib_rpc: "2.0",
-    id: "i1",
-    method: `rpc.v2/${method}`,
-    data,
-  });
-
-  test("an envelope in params is answered by an envelope in the result, with both ids", async () => {
-    const { post } = await served();
-    const { status, body, headers } = await post(
-      "",
-      object("EchoService/Echo", envelope("EchoService/Echo", { text: "hi" })),
-    );
-    expect(status).toBe(200);
-    expect(Object.keys(body).sort()).toEqual(["id", "jsonrpc", "result"]);
-    expect(body).toMatchObject({
-      jsonrpc: "2.0",
-      id: "j1",
-      result: {
-        aduib_rpc: "2.0",
-        id: "i1",
+    expect(bare.headers.get("x-aduib-negotiated-version")).toBe("2.0");
+    expect(bare.headers.get("traceparent")).toMatch(/^00-/);
+    const unknown = { status: "unknown", services: { Nope: "unknown" } };
+    expect(await post(path, { service: "Nope" })).toMatchObject({ status: 200, body: unknown });
+    expect((await call("HealthService/Check", { service: "Nope" })).body.result).toEqual(unknown);
+    const envelope = { aduib_rpc: "2.0", id: "e1", data: { service: "Nope" } };
+    for (const method of [undefined, "rpc.v2/HealthService/Check"])
+      expect((await post(path, { ...envelope, method })).body).toMatchObject({
+        id: "e1",
         status: "success",
-        result: { text: "hi" },
-        negotiated_version: "2.0",
-      },
-    });
-    expect(headers.get("content-type")).toBe("application/json; charset=utf-8");
-    expect(headers.get("x-aduib-negotiated-version")).toBe("2.0");
-    expect(headers.get("traceparent")).toBe(
-      `00-${body.result.trace_context.trace_id}-${body.result.trace_context.span_id}-01`,
-    );
-    // With a slash behind it, too.
-    expect((await post("/", object("EchoService/Echo", { a: 1 }, { id: 5 }))).body).toMatchObject({
-      id: 5,
-      result: { id: "5", result: { a: 1 } },
-    });
+        result: unknown,
+      });
+    const object = {
+      jsonrpc: "2.0",
+      id: 1,
+      method: "rpc.v2/HealthService/Check",
+      params: { service: "Nope" },
+    };
+    expect((await post("", object)).body).toEqual({ jsonrpc: "2.0", id: 1, result: unknown });
   });
 
-  test("errors have the code of the room; the RpcError is the data", async () => {
-    const { post } = await served();
-    const { status, body } = await post("", object("DemoService/FailWith", { code: 3011 }));
-    expect(status).toBe(200);
-    expect(body).toEqual({
-      jsonrpc: "2.0",
-      id: "j1",
-      error: {
-        code: 3011,
-        message: "Permission denied",
-        data: { code: 3011, name: "PERMISSION_DENIED", message: "Permission denied" },
-      },
-    });
-    const code = async (body: unknown, headers?: Record<string, string>) => {
-      const answer = await post("", body, headers);
-      expect(answer.status).toBe(200);
-      expect(answer.body.error.data).toMatchObject({ code: expect.any(Number), name: expect.any(String) });
+  test("what is wrong with a bare message is told in an envelope with the message's own id", async () => {
+    const { post } = await shared();
+    const error = async (body: unknown, headers?: Record<string, string>) => {
+      const answer = await post(path, body, headers);
+      expect([answer.status, answer.body.aduib_rpc, answer.body.status]).toEqual([400, "2.0", "error"]);
       return [answer.body.id, answer.body.error.code];
     };
-    expect(await code("{")).toEqual([null, -32_700]);
-    expect(await code("")).toEqual([null, -32_700]);
-    expect(await code(`{"id":"j1","method":"x","params":${"[".repeat(70)}${"]".repeat(70)}}`)).toEqual([
-      null,
-      -32_700,
-    ]);
-    expect(await code('"text"')).toEqual([null, -32_600]);
-    expect(await code({ jsonrpc: "2.0", id: "j1" })).toEqual(["j1", -32_600]);
-    expect(await code([])).toEqual([null, -32_600]);
-    expect(await code(object("EchoService/Echo"), { "content-type": "text/plain" })).toEqual([null, -32_600]);
-    expect(await code(object("EchoService/Echo"), { "content-type": "application/msgpack" })).toEqual([
-      null,
-      -32_600,
-    ]);
-    expect(await code(object("EchoService/Echo"), { "content-encoding": "br" })).toEqual([null, 1004]);
-    expect(await code(object("DemoService/Fail", envelope("EchoService/Echo")))).toEqual(["j1", 1002]);
-    expect(await code(object("EchoService/Echo", []))).toEqual(["j1", 2001]);
-    expect(await code(object("MathService/Divide", { a: 1 }))).toEqual(["j1", 2001]);
-    expect(await code({ ...object(""), method: "EchoService.Echo" })).toEqual(["j1", 1002]);
-    expect(await code(object("NopeService/Run"))).toEqual(["j1", 4002]);
-    expect(await code(object("AduibRpcService/CallBidirectional"))).toEqual(["j1", 5001]);
-    expect(await code(object("AduibRpcService/Call", envelope("StreamService/Count", { n: 1 })))).toEqual([
-      "j1",
-      2000,
-    ]);
-    expect(await code(object("EchoService/Echo", { ...envelope("EchoService/Echo"), id: null }))).toEqual([
-      "j1",
+    expect(await error({ id: "mine", service: 5 })).toEqual(["mine", 2001]);
+    expect(await error({ id: 5, service: 5 })).toEqual(["", 2001]);
+    expect(await error("{")).toEqual(["", 1003]);
+    expect(await error([])).toEqual(["", 1002]);
+    expect(await error({}, { "content-type": "application/msgpack" })).toEqual(["", 1003]);
+    expect(await error({}, { accept: "application/msgpack" })).toEqual(["", 1003]);
+    expect(await error({ aduib_rpc: "2.0", id: "e1", method: "rpc.v2/EchoService/Echo" })).toEqual([
+      "e1",
       1002,
     ]);
+    expect(await error({ aduib_rpc: "1.0", id: "e1" })).toEqual(["e1", 1001]);
   });
 
-  test("a notification is refused and not run", async () => {
-    const { post, call } = await served();
-    for (const id of [undefined, null])
-      expect((await post("", object("CounterService/Increment", { key: "n" }, { id }))).body).toMatchObject({
-        id: null,
-        error: { code: -32_600 },
-      });
-    expect((await call("CounterService/Increment", { key: "n" })).body.result).toEqual({ count: 1 });
+  test("a bare message carries nothing but itself: who asks is in the headers", async () => {
+    const { post } = await served({ security: { ...SECURED.security, anonymous_methods: [] } });
+    const claimed = { metadata: { timestamp_ms: 1, auth: { credentials: KEY } } };
+    expect((await post(path, claimed)).body.error.code).toBe(3000);
+    expect((await post(path, {}, { "x-api-key": KEY })).body.status).toBe("healthy");
   });
 
-  test("a batch is run at once and answered in its order; one bad element spoils no other", async () => {
-    const { post } = await served();
-    const { status, body } = await post("", [
-      object("DemoService/Sleep", { ms: 40 }, { id: 1 }),
-      object("NopeService/Run", undefined, { id: 2 }),
-      5,
-      object("EchoService/Echo", { a: 1 }, { id: undefined }),
-      [],
-      object("StreamService/Count", { n: 1 }, { id: 6 }),
-      object("AduibRpcService/CallServerStream", envelope("StreamService/Count", { n: 1 }), { id: 7 }),
-      object("DemoService/Fail", undefined, { id: 8 }),
-      object("DemoService/Sleep", { ms: 40 }, { id: 9 }),
-      object("HealthService/Check", {}, { id: 10 }),
-    ]);
-    expect(status).toBe(200);
-    expect(body.map((one: Json) => [one.id, one.error?.code])).toEqual([
-      [1, undefined],
-      [2, 4002],
-      [null, -32_600],
-      [null, -32_600],
-      [null, -32_600],
-      [6, 2000],
-      [7, 2000],
-      [8, 5000],
-      [9, undefined],
-      [10, undefined],
-    ]);
-    expect(body[0].result.result).toEqual({ slept: 40 });
-    expect(body[9].result.status).toBe("healthy");
-    const began = performance.now();
-    await post(
-      "",
-      Array.from({ length: 20 }, (_, id) => object("DemoService/Sleep", { ms: 500 }, { id })),
-    );
-    expect(performance.now() - began).toBeLessThan(9_000);
-  });
-
-  test("a batch has at most 50", async () => {
-    const { post } = await served();
-    const many = (n: number) =>
-      Array.from({ length: n }, (_, id) => object("EchoService/Echo", { id }, { id }));
-    const { body } = await post("", many(50));
-    expect(body.map((one: Json) => one.result.result.id)).toEqual(Array.from({ length: 50 }, (_, id) => id));
-    expect((await post("", many(51))).body).toMatchObject({ id: null, error: { code: -32_600 } });
-  });
-
-  test("a body above the limit, and one that expands above it, are 2004", async () => {
-    const { post } = await served({ protocol: { max_body_bytes: 2_000, max_expanded_bytes: 4_000 } });
-    const fill = "x".repeat(5_000);
-    expect((await post("", object("EchoService/Echo", { fill }))).body).toMatchObject({
-      id: null,
-      error: { code: 2004 },
+  test("an open breaker degrades its service, for the tenant that opened it", async () => {
+    const { post, call } = await served({ resilience: { circuit_breaker: { failure_threshold: 2 } } });
+    const headers = { "x-tenant-id": "acme" };
+    for (let failing = 0; failing < 2; failing++)
+      expect((await call("DemoService/Fail", null, {}, headers)).status).toBe(500);
+    await until("acme hears of it", async () => (await post(path, {}, headers)).body.status === "degraded");
+    expect((await post(path, {}, headers)).body.services).toMatchObject({
+      DemoService: "degraded",
+      EchoService: "healthy",
     });
-    const { base } = await served({ protocol: { max_body_bytes: 2_000, max_expanded_bytes: 4_000 } });
-    const answer = await fetch(base, {
-      method: "POST",
-      headers: { "content-type": "application/json", "content-encoding": "gzip" },
-      body: Bun.gzipSync(Buffer.from(JSON.stringify(object("EchoService/Echo", { fill })))),
-    });
-    expect(await answer.json()).toMatchObject({ id: null, error: { code: 2004 } });
+    expect((await post(path, {})).body.status).toBe("healthy");
   });
 
-  test("an answer is JSON whatever is asked for; its compression is what is asked for", async () => {
-    const { base, post } = await served();
-    const asked = envelope("EchoService/Echo", { text: "hi" });
-    const answer = await fetch(base, {
-      method: "POST",
-      headers: {
-        "content-type": "application/json",
-        accept: "application/msgpack",
-        "accept-encoding": "gzip",
-      },
-      body: JSON.stringify(object("EchoService/Echo", asked)),
-      decompress: false,
-    } as RequestInit);
-    expect(answer.headers.get("content-encoding")).toBe("gzip");
-    expect(
-      JSON.parse(Buffer.from(Bun.gunzipSync(Buffer.from(await answer.arrayBuffer()))).toString()),
-    ).toMatchObject({
-      result: {
-        id: "i1",
-        metadata: { headers: { "content-type": "application/json", "content-encoding": "gzip" } },
-      },
-    });
-    const wish = { metadata: { timestamp_ms: 1, accept: ["application/msgpack"], compression: "zip" } };
-    expect((await post("", object("EchoService/Echo", { ...asked, ...wish }))).body.error.code).toBe(2003);
-  });
-
-  test("who must prove itself must do so here too", async () => {
-    const { post } = await served(SECURED);
-    expect((await post("", object("EchoService/Echo"))).body.error.code).toBe(3000);
-    const { body } = await post("", [object("EchoService/Echo"), object("NopeService/Run")], {
-      "x-api-key": KEY,
-    });
-    expect(body.map((one: Json) => one.error?.code)).toEqual([undefined, 4002]);
-  });
-});
-
-interface Event {
-  readonly id: string | undefined;
-  readonly data: Json;
-}
-
-/** The events of an answer that ends, and its text. */
-async function events(base: string, body: unknown, headers: Record<string, string> = {}) {
-  const answer = await fetch(base, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...headers },
-    body: JSON.stringify(body),
-  });
-  const text = await answer.text();
-  const blocks = text.split("\n\n").filter((block) => block !== "");
-  const list: Event[] = blocks
-    .filter((block) => !block.startsWith(":"))
-    .map((block) => {
-      const [, id, data = "null"] = /^id: (\d+)\ndata: (.*)$/.exec(block) ?? [];
-      return { id, data: JSON.parse(data) };
-    });
-  return { answer, text, events: list };
-}
-
-describe("JSON-RPC streams (V45)", () => {
-  const object = (method: string, params?: unknown) => ({
-    jsonrpc: "2.0",
-    id: "j1",
-    method: `rpc.v2/${method}`,
-    params,
-  });
-
-  test("a streaming method is answered by frames in the results", async () => {
-    const { base } = await served();
-    const { answer, events: list, text } = await events(base, object("StreamService/Count", { n: 2 }));
-    expect(answer.status).toBe(200);
-    expect(answer.headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
-    expect(answer.headers.get("cache-control")).toBe("no-cache");
-    expect(answer.headers.get("x-accel-buffering")).toBe("no");
-    expect(answer.headers.get("x-aduib-stream-id")).toMatch(/^[0-9a-f-]{36}$/);
-    expect(answer.headers.get("x-aduib-negotiated-version")).toBe("2.0");
-    expect(answer.headers.get("x-aduib-stream-shape")).toBe("message");
-    expect(answer.headers.get("traceparent")).toMatch(/^00-/);
-    expect(text).not.toContain("\r");
-    const frame = (sequence: number, type: string, payload: unknown) => ({
-      id: String(sequence),
-      data: {
-        jsonrpc: "2.0",
-        id: "j1",
-        result: { type, sequence, payload, timestamp_ms: expect.any(Number) },
-      },
-    });
-    expect(list).toEqual([
-      frame(1, "data", { data: { index: 0 } }),
-      frame(2, "data", { data: { index: 1 } }),
-      frame(3, "end", { control: { final: true, total_count: 2 } }),
-    ]);
-  });
-
-  test("in the shape of answers an item is an answer and a failure an error object, then it closes", async () => {
-    const { base } = await served();
-    const headers = { "x-aduib-stream-shape": "response" };
-    const { answer, events: list } = await events(
-      base,
-      object("StreamService/Count", { n: 5, fail_at: 1 }),
-      headers,
-    );
-    expect(answer.headers.get("x-aduib-stream-shape")).toBe("response");
-    expect(list).toHaveLength(2);
-    expect(list[0]).toMatchObject({
-      id: "1",
-      data: { jsonrpc: "2.0", id: "j1", result: { id: "j1", status: "success", result: { index: 0 } } },
-    });
-    expect(list[1]?.data).toEqual({
-      jsonrpc: "2.0",
-      id: "j1",
-      error: {
-        code: 5000,
-        message: "Internal error",
-        data: { code: 5000, name: "INTERNAL_ERROR", message: "Internal error" },
-      },
-    });
-    const tokens = await events(base, object("StreamService/Tokens", { words: ["ab", "cd"] }), headers);
-    expect(tokens.events.map(({ id, data }) => [id, data.result.result])).toEqual([
-      ["3", { text: "ab" }],
-      ["6", { text: "cd" }],
-    ]);
-  });
-
-  test("what is refused before it begins has its code's status and is no stream", async () => {
-    const { base } = await served();
-    const code = async (body: unknown, headers?: Record<string, string>) => {
-      const { answer, text } = await events(base, body, headers).catch(async () => {
-        throw new Error("it streams");
-      });
-      expect(answer.headers.get("content-type")).toBe("application/json; charset=utf-8");
-      return [answer.status, JSON.parse(text).error.code, JSON.parse(text).id];
-    };
-    const accept = { accept: "text/event-stream" };
-    expect(await code(object("NopeService/Run"), accept)).toEqual([404, 4002, "j1"]);
-    expect(await code(object("StreamService/Count", { n: "x" }))).toEqual([400, 2001, "j1"]);
-    expect(await code(object("StreamService/Count", []))).toEqual([400, 2001, "j1"]);
-    expect(await code(object("StreamService/Count", { n: 1 }), { "x-aduib-stream-shape": "x" })).toEqual([
-      400,
-      2003,
-      "j1",
-    ]);
-    expect(
-      await code(object("AduibRpcService/CallServerStream", { id: "i1", method: "rpc.v2/NopeService/Run" })),
-    ).toEqual([404, 4002, "j1"]);
-  });
-
-  test("a unary method is a stream of one item for who admits events only", async () => {
-    const { base, post } = await served();
-    const { events: list } = await events(base, object("EchoService/Echo", { a: 1 }), {
-      accept: "text/event-stream",
-    });
-    expect(list.map(({ data }) => [data.result.type, data.result.payload])).toEqual([
-      ["data", { data: { a: 1 } }],
-      ["end", { control: { final: true, total_count: 1 } }],
-    ]);
-    const both = { accept: "application/json, text/event-stream" };
-    expect((await post("", object("EchoService/Echo", { a: 1 }), both)).body.result.result).toEqual({ a: 1 });
-  });
-
-  test("the head is there before the handler has anything to say", async () => {
-    const { base } = await served();
-    const began = performance.now();
-    const answer = await fetch(base, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(object("StreamService/Idle", { ms: 15_000 })),
-    });
-    expect(answer.headers.get("content-type")).toContain("text/event-stream");
-    expect(performance.now() - began).toBeLessThan(14_000);
-    await answer.body?.cancel();
-  });
-
-  test("a client that leaves ends the handler", async () => {
+  test("is watched: at once, at each change, and until the client leaves", async () => {
     const { base, call } = await served();
     const leaving = new AbortController();
-    const answer = await fetch(base, {
+    const answer = await fetch(`${base}/v2/HealthService/Watch`, {
       method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(object("StreamService/Count", { n: 1_000, delay_ms: 20 })),
+      headers: { "content-type": "application/json", "x-aduib-stream-shape": "response" },
+      body: JSON.stringify({ service: "EchoService" }),
       signal: leaving.signal,
     });
-    const reader = (answer.body as ReadableStream<Uint8Array>).getReader();
-    await reader.read();
+    expect(answer.headers.get("content-type")).toContain("text/event-stream");
+    const seen: Json[] = [];
+    const reading = (async () => {
+      let text = "";
+      for await (const bytes of answer.body as ReadableStream<Uint8Array>) {
+        text += Buffer.from(bytes).toString();
+        seen.splice(
+          0,
+          seen.length,
+          ...[...text.matchAll(/^data: (.*)$/gm)].map(([, json = ""]) => JSON.parse(json)),
+        );
+      }
+    })().catch(() => {});
+    const first = { status: "healthy", services: { EchoService: "healthy" } };
+    await until("the first", () => seen.length === 1);
+    expect(seen).toEqual([first]);
+    expect((await call("SystemService/Streams")).body.result.streams).toMatchObject([
+      {
+        method: "rpc.v2/HealthService/Watch",
+        tenant: "default",
+        principal: "anonymous",
+        state: "active",
+        transport: "rest",
+      },
+    ]);
+    await call("SystemService/Drain", { service: "EchoService" });
+    await until("the change", () => seen.length === 2);
+    expect(seen[1]).toEqual({ status: "unhealthy", services: { EchoService: "unhealthy" } });
     leaving.abort();
+    await reading;
     await until(
-      "the handler has heard of it",
-      async () => (await call("DemoService/State")).body.result.aborts === 1,
+      "it is off the list",
+      async () => (await call("SystemService/Streams")).body.result.streams.length === 0,
     );
-    expect((await call("DemoService/State")).body.result.running).toBe(0);
+    const refused = await fetch(`${base}/v2/HealthService/Watch`, {
+      method: "POST",
+      headers: { accept: "text/html" },
+      body: "{}",
+    });
+    expect([refused.status, ((await refused.json()) as Json).error.code]).toEqual([400, 1003]);
   });
 });
 
-describe("paths", () => {
-  test.each([
-    "/v2/nope",
-    "/v2",
-    "/v1/rpc",
-    "/v2/rpc/x",
-    "/v2/HealthService",
-    "/v2/HealthService/Nope",
-    "/v2/methods/x",
-    "//",
-    "/v2/rpc/",
-  ])("%p is not there, in an envelope", async (path) => {
-    const { post } = await shared();
-    const { status, body, headers } = await post(path, {});
-    expect(status).toBe(404);
-    expect(headers.get("content-type")).toBe("application/json; charset=utf-8");
-    expect(body).toMatchObject({
-      aduib_rpc: "2.0",
-      id: "",
-      status: "error",
-      error: { code: 4001, name: "METHOD_NOT_FOUND" },
-      metadata: { timestamp_ms: expect.any(Number), headers: { "content-type": "application/json" } },
+describe("the list of methods", () => {
+  test("is there for everybody, by version and service, without schemas", async () => {
+    const { base } = await shared();
+    const list = async (query = "") =>
+      ((await (await fetch(`${base}/v2/methods${query}`)).json()) as Json).methods;
+    const all = await list();
+    expect(all.find(({ method }: Json) => method === "rpc.v2/DocsService/Read")).toMatchObject({
+      permission: { resource: "docs", action: "read" },
+      scopes: ["docs.read"],
+      idempotent: false,
+      deprecated: false,
+      source: "builtin",
     });
+    expect(all.find(({ method }: Json) => method === "rpc.v2/LegacyService/Old").deprecated).toMatchObject({
+      replacement: "rpc.v2/EchoService/Echo",
+    });
+    expect(JSON.stringify(all)).not.toContain("params_schema");
+    const names = async (query: string) => (await list(query)).map(({ method }: Json) => method);
+    expect(await names("?service=NewService")).toEqual(["rpc.v2/NewService/Only21"]);
+    expect(await names("?service=NewService&version=2.0")).toEqual([]);
+    expect(await names("?version=zzz")).toEqual([]);
+    const head = await fetch(`${base}/v2/methods`, { method: "HEAD" });
+    expect([head.status, await head.text()]).toEqual([200, ""]);
   });
 
-  test.each<[string, string, string]>([
-    ["GET", "/v2/rpc", "POST"],
-    ["PUT", "/v2/rpc", "POST"],
-    ["GET", "", "POST"],
-    ["DELETE", "/", "POST"],
-    ["GET", "/v2/AduibRpcService/Call", "POST"],
-    ["GET", "/v2/HealthService/Check", "POST"],
-    ["PATCH", "/v2/TaskService/Submit", "POST"],
-    ["POST", "/v2/methods", "GET, HEAD"],
-  ])("%s %s is the wrong verb", async (method, path, allow) => {
-    const { base } = await shared();
-    const answer = await fetch(`${base}${path}`, { method });
-    expect([answer.status, answer.headers.get("allow")]).toEqual([405, allow]);
-    expect(await answer.json()).toMatchObject({
-      status: "error",
-      id: "",
-      error: { code: 2000, name: "BAD_REQUEST" },
+  test("needs a proved caller where one is required", async () => {
+    const { base } = await served(SECURED);
+    const none = await fetch(`${base}/v2/methods`);
+    expect([none.status, ((await none.json()) as Json).error.code]).toEqual([401, 3000]);
+    expect((await fetch(`${base}/v2/methods`, { headers: { "x-api-key": READER_KEY } })).status).toBe(200);
+  });
+});
+
+describe("SystemService", () => {
+  test("says what this server is, and what each method did", async () => {
+    const { call } = await served();
+    expect((await call("SystemService/Info")).body.result).toMatchObject({
+      version: expect.any(String),
+      uptime_ms: expect.any(Number),
+      transports: ["rest", "jsonrpc"],
+      formats: ["application/json", "application/msgpack", "application/protobuf", "application/avro"],
     });
+    for (let n = 0; n < 3; n++) await call("EchoService/Echo");
+    await call("DemoService/Fail");
+    await call("NopeService/Run");
+    const { methods } = (await call("SystemService/Stats")).body.result;
+    expect(methods).toEqual([
+      {
+        method: "rpc.v2/DemoService/Fail",
+        calls: 1,
+        errors: 1,
+        p50_ms: expect.any(Number),
+        p99_ms: expect.any(Number),
+      },
+      {
+        method: "rpc.v2/EchoService/Echo",
+        calls: 3,
+        errors: 0,
+        p50_ms: expect.any(Number),
+        p99_ms: expect.any(Number),
+      },
+      expect.objectContaining({ method: "rpc.v2/SystemService/Info" }),
+    ]);
+    expect(methods[1].p99_ms).toBeGreaterThan(0);
   });
 
-  test("the error is in the form that its client reads, and what it sent is left unread", async () => {
-    const { base } = await shared();
-    const answer = await fetch(`${base}/v2/nope`, {
-      method: "POST",
-      headers: { accept: "application/msgpack" },
-      body: "x".repeat(100_000),
+  test("is for who may operate it: a permission where roles are checked, else who is proved or is on this machine", async () => {
+    const secured = await served(SECURED);
+    for (const method of ["Stats", "Config", "Streams", "Drain"]) {
+      const { body } = await secured.call(
+        `SystemService/${method}`,
+        { service: "EchoService" },
+        {},
+        { "x-api-key": READER_KEY },
+      );
+      expect(body.error.code).toBe(3011);
+    }
+    const config = await secured.call("SystemService/Config", null, {}, { "x-api-key": KEY });
+    expect(config.body.result.security.jwt.secret).toBe("***REDACTED***");
+    expect(JSON.stringify(config.body)).not.toContain(sha256(KEY));
+    const open = await served();
+    expect((await open.call("SystemService/Config")).status).toBe(200);
+    // What comes through a proxy, or out of a browser's page, is not of this machine.
+    const others: readonly Record<string, string>[] = [
+      { "x-forwarded-for": "203.0.113.9" },
+      { "x-forwarded-for": "127.0.0.1" },
+      { origin: "https://evil.example" },
+      { via: "1.1 proxy" },
+    ];
+    for (const headers of others)
+      expect(
+        (await open.call("SystemService/Drain", { service: "EchoService" }, {}, headers)).body.error.code,
+      ).toBe(3011);
+    const proved = await served({ security: { api_keys: SECURED.security.api_keys } });
+    expect(
+      (
+        await proved.call(
+          "SystemService/Stats",
+          null,
+          {},
+          { "x-forwarded-for": "203.0.113.9", "x-api-key": READER_KEY },
+        )
+      ).status,
+    ).toBe(200);
+  });
+
+  test("empties a service: calls are refused until it is undone, those that run go on", async () => {
+    const { call } = await served();
+    const slow = call("DemoService/Sleep", { ms: 1_000 });
+    await until("it runs", async () => (await call("DemoService/State")).body.result.running === 1);
+    expect((await call("SystemService/Drain", { service: "DemoService" })).body.result).toEqual({
+      service: "DemoService",
+      draining: true,
     });
-    expect([answer.status, answer.headers.get("content-type")]).toEqual([404, "application/msgpack"]);
-    const none = await fetch(`${base}/v2/nope`, { headers: { accept: "text/html" } });
-    expect([none.status, none.headers.get("content-type")]).toEqual([404, "application/json; charset=utf-8"]);
+    const refused = await call("DemoService/Nothing");
+    expect([refused.status, refused.body.error.code]).toEqual([503, 5002]);
+    expect((await call("EchoService/Echo")).status).toBe(200);
+    expect((await slow).body.result).toEqual({ slept: 1_000 });
+    await call("SystemService/Drain", { service: "DemoService", drain: false });
+    expect((await call("DemoService/Nothing")).status).toBe(200);
+    expect((await call("SystemService/Drain", { service: "NopeService" })).body.error.code).toBe(4002);
+    expect((await call("SystemService/Drain", { service: "SystemService" })).body.error.code).toBe(2003);
+    expect((await call("SystemService/Drain", {})).body.error.code).toBe(2001);
+  });
+});
+
+describe("rooms (27.2)", () => {
+  test("topics are read by who may: the list, a page, one item", async () => {
+    const topics = [{ name: "notes", schema: true }] as unknown as Config["topics"];
+    const { call, base } = await served({}, { topics, topicsEnabled: true } as Partial<Config>, ["topics"]);
+    expect((await call("TopicsService/List")).body.result).toEqual({
+      topics: [
+        { name: "websites", item_key: "website_id" },
+        { name: "notes", item_key: "id" },
+      ],
+    });
+    expect((await call("TopicsService/List", { topic: "notes" })).body.result).toEqual({
+      topic: "notes",
+      page: 1,
+      page_size: 15,
+      total: 0,
+      items: [],
+      truncated: false,
+    });
+    expect(
+      (await call("TopicsService/List", { topic: "websites", page: 2, page_size: 5 })).body.result,
+    ).toMatchObject({ page: 2, total: 0 });
+    for (const [data, code, field] of [
+      [{ topic: "notes", id: 1 }, 4000, "data.id"],
+      [{ topic: "nope", id: 1 }, 4000, "data.topic"],
+      [{ topic: "notes" }, 2001, "data.id"],
+      [{ topic: "notes", id: "1" }, 2001, "data.id"],
+    ] as const) {
+      const { body } = await call("TopicsService/Get", data);
+      expect([body.error.code, body.error.details[0].field]).toEqual([code, field]);
+    }
+    expect((await call("TopicsService/List", { page_size: 101 })).body.error.code).toBe(2001);
+    // Logins of topics are no principals here: a stranger reads nothing.
+    expect(
+      (await call("TopicsService/List", null, {}, { "x-forwarded-for": "203.0.113.9" })).body.error.code,
+    ).toBe(3011);
+    const { methods } = (await (await fetch(`${base}/v2/methods?service=TopicsService`)).json()) as Json;
+    expect(
+      methods.map(({ handler, source, permission }: Json) => [handler, source, permission.action]),
+    ).toEqual([
+      ["Get", "room", "read"],
+      ["List", "room", "read"],
+    ]);
+  });
+
+  test("are not there when they are off", async () => {
+    const { call } = await served();
+    expect((await call("TopicsService/List")).body.error.code).toBe(4002);
+  });
+});
+
+describe("fixtures", () => {
+  test("State tells of handlers that were told to stop (V17)", async () => {
+    const { call } = await served();
+    expect(
+      (await call("DemoService/Sleep", { ms: 20_000 }, { qos: { timeout_ms: 50 } })).body.error.code,
+    ).toBe(5003);
+    await until("it has stopped", async () => (await call("DemoService/State")).body.result.running === 0);
+    expect((await call("DemoService/State")).body.result).toEqual({ aborts: 1, late_results: 0, running: 0 });
+  });
+
+  test("CallOut has a span of the client between both of the server (V58)", async () => {
+    const { call } = await served();
+    const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const { outer, inner } = (await call("DemoService/CallOut", null, {}, { traceparent })).body.result;
+    expect([outer.trace_id, inner.trace_id]).toEqual([
+      "0af7651916cd43dd8448eb211c80319c",
+      "0af7651916cd43dd8448eb211c80319c",
+    ]);
+    expect(outer.parent_span_id).toBe("b7ad6b7169203331");
+    expect(["b7ad6b7169203331", outer.span_id, inner.span_id]).not.toContain(inner.parent_span_id);
+    expect(inner.parent_span_id).toMatch(/^[0-9a-f]{16}$/);
+  });
+
+  test("Progress, and sums of nothing, answer", async () => {
+    const { call } = await shared();
+    expect((await call("DemoService/Progress", { steps: 3, ms: 1 })).body.result).toEqual({ steps: 3 });
+    expect((await call("SumService/Total", { value: 1 })).body.result).toEqual({ total: 0, count: 0 });
   });
 });

@@ -13,6 +13,11 @@ import { RateLimit } from "./resilience/rate-limit.ts";
 import { Authenticators } from "./security/authentication.ts";
 import { RoleBasedAccess } from "./security/authorization.ts";
 import { refuseSecurity, securityWarnings } from "./security/startup.ts";
+import { CallFigures } from "./services/figures.ts";
+import { HealthSource } from "./services/health.ts";
+import { healthService } from "./services/health-service.ts";
+import { roomMethod } from "./services/room-methods.ts";
+import { systemService } from "./services/system-service.ts";
 import type { RpcConfig } from "./settings.ts";
 import type { StreamObserver } from "./streams/live-stream.ts";
 import { LiveStreams } from "./streams/live-streams.ts";
@@ -35,10 +40,14 @@ export async function openRpc(
       fixtures({ url: () => `${house.baseUrl()}${basePath}/v2/rpc`, lateResults: () => lateResults }),
     );
   }
+  const figures = new CallFigures();
   const observer: Observer & StreamObserver = {
     streamFrame: () => {},
     began: () => {},
-    ended: () => {},
+    ended: ({ method, methodName, incoming }, { status }) => {
+      if (method !== undefined)
+        figures.ended(methodName, status === "error", performance.now() - incoming.startedAt);
+    },
     retried: () => {},
     replayed: () => {},
     lateResult: () => {
@@ -50,15 +59,17 @@ export async function openRpc(
     unexpected: (call, error) =>
       log.error({ err: error, request_id: call.id }, "a method failed unexpectedly"),
   };
+  const server = { id: `${process.env.HOSTNAME ?? "roost"}-${process.pid}`, version: build.version };
+  const guards = new InboundGuards(document);
   const pipeline = new Pipeline({
     registry,
-    server: { id: `${process.env.HOSTNAME ?? "roost"}-${process.pid}`, version: build.version },
+    server,
     log,
     authentication: new Authenticators(),
     authorization: new RoleBasedAccess((call, isGranted) => observer.access(call, isGranted)),
     rateLimiting: new RateLimit({ decided: () => {} }),
     idempotency: { enter: async () => undefined, completed: async () => {}, released: async () => {} },
-    guards: new InboundGuards(document),
+    guards,
     observer,
   });
   const streams = new LiveStreams({
@@ -70,6 +81,17 @@ export async function openRpc(
         http: 200,
       }),
   });
+  const health = new HealthSource({
+    registry,
+    breakers: () => guards.breakers(),
+    dimensions: () => document().resilience.circuit_breaker.key,
+    failed: (dependency, error) => log.error({ err: error, dependency }, "what services need does not work"),
+  });
+  const transports = () => ["rest", "jsonrpc"];
+  registry.register([
+    ...healthService(health),
+    ...systemService({ registry, document, server, transports, figures, streams }),
+  ]);
   const app = rpcApp({
     pipeline,
     formats: new Formats(),
@@ -84,7 +106,8 @@ export async function openRpc(
     http: [{ prefixes: [basePath], fetch: app }],
     sockets: [],
     endAnswers: () => streams.shutdown(),
-    start: () => {},
+    // Other rooms are open by then.
+    start: () => registry.register(house.offered().map(roomMethod)),
     stop: async () => {},
   };
 }

@@ -18,6 +18,7 @@ export interface CallFrom {
   readonly identity?: Partial<Identity>;
   readonly definition?: Partial<MethodDefinition>;
   readonly aliasOf?: string;
+  readonly isLoopback?: boolean;
 }
 
 export const documentFrom = (given: Record<string, unknown> = {}): RpcDocument => rpcDocument.parse(given);
@@ -58,7 +59,7 @@ export function callFrom(from: CallFrom = {}): Call {
     headers: new Headers(from.headers),
     peer: {
       address: "203.0.113.7",
-      isLoopback: false,
+      isLoopback: from.isLoopback === true,
       certificate: from.certificate === undefined ? null : { ...CERTIFICATE, ...from.certificate },
     },
     config,

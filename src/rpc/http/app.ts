@@ -70,6 +70,11 @@ const BARE: Readonly<Record<string, readonly string[]>> = {
 
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 
-export function peerOf({ clientAddress }: RequestFacts): Peer {
-  return { address: clientAddress, isLoopback: LOOPBACK.test(clientAddress), certificate: null };
+/** What a proxy, or a browser, says of those that it speaks for. */
+const SPEAKS_FOR_OTHERS = ["x-forwarded-for", "forwarded", "via", "x-real-ip", "origin", "sec-fetch-site"];
+
+export function peerOf({ clientAddress }: RequestFacts, headers: Headers): Peer {
+  // A page in somebody's browser calls from this machine too, and so does a proxy that does not say for whom.
+  const isItself = LOOPBACK.test(clientAddress) && !SPEAKS_FOR_OTHERS.some((name) => headers.has(name));
+  return { address: clientAddress, isLoopback: isItself, certificate: null };
 }

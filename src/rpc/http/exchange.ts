@@ -20,7 +20,7 @@ export interface Exchange {
 export interface ExchangeParts {
   readonly formats: Formats;
   readonly config: () => RpcDocument;
-  readonly peerOf: (facts: RequestFacts) => Peer;
+  readonly peerOf: (facts: RequestFacts, headers: Headers) => Peer;
 }
 
 /** What came, as far as it could be read. */
@@ -90,7 +90,7 @@ export function incomingOf(
     kind,
     message,
     headers: request.headers,
-    peer: peerOf(facts),
+    peer: peerOf(facts, request.headers),
     config,
     startedAt,
     startedAtMs,

@@ -13,6 +13,7 @@ export interface HeaderSource {
 export interface Peer {
   /** Of the client, also behind a trusted proxy. */
   readonly address: string;
+  /** A program on this machine, which speaks for nobody else. */
   readonly isLoopback: boolean;
   /** Of a client certificate that was verified; null without one. */
   readonly certificate: PeerSummary | null;

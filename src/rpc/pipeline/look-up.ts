@@ -4,7 +4,7 @@ import type { Registry } from "../registry/registry.ts";
 import { RpcError, rpcError } from "../wire/rpc-error.ts";
 import type { Call } from "./call.ts";
 
-/** @throws RpcError 4001, 4002, 4020; 2000 for a call of the wrong kind */
+/** @throws RpcError 4001, 4002, 4020; 2000 for a call of the wrong kind; 5002 of a service that takes none */
 export function lookUp(call: Call, registry: Registry, deprecatedCall: (method: string) => void): void {
   const { method: name } = call.asked;
   const { method, full, aliasOf } = registry.find(name.full, name.service, call.version ?? "");
@@ -17,6 +17,8 @@ export function lookUp(call: Call, registry: Registry, deprecatedCall: (method: 
     throw rpcError(2000, "stream", "the method streams: call it at the endpoint of streams");
   if ((kind === "client-stream" || kind === "both") && method.streamingInput !== true)
     throw rpcError(2000, "stream", "the method takes one message only");
+  if (registry.isDrained(method.service))
+    throw new RpcError(5002, { message: "The service takes no calls for now" });
 }
 
 function deprecated(

@@ -50,6 +50,11 @@ export interface MethodDefinition {
   readonly permission?: Permission;
   /** Needs no permission, also where roles are checked: it looks itself at what its caller may see. */
   readonly isOpen?: boolean;
+  /**
+   * What a stranger must not have, whatever the document says: `operator` where roles are not checked, `registrar` also where they are, needs
+   * a principal that was verified, or, while authentication is not required, a program on this machine (contract 27.4).
+   */
+  readonly guard?: "operator" | "registrar";
   /** All of them are needed. */
   readonly scopes?: readonly string[];
   readonly params?: ParamsSchema;

@@ -18,6 +18,8 @@ export class Registry {
   readonly #methods = new Map<string, readonly MethodDefinition[]>();
   readonly #aliases = new Map<string, string>();
   readonly #services = new Map<string, number>();
+  /** Those that take no calls for now. */
+  readonly #drained = new Set<string>();
   readonly #listeners = new Set<() => void>();
 
   /** All or none of them. @throws Error with a sentence for what is taken or is no name */
@@ -53,8 +55,10 @@ export class Registry {
       if (left.length === 0) this.#methods.delete(full);
       else this.#methods.set(full, left);
       const ofService = (this.#services.get(definition.service) ?? 1) - 1;
-      if (ofService === 0) this.#services.delete(definition.service);
-      else this.#services.set(definition.service, ofService);
+      if (ofService === 0) {
+        this.#services.delete(definition.service);
+        this.#drained.delete(definition.service);
+      } else this.#services.set(definition.service, ofService);
       for (const alias of definition.aliases ?? []) this.#aliases.delete(alias);
     }
     this.#changed();
@@ -83,6 +87,18 @@ export class Registry {
   streams(name: string): boolean {
     const known = this.#methods.get(this.#aliases.get(name) ?? name) ?? [];
     return known.some(({ streamingOutput }) => streamingOutput === true);
+  }
+
+  /** Calls of it are refused from now on, until it is undone; those that run go on. @throws RpcError 4002 */
+  drain(service: string, isDrained: boolean): void {
+    if (!this.#services.has(service)) throw this.#unknown("", service);
+    if (isDrained) this.#drained.add(service);
+    else this.#drained.delete(service);
+    this.#changed();
+  }
+
+  isDrained(service: string): boolean {
+    return this.#drained.has(service);
   }
 
   hasService(service: string): boolean {

@@ -198,3 +198,31 @@ test("anonymous methods skip all of it, by the name that was called", () => {
     code: 3011,
   });
 });
+
+describe("what is guarded whatever the document says", () => {
+  const stranger = { identity: { verified: false, roles: ["admin"] } };
+  const refused = (from: CallFrom, guard: "operator" | "registrar") =>
+    check({ ...from, definition: { ...write, guard } }).refused !== undefined;
+  const role = rbac([{ name: "writer", permissions: [docs("write")] }]);
+
+  test.each(["operator", "registrar"] as const)("where roles are off: %s", (guard) => {
+    expect(refused({ ...stranger }, guard)).toBe(true);
+    expect(refused({ document: { security: { trust_metadata_identity: true } }, ...stranger }, guard)).toBe(
+      true,
+    );
+    expect(refused({ identity: { roles: [] } }, guard)).toBe(false);
+    expect(refused({ ...stranger, isLoopback: true }, guard)).toBe(false);
+    const required = { security: { require_auth: true, anonymous_methods: [] } };
+    expect(refused({ document: required, ...stranger, isLoopback: true }, guard)).toBe(true);
+  });
+
+  test("where they are on, an operator needs the permission also on this machine, a registrar only elsewhere", () => {
+    for (const guard of ["operator", "registrar"] as const) {
+      expect(refused({ document: role, ...as("writer") }, guard)).toBe(false);
+      expect(refused({ document: role, ...as("reader") }, guard)).toBe(true);
+      expect(refused({ document: role, ...stranger }, guard)).toBe(true);
+    }
+    expect(refused({ document: role, ...stranger, isLoopback: true }, "operator")).toBe(true);
+    expect(refused({ document: role, ...stranger, isLoopback: true }, "registrar")).toBe(false);
+  });
+});

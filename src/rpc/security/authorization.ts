@@ -15,7 +15,8 @@ export class RoleBasedAccess implements Authorization {
   /** @throws RpcError 3011, 3012 */
   check(call: Call): void {
     if (isAnonymousMethod(call)) return;
-    if (call.config.security.rbac_enabled && call.definition.isOpen !== true) {
+    if (isGuardedFrom(call)) throw denied(call, "insufficient_permissions");
+    if (areRolesAsked(call)) {
       const refused = refusal(call);
       this.decided(call, refused === undefined);
       if (refused !== undefined) throw refused;
@@ -23,6 +24,32 @@ export class RoleBasedAccess implements Authorization {
     checkScopes(call);
   }
 }
+
+/** A program on this machine, where nobody has to prove anything. */
+const isLocal = ({ config, incoming }: Call): boolean =>
+  incoming.peer.isLoopback && !config.security.require_auth;
+
+function areRolesAsked(call: Call): boolean {
+  const { isOpen, guard } = call.definition;
+  if (!call.config.security.rbac_enabled || isOpen === true) return false;
+  return !(guard === "registrar" && isLocal(call));
+}
+
+function isGuardedFrom(call: Call): boolean {
+  const { guard } = call.definition;
+  if (guard === undefined || call.identity.verified || isLocal(call)) return false;
+  return guard === "registrar" || !call.config.security.rbac_enabled;
+}
+
+const denied = ({ identity, definition: { permission } }: Call, reason: string): RpcError =>
+  rpcError(3011, "permission_denied", reason, {
+    field: "permission",
+    metadata: {
+      principal_id: identity.id,
+      resource: permission?.resource ?? null,
+      action: permission?.action ?? null,
+    },
+  });
 
 function checkScopes({ definition: { scopes: required = [] }, identity }: Call): void {
   if (required.length === 0) return;
@@ -35,29 +62,16 @@ function checkScopes({ definition: { scopes: required = [] }, identity }: Call):
     });
 }
 
-function refusal({
-  config: { security },
-  identity,
-  definition,
-  methodName,
-  aliasOf,
-}: Call): RpcError | undefined {
+function refusal(call: Call): RpcError | undefined {
+  const { identity, definition, methodName, aliasOf } = call;
+  const { security } = call.config;
   const isBelieved = identity.verified || security.trust_metadata_identity;
   const names = isBelieved ? identity.roles : [security.default_role];
   // A document without a name for it has no super role.
   if (security.superadmin_role !== "" && names.includes(security.superadmin_role)) return undefined;
   const { permission } = definition;
   const roles = security.roles.filter(({ name }) => names.includes(name));
-  const refused = (reason: string) =>
-    rpcError(3011, "permission_denied", reason, {
-      field: "permission",
-      metadata: {
-        principal_id: identity.id,
-        resource: permission?.resource ?? null,
-        action: permission?.action ?? null,
-      },
-    });
-  if (permission === undefined) return refused("permission_not_defined");
+  if (permission === undefined) return denied(call, "permission_not_defined");
   // Who may not call it by one of its names may not call it by that name.
   const called = aliasOf === undefined ? [methodName] : [methodName, aliasOf];
   const isDenied = roles.some(({ denied_methods }) =>
@@ -65,7 +79,7 @@ function refusal({
   );
   return !isDenied && roles.some((role) => allows(role, methodName, permission))
     ? undefined
-    : refused("insufficient_permissions");
+    : denied(call, "insufficient_permissions");
 }
 
 function allows(
