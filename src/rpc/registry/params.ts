@@ -1,8 +1,34 @@
-// Schemas of params: zod's at the edge of a handler, with the errors of the contract: a field that is missing is told apart from one that is
+// Schemas of params: zod's, or JSON Schemas, with the errors of the contract: a field that is missing is told apart from one that is
 // wrong (contract 5.3).
 import { z } from "zod";
+import { loadGuards } from "../../schema/guard.ts";
+import { enforceable, type JsonSchema } from "../../schema/json-schema.ts";
 import { detail, type ErrorDetail, MAX_DETAILS } from "../wire/rpc-error.ts";
 import type { Data, ParamsSchema } from "./definition.ts";
+
+/**
+ * Of a JSON Schema, every word of which acts. The first problem is told: whoever writes the schema bounds no lists.
+ * @throws Error with a sentence for a schema that is not enforceable, or is none of an object
+ */
+export async function jsonSchemaParams(schema: unknown): Promise<ParamsSchema> {
+  const words = enforceable(schema);
+  if (typeof words === "boolean" || words.type !== "object")
+    throw new Error('its schema needs "type": "object": params are an object');
+  const guard = (await loadGuards())(schema as JsonSchema);
+  return {
+    check: (data) => {
+      const refusal = guard(data ?? {});
+      if (refusal === undefined) return [];
+      const field = ["data", ...refusal.path].join(".");
+      return [
+        isMissing(refusal.path, data)
+          ? detail("MissingField", "is required", { field })
+          : detail("InvalidField", refusal.message, { field }),
+      ];
+    },
+    json: schema,
+  };
+}
 
 export function zodParams(schema: z.ZodType): ParamsSchema {
   let json: unknown;
