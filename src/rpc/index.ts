@@ -1,6 +1,9 @@
 // The RPC room as one value. This module is loaded only when the room is on.
 import { build } from "../build-info.ts";
 import type { House, OpenProtocol } from "../protocol/house.ts";
+import { HealthChecker } from "./discovery/checker.ts";
+import { discoveryService } from "./discovery/discovery-service.ts";
+import { Instances } from "./discovery/instances.ts";
 import { DEFAULT_DOCUMENT, type RpcDocument } from "./document/document.ts";
 import { fixtures } from "./fixtures/services.ts";
 import { Formats } from "./formats/formats.ts";
@@ -11,7 +14,7 @@ import { Registry } from "./registry/registry.ts";
 import { InboundGuards } from "./resilience/guards.ts";
 import { RateLimit } from "./resilience/rate-limit.ts";
 import { Authenticators } from "./security/authentication.ts";
-import { RoleBasedAccess } from "./security/authorization.ts";
+import { permits, RoleBasedAccess } from "./security/authorization.ts";
 import { refuseSecurity, securityWarnings } from "./security/startup.ts";
 import { CallFigures } from "./services/figures.ts";
 import { HealthSource } from "./services/health.ts";
@@ -88,7 +91,16 @@ export async function openRpc(
     failed: (dependency, error) => log.error({ err: error, dependency }, "what services need does not work"),
   });
   const transports = () => ["rest", "jsonrpc"];
+  const discovery = () => document().discovery;
+  const instances = new Instances(discovery);
+  const checker = new HealthChecker(instances, discovery);
   registry.register([
+    ...discoveryService({
+      instances,
+      settings: discovery,
+      permits: ({ principal, method }, permission) =>
+        permits(document().security, principal, permission, [method]),
+    }),
     ...healthService(health),
     ...systemService({ registry, document, server, transports, figures, streams }),
   ]);
@@ -107,7 +119,10 @@ export async function openRpc(
     sockets: [],
     endAnswers: () => streams.shutdown(),
     // Other rooms are open by then.
-    start: () => registry.register(house.offered().map(roomMethod)),
-    stop: async () => {},
+    start: () => {
+      registry.register(house.offered().map(roomMethod));
+      checker.start();
+    },
+    stop: async () => checker.stop(),
   };
 }

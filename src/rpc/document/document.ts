@@ -1,10 +1,19 @@
 // The document that says how the room behaves (contract 16), checked whole: a document that is wrong anywhere changes nothing. One request
 // sees one snapshot of it.
 import { z } from "zod";
+import { parseRanges } from "../../server/client-address.ts";
 import { isTenant } from "../wire/request-metadata.ts";
 
 const KEYS = ["tenant", "service", "method", "principal"] as const;
 export type GuardKey = (typeof KEYS)[number];
+
+function isRange(text: string): boolean {
+  try {
+    return parseRanges([text]).length === 1;
+  } catch {
+    return false;
+  }
+}
 
 const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => z.int().min(min).max(max);
 const key = (...standard: GuardKey[]) => z.array(z.enum(KEYS)).min(1).default(standard);
@@ -266,7 +275,7 @@ export const rpcDocument = z.strictObject({
     healthy_threshold: whole(1, 100).default(2),
     unhealthy_threshold: whole(1, 100).default(3),
     allowed_targets: z
-      .array(z.string())
+      .array(z.string().refine(isRange, "is no address and no range such as 10.0.0.0/8"))
       .default(["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]),
   }),
   debug: section({ enabled: z.boolean().optional() }),

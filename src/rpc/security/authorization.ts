@@ -2,6 +2,7 @@
 import type { RpcDocument } from "../document/document.ts";
 import type { Call } from "../pipeline/call.ts";
 import type { Authorization } from "../pipeline/parts.ts";
+import type { Principal } from "../registry/call-context.ts";
 import type { Permission } from "../registry/definition.ts";
 import { type RpcError, rpcError } from "../wire/rpc-error.ts";
 import { isAnonymousMethod } from "./authentication.ts";
@@ -62,24 +63,41 @@ function checkScopes({ definition: { scopes: required = [] }, identity }: Call):
     });
 }
 
+/** Whether roles give a principal something beside what its method needs. */
+export function permits(
+  { rbac_enabled, trust_metadata_identity, ...security }: RpcDocument["security"],
+  { verified, roles: own }: Principal,
+  permission: Permission,
+  methods: readonly string[],
+): boolean {
+  if (!rbac_enabled) return true;
+  const names = verified || trust_metadata_identity ? own : [security.default_role];
+  // A document without a name for it has no super role.
+  if (security.superadmin_role !== "" && names.includes(security.superadmin_role)) return true;
+  const roles = security.roles.filter(({ name }) => names.includes(name));
+  // Who may not call it by one of its names may not call it by that name.
+  const isDenied = roles.some(({ denied_methods }) =>
+    denied_methods.some((glob) => methods.some((name) => matches(glob, name))),
+  );
+  return !isDenied && roles.some((role) => allows(role, methods[0] ?? "", permission));
+}
+
+/** No role gives what no method needs; the super role passes all the same. */
+const NO_PERMISSION: Permission = { resource: "", action: "" };
+
 function refusal(call: Call): RpcError | undefined {
   const { identity, definition, methodName, aliasOf } = call;
   const { security } = call.config;
-  const isBelieved = identity.verified || security.trust_metadata_identity;
-  const names = isBelieved ? identity.roles : [security.default_role];
-  // A document without a name for it has no super role.
-  if (security.superadmin_role !== "" && names.includes(security.superadmin_role)) return undefined;
   const { permission } = definition;
-  const roles = security.roles.filter(({ name }) => names.includes(name));
-  if (permission === undefined) return denied(call, "permission_not_defined");
-  // Who may not call it by one of its names may not call it by that name.
-  const called = aliasOf === undefined ? [methodName] : [methodName, aliasOf];
-  const isDenied = roles.some(({ denied_methods }) =>
-    denied_methods.some((glob) => called.some((name) => matches(glob, name))),
-  );
-  return !isDenied && roles.some((role) => allows(role, methodName, permission))
+  const methods = aliasOf === undefined ? [methodName] : [methodName, aliasOf];
+  if (permission !== undefined)
+    return permits(security, identity, permission, methods)
+      ? undefined
+      : denied(call, "insufficient_permissions");
+  const superOnly = { ...security, roles: [] };
+  return permits(superOnly, identity, NO_PERMISSION, methods)
     ? undefined
-    : denied(call, "insufficient_permissions");
+    : denied(call, "permission_not_defined");
 }
 
 function allows(
