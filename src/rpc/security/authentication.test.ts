@@ -293,6 +293,8 @@ describe("client certificates", () => {
     expect(await identify({ auth: mtls })).toBe(3000);
     expect(await identify({ document: both, auth: { ...mtls, credentials: KEY } })).toBe(3000);
     expect(await identify({ document: both, auth: mtls, headers: { "x-api-key": KEY } })).toBe(3000);
+    // A module that knows the caller is no certificate.
+    expect(await identify({ auth: { ...mtls, credentials: KEY } }, () => ({ id: "anna" }))).toBe(3000);
     // One without any name proves nobody.
     expect(await identify({ auth: { ...mtls, principal: "anna" }, certificate: {} })).toBe(3000);
     expect(await identify({ auth: mtls, certificate })).toMatchObject({ id: "spiffe://a", verified: true });
