@@ -4,7 +4,8 @@ import type { House, OpenProtocol } from "../protocol/house.ts";
 import { HealthChecker } from "./discovery/checker.ts";
 import { discoveryService } from "./discovery/discovery-service.ts";
 import { Instances } from "./discovery/instances.ts";
-import { DEFAULT_DOCUMENT, type RpcDocument } from "./document/document.ts";
+import type { RpcDocument } from "./document/document.ts";
+import { openDocument } from "./document/open-document.ts";
 import { fixtures } from "./fixtures/services.ts";
 import { Formats } from "./formats/formats.ts";
 import { rpcApp } from "./http/app.ts";
@@ -15,7 +16,6 @@ import { InboundGuards } from "./resilience/guards.ts";
 import { RateLimit } from "./resilience/rate-limit.ts";
 import { Authenticators } from "./security/authentication.ts";
 import { permits, RoleBasedAccess } from "./security/authorization.ts";
-import { refuseSecurity, securityWarnings } from "./security/startup.ts";
 import { CallFigures } from "./services/figures.ts";
 import { HealthSource } from "./services/health.ts";
 import { healthService } from "./services/health-service.ts";
@@ -25,15 +25,12 @@ import type { RpcConfig } from "./settings.ts";
 import type { StreamObserver } from "./streams/live-stream.ts";
 import { LiveStreams } from "./streams/live-streams.ts";
 
-/** `document`: the one that counts now. @throws Error with a sentence for one that nobody may start with */
-export async function openRpc(
-  house: House<RpcConfig>,
-  document: () => RpcDocument = () => DEFAULT_DOCUMENT,
-): Promise<OpenProtocol> {
+/** `given`: the document that counts now, in place of the configured one. @throws Error with a sentence for one that nobody may start with */
+export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument): Promise<OpenProtocol> {
   const { config, log } = house;
   const security = { hasModules: false };
-  refuseSecurity(document(), security);
-  for (const sentence of securityWarnings(document(), security, config.host)) log.warn(sentence);
+  const source = await openDocument(house, security, given);
+  const document = source.current;
   const registry = new Registry();
   let lateResults = 0;
   const { base_path: basePath } = document().rpc;
@@ -123,6 +120,9 @@ export async function openRpc(
       registry.register(house.offered().map(roomMethod));
       checker.start();
     },
-    stop: async () => checker.stop(),
+    stop: async () => {
+      checker.stop();
+      await source.close();
+    },
   };
 }
