@@ -9,7 +9,8 @@ import { openDocument } from "./document/open-document.ts";
 import { fixtures } from "./fixtures/services.ts";
 import { Formats } from "./formats/formats.ts";
 import { rpcApp } from "./http/app.ts";
-import type { Observer } from "./pipeline/parts.ts";
+import { reportGuards } from "./observe/call-metrics.ts";
+import { openObserving } from "./observe/open-observing.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { Registry } from "./registry/registry.ts";
 import { InboundGuards } from "./resilience/guards.ts";
@@ -22,7 +23,6 @@ import { healthService } from "./services/health-service.ts";
 import { roomMethod } from "./services/room-methods.ts";
 import { systemService } from "./services/system-service.ts";
 import type { RpcConfig } from "./settings.ts";
-import type { StreamObserver } from "./streams/live-stream.ts";
 import { LiveStreams } from "./streams/live-streams.ts";
 
 /** `given`: the document that counts now, in place of the configured one. @throws Error with a sentence for one that nobody may start with */
@@ -41,40 +41,45 @@ export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument
     );
   }
   const figures = new CallFigures();
-  const observer: Observer & StreamObserver = {
-    streamFrame: () => {},
-    began: () => {},
-    ended: ({ method, methodName, incoming }, { status }) => {
-      if (method !== undefined)
-        figures.ended(methodName, status === "error", performance.now() - incoming.startedAt);
+  const server = { id: `${process.env.HOSTNAME ?? "roost"}-${process.pid}`, version: build.version };
+  const observing = await openObserving({
+    house,
+    document,
+    registry,
+    server,
+    ended: ({ method, methodName, endedBy, incoming }, { status }) => {
+      // What its client ended is nobody's error.
+      const isError = status === "error" && endedBy !== "disconnect" && endedBy !== "cancel";
+      if (method !== undefined) figures.ended(methodName, isError, performance.now() - incoming.startedAt);
     },
-    retried: () => {},
-    replayed: () => {},
     lateResult: () => {
       lateResults++;
     },
-    deprecatedCall: () => {},
-    access: () => {},
-    cancelled: () => {},
-    unexpected: (call, error) =>
-      log.error({ err: error, request_id: call.id }, "a method failed unexpectedly"),
-  };
-  const server = { id: `${process.env.HOSTNAME ?? "roost"}-${process.pid}`, version: build.version };
+  });
+  const { observer } = observing;
   const guards = new InboundGuards(document);
+  reportGuards(house.metrics, {
+    breakers: () => guards.breakers(),
+    bulkheads: () => guards.bulkheads(),
+    dimensions: () => ({
+      breakers: document().resilience.circuit_breaker.key,
+      bulkheads: document().resilience.bulkhead.key,
+    }),
+  });
   const pipeline = new Pipeline({
     registry,
     server,
     log,
     authentication: new Authenticators(),
     authorization: new RoleBasedAccess((call, isGranted) => observer.access(call, isGranted)),
-    rateLimiting: new RateLimit({ decided: () => {} }),
+    rateLimiting: new RateLimit({ decided: (call, isAllowed) => observer.rateLimited(call, isAllowed) }),
     idempotency: { enter: async () => undefined, completed: async () => {}, released: async () => {} },
     guards,
     observer,
   });
   const streams = new LiveStreams({
     log,
-    observer,
+    observer: Object.assign(observer, { streamFrame: () => {} }),
     ended: ({ call }, outcome) =>
       observer.ended(call, outcome, {
         durationMs: Math.floor(performance.now() - call.incoming.startedAt),
@@ -122,7 +127,7 @@ export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument
     },
     stop: async () => {
       checker.stop();
-      await source.close();
+      await Promise.all([source.close(), observing.close()]);
     },
   };
 }

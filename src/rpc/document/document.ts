@@ -229,7 +229,11 @@ export const rpcDocument = z.strictObject({
     metrics_enabled: z.boolean().default(true),
     audit_params: z.boolean().default(false),
     audit_response: z.boolean().default(false),
-    audit_file: z.string().optional(),
+    /** In the data folder unless it says otherwise; "-" is the server's own log. */
+    audit_file: z.string().min(1).optional(),
+    audit_max_bytes: whole(65_536, 2 ** 40).default(16 * 2 ** 20),
+    /** Older files beside the present one. */
+    audit_keep: whole(1, 1_000).default(5),
     service_name: z.string().default("roost"),
   }),
   tracing: section({

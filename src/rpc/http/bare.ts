@@ -96,17 +96,19 @@ const implied = (message: unknown, method: string): Asked => ({
 
 /** The result alone; an error in an envelope, with the message's own id where it has one. */
 function bare(
-  { call, response, http }: Finished,
+  finished: Finished,
   message: unknown,
   form: Form,
   { formats }: Pick<BareParts, "formats">,
 ): Promise<Response> {
+  const { call, response, http } = finished;
   const own = isFields(message) && typeof message.id === "string" ? message.id : "";
   const body = response.status === "error" ? { ...response, id: own } : response.result;
   return bytesAnswer(JSON.stringify(body), { ...callHeaders(call), "content-type": JSON_TYPE }, http, {
     form,
     formats,
     config: call.config,
+    finished,
   });
 }
 

@@ -133,17 +133,14 @@ function bodyError(error: unknown, { protocol }: RpcDocument): unknown {
 }
 
 /** The whole answer. */
-export async function answer(
-  { response, http, call }: Finished,
-  form: AnswerForm,
-  formats: Formats,
-): Promise<Response> {
+export async function answer(finished: Finished, form: AnswerForm, formats: Formats): Promise<Response> {
+  const { response, http, call } = finished;
   const type = form.format === "application/json" ? JSON_TYPE : form.format;
   return bytesAnswer(
     await formats.encode(response, form.format),
     { ...callHeaders(call), "content-type": type },
     http,
-    { form, formats, config: call.config },
+    { form, formats, config: call.config, finished },
   );
 }
 
@@ -161,6 +158,8 @@ export interface FormParts {
   readonly form: AnswerForm;
   readonly formats: Formats;
   readonly config: RpcDocument;
+  /** Of one call. */
+  readonly finished?: Finished;
 }
 
 /** Compressed as the form says. */
@@ -168,12 +167,18 @@ export async function bytesAnswer(
   encoded: string | Uint8Array<ArrayBuffer>,
   given: Readonly<Record<string, string>>,
   status: number,
-  { form, formats, config }: FormParts,
+  { form, formats, config, finished }: FormParts,
 ): Promise<Response> {
   const headers: Record<string, string> = { vary: "Accept, Accept-Encoding", ...given };
-  if (form.compression === undefined) return new Response(encoded, { status, headers });
-  const bytes = typeof encoded === "string" ? Buffer.from(encoded) : encoded;
-  if (bytes.byteLength < config.compression.min_bytes) return new Response(bytes, { status, headers });
-  headers["content-encoding"] = form.compression;
-  return new Response(await formats.compress(bytes, form.compression), { status, headers });
+  const sent = (bytes: number) => finished?.observer.answered(finished.call, bytes);
+  if (form.compression === undefined) {
+    sent(typeof encoded === "string" ? Buffer.byteLength(encoded) : encoded.byteLength);
+    return new Response(encoded, { status, headers });
+  }
+  const plain = typeof encoded === "string" ? Buffer.from(encoded) : encoded;
+  const isSmall = plain.byteLength < config.compression.min_bytes;
+  if (!isSmall) headers["content-encoding"] = form.compression;
+  const bytes = isSmall ? plain : await formats.compress(plain, form.compression);
+  sent(bytes.byteLength);
+  return new Response(bytes, { status, headers });
 }

@@ -189,7 +189,7 @@ function failed(call: Call, thrown: unknown, { observer }: ExecuteParts): Outcom
 async function fallback(
   call: Call,
   outcome: Outcome & { readonly status: "error" },
-  { log }: ExecuteParts,
+  { log, observer }: ExecuteParts,
 ): Promise<Outcome> {
   const { fallback: handler } = call.definition;
   const isOurs = outcome.error.code === 5010 || countsAsFailure(outcome.error.code);
@@ -197,6 +197,7 @@ async function fallback(
   try {
     const result = outcomeOf(await handler(call.asked.data, new HandlerContext(call, log)));
     call.headers.fallback = "true";
+    observer.fellBack(call, outcome.error.code);
     return result;
   } catch {
     return outcome;

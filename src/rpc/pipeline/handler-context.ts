@@ -10,8 +10,8 @@ import {
 } from "../registry/call-context.ts";
 import { isSensitive, REDACTED } from "../wire/redact.ts";
 import type { Pagination } from "../wire/response.ts";
-import { newSpanId, traceParentHeader } from "../wire/trace-context.ts";
 import type { Call } from "./call.ts";
+import { carryTrace } from "./carry-trace.ts";
 
 /** Of HTTP, and no envelope may say otherwise. */
 const FROM_TRANSPORT = new Set([
@@ -101,13 +101,7 @@ export class HandlerContext implements CallContext {
     return this.#call.incoming.peer.certificate;
   }
   get log(): Logger {
-    this.#ownLog ??= this.#log.child({
-      trace_id: this.#call.trace?.traceId,
-      span_id: this.#call.trace?.spanId,
-      request_id: this.#call.id,
-      tenant_id: this.#call.tenant,
-      method: this.#call.methodName,
-    });
+    this.#ownLog ??= callLog(this.#call, this.#log);
     return this.#ownLog;
   }
   get items(): AsyncIterable<unknown> {
@@ -118,13 +112,7 @@ export class HandlerContext implements CallContext {
   fetch(input: string | URL, init: RequestInit = {}): Promise<Response> {
     const headers = new Headers(init.headers);
     const { trace } = this.#call;
-    if (trace !== undefined) {
-      const { traceId, sampled, state, baggage } = trace;
-      headers.set("traceparent", traceParentHeader({ traceId, spanId: newSpanId(), sampled }));
-      if (state !== undefined) headers.set("tracestate", state);
-      const members = Object.entries(baggage).map(([key, value]) => `${key}=${encodeURIComponent(value)}`);
-      if (members.length > 0) headers.set("baggage", members.join(","));
-    }
+    if (trace !== undefined) carryTrace(headers, trace);
     return fetch(input, { signal: this.signal, ...init, headers });
   }
 
@@ -145,6 +133,26 @@ export class HandlerContext implements CallContext {
   fragment(data: unknown): Fragment {
     return new Fragment(data);
   }
+}
+
+const RANKS = ["debug", "info", "warn", "error"];
+
+/** With the ids of its call, at the level that the document says, or the server's where that is higher. */
+function callLog({ trace, id, tenant, methodName, config }: Call, log: Logger): Logger {
+  const { log_level: least } = config.observability;
+  const own = RANKS.indexOf(log.level);
+  const level =
+    own >= 0 ? RANKS[Math.max(own, RANKS.indexOf(least))] : log.level === "trace" ? least : undefined;
+  return log.child(
+    {
+      trace_id: trace?.traceId,
+      span_id: trace?.spanId,
+      request_id: id,
+      tenant_id: tenant,
+      method: methodName,
+    },
+    level === undefined ? {} : { level },
+  );
 }
 
 function headersOf({ incoming, request }: Call): Record<string, string> {

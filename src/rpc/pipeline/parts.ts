@@ -53,11 +53,19 @@ export interface BreakerTicket {
 export interface Observer {
   /** The envelope could be read and the trace is known. */
   began(call: Call): void;
+  /** Who calls is known, and for which tenant. */
+  identified(call: Call): void;
   ended(call: Call, outcome: Outcome, answer: { readonly durationMs: number; readonly http: number }): void;
+  /** Bytes of the answer on the wire; of a stream never told. */
+  answered(call: Call, bytes: number): void;
   retried(call: Call): void;
   replayed(call: Call): void;
   lateResult(call: Call): void;
-  deprecatedCall(method: string): void;
+  deprecatedCall(call: Call): void;
+  /** It failed with this code, and a fallback answered. */
+  fellBack(call: Call, code: number): void;
+  /** A limiter was asked. */
+  rateLimited(call: Call, isAllowed: boolean): void;
   /** Roles were checked. */
   access(call: Call, isGranted: boolean): void;
   cancelled(call: Call, kind: "unary" | "stream"): void;

@@ -10,11 +10,13 @@ import type { Incoming } from "./incoming.ts";
 import { lookUp } from "./look-up.ts";
 import { negotiateVersion } from "./negotiate.ts";
 import { errorOutcome, type Outcome } from "./outcome.ts";
-import type { BreakerTicket, PipelineParts, Slot } from "./parts.ts";
+import type { BreakerTicket, Observer, PipelineParts, Slot } from "./parts.ts";
 import { type Answer, respond } from "./respond.ts";
 
 export interface Finished extends Answer {
   readonly call: Call;
+  /** Told how large the answer was, once it is bytes. */
+  readonly observer: Pick<Observer, "answered">;
 }
 
 /** A stream that was let in: whoever runs it gives its place back and settles its ticket. */
@@ -72,7 +74,7 @@ export class Pipeline {
     this.parts.observer.ended(call, outcome, answer);
     if (outcome.status === "error" && outcome.error.retryAfterMs !== undefined)
       call.httpHeaders["retry-after"] = String(Math.max(1, Math.ceil(outcome.error.retryAfterMs / 1_000)));
-    return { ...answer, call };
+    return { ...answer, call, observer: this.parts.observer };
   }
 
   /** Stages 5 to 13. Synchronous unless somebody has to be asked who the caller is. @throws RpcError */
@@ -102,7 +104,8 @@ export class Pipeline {
   #authorized(call: Call): void {
     const { registry, authorization, rateLimiting, observer } = this.parts;
     bindTenant(call);
-    lookUp(call, registry, (method) => observer.deprecatedCall(method));
+    observer.identified(call);
+    lookUp(call, registry, () => observer.deprecatedCall(call));
     authorization.check(call);
     rateLimiting.take(call);
     const details = call.definition.params?.check(call.asked.data) ?? [];

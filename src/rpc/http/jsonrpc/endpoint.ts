@@ -111,13 +111,14 @@ function whole(
   asked: JsonRpcRequest,
   form: Form,
   status: number,
-  { call, response }: Finished,
+  finished: Finished,
 ): Promise<Response> {
+  const { call, response } = finished;
   return bytesAnswer(
     JSON.stringify(jsonRpcAnswer(asked, response)),
     { ...callHeaders(call), "content-type": JSON_TYPE },
     status,
-    { form, formats, config },
+    { form, formats, config, finished },
   );
 }
 
