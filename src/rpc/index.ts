@@ -9,7 +9,7 @@ import { openDocument } from "./document/open-document.ts";
 import { fixtures } from "./fixtures/services.ts";
 import { Formats } from "./formats/formats.ts";
 import { rpcApp } from "./http/app.ts";
-import { reportGuards } from "./observe/call-metrics.ts";
+import { reportGuards, reportInstances } from "./observe/call-metrics.ts";
 import { openObserving } from "./observe/open-observing.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { Registry } from "./registry/registry.ts";
@@ -95,6 +95,7 @@ export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument
   const transports = () => ["rest", "jsonrpc"];
   const discovery = () => document().discovery;
   const instances = new Instances(discovery);
+  reportInstances(house.metrics, () => instances.entries());
   const checker = new HealthChecker(instances, discovery);
   registry.register([
     ...discoveryService({

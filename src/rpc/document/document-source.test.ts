@@ -323,5 +323,9 @@ describe("a change", () => {
     await expect(opened({ provider: memory({ config: { etcd: {} } }), without: ["config"] })).rejects.toThrow(
       "config cannot be said there",
     );
+    const provider = memory({ observability: { log_level: "warn" } });
+    const one = await opened({ provider, without: ["observability.audit_file"] });
+    provider.set({ observability: { audit_file: "/root/.profile" } });
+    expect([one.rejected, one.document().observability.audit_file]).toEqual([1, undefined]);
   });
 });

@@ -1,7 +1,7 @@
 // The document that counts now, made from what several providers say: defaults below all, the later provider wins. A change counts whole or
 // not at all. What was refused is tried again when another provider changes, since the two may belong together.
 import type { Logger } from "pino";
-import type { Fields } from "../wire/problems.ts";
+import { type Fields, isFields } from "../wire/problems.ts";
 import { renamed } from "./aliases.ts";
 import { checked } from "./check.ts";
 import { keepCold } from "./cold.ts";
@@ -11,7 +11,7 @@ import type { Provider } from "./provider.ts";
 
 export interface Source extends GivenOptions {
   readonly provider: Provider;
-  /** Keys that may not be said there: whoever writes it does not decide about them. */
+  /** Keys, dotted, that may not be said there: whoever writes it does not decide about them. */
   readonly without?: readonly string[];
 }
 
@@ -50,7 +50,11 @@ export class DocumentSource {
 
   /** Before the start; later ones win, except that it stands below those that are named. @throws Error with a sentence. */
   async add(source: Source, below: readonly Provider[] = []): Promise<void> {
-    const fields = await this.#loaded(source);
+    const fields = await this.#loaded(source).catch(async (error: unknown) => {
+      // It may go on trying.
+      await source.provider.close();
+      throw error;
+    });
     const at = this.#layers.findIndex(({ provider }) => below.includes(provider));
     this.#layers.splice(at < 0 ? this.#layers.length : at, 0, { ...source, fields, waiting: undefined });
     this.#document = checked(this.#named());
@@ -94,8 +98,7 @@ export class DocumentSource {
   #fieldsOf({ provider, variables, without = [] }: Source, given: unknown): Fields {
     const { fields, notes } = renamed(givenFields(given, { variables }));
     for (const key of without)
-      if (Object.hasOwn(fields, key))
-        throw new Error(`${key} cannot be said there, only where the server is`);
+      if (isSaid(fields, key)) throw new Error(`${key} cannot be said there, only where the server is`);
     for (const note of notes) this.#once(`${provider.name}: ${note}`);
     return fields;
   }
@@ -162,6 +165,15 @@ export class DocumentSource {
     this.#warned.add(sentence);
     this.parts.log.warn(sentence);
   }
+}
+
+function isSaid(fields: Fields, place: string): boolean {
+  let value: unknown = fields;
+  for (const key of place.split(".")) {
+    if (!isFields(value) || !Object.hasOwn(value, key)) return false;
+    value = value[key];
+  }
+  return true;
 }
 
 /** Sentences name keys, which a document may make up. */

@@ -15,8 +15,8 @@ import { SettingProvider } from "./setting-provider.ts";
 export type DocumentHouse = Pick<House<RpcConfig>, "config" | "log" | "metrics" | "cluster">;
 
 const DEFAULT_FILE = "rpc.yaml";
-/** Says itself where it is. */
-const ONLY_HERE = ["config"];
+/** Where documents come from, and what files of this machine are read, run and written: no document of a network decides about them. */
+const ONLY_HERE = ["config", "rpc.services_dir", "observability.audit_file"];
 
 /** What the room is told by. */
 export type LiveDocument = Pick<DocumentSource, "current" | "onChange" | "close">;

@@ -219,6 +219,30 @@ export function reportGuards(metrics: Metrics, guards: GuardFigures): void {
   places("rpc_bulkhead_queued", "Calls that wait for a place", ({ queued }) => queued);
 }
 
+/** Names of services come from whoever registers instances. */
+const MAX_INSTANCE_SERVICES = 200;
+
+export interface InstanceFigure {
+  readonly given: { readonly service_name: string };
+  readonly health: string;
+}
+
+export function reportInstances(metrics: Metrics, entries: () => Iterable<InstanceFigure>): void {
+  metrics.gauge("rpc_instances", "Instances that are registered, of all tenants").reportEach(() => {
+    const services = new Map<string, Map<string, number>>();
+    for (const { given, health } of entries()) {
+      const isKnown = services.has(given.service_name) || services.size < MAX_INSTANCE_SERVICES;
+      const service = isKnown ? given.service_name : OTHER;
+      const counts = services.get(service) ?? new Map<string, number>();
+      counts.set(health, (counts.get(health) ?? 0) + 1);
+      services.set(service, counts);
+    }
+    return [...services].flatMap(([service, counts]) =>
+      [...counts].map(([health, count]) => [{ service, health }, count] as const),
+    );
+  });
+}
+
 /** Of a guard's key: what callers cannot make up. */
 function nameOf(key: string, dimensions: readonly GuardKey[]): string {
   const parts = key.split("|");

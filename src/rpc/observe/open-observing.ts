@@ -1,5 +1,5 @@
 // Where what is observed goes: the figures' page, the log, the audit's file, a collector. What nobody asked for is not loaded.
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import type { Logger } from "pino";
 import type { House } from "../../protocol/house.ts";
 import type { RpcDocument } from "../document/document.ts";
@@ -68,7 +68,7 @@ export async function openObserving(parts: OpenObservingParts): Promise<OpenObse
 
 /** The one that the document names now; the one before it writes what it was given, and ends. */
 class AuditSinks {
-  #open: { readonly path: string; readonly sink: AuditSink } | undefined;
+  #open: { readonly named: string; readonly sink: AuditSink } | undefined;
   #closing: Promise<void> = Promise.resolve();
   readonly #dropped: (events: number) => void;
 
@@ -83,12 +83,14 @@ class AuditSinks {
   current(): AuditSink {
     const { house, document } = this.parts;
     const { audit_file: named = AUDIT_FILE } = document().observability;
-    const path = named === TO_THE_LOG ? named : resolve(join(resolve(house.config.dataDir), "."), named);
-    if (this.#open?.path === path) return this.#open.sink;
+    if (this.#open?.named === named) return this.#open.sink;
     const before = this.#open?.sink;
     if (before !== undefined) this.#closing = Promise.all([this.#closing, before.close()]).then(() => {});
-    const sink = path === TO_THE_LOG ? new AuditLog(house.log) : this.#file(path, house.log);
-    this.#open = { path, sink };
+    const sink =
+      named === TO_THE_LOG
+        ? new AuditLog(house.log)
+        : this.#file(resolve(house.config.dataDir, named), house.log);
+    this.#open = { named, sink };
     return sink;
   }
 
