@@ -9,6 +9,7 @@ import { NOBODY } from "./pipeline/call.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { Registry } from "./registry/registry.ts";
 import type { RpcConfig } from "./settings.ts";
+import { Streams } from "./streams/streams.ts";
 
 export async function openRpc(house: House<RpcConfig>): Promise<OpenProtocol> {
   const { config, log } = house;
@@ -40,9 +41,18 @@ export async function openRpc(house: House<RpcConfig>): Promise<OpenProtocol> {
         log.error({ err: error, request_id: call.id }, "a method failed unexpectedly"),
     },
   });
+  const streams = new Streams({
+    pipeline,
+    limits: house.limits,
+    maxQueuedBytes: () => config.maxQueuedBytes,
+    metrics: house.metrics,
+    cluster: house.cluster,
+    log,
+  });
   const basePath = document().rpc.base_path;
   const app = rpcApp({
     pipeline,
+    streams,
     formats: new Formats(),
     config: document,
     basePath,
@@ -53,7 +63,8 @@ export async function openRpc(house: House<RpcConfig>): Promise<OpenProtocol> {
     name: "rpc",
     http: [{ prefixes: [basePath], fetch: app }],
     sockets: [],
-    start: () => {},
-    stop: async () => {},
+    endAnswers: () => streams.endAnswers(),
+    start: () => streams.start(),
+    stop: async () => streams.stop(),
   };
 }
