@@ -13,7 +13,7 @@ import type { FrameWriter } from "./frame-writer.ts";
 import type { FrameSink, Sent } from "./live-stream.ts";
 
 export interface ResumableParts {
-  readonly writer: FrameWriter;
+  readonly frames: FrameWriter;
   /** That may wait, and that are kept after they were sent. */
   readonly maxFrames: number;
   readonly maxBytes?: number;
@@ -68,7 +68,7 @@ export class ResumableSink implements FrameSink {
     const missed = this.#kept.filter(({ sequence }) => sequence > after);
     const isAllThere = this.#isOver && missed.length === 0;
     const before = this.#to?.reader;
-    this.#to = new HeadedReader(reader, isAllThere ? undefined : this.parts.writer.head(after + 1));
+    this.#to = new HeadedReader(reader, isAllThere ? undefined : this.parts.frames.head(after + 1));
     before?.end();
     clearTimeout(this.#away);
     this.#away = undefined;
@@ -102,7 +102,7 @@ export class ResumableSink implements FrameSink {
   send(frame: StreamMessage): Sent {
     if (this.#hasLeft) return "gone";
     const { sequence } = frame;
-    const text = this.parts.writer.text(frame);
+    const text = this.parts.frames.text(frame);
     if (text === undefined) return "left-out";
     const one: Kept = { sequence, text, frame: new EventFrame(text) };
     this.#kept.push(one);

@@ -146,6 +146,7 @@ export class Streams {
       ended: (...facts) => this.#ended(...facts),
     });
     this.list.add(stream);
+    this.#figures.opened(stream);
     const headers = headersOf(stream, opening);
     return opening.resumeSeconds === undefined
       ? this.#once(stream, opening, headers)
@@ -239,7 +240,7 @@ export class Streams {
   ): Response {
     const { limits } = this.parts;
     const sink = new ResumableSink({
-      writer,
+      frames: writer,
       maxFrames: stream.call.config.stream.resume_frames,
       awayMs: seconds * 1_000,
       queues: limits.queues,
