@@ -33,6 +33,7 @@ export interface RpcRoom {
   readonly url: string;
   readonly port: number;
   readonly streams: Streams;
+  readonly pipeline: Pipeline;
   readonly guards: InboundGuards;
   readonly metrics: Metrics;
   readonly limits: Limits;
@@ -140,6 +141,7 @@ export async function rpcRoom(options: RpcRoomOptions = {}): Promise<RpcRoom> {
     url,
     port: door.port,
     streams,
+    pipeline,
     guards,
     metrics,
     limits,
