@@ -310,3 +310,21 @@ test("a client that takes nothing stops its handler, not its heartbeats", async 
   await running;
   expect(types().slice(-4)).toEqual(["data", "data", "data", "end"]);
 });
+
+test("a handler that never waits gives others their turns", async () => {
+  let turns = 0;
+  let isOver = false;
+  const others = () => {
+    if (isOver) return;
+    turns++;
+    setImmediate(others);
+  };
+  setImmediate(others);
+  const { running, frames } = begun(async function* () {
+    for (let at = 0; at < 6_400; at++) yield at;
+  });
+  await running;
+  isOver = true;
+  expect(frames.length).toBe(6_401);
+  expect(turns).toBeGreaterThanOrEqual(99);
+});
