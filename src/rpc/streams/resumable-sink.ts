@@ -20,6 +20,8 @@ export interface ResumableParts {
   /** A client may stay away for so long. */
   readonly awayMs: number;
   readonly queues: MemoryPieces;
+  /** Nobody reads any more, or somebody does again. */
+  readonly away?: (isAway: boolean) => void;
   /** Once: the client stayed away, or what was kept for it had to go. */
   readonly left: () => void;
 }
@@ -70,8 +72,7 @@ export class ResumableSink implements FrameSink {
     const before = this.#to?.reader;
     this.#to = new HeadedReader(reader, isAllThere ? undefined : this.parts.frames.head(after + 1));
     before?.end();
-    clearTimeout(this.#away);
-    this.#away = undefined;
+    this.#back();
     for (const one of missed) this.#to.send(one.text, () => one.frame);
     this.#sent = this.#kept.length;
     this.#trim();
@@ -89,14 +90,22 @@ export class ResumableSink implements FrameSink {
   detach(reader: EventReader): void {
     if (this.#to?.reader !== reader) return;
     this.#to = undefined;
-    this.away();
     this.#wake();
+    this.away();
   }
 
   /** Nobody reads, or nobody did yet: the time begins in which somebody may come. */
   away(): void {
     if (this.#hasLeft || this.#to !== undefined || this.#away !== undefined) return;
     this.#away = setTimeout(() => this.leave(), this.parts.awayMs);
+    this.parts.away?.(true);
+  }
+
+  #back(): void {
+    if (this.#away === undefined) return;
+    clearTimeout(this.#away);
+    this.#away = undefined;
+    this.parts.away?.(false);
   }
 
   send(frame: StreamMessage): Sent {
@@ -139,7 +148,7 @@ export class ResumableSink implements FrameSink {
   leave(): void {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
-    clearTimeout(this.#away);
+    this.#back();
     this.#drop(this.#kept.length);
     this.#to?.reader.end();
     this.#to = undefined;
