@@ -232,7 +232,11 @@ async function events(base: string, body: unknown, headers: Record<string, strin
     body: JSON.stringify(body),
   });
   const text = await answer.text();
-  const blocks = text.split("\n\n").filter((block) => block !== "");
+  // An empty line may come first: with it the head of the answer leaves.
+  const blocks = text
+    .trimStart()
+    .split("\n\n")
+    .filter((block) => block !== "");
   const list: Event[] = blocks
     .filter((block) => !block.startsWith(":"))
     .map((block) => {

@@ -22,8 +22,7 @@ import { healthService } from "./services/health-service.ts";
 import { roomMethod } from "./services/room-methods.ts";
 import { systemService } from "./services/system-service.ts";
 import type { RpcConfig } from "./settings.ts";
-import type { StreamObserver } from "./streams/live-stream.ts";
-import { LiveStreams } from "./streams/live-streams.ts";
+import { Streams } from "./streams/streams.ts";
 
 /** `document`: the one that counts now. @throws Error with a sentence for one that nobody may start with */
 export async function openRpc(
@@ -44,12 +43,12 @@ export async function openRpc(
     );
   }
   const figures = new CallFigures();
-  const observer: Observer & StreamObserver = {
-    streamFrame: () => {},
+  const observer: Observer = {
     began: () => {},
-    ended: ({ method, methodName, incoming }, { status }) => {
-      if (method !== undefined)
-        figures.ended(methodName, status === "error", performance.now() - incoming.startedAt);
+    ended: ({ method, methodName, endedBy, incoming }, { status }) => {
+      // What its client ended is nobody's error.
+      const isError = status === "error" && endedBy !== "disconnect" && endedBy !== "cancel";
+      if (method !== undefined) figures.ended(methodName, isError, performance.now() - incoming.startedAt);
     },
     retried: () => {},
     replayed: () => {},
@@ -75,14 +74,13 @@ export async function openRpc(
     guards,
     observer,
   });
-  const streams = new LiveStreams({
+  const streams = new Streams({
+    pipeline,
+    limits: house.limits,
+    maxQueuedBytes: () => config.maxQueuedBytes,
+    metrics: house.metrics,
+    cluster: house.cluster,
     log,
-    observer,
-    ended: ({ call }, outcome) =>
-      observer.ended(call, outcome, {
-        durationMs: Math.floor(performance.now() - call.incoming.startedAt),
-        http: 200,
-      }),
   });
   const health = new HealthSource({
     registry,
@@ -102,7 +100,7 @@ export async function openRpc(
         permits(document().security, principal, permission, [method]),
     }),
     ...healthService(health),
-    ...systemService({ registry, document, server, transports, figures, streams }),
+    ...systemService({ registry, document, server, transports, figures, streams: streams.list }),
   ]);
   const app = rpcApp({
     pipeline,
@@ -117,12 +115,16 @@ export async function openRpc(
     name: "rpc",
     http: [{ prefixes: [basePath], fetch: app }],
     sockets: [],
-    endAnswers: () => streams.shutdown(),
+    endAnswers: () => streams.endAnswers(),
     // Other rooms are open by then.
     start: () => {
       registry.register(house.offered().map(roomMethod));
+      streams.start();
       checker.start();
     },
-    stop: async () => checker.stop(),
+    stop: async () => {
+      streams.stop();
+      checker.stop();
+    },
   };
 }

@@ -52,6 +52,8 @@ export class Call {
   methodName = "";
   /** As it was called, where that is an alias. */
   aliasOf: string | undefined;
+  /** Of a request about a stream: the method that was called for it. */
+  about: string | undefined;
   attempt = 1;
   rateLimit: RateLimitInfo | undefined;
   pagination: Pagination | undefined;
