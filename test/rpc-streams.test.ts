@@ -1,10 +1,11 @@
 // Streams of calls as a client of the whole server sees them, over real sockets: the vectors of the contract (V23 to V28, V41 to V43) and
-// what else section 7 promises. Where a vector wants a document of its own, the room stands alone behind the same door.
+// what else section 7 promises. Where a test wants methods of its own, or looks at what is inside, the room stands alone behind the same door.
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { MemoryExchange } from "../src/bus/memory.ts";
 import { createLog } from "../src/observability/log.ts";
 import { RawConnection } from "./faults/raw-connection.ts";
 import { type RpcRoom, type RpcRoomOptions, rpcRoom, stream } from "./support/rpc-room.ts";
+import { KEY, SECURED, type Served, served, stopServers } from "./support/rpc-server.ts";
 import { RpcStreamClient } from "./support/rpc-stream-client.ts";
 import { type TestServer, testServer } from "./support/server.ts";
 import { until } from "./support/until.ts";
@@ -16,7 +17,10 @@ let server: TestServer;
 beforeAll(async () => {
   server = await testServer({ rpcEnabled: true, rpcFixtures: true, metricsToken: "figures" });
 });
-afterAll(() => server.stop());
+afterAll(async () => {
+  await server.stop();
+  await stopServers();
+});
 
 const cleanup: (() => unknown)[] = [];
 afterEach(async () => {
@@ -276,7 +280,7 @@ describe("the shape that released clients read (V41)", () => {
 
   test("can be asked for in the envelope, before what the document says", async () => {
     const metadata = { timestamp_ms: 1, headers: { "X-Aduib-Stream-Shape": "message" } };
-    const one = await room({ document: { stream: { shape: { rest: "response" } } } });
+    const one = await served({ stream: { shape: { rest: "response" } } });
     const [standard, asked] = [
       await open(one.url, stream("Count", { n: 1 })),
       await open(one.url, stream("Count", { n: 1 }, { metadata })),
@@ -286,11 +290,14 @@ describe("the shape that released clients read (V41)", () => {
   });
 
   test("shows that it lives in comments, and is cancelled as the other", async () => {
-    const one = await room({ document: { stream: { heartbeat_interval_ms: 100 } } });
+    const one = await served({ stream: { heartbeat_interval_ms: 100 } });
     const client = await open(one.url, stream("Idle", { ms: 60_000 }), shaped);
     await until("two comments", () => client.comments.length >= 2);
     expect(client.comments.slice(0, 2)).toEqual([": hb-1", ": hb-2"]);
-    const answer = await one.control({ stream_id: client.id, message: { type: "cancel" } });
+    const answer = await one.post("/v2/rpc/stream/control", {
+      stream_id: client.id,
+      message: { type: "cancel" },
+    });
     expect(answer.status).toBe(200);
     await client.over();
     expect([client.ended, client.frames]).toEqual(["whole", []]);
@@ -299,7 +306,7 @@ describe("the shape that released clients read (V41)", () => {
 
 describe("silence", () => {
   test("is filled with heartbeats, numbered as every frame (V26)", async () => {
-    const one = await room({ document: { stream: { heartbeat_interval_ms: 200 } } });
+    const one = await served({ stream: { heartbeat_interval_ms: 200 } });
     const client = await open(one.url, stream("Idle", { ms: 700 }));
     await client.over();
     const before = client.types.indexOf("data");
@@ -311,7 +318,7 @@ describe("silence", () => {
   });
 
   test("stays silence where heartbeats are off, or frames come in time", async () => {
-    const one = await room({ document: { stream: { heartbeat_interval_ms: 0 } } });
+    const one = await served({ stream: { heartbeat_interval_ms: 0 } });
     const quiet = await open(one.url, stream("Idle", { ms: 400 }));
     await quiet.over();
     expect(quiet.types).toEqual(["data", "end"]);
@@ -430,7 +437,7 @@ describe("the deadline of a stream", () => {
   });
 
   test("is none where its client named none", async () => {
-    const one = await room({ document: { qos: { default_timeout_ms: 100 } } });
+    const one = await served({ qos: { default_timeout_ms: 100 } });
     const client = await open(one.url, stream("Idle", { ms: 500 }));
     await client.over();
     expect(client.types).toEqual(["data", "end"]);
@@ -438,33 +445,33 @@ describe("the deadline of a stream", () => {
 });
 
 describe("acknowledgements", () => {
-  const ack = (one: RpcRoom, client: RpcStreamClient, sequence: number) =>
-    one.control({
+  const ack = (one: Served, client: RpcStreamClient, sequence: number) =>
+    one.post("/v2/rpc/stream/control", {
       stream_id: client.id,
       message: { type: "ack", payload: { control: { ack_sequence: sequence } } },
     });
 
   test("let a stream be as far ahead as the window, whatever else goes out (V43)", async () => {
-    const one = await room({ document: { stream: { ack_window: 2, heartbeat_interval_ms: 100 } } });
+    const one = await served({ stream: { ack_window: 2, heartbeat_interval_ms: 100 } });
     const client = await open(one.url, stream("Count", { n: 6 }));
     const beats = () => client.types.filter((type) => type === "heartbeat").length;
     await until("heartbeats", () => beats() >= 3);
     expect(client.items).toEqual([{ index: 0 }, { index: 1 }]);
     const answer = await ack(one, client, 2);
-    expect(await answer.json()).toMatchObject({
+    expect(answer.body).toMatchObject({
       result: { stream_id: client.id, state: "active", accepted: true, acked_sequence: 2 },
     });
     const before = beats();
     await until("further heartbeats", () => beats() >= before + 3);
     expect(client.items.length).toBe(4);
     const wrong = await ack(one, client, 99_999);
-    expect([wrong.status, await wrong.json()]).toMatchObject([
+    expect([wrong.status, wrong.body]).toMatchObject([
       400,
       { error: { code: 2003, details: [{ field: "message.payload.control.ack_sequence" }] } },
     ]);
     // Less than before changes nothing.
     const less = await ack(one, client, 1);
-    expect(await less.json()).toMatchObject({ result: { accepted: true, acked_sequence: 2 } });
+    expect(less.body).toMatchObject({ result: { accepted: true, acked_sequence: 2 } });
     await until("the end", async () => {
       if (client.ended === undefined) await ack(one, client, client.sequences.at(-1) ?? 0);
       return client.ended;
@@ -891,4 +898,94 @@ describe("in a cluster", () => {
     const answer = await one.control({ stream_id: crypto.randomUUID(), message: { type: "cancel" } });
     expect([answer.status, await answer.json()]).toMatchObject([503, { error: { code: 5002 } }]);
   });
+});
+
+describe("on the paths without an envelope", () => {
+  const watch = "/aduib_rpc/v2/HealthService/Watch";
+  const cancel = (client: RpcStreamClient) => ({ stream_id: client.id, message: { type: "cancel" } });
+  async function watching(url: string, headers: Record<string, string> = {}, body: object = {}) {
+    const client = await RpcStreamClient.open(url, { service: "EchoService", ...body }, headers, watch);
+    cleanup.push(() => client.leave());
+    return client;
+  }
+  const health = { status: "healthy", services: { EchoService: "healthy" } };
+
+  test("a stream is the same: frames or bare items, cancelled by its id", async () => {
+    const one = await served({ stream: { heartbeat_interval_ms: 100 } });
+    const frames = await watching(one.url);
+    await frames.has(2);
+    expect(frames.items).toEqual([health]);
+    expect(frames.types[1]).toBe("heartbeat");
+    const items = await watching(one.url, { "x-aduib-stream-shape": "response" });
+    await items.has(1);
+    expect(items.frames[0]?.data).toEqual(health);
+    for (const client of [frames, items])
+      expect(await one.post("/v2/rpc/stream/control", cancel(client))).toMatchObject({
+        status: 200,
+        body: { result: { accepted: true, state: "cancelled" } },
+      });
+    await Promise.all([frames.over(), items.over()]);
+    expect(frames.types.slice(-2)).toEqual(["cancel", "end"]);
+    expect(items.ended).toBe("whole");
+  });
+
+  test("an envelope is answered in envelopes", async () => {
+    const one = await served();
+    const envelope = { aduib_rpc: "2.0", id: "e1", data: { service: "EchoService" } };
+    const client = await watching(one.url, { "x-aduib-stream-shape": "response" }, envelope);
+    await client.has(1);
+    expect(client.frames[0]?.data).toMatchObject({ id: "e1", status: "success", result: health });
+  });
+
+  test("a stream survives a lost connection there too", async () => {
+    const one = await served();
+    const first = await watching(one.url, { "x-aduib-resume": "30" });
+    await first.has(1);
+    first.leave();
+    await until("it to be gone", () => first.ended);
+    await one.call("SystemService/Drain", { service: "EchoService" });
+    const second = await open(one.url, undefined, { "x-aduib-stream-id": first.id, "last-event-id": "1" });
+    await second.has(1);
+    expect(second.items).toEqual([{ status: "unhealthy", services: { EchoService: "unhealthy" } }]);
+  });
+
+  test("what everybody may watch, everybody may end and go on with; nothing else without proof", async () => {
+    const one = await served(SECURED);
+    const control = (body: object, headers: Record<string, string> = {}) =>
+      one.post("/v2/rpc/stream/control", body, headers);
+    const client = await watching(one.url, { "x-aduib-resume": "30" });
+    const proved = await open(one.url, stream("Idle", { ms: 60_000 }), { "x-api-key": KEY });
+    await client.has(1);
+    for (const body of [cancel(proved), { stream_id: crypto.randomUUID(), message: { type: "cancel" } }])
+      expect(await control(body)).toMatchObject({ status: 401, body: { error: { code: 3000 } } });
+    expect((await control(cancel(client), { "x-tenant-id": "other" })).status).toBe(404);
+    expect((await control(cancel(client), { "x-api-key": KEY })).status).toBe(404);
+    expect((await control(cancel(client), { "x-api-key": "wrong" })).status).toBe(401);
+    client.leave();
+    const again = await open(one.url, undefined, { "x-aduib-stream-id": client.id, "last-event-id": "0" });
+    await again.has(1);
+    expect(await control(cancel(again))).toMatchObject({ status: 200, body: { result: { accepted: true } } });
+    await again.over();
+    expect(again.types).toEqual(["data", "cancel", "end"]);
+    // Also once it is over.
+    expect(await control(cancel(again))).toMatchObject({
+      status: 200,
+      body: { result: { accepted: false } },
+    });
+    expect(proved.ended).toBeUndefined();
+  });
+});
+
+test("what its client ended is no error of its method", async () => {
+  const one = await served();
+  const client = await open(one.url, stream("Idle", { ms: 60_000 }));
+  const left = await open(one.url, stream("Idle", { ms: 60_000 }));
+  await one.post("/v2/rpc/stream/control", { stream_id: client.id, message: { type: "cancel" } });
+  left.leave();
+  const figures = async () => {
+    const { methods } = (await one.call("SystemService/Stats")).body.result;
+    return methods.find(({ method }: { method: string }) => method === "rpc.v2/StreamService/Idle");
+  };
+  await until("both", async () => (await figures())?.calls === 2);
+  expect(await figures()).toMatchObject({ calls: 2, errors: 0 });
 });

@@ -24,6 +24,7 @@ export async function stopServers(): Promise<void> {
 export type Json = any;
 
 export interface Served {
+  readonly url: string;
   readonly base: string;
   readonly dataDir: string;
   /** Every line of the log, also of the lowest level. */
@@ -72,7 +73,8 @@ export async function served(
   const logged: string[] = [];
   const server = await startServer(config, createLog("trace", { write: (line) => logged.push(line) }), all);
   running.push(server);
-  const base = `http://127.0.0.1:${server.port}/aduib_rpc`;
+  const url = `http://127.0.0.1:${server.port}`;
+  const base = `${url}/aduib_rpc`;
   const post: Served["post"] = async (path, body, headers = {}) => {
     const answer = await fetch(`${base}${path}`, {
       method: "POST",
@@ -82,6 +84,7 @@ export async function served(
     return { status: answer.status, headers: answer.headers, body: await answer.json() };
   };
   return {
+    url,
     base,
     dataDir,
     logged,
