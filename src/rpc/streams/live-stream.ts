@@ -8,7 +8,7 @@ import { errorOutcome, type Outcome } from "../pipeline/outcome.ts";
 import type { Observer, PipelineParts } from "../pipeline/parts.ts";
 import type { AdmittedStream } from "../pipeline/pipeline.ts";
 import { Fragment, PartialResult } from "../registry/call-context.ts";
-import { RpcError, errorBody } from "../wire/rpc-error.ts";
+import { errorBody, RpcError } from "../wire/rpc-error.ts";
 import type { StreamControl, StreamMessage } from "../wire/stream-message.ts";
 import { AckWindow } from "./ack-window.ts";
 
@@ -210,7 +210,10 @@ export class LiveStream {
   #armDeadline(): void {
     const leftMs = this.call.remainingMs();
     if (!Number.isFinite(leftMs)) return;
-    this.#deadline = setTimeout(() => this.#break("deadline", new RpcError(5003)), Math.min(leftMs, 2 ** 31 - 1));
+    this.#deadline = setTimeout(
+      () => this.#break("deadline", new RpcError(5003)),
+      Math.min(leftMs, 2 ** 31 - 1),
+    );
   }
 }
 
