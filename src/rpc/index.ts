@@ -1,48 +1,67 @@
 // The RPC room as one value. This module is loaded only when the room is on.
 import { build } from "../build-info.ts";
 import type { House, OpenProtocol } from "../protocol/house.ts";
-import { DEFAULT_DOCUMENT } from "./document/document.ts";
+import { DEFAULT_DOCUMENT, type RpcDocument } from "./document/document.ts";
 import { fixtures } from "./fixtures/services.ts";
 import { Formats } from "./formats/formats.ts";
 import { rpcApp } from "./http/app.ts";
-import { NOBODY } from "./pipeline/call.ts";
+import type { Observer } from "./pipeline/parts.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { Registry } from "./registry/registry.ts";
+import { InboundGuards } from "./resilience/guards.ts";
+import { RateLimit } from "./resilience/rate-limit.ts";
+import { Authenticators } from "./security/authentication.ts";
+import { RoleBasedAccess } from "./security/authorization.ts";
+import { refuseSecurity, securityWarnings } from "./security/startup.ts";
 import type { RpcConfig } from "./settings.ts";
+import { Streams } from "./streams/streams.ts";
 
-export async function openRpc(house: House<RpcConfig>): Promise<OpenProtocol> {
+/** `document`: the one that counts now. @throws Error with a sentence for one that nobody may start with */
+export async function openRpc(
+  house: House<RpcConfig>,
+  document: () => RpcDocument = () => DEFAULT_DOCUMENT,
+): Promise<OpenProtocol> {
   const { config, log } = house;
+  const security = { hasModules: false };
+  refuseSecurity(document(), security);
+  for (const sentence of securityWarnings(document(), security, config.host)) log.warn(sentence);
   const registry = new Registry();
   if (config.rpcFixtures) registry.register(fixtures());
-  const document = () => DEFAULT_DOCUMENT;
+  const observer: Observer = {
+    began: () => {},
+    ended: () => {},
+    retried: () => {},
+    replayed: () => {},
+    lateResult: () => {},
+    deprecatedCall: () => {},
+    access: () => {},
+    cancelled: () => {},
+    unexpected: (call, error) =>
+      log.error({ err: error, request_id: call.id }, "a method failed unexpectedly"),
+  };
   const pipeline = new Pipeline({
     registry,
     server: { id: `${process.env.HOSTNAME ?? "roost"}-${process.pid}`, version: build.version },
     log,
-    authentication: { identify: () => NOBODY },
-    authorization: { check: () => {} },
-    rateLimiting: { take: () => {} },
+    authentication: new Authenticators(),
+    authorization: new RoleBasedAccess((call, isGranted) => observer.access(call, isGranted)),
+    rateLimiting: new RateLimit({ decided: () => {} }),
     idempotency: { enter: async () => undefined, completed: async () => {}, released: async () => {} },
-    guards: {
-      enter: () => ({ release: () => {} }),
-      admit: () => ({ succeeded: () => {}, failed: () => {}, ignored: () => {} }),
-    },
-    observer: {
-      began: () => {},
-      ended: () => {},
-      retried: () => {},
-      replayed: () => {},
-      lateResult: () => {},
-      deprecatedCall: () => {},
-      access: () => {},
-      cancelled: () => {},
-      unexpected: (call, error) =>
-        log.error({ err: error, request_id: call.id }, "a method failed unexpectedly"),
-    },
+    guards: new InboundGuards(document),
+    observer,
+  });
+  const streams = new Streams({
+    pipeline,
+    limits: house.limits,
+    maxQueuedBytes: () => config.maxQueuedBytes,
+    metrics: house.metrics,
+    cluster: house.cluster,
+    log,
   });
   const basePath = document().rpc.base_path;
   const app = rpcApp({
     pipeline,
+    streams,
     formats: new Formats(),
     config: document,
     basePath,
@@ -53,7 +72,8 @@ export async function openRpc(house: House<RpcConfig>): Promise<OpenProtocol> {
     name: "rpc",
     http: [{ prefixes: [basePath], fetch: app }],
     sockets: [],
-    start: () => {},
-    stop: async () => {},
+    endAnswers: () => streams.endAnswers(),
+    start: () => streams.start(),
+    stop: async () => streams.stop(),
   };
 }

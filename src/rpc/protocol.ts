@@ -2,11 +2,13 @@
 import type { ProtocolManifest } from "../protocol/manifest.ts";
 import { OWN } from "../storage/identity.ts";
 import { type RpcConfig, rpcSettings } from "./settings.ts";
+import { STREAM_BOUNDS } from "./streams/bounds.ts";
 
 export const rpc: ProtocolManifest<RpcConfig> = {
   name: "rpc",
   settings: rpcSettings,
   isOn: ({ rpcEnabled }) => rpcEnabled,
+  bounds: STREAM_BOUNDS,
   databases: [
     {
       name: "rpc",

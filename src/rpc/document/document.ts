@@ -1,6 +1,7 @@
 // The document that says how the room behaves (contract 16), checked whole: a document that is wrong anywhere changes nothing. One request
 // sees one snapshot of it.
 import { z } from "zod";
+import { isTenant } from "../wire/request-metadata.ts";
 
 const KEYS = ["tenant", "service", "method", "principal"] as const;
 export type GuardKey = (typeof KEYS)[number];
@@ -69,11 +70,11 @@ const role = z.strictObject({
 });
 const apiKey = z.strictObject({
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  principal: z.string().min(1),
+  principal: z.string().min(1).max(256),
   type: z.string().default("api_key"),
   roles: z.array(z.string()).default([]),
   scopes: z.array(z.string()).default([]),
-  tenant: z.string().optional(),
+  tenant: z.string().refine(isTenant, "is no tenant").optional(),
 });
 const jwt = z.strictObject({
   secret: z.string().min(1),

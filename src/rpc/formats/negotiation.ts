@@ -81,6 +81,52 @@ export function answerForm(
   }
 }
 
+/**
+ * Of a stream, whose frames are JSON in any case: only a refusal before it has the form. What admits no frames is refused (contract 11.2).
+ */
+export function streamAnswerForm(
+  message: unknown,
+  headers: HeaderSource,
+  read: ContentType | undefined,
+  config: RpcDocument,
+): AnswerForm & { readonly refused?: RpcError } {
+  const { accept, compression } = wishes(message);
+  try {
+    const format = absent(accept)
+      ? streamByAccept(headers.get("accept"), read ?? "application/json", config)
+      : byEnvelope(accept, config);
+    const isJson = absent(accept) || (accept as readonly unknown[]).includes("application/json");
+    if (!isJson) throw notAcceptable("metadata.accept", accept as unknown[], ["application/json"]);
+    return { format, compression: answerCompression(compression, headers.get("accept-encoding"), config) };
+  } catch (refused) {
+    return { ...PLAIN, refused: refused as RpcError };
+  }
+}
+
+const EVENTS = "text/event-stream";
+/** Any of them lets frames through; what is excluded by name is not let in again by a wildcard. */
+const ADMITS_FRAMES = new Set([EVENTS, "text/*", "*/*", "application/*", "application/json", "text/json"]);
+
+function streamByAccept(header: string | null, read: ContentType, config: RpcDocument): ContentType {
+  if (header === null || header === "" || header === "*/*" || header === EVENTS)
+    return enabled(read, config.protocol.content_types) ?? read;
+  const asked = weightedList(header);
+  const isExcluded = asked.some(({ name, weight }) => name === EVENTS && weight === 0);
+  const admits = asked.some(
+    ({ name, weight }) => weight > 0 && ADMITS_FRAMES.has(name) && !(isExcluded && name.endsWith("*")),
+  );
+  if (!admits) throw notAcceptable("header.accept", [header.slice(0, 256)], [EVENTS, "application/json"]);
+  const bodies = asked.filter(({ name }) => name !== EVENTS && name !== "text/*");
+  const chosen = bodies.find(
+    ({ name, weight }) => weight > 0 && typeOf(name, asked, config.protocol.content_types) !== undefined,
+  );
+  return (
+    (chosen && typeOf(chosen.name, asked, config.protocol.content_types)) ??
+    enabled(read, config.protocol.content_types) ??
+    read
+  );
+}
+
 const MAX_ACCEPT = 16;
 
 function byEnvelope(accept: unknown, { protocol }: RpcDocument): ContentType {
@@ -120,11 +166,7 @@ function typeOf(
   return type !== undefined && served.includes(type) ? type : undefined;
 }
 
-function notAcceptable(
-  field: string,
-  accept: readonly unknown[],
-  supported: readonly ContentType[],
-): RpcError {
+function notAcceptable(field: string, accept: readonly unknown[], supported: readonly string[]): RpcError {
   return rpcError(1003, "NotAcceptable", "no format in common", { field, metadata: { accept, supported } });
 }
 

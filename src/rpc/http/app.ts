@@ -8,10 +8,13 @@ import type { RpcDocument } from "../document/document.ts";
 import type { Formats } from "../formats/formats.ts";
 import type { Peer } from "../pipeline/incoming.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Streams } from "../streams/streams.ts";
 import { answer, receive } from "./exchange.ts";
+import { streamRoutes } from "./stream-routes.ts";
 
 export interface RpcHttpParts {
   readonly pipeline: Pipeline;
+  readonly streams: Streams;
   readonly formats: Formats;
   readonly config: () => RpcDocument;
   readonly basePath: string;
@@ -20,7 +23,7 @@ export interface RpcHttpParts {
 }
 
 export function rpcApp(parts: RpcHttpParts) {
-  const { pipeline, formats, config, basePath } = parts;
+  const { pipeline, streams, formats, config, basePath } = parts;
   const maxBody = () => config().protocol.max_body_bytes;
   const budget = bodyBudget({
     limits: parts.limits,
@@ -36,6 +39,7 @@ export function rpcApp(parts: RpcHttpParts) {
     const { incoming, form } = await receive(c.req.raw, c.env, c.var.body, "unary", exchange);
     return answer(await pipeline.unary(incoming), form, formats, incoming.config);
   });
+  app.route("/", streamRoutes({ pipeline, streams, budget, exchange }));
   return (request: Request, facts: RequestFacts): Response | Promise<Response> => app.fetch(request, facts);
 }
 

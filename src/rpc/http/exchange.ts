@@ -10,6 +10,7 @@ import {
   PLAIN,
   requestCompression,
   requestFormat,
+  streamAnswerForm,
 } from "../formats/negotiation.ts";
 import type { CallKind, Incoming, Peer } from "../pipeline/incoming.ts";
 import type { Finished } from "../pipeline/pipeline.ts";
@@ -57,7 +58,7 @@ export async function receive(
   } catch (error) {
     refused = bodyError(error, config);
   }
-  const form = answerForm(message, headers, read, config);
+  const form = (kind === "stream" ? streamAnswerForm : answerForm)(message, headers, read, config);
   const compression = form.compression;
   return {
     form,
@@ -79,7 +80,8 @@ export async function receive(
   };
 }
 
-function bodyError(error: unknown, { protocol }: RpcDocument): unknown {
+/** Of what reading a body throws. */
+export function bodyError(error: unknown, { protocol }: RpcDocument): unknown {
   if (!(error instanceof BodyRefused)) return error;
   const { code } = error;
   if (code === "too-large")

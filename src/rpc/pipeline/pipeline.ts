@@ -1,6 +1,6 @@
 // The one pipeline (contract 2), in the contract's order. A stage that refuses ends the call with its code; only the answer and the figures
 // come after that. Stages 1 to 4 (size, encodings, format of the answer) are the transport's.
-import { readRequest } from "../wire/request.ts";
+import { type ReadRequest, readRequest } from "../wire/request.ts";
 import { RpcError } from "../wire/rpc-error.ts";
 import { adoptTrace } from "./adopt-trace.ts";
 import { bindTenant } from "./bind-tenant.ts";
@@ -25,6 +25,8 @@ export interface AdmittedStream {
 }
 
 export const isAdmitted = (stream: Finished | AdmittedStream): stream is AdmittedStream => "slot" in stream;
+
+export const isLetIn = (call: Finished | Call): call is Call => call instanceof Call;
 
 export class Pipeline {
   constructor(readonly parts: PipelineParts) {}
@@ -66,6 +68,40 @@ export class Pipeline {
     }
   }
 
+  /**
+   * A request that calls no method, such as one for a stream that is open: who asks is found out, and for which tenant, as for a call. With
+   * the call, who asked for it goes on, and finishes it. Never rejects.
+   */
+  async letIn(incoming: Incoming, read: ReadRequest): Promise<Finished | Call> {
+    const call = new Call(incoming);
+    try {
+      this.#begin(call, read);
+      call.identity = await this.parts.authentication.identify(call);
+      bindTenant(call);
+      return call;
+    } catch (error) {
+      return this.finish(call, this.#refusal(call, error));
+    }
+  }
+
+  /** Of a call that was let in: what answering it threw. */
+  fail(call: Call, error: unknown): Finished {
+    return this.finish(call, this.#refusal(call, error));
+  }
+
+  /** A stream that was let in and does not begin after all. */
+  refuse({ call, slot, ticket }: AdmittedStream, error: RpcError): Finished {
+    ticket.ignored();
+    slot.release();
+    return this.finish(call, errorOutcome(error));
+  }
+
+  /** Stage 17 of a stream, whose answer began long ago. */
+  ended(call: Call, outcome: Outcome): void {
+    const durationMs = Math.max(0, Math.floor(performance.now() - call.incoming.startedAt));
+    this.parts.observer.ended(call, outcome, { durationMs, http: 200 });
+  }
+
   /** Stages 16 and 17. */
   finish(call: Call, outcome: Outcome): Finished {
     const answer = respond(call, outcome, this.parts.server);
@@ -77,15 +113,8 @@ export class Pipeline {
 
   /** Stages 5 to 13. Synchronous unless somebody has to be asked who the caller is. @throws RpcError */
   #admit(call: Call): Promise<void> | undefined {
-    const { authentication, observer } = this.parts;
-    const { incoming } = call;
-    const read = readRequest(incoming.message, call.config.protocol.id_mode);
-    call.id = "request" in read ? read.request.id : read.id;
-    adoptTrace(call, "request" in read ? read.request.trace : read.trace);
-    if (incoming.refused !== undefined) throw incoming.refused;
-    if (!("request" in read)) throw read.error;
-    call.request = read.request;
-    observer.began(call);
+    const { authentication } = this.parts;
+    this.#begin(call, readRequest(call.incoming.message, call.config.protocol.id_mode));
     negotiateVersion(call);
     const identity = authentication.identify(call);
     if (identity instanceof Promise)
@@ -96,6 +125,17 @@ export class Pipeline {
     call.identity = identity;
     this.#authorized(call);
     return undefined;
+  }
+
+  /** Stages 5 and 7. @throws RpcError */
+  #begin(call: Call, read: ReadRequest): void {
+    const { incoming } = call;
+    call.id = "request" in read ? read.request.id : read.id;
+    adoptTrace(call, "request" in read ? read.request.trace : read.trace);
+    if (incoming.refused !== undefined) throw incoming.refused;
+    if (!("request" in read)) throw read.error;
+    call.request = read.request;
+    this.parts.observer.began(call);
   }
 
   /** Stages 9 to 13. */

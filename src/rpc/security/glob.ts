@@ -1,16 +1,24 @@
-// Patterns of method and principal names: `*` is any text, also an empty one; everything else is itself.
-
-const known = new Map<string, RegExp>();
-/** Patterns come from the document, of which there is one at a time. */
-const MAX_KNOWN = 10_000;
+// Patterns of method, principal, resource and action names: `*` is any text, also an empty one; everything else is itself. The time grows
+// with pattern times text at most, however many stars there are: names may come from whoever calls.
 
 export function matches(pattern: string, text: string): boolean {
-  let expression = known.get(pattern);
-  if (expression === undefined) {
-    const parts = pattern.split("*").map((part) => part.replace(/[\\^$.|?+()[\]{}]/g, "\\$&"));
-    expression = new RegExp(`^${parts.join("[^]*?")}$`);
-    if (known.size >= MAX_KNOWN) known.clear();
-    known.set(pattern, expression);
+  let at = 0;
+  let seen = 0;
+  /** Behind the last star, and what it has taken so far. */
+  let behindStar = -1;
+  let taken = 0;
+  while (seen < text.length) {
+    if (pattern[at] === "*") {
+      behindStar = ++at;
+      taken = seen;
+    } else if (at < pattern.length && pattern[at] === text[seen]) {
+      at++;
+      seen++;
+    } else if (behindStar >= 0) {
+      at = behindStar;
+      seen = ++taken;
+    } else return false;
   }
-  return expression.test(text);
+  while (pattern[at] === "*") at++;
+  return at === pattern.length;
 }

@@ -11,6 +11,8 @@ type JwtSettings = NonNullable<RpcDocument["security"]["jwt"]>;
 type ApiKey = RpcDocument["security"]["api_keys"][number];
 
 const MAX_TOKEN = 16 * 1024;
+/** Principals are in keys of limits, of stored answers and of tasks. */
+const MAX_PRINCIPAL = 256;
 const keys = new WeakMap<JwtSettings, Uint8Array>();
 
 /** @throws RpcError 3001, 3002 */
@@ -32,7 +34,7 @@ export function jwtIdentity(token: string, settings: JwtSettings): Identity {
   const { audience } = settings;
   if (audience !== undefined && ![claims.aud].flat().includes(audience)) throw new RpcError(3001);
   const id = claims[settings.principal_claim];
-  if (typeof id !== "string" || id === "") throw new RpcError(3001);
+  if (typeof id !== "string" || id === "" || id.length > MAX_PRINCIPAL) throw new RpcError(3001);
   const tenant = claims[settings.tenant_claim];
   if (tenant !== undefined && (typeof tenant !== "string" || !isTenant(tenant))) throw new RpcError(3001);
   return {
@@ -49,7 +51,7 @@ export function jwtIdentity(token: string, settings: JwtSettings): Identity {
 /** Space-separated text, or a list of texts. */
 function listOf(claim: unknown): readonly string[] {
   if (typeof claim === "string") return claim.split(" ").filter((part) => part !== "");
-  return Array.isArray(claim) ? claim.filter((part) => typeof part === "string") : [];
+  return Array.isArray(claim) ? claim.filter((part) => typeof part === "string" && part !== "") : [];
 }
 
 /** @throws RpcError 3001 */
