@@ -2,7 +2,7 @@
 // connection is made again at the next question, and changes are heard again as soon as it stands.
 import { RedisClient } from "bun";
 import type { Logger } from "pino";
-import { rpcError } from "../wire/rpc-error.ts";
+import { RpcError } from "../wire/rpc-error.ts";
 
 const CONNECT_MS = 2_000;
 const ANSWER_MS = 3_000;
@@ -69,7 +69,7 @@ export class RedisLink {
       }
       if (!this.#isAway && !this.#isClosed) this.log.warn({ code: code ?? "LATE" }, "Redis does not answer");
       this.#isAway = true;
-      throw rpcError(6002, "task", "the store does not answer");
+      throw new RpcError(6002, { message: "the store does not answer" });
     }
   }
 
