@@ -5,6 +5,7 @@ import { DEFAULT_DOCUMENT, type RpcDocument } from "./document/document.ts";
 import { fixtures } from "./fixtures/services.ts";
 import { Formats } from "./formats/formats.ts";
 import { rpcApp } from "./http/app.ts";
+import { KeyedCalls } from "./idempotency/keyed-calls.ts";
 import type { Observer } from "./pipeline/parts.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { Registry } from "./registry/registry.ts";
@@ -14,7 +15,10 @@ import { Authenticators } from "./security/authentication.ts";
 import { RoleBasedAccess } from "./security/authorization.ts";
 import { refuseSecurity, securityWarnings } from "./security/startup.ts";
 import type { RpcConfig } from "./settings.ts";
+import { openStores } from "./store/open-stores.ts";
 import { Streams } from "./streams/streams.ts";
+import { openTasks } from "./tasks/open-tasks.ts";
+import type { TaskListener } from "./tasks/task-store.ts";
 
 /** `document`: the one that counts now. @throws Error with a sentence for one that nobody may start with */
 export async function openRpc(
@@ -39,6 +43,13 @@ export async function openRpc(
     unexpected: (call, error) =>
       log.error({ err: error, request_id: call.id }, "a method failed unexpectedly"),
   };
+  let listener: TaskListener | undefined;
+  const stores = await openStores({
+    database: house.database("rpc"),
+    document,
+    listener: { changed: (task) => listener?.changed(task), again: () => listener?.again() },
+    log,
+  });
   const pipeline = new Pipeline({
     registry,
     server: { id: `${process.env.HOSTNAME ?? "roost"}-${process.pid}`, version: build.version },
@@ -46,10 +57,20 @@ export async function openRpc(
     authentication: new Authenticators(),
     authorization: new RoleBasedAccess((call, isGranted) => observer.access(call, isGranted)),
     rateLimiting: new RateLimit({ decided: () => {} }),
-    idempotency: { enter: async () => undefined, completed: async () => {}, released: async () => {} },
+    idempotency: new KeyedCalls({ store: stores.calls, log }),
     guards: new InboundGuards(document),
     observer,
   });
+  const tasks = await openTasks({
+    ...stores,
+    store: stores.tasks,
+    pipeline,
+    document,
+    metrics: house.metrics,
+    log,
+  });
+  listener = tasks.listener;
+  registry.register(tasks.methods);
   const streams = new Streams({
     pipeline,
     limits: house.limits,
@@ -73,7 +94,15 @@ export async function openRpc(
     http: [{ prefixes: [basePath], fetch: app }],
     sockets: [],
     endAnswers: () => streams.endAnswers(),
-    start: () => streams.start(),
-    stop: async () => streams.stop(),
+    retention: tasks.retention,
+    start: () => {
+      streams.start();
+      tasks.start();
+    },
+    stop: async () => {
+      streams.stop();
+      await tasks.stop();
+      await stores.close();
+    },
   };
 }

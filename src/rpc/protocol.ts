@@ -22,5 +22,6 @@ export const rpc: ProtocolManifest<RpcConfig> = {
       ],
     },
   ],
+  offline: async (parts) => (await import("./offline.ts")).offline(parts),
   open: async (house) => (await import("./index.ts")).openRpc(house),
 };

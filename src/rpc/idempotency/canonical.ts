@@ -9,7 +9,8 @@ export function callId(call: Call, key: string): string {
 
 export const dataHash = (data: unknown): string => hashed(canonical(data));
 
-const hashed = (text: string): string => new Bun.CryptoHasher("sha256").update(text).digest("base64url");
+export const hashed = (text: string): string =>
+  new Bun.CryptoHasher("sha256").update(text).digest("base64url");
 
 /** JSON with the keys of each object in order. A null is no absent field here: a handler may tell them apart. */
 function canonical(value: unknown): string {

@@ -4,10 +4,10 @@
 // A call whose caller was told of a deadline may still run: its key stays taken until the handler has really ended, and what it returns
 // then is the answer of that key. So a caller who tries again after a timeout never runs it a second time beside the first.
 import type { Logger } from "pino";
-import { StorageError } from "../../storage/errors.ts";
 import type { Call } from "../pipeline/call.ts";
 import type { Outcome } from "../pipeline/outcome.ts";
 import type { Idempotency } from "../pipeline/parts.ts";
+import { asRpcError, storeError } from "../store/store-errors.ts";
 import { RpcError, rpcError } from "../wire/rpc-error.ts";
 import { storedText, storedValue } from "../wire/stored-value.ts";
 import type { CallStore } from "./call-store.ts";
@@ -147,7 +147,7 @@ export class KeyedCalls implements Idempotency {
     } catch (error) {
       // It ran, and nobody can be told so later: whoever waits hears that, and so does who comes after a crash.
       this.#settle(flight, { kind: "unknown", reason: "outcome_unknown" });
-      throw translated(error);
+      throw storeError(error);
     }
   }
 
@@ -232,16 +232,3 @@ const otherData = () => rpcError(4011, "idempotency", "the key was used with oth
 const unknown = (reason: string) => rpcError(4011, "idempotency", reason, FIELD);
 
 const bounded = (ms: number): number => (Number.isFinite(ms) ? Math.ceil(ms) : 0);
-
-async function asRpcError<T>(work: Promise<T>): Promise<T> {
-  try {
-    return await work;
-  } catch (error) {
-    throw translated(error);
-  }
-}
-
-/** What a disk refuses is no fault of the call. */
-function translated(error: unknown): unknown {
-  return error instanceof StorageError ? new RpcError(5002, { message: error.message, cause: error }) : error;
-}

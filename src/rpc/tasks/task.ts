@@ -15,25 +15,19 @@ export const TASK_STATUSES = [
 ] as const;
 export type TaskStatus = (typeof TASK_STATUSES)[number];
 
-/** Of whoever submitted it: what its attempts run as. */
-export interface Submitter extends Principal {
-  /** The tenant that it is bound to. */
-  readonly tenant: string | null;
-}
-
 export interface TaskTrace {
   readonly trace_id: string;
   readonly span_id: string;
   readonly sampled: boolean;
   readonly baggage: Readonly<Record<string, string>>;
-  readonly state: string | null;
 }
 
 /** Without params and result, which may be large. */
 export interface Task {
   readonly id: string;
   readonly tenant: string;
-  readonly principal: Submitter;
+  /** Of whoever submitted it: its attempts run as that. */
+  readonly principal: Principal;
   readonly trace: TaskTrace;
   readonly parentId: string | null;
   readonly method: string;
