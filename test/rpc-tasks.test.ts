@@ -231,6 +231,39 @@ test("the same key is the same task, for the same tenant and method", async () =
   expect((await client.call("CounterService/Increment", { key: "t" })).body.result).toEqual({ count: 2 });
 });
 
+test("tasks in the metadata of a call, as released clients ask for them: only where the document says so", async () => {
+  const client = await open({ tasks: { long_task_compat: true } });
+  const long = (method?: string) => ({
+    metadata: { timestamp_ms: 1, long_task: true, ...(method !== undefined && { long_task_method: method }) },
+  });
+  const submitted = (await client.call("EchoService/Echo", { a: 1 }, long())).body.result;
+  expect(submitted).toEqual({
+    task_id: expect.any(String),
+    status: "pending",
+    created_at_ms: expect.any(Number),
+  });
+  const { task_id } = submitted;
+  await reaches(client, task_id, "succeeded");
+  const inner = expect.objectContaining({ status: "success", result: { a: 1 }, aduib_rpc: "2.0" });
+  for (const method of ["task/status", "task/result"])
+    expect((await client.call("EchoService/Echo", { task_id }, long(method))).body.result).toEqual({
+      task_id,
+      status: "succeeded",
+      created_at_ms: submitted.created_at_ms,
+      updated_at_ms: expect.any(Number),
+      value: inner,
+    });
+  const queried = await client.call("EchoService/Echo", { task_id }, long("task/query"));
+  expect(queried.body.result.task.result).toEqual(inner);
+  const cancelled = await client.call("EchoService/Echo", { task_id }, long("task/cancel"));
+  expect(cancelled.body.result).toEqual({ task_id, status: "succeeded", canceled: false });
+  expect(codeOf(await client.call("EchoService/Echo", { task_id }, long("task/nope")))).toBe(2003);
+  expect(codeOf(await client.call("EchoService/Echo", { task_id }, long("task/subscribe")))).toBe(2000);
+  expect(codeOf(await client.call("MathService/Divide", { a: 1 }, long()))).toBe(2001);
+  client.change({});
+  expect((await client.call("EchoService/Echo", { a: 1 }, long())).body.result).toEqual({ a: 1 });
+});
+
 test("finished tasks go after their time", async () => {
   const client = await open({ tasks: { ttl_s: 1 } });
   const id = await submit(client, "EchoService/Echo", { a: 1 });

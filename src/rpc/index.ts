@@ -6,7 +6,7 @@ import { fixtures } from "./fixtures/services.ts";
 import { Formats } from "./formats/formats.ts";
 import { rpcApp } from "./http/app.ts";
 import { KeyedCalls } from "./idempotency/keyed-calls.ts";
-import type { Observer } from "./pipeline/parts.ts";
+import type { LongTasks, Observer } from "./pipeline/parts.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { Registry } from "./registry/registry.ts";
 import { InboundGuards } from "./resilience/guards.ts";
@@ -43,7 +43,9 @@ export async function openRpc(
     unexpected: (call, error) =>
       log.error({ err: error, request_id: call.id }, "a method failed unexpectedly"),
   };
+  // The pipeline and what tasks are made of need each other.
   let listener: TaskListener | undefined;
+  let long: LongTasks | undefined;
   const stores = await openStores({
     database: house.database("rpc"),
     document,
@@ -60,6 +62,7 @@ export async function openRpc(
     idempotency: new KeyedCalls({ store: stores.calls, log }),
     guards: new InboundGuards(document),
     observer,
+    longTasks: { takes: (call) => long?.takes(call) ?? false, defers: (call) => long?.defers(call) },
   });
   const tasks = await openTasks({
     ...stores,
@@ -70,6 +73,7 @@ export async function openRpc(
     log,
   });
   listener = tasks.listener;
+  long = tasks.longTasks;
   registry.register(tasks.methods);
   const streams = new Streams({
     pipeline,

@@ -166,12 +166,13 @@ export class Pipeline {
 
   /** Stages 9 to 13. */
   #authorized(call: Call): void {
-    const { registry, authorization, rateLimiting, observer } = this.parts;
+    const { registry, authorization, rateLimiting, observer, longTasks } = this.parts;
     bindTenant(call);
-    lookUp(call, registry, (method) => observer.deprecatedCall(method));
+    if (longTasks?.takes(call) !== true) lookUp(call, registry, (method) => observer.deprecatedCall(method));
     authorization.check(call);
     rateLimiting.take(call);
     this.#checkParams(call);
+    longTasks?.defers(call);
   }
 
   #checkParams(call: Call): void {

@@ -4,8 +4,10 @@ import type { Metrics } from "../../observability/metrics.ts";
 import type { Retention } from "../../retention/retention.ts";
 import type { RpcDocument } from "../document/document.ts";
 import type { CallStore } from "../idempotency/call-store.ts";
+import type { LongTasks } from "../pipeline/parts.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { MethodDefinition } from "../registry/definition.ts";
+import { longTasks } from "./long-tasks.ts";
 import { taskRetention } from "./retention.ts";
 import { taskService } from "./service.ts";
 import { TASK_STATUSES } from "./task.ts";
@@ -25,6 +27,7 @@ export interface OpenTasksParts {
 
 export interface OpenTasks {
   readonly tasks: Tasks;
+  readonly longTasks: LongTasks;
   readonly methods: readonly MethodDefinition[];
   readonly listener: TaskListener;
   readonly retention: Retention;
@@ -43,6 +46,7 @@ export async function openTasks(parts: OpenTasksParts): Promise<OpenTasks> {
   });
   return {
     tasks,
+    longTasks: longTasks(tasks),
     methods: taskService(tasks),
     listener: {
       changed: (task) => {
