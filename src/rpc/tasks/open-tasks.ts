@@ -59,15 +59,8 @@ export async function openTasks(parts: OpenTasksParts): Promise<OpenTasks> {
       },
     },
     retention: taskRetention({ store, calls, ttlMs: () => document().tasks.ttl_s * 1_000 }),
-    start: () => {
-      // By now every method is there, and says whether it may run twice.
-      workers
-        .recover()
-        .catch((error: unknown) =>
-          log.warn({ err: error }, "tasks of an earlier start cannot be looked for yet"),
-        )
-        .finally(() => workers.start());
-    },
+    // By now every method is there, and says whether it may run twice.
+    start: () => workers.start(),
     stop: () => workers.stop(),
   };
 }

@@ -18,7 +18,7 @@ export class RunningTask {
 
   constructor(
     task: Task,
-    private readonly store: Pick<TaskStore, "update">,
+    private readonly tasks: Pick<TaskStore, "update" | "get">,
   ) {
     this.#task = task;
   }
@@ -59,14 +59,35 @@ export class RunningTask {
     await this.#storing;
   }
 
+  /** @throws what the store throws; false when the attempt is lost */
+  async store(change: (task: Task) => { readonly task: Task; readonly result?: string }): Promise<boolean> {
+    while (!this.isLost) {
+      const { task, result } = change(this.#task);
+      const stored = await this.tasks.update(task, result);
+      if (stored !== undefined) {
+        this.#task = stored;
+        return true;
+      }
+      await this.#lookAgain();
+    }
+    return false;
+  }
+
+  /** A change of ours may have been stored although its answer never came; any other is another's. */
+  async #lookAgain(): Promise<void> {
+    const { id, leaseOwner, attempt } = this.#task;
+    const now = (await this.tasks.get(id))?.task;
+    if (now?.status === "running" && now.leaseOwner === leaseOwner && now.attempt === attempt)
+      this.#task = now;
+    else this.isLost = true;
+  }
+
   async #storeAll(): Promise<void> {
     for (;;) {
       const progress = this.#waiting.shift();
-      if (progress === undefined || this.isLost) return;
+      if (progress === undefined) return;
       try {
-        const stored = await this.store.update({ ...this.#task, progress, updatedAtMs: Date.now() });
-        if (stored === undefined) this.isLost = true;
-        else this.#task = stored;
+        if (!(await this.store((task) => ({ task: { ...task, progress, updatedAtMs: Date.now() } })))) return;
       } catch {
         // The store is away: what comes later says more.
       }

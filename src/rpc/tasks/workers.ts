@@ -50,20 +50,12 @@ export class TaskWorkers {
   #isAsked = false;
   #isStopping = false;
   #isAway = false;
+  #mustRecover = true;
+  #hasRecovered = false;
   #timer: Timer | undefined;
   #renewing: Timer | undefined;
 
   constructor(private readonly parts: TaskWorkersParts) {}
-
-  /** Takes up what an earlier process of this data folder left. */
-  async recover(): Promise<void> {
-    const { store, owner } = this.parts;
-    for (const task of await store.lapsed(owner, [...this.#attempts.keys()])) {
-      // It may have begun since.
-      if (this.#attempts.has(task.id)) continue;
-      await store.update(this.#lapse(task));
-    }
-  }
 
   start(): void {
     this.#renewing = setInterval(() => void this.#renew(), RENEW_MS);
@@ -106,6 +98,7 @@ export class TaskWorkers {
     this.#isPumping = true;
     void this.#work().finally(() => {
       this.#isPumping = false;
+      if (this.#isAsked) this.#pump();
     });
   }
 
@@ -123,8 +116,21 @@ export class TaskWorkers {
     }
   }
 
+  /** Takes up what an earlier process of this data folder left, and what another server let lie. Never while a claim is under way. */
+  async #recover(): Promise<void> {
+    const { store, owner } = this.parts;
+    for (const task of await store.lapsed(owner, [...this.#attempts.keys()])) {
+      // Claimed here, and the answer never came: it did not begin.
+      const isUnbegun = this.#hasRecovered && task.leaseOwner === owner;
+      await store.update(isUnbegun ? { ...task, ...unleased, status: "pending" } : this.#lapse(task));
+    }
+    this.#hasRecovered = true;
+    this.#mustRecover = false;
+  }
+
   async #fill(): Promise<void> {
     const { store, owner, document } = this.parts;
+    if (this.#mustRecover) await this.#recover();
     while ((await store.wake()) > 0);
     while (this.#busy < document().tasks.workers && !this.#isStopping) {
       const claimed = await store.claim(owner);
@@ -174,13 +180,12 @@ export class TaskWorkers {
     let pauseMs = AGAIN.firstMs;
     let isTold = false;
     while (!running.isLost) {
-      const { task, result } = this.#after(running.task, call, outcome);
       try {
-        await this.parts.store.update(task, result);
+        await running.store((task) => this.#after(task, call, outcome));
         return;
       } catch (error) {
         if (!isTold)
-          this.parts.log.warn({ err: error, task_id: task.id }, "how a task ended is not stored yet");
+          this.parts.log.warn({ err: error, task_id: running.task.id }, "how a task ended is not stored yet");
         isTold = true;
         await Bun.sleep(pauseMs);
         pauseMs = Math.min(2 * pauseMs, AGAIN.mostMs);
@@ -235,7 +240,7 @@ export class TaskWorkers {
     try {
       const ids = [...this.#attempts.keys()];
       if (ids.length > 0) await store.renew(owner, ids);
-      await this.recover();
+      this.#mustRecover = true;
       this.#pump();
     } catch {
       // The store is away; who asks it next says so.
