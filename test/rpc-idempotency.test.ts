@@ -11,7 +11,7 @@ import {
   type RpcServer,
   rpcClient,
   rpcServer,
-} from "./support/rpc-server.ts";
+} from "./support/rpc-document-server.ts";
 import { until } from "./support/until.ts";
 
 // A busy machine is slow, not wrong.

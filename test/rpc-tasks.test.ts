@@ -6,7 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startProcess } from "./faults/server-process.ts";
 import { startRedis, withRedis } from "./support/redis.ts";
-import { type Json, type RpcClient, type RpcServer, rpcClient, rpcServer } from "./support/rpc-server.ts";
+import {
+  type Json,
+  type RpcClient,
+  type RpcServer,
+  rpcClient,
+  rpcServer,
+} from "./support/rpc-document-server.ts";
 import { until } from "./support/until.ts";
 
 // A busy machine is slow, not wrong.
