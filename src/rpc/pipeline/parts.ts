@@ -53,6 +53,10 @@ export interface BreakerTicket {
 export interface Observer {
   /** The envelope could be read and the trace is known. */
   began(call: Call): void;
+  /**
+   * Of a stream: at its end, with the status that it began with. What the client itself ended has `call.endedBy` "disconnect" or "cancel"; its
+   * outcome is an error then, and nobody's fault.
+   */
   ended(call: Call, outcome: Outcome, answer: { readonly durationMs: number; readonly http: number }): void;
   retried(call: Call): void;
   replayed(call: Call): void;

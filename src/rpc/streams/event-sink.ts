@@ -33,9 +33,9 @@ export class EventSink implements FrameSink {
 
   constructor(
     reader: EventReader,
-    private readonly writer: FrameWriter,
+    private readonly frames: FrameWriter,
   ) {
-    this.#to = new HeadedReader(reader, writer.head(1));
+    this.#to = new HeadedReader(reader, frames.head(1));
   }
 
   get isHeard(): boolean {
@@ -43,7 +43,7 @@ export class EventSink implements FrameSink {
   }
 
   send(frame: StreamMessage): Sent {
-    const text = this.writer.text(frame);
+    const text = this.frames.text(frame);
     if (text === undefined) return this.isHeard ? "left-out" : "gone";
     return this.#to.send(text, () => new EventFrame(text)) ? "sent" : "gone";
   }

@@ -13,13 +13,15 @@ import type { FrameWriter } from "./frame-writer.ts";
 import type { FrameSink, Sent } from "./live-stream.ts";
 
 export interface ResumableParts {
-  readonly writer: FrameWriter;
+  readonly frames: FrameWriter;
   /** That may wait, and that are kept after they were sent. */
   readonly maxFrames: number;
   readonly maxBytes?: number;
   /** A client may stay away for so long. */
   readonly awayMs: number;
   readonly queues: MemoryPieces;
+  /** Nobody reads any more, or somebody does again. */
+  readonly away?: (isAway: boolean) => void;
   /** Once: the client stayed away, or what was kept for it had to go. */
   readonly left: () => void;
 }
@@ -68,10 +70,9 @@ export class ResumableSink implements FrameSink {
     const missed = this.#kept.filter(({ sequence }) => sequence > after);
     const isAllThere = this.#isOver && missed.length === 0;
     const before = this.#to?.reader;
-    this.#to = new HeadedReader(reader, isAllThere ? undefined : this.parts.writer.head(after + 1));
+    this.#to = new HeadedReader(reader, isAllThere ? undefined : this.parts.frames.head(after + 1));
     before?.end();
-    clearTimeout(this.#away);
-    this.#away = undefined;
+    this.#back();
     for (const one of missed) this.#to.send(one.text, () => one.frame);
     this.#sent = this.#kept.length;
     this.#trim();
@@ -89,20 +90,28 @@ export class ResumableSink implements FrameSink {
   detach(reader: EventReader): void {
     if (this.#to?.reader !== reader) return;
     this.#to = undefined;
-    this.away();
     this.#wake();
+    this.away();
   }
 
   /** Nobody reads, or nobody did yet: the time begins in which somebody may come. */
   away(): void {
     if (this.#hasLeft || this.#to !== undefined || this.#away !== undefined) return;
     this.#away = setTimeout(() => this.leave(), this.parts.awayMs);
+    this.parts.away?.(true);
+  }
+
+  #back(): void {
+    if (this.#away === undefined) return;
+    clearTimeout(this.#away);
+    this.#away = undefined;
+    this.parts.away?.(false);
   }
 
   send(frame: StreamMessage): Sent {
     if (this.#hasLeft) return "gone";
     const { sequence } = frame;
-    const text = this.parts.writer.text(frame);
+    const text = this.parts.frames.text(frame);
     if (text === undefined) return "left-out";
     const one: Kept = { sequence, text, frame: new EventFrame(text) };
     this.#kept.push(one);
@@ -139,7 +148,7 @@ export class ResumableSink implements FrameSink {
   leave(): void {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
-    clearTimeout(this.#away);
+    this.#back();
     this.#drop(this.#kept.length);
     this.#to?.reader.end();
     this.#to = undefined;

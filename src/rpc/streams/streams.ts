@@ -12,6 +12,7 @@ import type { AdmittedStream, Finished, Pipeline } from "../pipeline/pipeline.ts
 import { RpcError, rpcError } from "../wire/rpc-error.ts";
 import type { ControlRequest, StreamWish } from "../wire/stream-control.ts";
 import { traceParentHeader } from "../wire/trace-context.ts";
+import { AwayStreams } from "./away-streams.ts";
 import { EventSink } from "./event-sink.ts";
 import { StreamFigures } from "./figures.ts";
 import type { FrameWriter } from "./frame-writer.ts";
@@ -30,7 +31,7 @@ import { ResumableSink } from "./resumable-sink.ts";
 
 export interface StreamsParts {
   readonly pipeline: Pipeline;
-  readonly limits: Pick<Limits, "queues" | "bounds">;
+  readonly limits: Pick<Limits, "queues" | "bounds" | "addresses">;
   /** That may wait for one reader. Asked each time. */
   readonly maxQueuedBytes: () => number;
   readonly metrics: Metrics;
@@ -77,6 +78,7 @@ export class Streams {
   readonly #events: EventStreams;
   readonly #figures: StreamFigures;
   readonly #nodes: OtherNodes | undefined;
+  readonly #away: AwayStreams;
   readonly #resumable = new Map<string, Resumable>();
   readonly #resumableOver = new Set<Resumable>();
   #sweeping: Timer | undefined;
@@ -87,6 +89,7 @@ export class Streams {
     this.list = list;
     this.#events = new EventStreams({ queues: limits.queues, maxQueuedBytes, log });
     this.#figures = new StreamFigures(metrics, list);
+    this.#away = new AwayStreams(limits);
     if (cluster !== undefined)
       this.#nodes = new OtherNodes({
         cluster,
@@ -124,13 +127,13 @@ export class Streams {
     this.#nodes?.close();
   }
 
-  /** The answer that carries the frames, or a refusal after all. */
-  open(admitted: AdmittedStream, opening: Opening): Response | Finished {
+  /** A stream of any transport: whoever runs it gives it a sink, or tells it that its client is gone. Or a refusal after all. */
+  begin(admitted: AdmittedStream, address: string): LiveStream | Finished {
     const { call } = admitted;
     const { pipeline, limits, log } = this.parts;
     if (this.#isClosing) return pipeline.refuse(admitted, new RpcError(5002));
     if (this.list.isFull) {
-      limits.bounds.refused("rpc-streams", { address: opening.facts.clientAddress, limit: this.list.size });
+      limits.bounds.refused("rpc-streams", { address, limit: this.list.size });
       return pipeline.refuse(admitted, rpcError(5021, "stream", "as many streams are open as may be"));
     }
     const { retry, idempotencyKey } = call.asked.qos;
@@ -146,6 +149,14 @@ export class Streams {
       ended: (...facts) => this.#ended(...facts),
     });
     this.list.add(stream);
+    this.#figures.opened(stream);
+    return stream;
+  }
+
+  /** The answer that carries the frames as server-sent events, or a refusal after all. */
+  open(admitted: AdmittedStream, opening: Opening): Response | Finished {
+    const stream = this.begin(admitted, opening.facts.clientAddress);
+    if (!(stream instanceof LiveStream)) return stream;
     const headers = headersOf(stream, opening);
     return opening.resumeSeconds === undefined
       ? this.#once(stream, opening, headers)
@@ -237,12 +248,14 @@ export class Streams {
     headers: Readonly<Record<string, string>>,
     seconds: number,
   ): Response {
-    const { limits } = this.parts;
+    const owner = ownerOf(stream.call);
+    const address = facts.clientAddress;
     const sink = new ResumableSink({
-      writer,
+      frames: writer,
       maxFrames: stream.call.config.stream.resume_frames,
       awayMs: seconds * 1_000,
-      queues: limits.queues,
+      queues: this.parts.limits.queues,
+      away: (isAway) => this.#away[isAway ? "add" : "remove"](sink, owner, address),
       left: () => {
         this.#resumable.delete(stream.id);
         this.#resumableOver.delete(kept);
@@ -251,7 +264,7 @@ export class Streams {
     });
     const kept: Resumable = {
       stream,
-      owner: ownerOf(stream.call),
+      owner,
       sink,
       headers: { ...headers, "x-aduib-resume": String(seconds) },
     };
