@@ -8,7 +8,8 @@ import { DEFAULT_DOCUMENT, type RpcDocument } from "./document/document.ts";
 import { fixtures } from "./fixtures/services.ts";
 import { Formats } from "./formats/formats.ts";
 import { rpcApp } from "./http/app.ts";
-import type { Observer } from "./pipeline/parts.ts";
+import { KeyedCalls } from "./idempotency/keyed-calls.ts";
+import type { LongTasks, Observer } from "./pipeline/parts.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
 import { Registry } from "./registry/registry.ts";
 import { InboundGuards } from "./resilience/guards.ts";
@@ -22,7 +23,10 @@ import { healthService } from "./services/health-service.ts";
 import { roomMethod } from "./services/room-methods.ts";
 import { systemService } from "./services/system-service.ts";
 import type { RpcConfig } from "./settings.ts";
+import { openStores } from "./store/open-stores.ts";
 import { Streams } from "./streams/streams.ts";
+import { openTasks } from "./tasks/open-tasks.ts";
+import type { TaskListener } from "./tasks/task-store.ts";
 
 /** `document`: the one that counts now. @throws Error with a sentence for one that nobody may start with */
 export async function openRpc(
@@ -63,6 +67,15 @@ export async function openRpc(
   };
   const server = { id: `${process.env.HOSTNAME ?? "roost"}-${process.pid}`, version: build.version };
   const guards = new InboundGuards(document);
+  // The pipeline and what tasks are made of need each other.
+  let listener: TaskListener | undefined;
+  let long: LongTasks | undefined;
+  const stores = await openStores({
+    database: house.database("rpc"),
+    document,
+    listener: { changed: (task) => listener?.changed(task), again: () => listener?.again() },
+    log,
+  });
   const pipeline = new Pipeline({
     registry,
     server,
@@ -70,10 +83,21 @@ export async function openRpc(
     authentication: new Authenticators(),
     authorization: new RoleBasedAccess((call, isGranted) => observer.access(call, isGranted)),
     rateLimiting: new RateLimit({ decided: () => {} }),
-    idempotency: { enter: async () => undefined, completed: async () => {}, released: async () => {} },
+    idempotency: new KeyedCalls({ store: stores.calls, log }),
     guards,
     observer,
+    longTasks: { takes: (call) => long?.takes(call) ?? false, defers: (call) => long?.defers(call) },
   });
+  const tasks = await openTasks({
+    ...stores,
+    store: stores.tasks,
+    pipeline,
+    document,
+    metrics: house.metrics,
+    log,
+  });
+  listener = tasks.listener;
+  long = tasks.longTasks;
   const streams = new Streams({
     pipeline,
     limits: house.limits,
@@ -99,6 +123,7 @@ export async function openRpc(
       permits: ({ principal, method }, permission) =>
         permits(document().security, principal, permission, [method]),
     }),
+    ...tasks.methods,
     ...healthService(health),
     ...systemService({ registry, document, server, transports, figures, streams: streams.list }),
   ]);
@@ -116,15 +141,19 @@ export async function openRpc(
     http: [{ prefixes: [basePath], fetch: app }],
     sockets: [],
     endAnswers: () => streams.endAnswers(),
-    // Other rooms are open by then.
+    retention: tasks.retention,
+    // Other rooms are open by then. What an earlier process left is called once every method is there.
     start: () => {
       registry.register(house.offered().map(roomMethod));
       streams.start();
+      tasks.start();
       checker.start();
     },
     stop: async () => {
       streams.stop();
       checker.stop();
+      await tasks.stop();
+      await stores.close();
     },
   };
 }

@@ -6,6 +6,7 @@ import type { RpcRequest } from "../wire/request.ts";
 import type { Pagination, RateLimitInfo } from "../wire/response.ts";
 import { RpcError } from "../wire/rpc-error.ts";
 import type { Incoming } from "./incoming.ts";
+import type { Outcome } from "./outcome.ts";
 
 /** The span of the server for this call. */
 export interface CallTrace {
@@ -65,6 +66,8 @@ export class Call {
   deadlineAt: number | undefined;
   /** Of a task. */
   progress: ((progress: Progress) => void) | undefined;
+  /** Set where the caller was answered before the handler ended: how it ends after all. Never rejects. */
+  late: Promise<Outcome> | undefined;
   #controller: AbortController | undefined;
   #endedBy: EndedBy | undefined;
 

@@ -6,6 +6,7 @@ import { adoptTrace } from "./adopt-trace.ts";
 import { bindTenant } from "./bind-tenant.ts";
 import { Call } from "./call.ts";
 import { execute, setDeadline } from "./execute.ts";
+import { HandlerContext } from "./handler-context.ts";
 import type { Incoming } from "./incoming.ts";
 import { lookUp } from "./look-up.ts";
 import { negotiateVersion } from "./negotiate.ts";
@@ -60,6 +61,7 @@ export class Pipeline {
       // Without one of its own a stream has no deadline (contract 7.8).
       if (timeoutMs !== undefined)
         call.deadlineAt = incoming.startedAt + Math.min(timeoutMs, call.config.qos.max_timeout_ms);
+      await call.definition.before?.(call.asked.data, new HandlerContext(call, this.parts.log));
       slot = await this.parts.guards.enter(call);
       return { call, slot, ticket: this.parts.guards.admit(call) };
     } catch (error) {
@@ -83,6 +85,30 @@ export class Pipeline {
     } catch (error) {
       return this.finish(call, this.#refusal(call, error));
     }
+  }
+
+  /** Stages 10, 11 and 13, of what is called later on in somebody's name. @throws RpcError */
+  permit(call: Call): void {
+    const { registry, authorization, observer } = this.parts;
+    lookUp(call, registry, (method) => observer.deprecatedCall(method));
+    authorization.check(call);
+    this.#checkParams(call);
+  }
+
+  /** The same with stage 15, in a place that the caller has for it. Never rejects. */
+  async background(call: Call, slot: Slot): Promise<Outcome> {
+    try {
+      this.permit(call);
+    } catch (error) {
+      slot.release();
+      return this.#refusal(call, error);
+    }
+    setDeadline(call);
+    const { guards } = this.parts;
+    return execute(call, {
+      ...this.parts,
+      guards: { enter: () => slot, admit: (admitted) => guards.admit(admitted) },
+    });
   }
 
   /** Of a call that was let in: what answering it threw. */
@@ -141,11 +167,16 @@ export class Pipeline {
 
   /** Stages 9 to 13. */
   #authorized(call: Call): void {
-    const { registry, authorization, rateLimiting, observer } = this.parts;
+    const { registry, authorization, rateLimiting, observer, longTasks } = this.parts;
     bindTenant(call);
-    lookUp(call, registry, (method) => observer.deprecatedCall(method));
+    if (longTasks?.takes(call) !== true) lookUp(call, registry, (method) => observer.deprecatedCall(method));
     authorization.check(call);
     rateLimiting.take(call);
+    this.#checkParams(call);
+    longTasks?.defers(call);
+  }
+
+  #checkParams(call: Call): void {
     const details = call.definition.params?.check(call.asked.data) ?? [];
     if (details.length > 0) throw new RpcError(2001, { details });
   }
