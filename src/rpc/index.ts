@@ -25,6 +25,7 @@ import { systemService } from "./services/system-service.ts";
 import type { RpcConfig } from "./settings.ts";
 import { openStores } from "./store/open-stores.ts";
 import { Streams } from "./streams/streams.ts";
+import { liveTasks } from "./tasks/live-tasks.ts";
 import { openTasks } from "./tasks/open-tasks.ts";
 import type { TaskListener } from "./tasks/task-store.ts";
 
@@ -112,6 +113,7 @@ export async function openRpc(
     dimensions: () => document().resilience.circuit_breaker.key,
     failed: (dependency, error) => log.error({ err: error, dependency }, "what services need does not work"),
   });
+  for (const need of stores.needs) health.depend(need);
   const transports = () => ["rest", "jsonrpc"];
   const discovery = () => document().discovery;
   const instances = new Instances(discovery);
@@ -125,7 +127,15 @@ export async function openRpc(
     }),
     ...tasks.methods,
     ...healthService(health),
-    ...systemService({ registry, document, server, transports, figures, streams: streams.list }),
+    ...systemService({
+      registry,
+      document,
+      server,
+      transports,
+      figures,
+      streams: streams.list,
+      tasks: () => liveTasks(stores.tasks),
+    }),
   ]);
   const app = rpcApp({
     pipeline,

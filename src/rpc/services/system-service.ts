@@ -18,6 +18,7 @@ export interface SystemParts {
   readonly transports: () => readonly string[];
   readonly figures: CallFigures;
   readonly streams: Iterable<LiveStream>;
+  readonly tasks: () => Promise<unknown>;
 }
 
 const drain = z.object({ service: z.string().min(1).max(256), drain: z.boolean().default(true) });
@@ -102,6 +103,12 @@ export function systemService(parts: SystemParts): readonly MethodDefinition[] {
           acked_sequence: window.acked,
         })),
       }),
+    },
+    {
+      ...read,
+      handler: "Tasks",
+      description: "tasks that are not over, and how many there are of each status",
+      run: () => parts.tasks(),
     },
     {
       ...common,

@@ -5,6 +5,7 @@ import type { RpcDocument } from "../document/document.ts";
 import type { CallStore } from "../idempotency/call-store.ts";
 import { MemoryCalls } from "../idempotency/memory-calls.ts";
 import { RedisCalls } from "../idempotency/redis-calls.ts";
+import type { Dependency } from "../services/health.ts";
 import { MemoryTasks } from "../tasks/memory-tasks.ts";
 import { RedisTasks } from "../tasks/redis-tasks.ts";
 import type { TaskListener, TaskStore } from "../tasks/task-store.ts";
@@ -18,6 +19,8 @@ export interface Stores {
   readonly tasks: TaskStore;
   /** The name under which this data folder holds leases. */
   readonly node: string;
+  /** What services need of them. */
+  readonly needs: readonly Dependency[];
   close(): Promise<void>;
 }
 
@@ -59,10 +62,16 @@ export async function openStores({ database, document, listener, log }: StoresPa
       : taskStore === "memory"
         ? new MemoryTasks(listener)
         : new SqliteTasks({ database, listener });
+  const check = { redis: () => link?.check(), sqlite: () => database.check(), memory: () => {} };
   return {
     calls,
     tasks,
     node,
+    needs: [
+      { name: "tasks", services: ["TaskService"], run: check[taskStore] },
+      // Only calls with a key need it.
+      { name: "answers to idempotency keys", without: "degraded", run: check[callStore] },
+    ],
     close: async () => {
       await calls.close();
       await tasks.close();

@@ -40,6 +40,11 @@ export class RedisLink {
     );
   }
 
+  /** @throws RpcError 6002 */
+  async check(): Promise<void> {
+    await this.#answered((client) => client.send("PING", []));
+  }
+
   /** `heard` gets each message in the order of Redis; `again` is called when messages may have been missed. */
   listen(channel: string, heard: (message: string) => void, again: () => void): void {
     this.#listening = new Listening(this.url, channel, heard, again);
