@@ -1,9 +1,7 @@
 // The RPC room as one value. This module is loaded only when the room is on.
 import { build } from "../build-info.ts";
 import type { House, OpenProtocol } from "../protocol/house.ts";
-import { HealthChecker } from "./discovery/checker.ts";
-import { discoveryService } from "./discovery/discovery-service.ts";
-import { Instances } from "./discovery/instances.ts";
+import { openDiscovery } from "./discovery/open-discovery.ts";
 import { DEFAULT_DOCUMENT, type RpcDocument } from "./document/document.ts";
 import { fixtures } from "./fixtures/services.ts";
 import { Formats } from "./formats/formats.ts";
@@ -15,7 +13,7 @@ import { Registry } from "./registry/registry.ts";
 import { InboundGuards } from "./resilience/guards.ts";
 import { RateLimit } from "./resilience/rate-limit.ts";
 import { Authenticators } from "./security/authentication.ts";
-import { permits, RoleBasedAccess } from "./security/authorization.ts";
+import { RoleBasedAccess } from "./security/authorization.ts";
 import { refuseSecurity, securityWarnings } from "./security/startup.ts";
 import { CallFigures } from "./services/figures.ts";
 import { HealthSource } from "./services/health.ts";
@@ -113,18 +111,11 @@ export async function openRpc(
     dimensions: () => document().resilience.circuit_breaker.key,
     failed: (dependency, error) => log.error({ err: error, dependency }, "what services need does not work"),
   });
-  for (const need of stores.needs) health.depend(need);
   const transports = () => ["rest", "jsonrpc"];
-  const discovery = () => document().discovery;
-  const instances = new Instances(discovery);
-  const checker = new HealthChecker(instances, discovery);
+  const discovery = openDiscovery({ store: stores.instances, document, cluster: house.cluster, log });
+  for (const need of stores.needs) health.depend(need);
   registry.register([
-    ...discoveryService({
-      instances,
-      settings: discovery,
-      permits: ({ principal, method }, permission) =>
-        permits(document().security, principal, permission, [method]),
-    }),
+    ...discovery.methods,
     ...tasks.methods,
     ...healthService(health),
     ...systemService({
@@ -157,11 +148,11 @@ export async function openRpc(
       registry.register(house.offered().map(roomMethod));
       streams.start();
       tasks.start();
-      checker.start();
+      discovery.start();
     },
     stop: async () => {
       streams.stop();
-      checker.stop();
+      discovery.stop();
       await tasks.stop();
       await stores.close();
     },

@@ -12,11 +12,13 @@ import type { TaskListener, TaskStore } from "../tasks/task-store.ts";
 import { nodeId } from "./node.ts";
 import { RedisLink } from "./redis-link.ts";
 import { openSqliteCalls } from "./sqlite-calls.ts";
+import { SqliteInstances } from "./sqlite-instances.ts";
 import { SqliteTasks } from "./sqlite-tasks.ts";
 
 export interface Stores {
   readonly calls: CallStore;
   readonly tasks: TaskStore;
+  readonly instances: SqliteInstances;
   /** The name under which this data folder holds leases. */
   readonly node: string;
   /** What services need of them. */
@@ -66,8 +68,10 @@ export async function openStores({ database, document, listener, log }: StoresPa
   return {
     calls,
     tasks,
+    instances: new SqliteInstances(database),
     node,
     needs: [
+      { name: "registrations", services: ["DiscoveryService"], run: check.sqlite },
       { name: "tasks", services: ["TaskService"], run: check[taskStore] },
       // Only calls with a key need it.
       { name: "answers to idempotency keys", without: "degraded", run: check[callStore] },
