@@ -27,8 +27,11 @@ export class Subscription {
       if (task !== undefined) return task;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
-      signal.addEventListener("abort", () => resolve(), { once: true });
+      const ended = () => resolve();
+      signal.addEventListener("abort", ended, { once: true });
       await promise;
+      // One that follows for long waits often.
+      signal.removeEventListener("abort", ended);
       this.#wake = undefined;
     }
   }
