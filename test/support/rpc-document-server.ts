@@ -1,18 +1,10 @@
 // A whole server with the RPC room, its fixtures and a document of the test's own, in a folder that outlives a restart; and calls of it.
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { startServer } from "../../src/context.ts";
 import { createLog } from "../../src/observability/log.ts";
-import type { ProtocolManifest } from "../../src/protocol/manifest.ts";
-import { protocols } from "../../src/protocols.ts";
-import { type RpcDocument, rpcDocument } from "../../src/rpc/document/document.ts";
-import { openRpc } from "../../src/rpc/index.ts";
-import { rpc } from "../../src/rpc/protocol.ts";
-import { type Config, parseConfig } from "./config.ts";
+import type { Config } from "./config.ts";
+import { type Json, rpcHome } from "./rpc-server.ts";
 
-// biome-ignore lint/suspicious/noExplicitAny: each test knows what it asked for.
-export type Json = any;
+export type { Json };
 
 export interface RpcAnswer {
   readonly status: number;
@@ -76,25 +68,9 @@ export async function rpcServer(
   document: Record<string, unknown> = {},
   overrides: Partial<Config> = {},
 ): Promise<RpcServer> {
-  const dataDir = mkdtempSync(join(tmpdir(), "roost-rpc-"));
-  let current: RpcDocument = rpcDocument.parse(document);
-  const own: ProtocolManifest<Config> = { ...rpc, open: (house) => openRpc(house, () => current) };
-  const all = (protocols as readonly ProtocolManifest<Config>[]).map((one) =>
-    one.name === "rpc" ? own : one,
-  );
-  const config: Config = {
-    ...parseConfig({}),
-    port: 0,
-    host: "127.0.0.1",
-    masterSecret: "test-master-secret",
-    logLevel: "fatal",
-    rpcEnabled: true,
-    rpcFixtures: true,
-    ...overrides,
-    dataDir,
-  };
+  const { config, protocols, change, remove } = rpcHome(document, overrides);
   const log = createLog(process.env.ROOST_TEST_LOG ?? "fatal");
-  let server = await startServer(config, log, all);
+  let server = await startServer(config, log, protocols);
   const { port } = server;
   const url = `http://127.0.0.1:${port}`;
   return {
@@ -102,14 +78,12 @@ export async function rpcServer(
     url,
     restart: async () => {
       await server.stop();
-      server = await startServer({ ...config, port }, log, all);
+      server = await startServer({ ...config, port }, log, protocols);
     },
-    change: (next) => {
-      current = rpcDocument.parse(next);
-    },
+    change,
     stop: async () => {
       await server.stop();
-      rmSync(dataDir, { recursive: true, force: true });
+      remove();
     },
   };
 }

@@ -12,12 +12,12 @@ import { openRpc } from "../../src/rpc/index.ts";
 import { rpc } from "../../src/rpc/protocol.ts";
 import { type Config, parseConfig } from "./config.ts";
 
-const homes: string[] = [];
+const removals: (() => void)[] = [];
 const running: RunningServer[] = [];
 /** For the end of a file of tests. */
 export async function stopServers(): Promise<void> {
   for (const server of running.splice(0)) await server.stop();
-  for (const home of homes.splice(0)) rmSync(home, { recursive: true, force: true });
+  for (const remove of removals.splice(0)) remove();
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each test knows what it asked for.
@@ -46,14 +46,13 @@ export interface Answer {
   readonly headers: Headers;
 }
 
-/** A server with these methods and this document on a free port. */
-export async function served(
-  document: Record<string, unknown> = {},
-  overrides: Partial<Config> = {},
-  beside: readonly string[] = [],
-): Promise<Served> {
+/** What a server with the RPC room needs to start, in a folder of its own. `beside`: other protocols, all of them where absent. */
+export function rpcHome(
+  document: Record<string, unknown>,
+  overrides: Partial<Config>,
+  beside: readonly string[] = protocols.map(({ name }) => name),
+) {
   const dataDir = mkdtempSync(join(tmpdir(), "roost-rpc-"));
-  homes.push(dataDir);
   let current: RpcDocument = rpcDocument.parse(document);
   const withDocument: ProtocolManifest<Config> = { ...rpc, open: (house) => openRpc(house, () => current) };
   const config: Config = {
@@ -67,9 +66,26 @@ export async function served(
     ...overrides,
     dataDir,
   };
-  const all = (protocols as readonly ProtocolManifest<Config>[])
-    .filter(({ name }) => name === "rpc" || beside.includes(name))
-    .map((one) => (one.name === "rpc" ? withDocument : one));
+  return {
+    config,
+    protocols: (protocols as readonly ProtocolManifest<Config>[])
+      .filter(({ name }) => name === "rpc" || beside.includes(name))
+      .map((one) => (one.name === "rpc" ? withDocument : one)),
+    change: (next: Record<string, unknown>) => {
+      current = rpcDocument.parse(next);
+    },
+    remove: () => rmSync(dataDir, { recursive: true, force: true }),
+  };
+}
+
+/** A server with these methods and this document on a free port. */
+export async function served(
+  document: Record<string, unknown> = {},
+  overrides: Partial<Config> = {},
+  beside: readonly string[] = [],
+): Promise<Served> {
+  const { config, protocols: all, change, remove } = rpcHome(document, overrides, beside);
+  removals.push(remove);
   const logged: string[] = [];
   const server = await startServer(config, createLog("trace", { write: (line) => logged.push(line) }), all);
   running.push(server);
@@ -86,11 +102,9 @@ export async function served(
   return {
     url,
     base,
-    dataDir,
+    dataDir: config.dataDir,
     logged,
-    change: (next) => {
-      current = rpcDocument.parse(next);
-    },
+    change,
     post,
     call: (method, data = null, more = {}, headers = {}) =>
       post("/v2/rpc", { aduib_rpc: "2.0", id: "i1", method: `rpc.v2/${method}`, data, ...more }, headers),
