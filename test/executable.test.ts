@@ -3,9 +3,14 @@ import { afterEach, beforeEach, expect } from "bun:test";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { executable, Folder } from "./support/executable.ts";
+import { DeskCli } from "./support/hapi-desk.ts";
+import { asking } from "./support/hapi-hub-on.ts";
 import { newAccount } from "./support/happy-client.ts";
 import { needs } from "./support/needs.ts";
 import { login } from "./support/topics-client.ts";
+import { until } from "./support/until.ts";
+import { KEYS, VoiceVendors } from "./support/voice-vendors.ts";
+import { WebPushService } from "./support/web-push-service.ts";
 
 const file = executable() ?? "";
 const built = needs.executable(file).test;
@@ -93,6 +98,83 @@ built("judges the documents of a topic by its schema: the compiler of schemas is
   expect(await create(1)).toEqual([400, 2002, "document.at: must be string"]);
   expect(await end()).toMatchObject({ code: 0, stderr: "" });
 });
+
+built(
+  "pushes to browsers, forgets one that is gone and comes back to one that is busy; and has a recording written down",
+  async () => {
+    let publicKey = "";
+    const service = new WebPushService(() => publicKey);
+    const vendors = new VoiceVendors();
+    try {
+      const { url, end } = await serving({
+        ROOST_HAPI_ENABLED: "true",
+        ROOST_HAPI_PORT: "none",
+        ROOST_HAPI_WEB_PUSH_INSIDE: "true",
+        ROOST_HAPI_OPENAI_URL: vendors.url,
+        ROOST_HAPI_OPENAI_KEY: KEYS.openai,
+      });
+      const kept = await Bun.file(join(folder.path, "data", "hapi", "settings.json")).json();
+      publicKey = kept.vapidKeys.publicKey;
+      const hub = await asking(url, kept.cliApiToken);
+      expect((await hub.ask("GET", "/api/push/vapid-public-key")).body).toEqual({ publicKey });
+      for (const name of ["here", "gone", "busy"]) {
+        const { endpoint, p256dh, auth } = service.subscribe(name);
+        const { body } = await hub.ask("POST", "/api/push/subscribe", { endpoint, keys: { p256dh, auth } });
+        expect(body).toEqual({ ok: true });
+      }
+      service.gone.set("gone", 410);
+      service.broken.set("busy", { status: 429, headers: { "retry-after": "1" } });
+      const metadata = { path: "/home/u/demo", host: "devbox", flavor: "claude" };
+      const opened = await hub.ask("POST", "/cli/sessions", { tag: "t", metadata, agentState: null });
+      const { session } = opened.body as { session: { id: string; agentStateVersion: number } };
+      const cli = await DeskCli.open(url, kept.cliApiToken, "session", session.id, {});
+      try {
+        cli.alive();
+        await cli.flush();
+        let expectedVersion = session.agentStateVersion;
+        const asks = async (...names: string[]) => {
+          const requests = Object.fromEntries(names.map((name) => [name, { tool: "Bash", arguments: {} }]));
+          const state = { sid: session.id, expectedVersion, agentState: { requests } };
+          const { result, version } = await cli.socket.emitWithAck("update-state", state);
+          expect(result).toBe("success");
+          expectedVersion = version;
+        };
+        const at = (name: string) => service.arrived.filter(({ browser }) => browser === name);
+        await asks("r1");
+        await until("all to be asked", () => service.requests === 3);
+        await until("the push", () => at("here").length === 1);
+        service.broken.delete("busy");
+        await until("the one that was busy", () => at("busy").length === 1);
+        expect(JSON.parse(at("busy")[0]?.payload ?? "")).toMatchObject({ title: "Permission Request" });
+        const before = service.requests;
+        await asks("r1", "r2");
+        await until("the second push", () => at("here").length === 2 && at("busy").length === 2);
+        expect(service.requests).toBe(before + 2);
+      } finally {
+        cli.socket.close();
+      }
+      const form = new FormData();
+      form.append("provider", "openai");
+      form.append("file", new Blob([new Uint8Array(3_000)], { type: "audio/webm" }), "speech.webm");
+      const loggedIn = await fetch(`${url}/api/auth`, {
+        method: "POST",
+        body: JSON.stringify({ accessToken: kept.cliApiToken }),
+      });
+      const { token } = (await loggedIn.json()) as { token: string };
+      const heard = await fetch(`${url}/api/voice/transcription`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${token}` },
+        body: form,
+      });
+      expect([heard.status, await heard.json()]).toMatchObject([200, { text: expect.any(String) }]);
+      expect(vendors.asked.map(({ path }) => path)).toEqual(["/v1/audio/transcriptions"]);
+      expect(await end()).toMatchObject({ code: 0, stderr: "" });
+    } finally {
+      await Promise.all([service.stop(), vendors.stop()]);
+    }
+  },
+  60_000,
+);
 
 built(
   "moves the write-ahead log into the database while it runs: its worker thread is embedded",

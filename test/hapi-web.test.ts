@@ -518,7 +518,7 @@ needs.installed("the released hapi 0.30.7", installedHapi()).test(
       }
     } finally {
       await Promise.all([roost.stop(), released.stop()]);
-      released.remove();
+      await released.remove();
     }
   },
   120_000,

@@ -1,6 +1,7 @@
 // DiscoveryService over a whole server (V48, V49 without the gateway): registering, finding, watching, by tenant; an instance is looked at by
 // asking its own HealthService, and an instance of this very server works unchanged.
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { rpcServer } from "./support/rpc-document-server.ts";
 import {
   type Json,
   KEY,
@@ -253,4 +254,31 @@ test("is watched: what there is, then each change", async () => {
   ]);
   leaving.abort();
   await reading;
+});
+
+test("registrations outlive a restart; an instance that says too much of itself is refused", async () => {
+  const server = await rpcServer();
+  try {
+    const registered = await server.call("DiscoveryService/Register", {
+      instance: instance("a", { ttl_seconds: 600, tags: ["x"] }),
+    });
+    expect(registered).toMatchObject({ status: 200 });
+    const methods = [{ note: "x".repeat(65_536) }];
+    const large = { instance: instance("b", { capabilities: { methods } }) };
+    expect(await server.call("DiscoveryService/Register", large)).toMatchObject({
+      status: 400,
+      body: { error: { code: 2003, details: [{ field: "instance" }] } },
+    });
+    await server.restart();
+    const { instances } = (await server.call("DiscoveryService/List")).body.result;
+    expect(instances).toMatchObject([{ instance_id: "a", health: "unknown", tags: ["x"] }]);
+    expect((await server.call("DiscoveryService/Renew", { instance_id: "a" })).status).toBe(200);
+    expect((await server.call("DiscoveryService/Deregister", { instance_id: "a" })).body.result).toEqual({
+      removed: true,
+    });
+    await server.restart();
+    expect((await server.call("DiscoveryService/List")).body.result.instances).toEqual([]);
+  } finally {
+    await server.stop();
+  }
 });

@@ -1,6 +1,7 @@
 // JSON-RPC over a whole server: single calls, batches, streams, and paths that are not there.
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { type Json, KEY, SECURED, type Served, served, stopServers } from "./support/rpc-server.ts";
+import { RpcStreamClient } from "./support/rpc-stream-client.ts";
 import { until } from "./support/until.ts";
 
 // A busy machine is slow, not wrong.
@@ -232,7 +233,11 @@ async function events(base: string, body: unknown, headers: Record<string, strin
     body: JSON.stringify(body),
   });
   const text = await answer.text();
-  const blocks = text.split("\n\n").filter((block) => block !== "");
+  // An empty line may come first: with it the head of the answer leaves.
+  const blocks = text
+    .trimStart()
+    .split("\n\n")
+    .filter((block) => block !== "");
   const list: Event[] = blocks
     .filter((block) => !block.startsWith(":"))
     .map((block) => {
@@ -343,6 +348,27 @@ describe("JSON-RPC streams (V45)", () => {
     expect((await post("", object("EchoService/Echo", { a: 1 }), both)).body.result.result).toEqual({ a: 1 });
   });
 
+  test("is listed, and cancelled by its id, as every other", async () => {
+    const { url, post, call } = await served();
+    const client = await RpcStreamClient.open(
+      url,
+      object("StreamService/Idle", { ms: 60_000 }),
+      {},
+      "/aduib_rpc",
+    );
+    expect((await call("SystemService/Streams")).body.result.streams).toMatchObject([
+      { stream_id: client.id, method: "rpc.v2/StreamService/Idle", transport: "jsonrpc" },
+    ]);
+    const message = { type: "cancel", payload: { control: { reason: "user" } } };
+    const { body } = await post("/v2/rpc/stream/control", { stream_id: client.id, message });
+    expect(body).toMatchObject({ id: "j1", result: { accepted: true, state: "cancelled" } });
+    await client.over();
+    expect(client.frames.map(({ data }) => [data.id, data.result.type])).toEqual([
+      ["j1", "cancel"],
+      ["j1", "end"],
+    ]);
+  });
+
   test("the head is there before the handler has anything to say", async () => {
     const { base } = await served();
     const began = performance.now();
@@ -408,6 +434,9 @@ describe("paths", () => {
     ["DELETE", "/", "POST"],
     ["GET", "/v2/AduibRpcService/Call", "POST"],
     ["GET", "/v2/HealthService/Check", "POST"],
+    ["GET", "/v2/rpc/stream", "POST"],
+    ["DELETE", "/v2/rpc/stream/control", "POST"],
+    ["PUT", "/v2/AduibRpcService/CallBidirectional", "POST"],
     ["PATCH", "/v2/TaskService/Submit", "POST"],
     ["POST", "/v2/methods", "GET, HEAD"],
   ])("%s %s is the wrong verb", async (method, path, allow) => {

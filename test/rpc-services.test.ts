@@ -11,6 +11,7 @@ import {
   sha256,
   stopServers,
 } from "./support/rpc-server.ts";
+import { RpcStreamClient } from "./support/rpc-stream-client.ts";
 import { until } from "./support/until.ts";
 
 // A busy machine is slow, not wrong.
@@ -94,6 +95,18 @@ describe("health (V39)", () => {
       EchoService: "healthy",
     });
     expect((await post(path, {})).body.status).toBe("healthy");
+  });
+
+  test("a store that is away makes unhealthy who works on it; who only remembers keys in it is degraded", async () => {
+    const { post, call } = await served({ tasks: { store: "redis", redis_url: "redis://127.0.0.1:1" } });
+    const { body } = await post(path, {});
+    expect(body).toMatchObject({
+      status: "unhealthy",
+      services: { TaskService: "unhealthy", EchoService: "degraded" },
+    });
+    expect((await call("EchoService/Echo", { a: 1 })).status).toBe(200);
+    const task = { target_method: "rpc.v2/EchoService/Echo" };
+    expect((await post("/v2/TaskService/Submit", task)).body.error.code).toBe(6002);
   });
 
   test("is watched: at once, at each change, and until the client leaves", async () => {
@@ -351,5 +364,113 @@ describe("fixtures", () => {
     const { call } = await shared();
     expect((await call("DemoService/Progress", { steps: 3, ms: 1 })).body.result).toEqual({ steps: 3 });
     expect((await call("SumService/Total", { value: 1 })).body.result).toEqual({ total: 0, count: 0 });
+  });
+});
+
+describe("tasks", () => {
+  const SUBMIT = "/v2/TaskService/Submit";
+  const later = { target_method: "rpc.v2/DemoService/Nothing", scheduled_at_ms: Date.now() + 3_600_000 };
+  const soon = { target_method: "rpc.v2/MathService/Divide", params: { a: 6, b: 3 } };
+
+  test("are submitted, queried and canceled without an envelope, in one, and over JSON-RPC", async () => {
+    const { post, call } = await served();
+    const { status, body, headers } = await post(SUBMIT, { ...later, metadata: { note: "n" } });
+    expect([status, body]).toEqual([
+      200,
+      { task_id: expect.any(String), status: "scheduled", created_at_ms: expect.any(Number) },
+    ]);
+    expect(headers.get("x-aduib-negotiated-version")).toBe("2.0");
+    const { task_id } = body;
+    const queried = await post("/v2/TaskService/Query", { task_id });
+    expect(queried).toMatchObject({
+      status: 200,
+      body: { task: { task_id, status: "scheduled", metadata: { note: "n" } } },
+    });
+    const object = { jsonrpc: "2.0", id: 7, method: "rpc.v2/TaskService/Query", params: { task_id } };
+    expect((await post("", object)).body).toEqual({ jsonrpc: "2.0", id: 7, result: queried.body });
+    const enveloped = { aduib_rpc: "2.0", id: "e1", data: { task_id, reason: "no more" } };
+    expect((await post("/v2/TaskService/Cancel", enveloped)).body).toMatchObject({
+      id: "e1",
+      result: { task_id, status: "canceled", canceled: true },
+    });
+    expect((await call("TaskService/Cancel", { task_id })).body.result).toMatchObject({ canceled: false });
+    for (const [path, message, http, code] of [
+      ["Query", {}, 400, 2002],
+      ["Query", { task_id: "none", id: "mine" }, 404, 4000],
+      ["Submit", { target_method: "rpc.v2/NopeService/Run" }, 404, 4002],
+      ["Subscribe", { task_id: "none" }, 404, 4000],
+    ] as const)
+      expect(await post(`/v2/TaskService/${path}`, message)).toMatchObject({
+        status: http,
+        body: { id: "id" in message ? "mine" : "", error: { code } },
+      });
+  });
+
+  test("are followed in frames, and as bare events (V41)", async () => {
+    const { post, url } = await served();
+    const { task_id } = (await post(SUBMIT, soon)).body;
+    const follow = (headers: Record<string, string>) =>
+      RpcStreamClient.open(url, { task_id }, headers, "/aduib_rpc/v2/TaskService/Subscribe");
+    const frames = await follow({});
+    await frames.over();
+    expect(frames.types.at(-1)).toBe("end");
+    expect((frames.items as Json[]).at(-1)).toMatchObject({
+      event: "completed",
+      task: { task_id, status: "succeeded", result: 2 },
+    });
+    const bare = await follow({ "x-aduib-stream-shape": "response" });
+    await bare.over();
+    expect(bare.frames.map(({ data }) => data)).toEqual([
+      { event: "completed", task: expect.objectContaining({ task_id }), timestamp_ms: expect.any(Number) },
+    ]);
+    const object = { jsonrpc: "2.0", id: 1, method: "rpc.v2/TaskService/Subscribe", params: { task_id } };
+    const released = { "x-aduib-stream-shape": "response" };
+    const jsonRpc = await RpcStreamClient.open(url, object, released, "/aduib_rpc");
+    await jsonRpc.over();
+    expect(jsonRpc.frames.map(({ data }) => [data.id, data.result.event])).toEqual([[1, "completed"]]);
+  });
+
+  test("that are not over are listed for who may operate the server", async () => {
+    const { post, call } = await served();
+    await post(SUBMIT, soon, { "x-tenant-id": "acme" });
+    await post(SUBMIT, later, { "x-tenant-id": "acme" });
+    const sleep = { target_method: "rpc.v2/DemoService/Sleep", params: { ms: 60_000 } };
+    const { task_id } = (await post(SUBMIT, sleep)).body;
+    const list = async () => (await call("SystemService/Tasks")).body.result;
+    await until("one to be over and one to run", async () => {
+      const { counts } = await list();
+      return counts.succeeded === 1 && counts.running === 1;
+    });
+    expect(await list()).toEqual({
+      tasks: [
+        {
+          task_id,
+          target_method: "rpc.v2/DemoService/Sleep",
+          tenant: "default",
+          principal: "anonymous",
+          status: "running",
+          priority: 1,
+          attempt: 1,
+          age_ms: expect.any(Number),
+          ready_at_ms: expect.any(Number),
+        },
+        expect.objectContaining({ tenant: "acme", status: "scheduled", ready_at_ms: later.scheduled_at_ms }),
+      ],
+      counts: { pending: 0, scheduled: 1, running: 1, succeeded: 1, failed: 0, canceled: 0, retrying: 0 },
+    });
+    const secured = await served(SECURED);
+    const code = async (key: string) =>
+      (await secured.call("SystemService/Tasks", null, {}, { "x-api-key": key })).body.error?.code;
+    expect([await code(READER_KEY), await code(KEY)]).toEqual([3011, undefined]);
+  });
+
+  test("may be for a method that its submitter may call, not for another one", async () => {
+    const { post } = await served();
+    const { status, body } = await post(
+      SUBMIT,
+      { target_method: "rpc.v2/SystemService/Config" },
+      { "x-forwarded-for": "203.0.113.7" },
+    );
+    expect([status, body.error.code]).toEqual([403, 3011]);
   });
 });

@@ -73,7 +73,7 @@ async function notesFinding({ hapiMaxNoteFileBytes: limit }: HapiConfig, home: s
     });
   let bytes: Map<string, number>;
   try {
-    bytes = await new ScratchFiles(home).bytesByNamespace();
+    bytes = await new ScratchFiles({ home }).bytesByNamespace();
   } catch (error) {
     return failure("hapi-notes", `${folder} cannot be read: ${problemOf(error)}.`, {
       fix: `chown -R USER ${folder}   (the user that runs Roost)`,

@@ -31,6 +31,7 @@ import { hapiStore } from "./store/index.ts";
 import { openVoice } from "./voice/routes.ts";
 import { sayWhenHidden } from "./web/hidden.ts";
 import { WebAppSite } from "./web/site.ts";
+import { todosIn } from "./wire/todos.ts";
 
 export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> {
   const { config, limits, metrics, log } = house;
@@ -152,7 +153,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
       notifications.start();
       void sayWhenHidden({ site, config, inEffect, rootIsTaken: house.rootIsTaken, log });
       scratchlist.start();
-      store.catchUp().catch((error: unknown) => {
+      store.catchUp({ todosIn, told: (row) => hub.core.tellSession(row) }).catch((error: unknown) => {
         log.warn(
           { err: error },
           "what another hub has stored could not be counted; the next start tries again",

@@ -67,10 +67,13 @@ export async function callService(
   };
 }
 
-/** `base` with or without a slash at its end. */
+/** `base` with or without a slash at its end, or a query, which is kept. */
 export function serviceUrl(base: string, path: string, query: Readonly<Record<string, string>> = {}): string {
-  const search = new URLSearchParams(query).toString();
-  return `${base.replace(/\/+$/, "")}${path}${search === "" ? "" : `?${search}`}`;
+  const url = new URL(base);
+  url.pathname = `${url.pathname.replace(/\/+$/, "")}${path}`;
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
+  url.hash = "";
+  return url.href;
 }
 
 async function bounded(response: Response, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {

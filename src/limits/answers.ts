@@ -1,7 +1,7 @@
 // Answers that are written piece by piece, as fast as their readers take them: each holds one piece at a time, all together stay
 // within a limit, and an answer whose reader stopped gives way to those that wait.
 import { setImmediate as later } from "node:timers";
-import type { MemoryUser } from "./memory-ceiling.ts";
+import type { MemoryUser, NextPiece } from "./memory-ceiling.ts";
 import { releaseMemory } from "./release-memory.ts";
 
 /** Handed over at one time. Bun holds what the system has not taken. */
@@ -43,6 +43,12 @@ export class Answers implements MemoryUser {
 
   held(): number {
     return this.#held;
+  }
+
+  next(): NextPiece | undefined {
+    const oldest = this.#longestIdle();
+    if (oldest?.idleSince === undefined) return undefined;
+    return { bytes: oldest.held, stillMs: this.now() - oldest.idleSince };
   }
 
   /** Cuts off the answer whose reader has been away the longest. @returns bytes given back. */
@@ -170,6 +176,14 @@ export class Answers implements MemoryUser {
   }
 
   #cutOffIdle(atLeastMs: number): number {
+    const oldest = this.#longestIdle();
+    if (oldest?.idleSince === undefined || this.now() - oldest.idleSince < atLeastMs) return 0;
+    const { held } = oldest;
+    oldest.cutOff();
+    return held;
+  }
+
+  #longestIdle(): Answer | undefined {
     let oldest: Answer | undefined;
     for (const answer of this.#holding)
       if (
@@ -177,10 +191,7 @@ export class Answers implements MemoryUser {
         answer.idleSince < (oldest?.idleSince ?? Number.POSITIVE_INFINITY)
       )
         oldest = answer;
-    if (oldest?.idleSince === undefined || this.now() - oldest.idleSince < atLeastMs) return 0;
-    const { held } = oldest;
-    oldest.cutOff();
-    return held;
+    return oldest;
   }
 }
 

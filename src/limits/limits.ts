@@ -77,7 +77,7 @@ export function openLimits({ config, bounds: more = {}, metrics, log }: LimitsPa
       (heldBytes) => bounds.refused("memory-in-flight", { part: "answers", heldBytes }),
     ),
     queues: new MemoryPieces("socket queues", memory),
-    arriving: new MemoryPieces("unfinished frames", memory),
+    arriving: new MemoryPieces("unfinished frames", memory, "grows"),
     handshakes: new Handshakes({ limits: () => config, addresses, bounds }),
   };
   limits.memory.join(limits.answers);

@@ -1,9 +1,10 @@
 // A part of the memory ceiling that consists of pieces, each somebody's: queues of sockets, frames on their way in. It knows its sum at
-// any time, and gives up its largest piece first.
-import type { MemoryCeiling, MemoryUser } from "./memory-ceiling.ts";
+// any time, and gives up first what lies there without moving, then what is largest.
+import { goesBefore, type MemoryCeiling, type MemoryUser, type NextPiece } from "./memory-ceiling.ts";
 
 interface Piece {
   bytes: number;
+  movedAt: number;
   readonly giveUp: () => void;
 }
 
@@ -14,6 +15,9 @@ export class MemoryPieces implements MemoryUser {
   constructor(
     readonly name: string,
     private readonly ceiling: MemoryCeiling,
+    /** What tells that a client is at work: `falls`, its reader takes; `grows`, its sender brings. */
+    private readonly moves: "falls" | "grows" = "falls",
+    private readonly now: () => number = () => performance.now(),
   ) {
     ceiling.join(this);
   }
@@ -29,15 +33,17 @@ export class MemoryPieces implements MemoryUser {
 
   /**
    * What `owner` holds now; 0 forgets it. When all parts together pass the ceiling, the largest pieces are given up at once: this
-   * one may be among them. `giveUp` ends what holds the bytes and is called once.
+   * one may be among them. `giveUp` ends what holds the bytes and is called once. `isMoving`: its client is at work, though the bytes
+   * do not show it.
    */
-  set(owner: object, bytes: number, giveUp: () => void): void {
+  set(owner: object, bytes: number, giveUp: () => void, isMoving = false): void {
     const piece = this.#pieces.get(owner);
     this.#held += bytes - (piece?.bytes ?? 0);
     if (bytes <= 0) this.#pieces.delete(owner);
-    else if (piece === undefined) this.#pieces.set(owner, { bytes, giveUp });
+    else if (piece === undefined) this.#pieces.set(owner, { bytes, giveUp, movedAt: this.now() });
     else {
       const grown = bytes > piece.bytes;
+      if (isMoving || (this.moves === "grows" ? grown : bytes < piece.bytes)) piece.movedAt = this.now();
       piece.bytes = bytes;
       if (!grown) return;
     }
@@ -56,17 +62,25 @@ export class MemoryPieces implements MemoryUser {
     this.#held -= piece.bytes;
   }
 
+  next(): NextPiece | undefined {
+    return this.#first()?.next;
+  }
+
   giveUp(): number {
-    let owner: object | undefined;
-    let largest: Piece | undefined;
-    for (const [candidate, piece] of this.#pieces) {
-      if (piece.bytes <= (largest?.bytes ?? 0)) continue;
-      owner = candidate;
-      largest = piece;
+    const first = this.#first();
+    if (first === undefined) return 0;
+    this.forget(first.owner);
+    first.piece.giveUp();
+    return first.next.bytes;
+  }
+
+  #first(): { readonly owner: object; readonly piece: Piece; readonly next: NextPiece } | undefined {
+    const now = this.now();
+    let first: { readonly owner: object; readonly piece: Piece; readonly next: NextPiece } | undefined;
+    for (const [owner, piece] of this.#pieces) {
+      const next = { bytes: piece.bytes, stillMs: now - piece.movedAt };
+      if (goesBefore(next, first?.next)) first = { owner, piece, next };
     }
-    if (owner === undefined || largest === undefined) return 0;
-    this.forget(owner);
-    largest.giveUp();
-    return largest.bytes;
+    return first;
   }
 }

@@ -30,6 +30,8 @@ export interface KernelConnections {
    * kernel's memory, bounded by it, and says nothing of a sender but that it is fast.
    */
   bytesRead(fd: number): number | undefined;
+  /** What has arrived and was not read yet; undefined when it is closed. */
+  unread(fd: number): number | undefined;
   /** Milliseconds since anything came from the other end, or since the connection began; undefined when it is closed. */
   silentMs(fd: number): number | undefined;
   /** Ends both directions: its owner sees the end of the stream and closes the descriptor itself. */
@@ -106,6 +108,7 @@ function open(): KernelConnections | undefined {
       // Asked after: what arrives in between makes it less, never more.
       return c.ioctl(fd, FIONREAD, unread) === 0 ? received - (unread[0] ?? 0) : undefined;
     },
+    unread: (fd) => (c.ioctl(fd, FIONREAD, unread) === 0 ? unread[0] : undefined),
     silentMs: (fd) =>
       askInfo(fd, LAST_RECEIVED_AT, 4) ? infoView.getUint32(LAST_RECEIVED_AT, true) : undefined,
     shutdown: (fd) => c.shutdown(fd, SHUT_RDWR) === 0,

@@ -8,6 +8,7 @@ import { type ConnectionFigures, ConnectionWatch } from "./connection-watch.ts";
 import { kernelConnections } from "./connections-linux.ts";
 import { KnownPeers, keyOf } from "./known-peers.ts";
 import { Listener, type ListenerOptions, type ListenerParts, routesOf } from "./listener.ts";
+import { pausedReading } from "./paused-reading.ts";
 import type { RequestFacts } from "./request-facts.ts";
 import type { SharedEndpoint, SocketEndpoint } from "./socket-endpoint.ts";
 import { UnfinishedFrames } from "./unfinished-frames.ts";
@@ -134,10 +135,15 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   };
 }
 
+/** Of all memory that clients may hold: for large frames. */
+const FRAMES_SHARE = 0.4;
+
 function framesOf(endpoints: readonly SocketEndpoint[], limits: Limits, log: Logger): UnfinishedFrames {
   const bytes = transportBytes(endpoints);
   const frames = new UnfinishedFrames({
     kernel: kernelConnections(),
+    reading: pausedReading(),
+    roomBytes: () => limits.memory.limit * FRAMES_SHARE,
     arriving: limits.arriving,
     bounds: limits.bounds,
     log,

@@ -279,6 +279,49 @@ test("a client that reads late gets all of it, in order, also what was posted wh
   expect([...text.matchAll(/<(\d+)>x{9216}/g)].map(([, number]) => number)).toEqual(numbers(posted));
 });
 
+test("of a queue it is known whether its reader takes anything", async () => {
+  const all = scene();
+  const { peer, connection } = await deaf(all);
+  const stillMs = () => all.limits.queues.next()?.stillMs ?? 0;
+  peer.send("x".repeat(48 * MIB));
+  await until("the client to have taken nothing for a while", () => stillMs() > 300);
+  const before = all.limits.queues.held();
+  let taken = 0;
+  connection.on("data", ({ length }) => {
+    taken += length;
+    if (taken > 16 * MIB) connection.pause();
+  });
+  connection.resume();
+  await until("a part of it to be taken", () => taken > 16 * MIB);
+  expect(all.limits.queues.held()).toBeGreaterThan(0);
+  expect(all.limits.queues.held()).toBeLessThan(before);
+  expect(stillMs()).toBeLessThan(300);
+  await until("it to stand still again", () => stillMs() > 300);
+});
+
+test("behind a frame that alone is larger than the queue small ones may wait, within a bound, and no second large one", async () => {
+  const all = scene();
+  const { peer, connection } = await deaf(all);
+  const text = "y".repeat(MAX_QUEUED / 4);
+  expect(peer.send("x".repeat(16 * MIB))).toBe("waiting");
+  for (let count = 0; count < 4; count++) expect(peer.send(text)).toBe("waiting");
+  let taken = 0;
+  connection.on("data", ({ length }) => {
+    taken += length;
+  });
+  connection.resume();
+  await until("all of it", () => taken >= 16 * MIB + MAX_QUEUED);
+  await until("the queue to be empty", () => peer.queuedBytes === 0);
+  connection.pause();
+  expect(peer.send("x".repeat(16 * MIB))).toBe("waiting");
+  expect(peer.send("x".repeat(16 * MIB))).toBe("lost");
+  const other = await deaf(all);
+  other.peer.send("x".repeat(16 * MIB));
+  let sent = 0;
+  while (sent < 200 && other.peer.send(text) === "waiting") sent++;
+  expect(sent).toBeLessThan(200);
+});
+
 test("what the system takes only in part of one write counts at once", async () => {
   const all = scene();
   const { peer } = await deaf(all);

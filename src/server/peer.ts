@@ -49,6 +49,8 @@ export class Peer implements Sender, Flushable {
   arrivedFrames = 0;
   #limits: PeerLimits;
   #blocked = false;
+  /** Of a frame that alone is larger than the queue may be, while it is taken: what is small may wait behind it. */
+  #oversizedBytes = 0;
   #gone = false;
   /** Posted in this turn; nothing while the client is behind. */
   #held: string[] = [];
@@ -131,7 +133,8 @@ export class Peer implements Sender, Flushable {
     this.#noteQueue();
   }
 
-  /** Sends or queues one frame; closes the socket when the queue is past its limit. One frame alone may be larger than the limit. */
+  /** Sends or queues one frame; closes the socket when the queue is past its limit. One frame alone may be larger than the limit,
+   * and a ping behind it does not close a client that is taking it. */
   send(frame: string | Uint8Array<ArrayBuffer>): SendResult {
     this.#writeHeld();
     return this.#write(frame);
@@ -145,13 +148,17 @@ export class Peer implements Sender, Flushable {
 
   #write(frame: string | Uint8Array<ArrayBuffer>): SendResult {
     if (this.#gone || this.#closing !== undefined) return "lost";
-    if (this.#blocked && this.queuedBytes > this.#limits.maxQueuedBytes) {
+    const { maxQueuedBytes } = this.#limits;
+    const isOversized = frame.length > maxQueuedBytes;
+    const allowedBytes = maxQueuedBytes + (isOversized ? 0 : this.#oversizedBytes);
+    if (this.#blocked && this.queuedBytes > allowedBytes) {
       this.#giveUp("a client does not read: its queue is full");
       return "lost";
     }
     const sent = this.socket.send(frame);
     if (sent === -1) {
       this.#blocked = true;
+      if (isOversized) this.#oversizedBytes = frame.length;
       this.#noteQueue();
       return this.#gone ? "lost" : "waiting";
     }
@@ -175,6 +182,7 @@ export class Peer implements Sender, Flushable {
   arrived(bytes: number): void {
     this.arrivedBytes += bytes;
     this.arrivedFrames++;
+    this.parts.frames.handed(this, bytes);
   }
 
   /** Its endpoint knows who it is: it may send large messages from now on. `limits` hold instead of those before. */
@@ -191,6 +199,7 @@ export class Peer implements Sender, Flushable {
 
   drained(): void {
     this.#noteQueue();
+    if (this.socket.getBufferedAmount() <= this.#limits.maxQueuedBytes) this.#oversizedBytes = 0;
     if (this.socket.getBufferedAmount() > 0) return;
     this.#blocked = false;
     this.#closing?.finish();

@@ -54,6 +54,7 @@ function room({ kernel = true, limit = 50 * MIB } = {}) {
     bounds,
     log: createLog("silent"),
     transportBytes: () => 16 * MIB,
+    roomBytes: () => 32 * MIB,
     residentBytes: () => resident.bytes,
   });
   cleanup.push(() => frames.stop());
@@ -75,6 +76,8 @@ function room({ kernel = true, limit = 50 * MIB } = {}) {
         arrivedBytes: 0,
         arrivedFrames: 0,
         maxMessageBytes: 16 * MIB,
+        queuedBytes: 0,
+        close: () => sender.terminate(),
         ended: false,
         terminate: () => {
           sender.ended = true;

@@ -4,13 +4,16 @@
 // - A socket that is not let in yet may send very little. It is looked at every few milliseconds; what arrived before the first look is in
 //   doubt (its request, earlier requests on the connection, or a first burst), and is acted on only in sum and when memory has grown.
 // - A socket that was let in may send one large frame. Those are looked at when memory has grown: what arrived and was not handed over is
-//   their part of the memory ceiling.
+//   their part of the memory ceiling, as is the buffer that Bun keeps of the largest frame of a socket. Large ones come in turn
+//   (`frame-turns.ts`), where reading of a socket can be paused.
 //
 // Where the kernel cannot be asked, the number of sockets that are not let in is what bounds them (`webSocketLimit`).
 import type { Logger } from "pino";
 import type { Bounds } from "../limits/bounds.ts";
 import type { MemoryPieces } from "../limits/memory-pieces.ts";
 import type { KernelConnections, RemoteEnd } from "./connections-linux.ts";
+import { FrameTurns, type LargeSender } from "./frame-turns.ts";
+import type { PausedReading } from "./paused-reading.ts";
 
 /** A WebSocket as this file needs it. */
 export interface Sender {
@@ -22,12 +25,19 @@ export interface Sender {
   readonly arrivedFrames: number;
   /** Largest message that its endpoint takes. */
   readonly maxMessageBytes: number;
+  /** What waits for it. */
+  readonly queuedBytes: number;
   terminate(): void;
+  close(code: number, reason: string): void;
 }
 
 export interface UnfinishedFramesParts {
   /** Undefined where the kernel cannot be asked. */
   readonly kernel: KernelConnections | undefined;
+  /** Undefined where senders cannot be made to wait. */
+  readonly reading?: PausedReading | undefined;
+  /** Room for large frames that come at one time. Asked each time. */
+  readonly roomBytes: () => number;
   readonly arriving: MemoryPieces;
   readonly bounds: Bounds;
   readonly log: Logger;
@@ -56,6 +66,19 @@ const MAX_SEARCHES = 20;
 /** What a frame costs beside its payload: its head, and a TLS record. */
 const FRAME_BYTES = 64;
 const REQUEST_BYTES = 8 * 1024;
+/** Bun reads so much at once; it buffers a frame that did not come in one piece. */
+const READ_BYTES = 512 * 1024;
+/** What a larger frame has left behind is collected before the next one comes. */
+const COLLECTED_BYTES = 4 * 1024 * 1024;
+/** The second time, when what was in it is stored and told. */
+const TWICE_COLLECTED_BYTES = 16 * 1024 * 1024;
+const STORED_MS = 250;
+/** After a large frame, until its socket counts as quiet: it was handled, and answered. */
+const QUIET_MS = 500;
+/** A WebSocket's code for it. */
+const TRY_AGAIN_LATER = 1013;
+/** After so much the estimate of what frames cost beside their payload begins anew. */
+const REBASED_BYTES = 64 * 1024 * 1024;
 
 interface Watched {
   readonly sender: Sender;
@@ -63,7 +86,13 @@ interface Watched {
   searches: number;
   isStranger: boolean;
   /** Bytes that had arrived, and what had been handed over of them, when it was first looked at in its present role. */
-  base: { readonly received: number; readonly arrived: number } | undefined;
+  base: { readonly received: number; readonly arrived: number; readonly frames: number } | undefined;
+  /** The largest frame so far that Bun had to buffer: it keeps that buffer. */
+  kept: number;
+  /** At the last look. */
+  unfinished: number;
+  /** When the last large frame was handed over. */
+  handedAt: number;
 }
 
 export class UnfinishedFrames {
@@ -79,11 +108,19 @@ export class UnfinishedFrames {
   readonly #calm: { strangers: number; members: number };
   /** What members had sent of frames at the last look, when that was a moment ago. */
   #heldBefore: number | undefined;
+  readonly #turns: FrameTurns<Watched>;
+  /** A large frame is being handled. */
+  #isHandling = false;
+  /** Its number. */
+  #handling = 0;
+  /** Frames have begun to wait. */
+  #isLineNew = false;
   #hasFound = false;
   #isBlind: boolean;
 
   constructor(private readonly parts: UnfinishedFramesParts) {
     this.#isBlind = parts.kernel === undefined;
+    this.#turns = new FrameTurns(parts.roomBytes);
     this.#resident = parts.residentBytes ?? (() => process.memoryUsage.rss());
     this.#calm = { strangers: this.#resident(), members: this.#resident() };
   }
@@ -98,7 +135,16 @@ export class UnfinishedFrames {
   /** A socket is open. `isStranger`: it is not let in yet. */
   opened(sender: Sender, isStranger: boolean): void {
     if (this.#isBlind || sender.remote === undefined) return;
-    const watched: Watched = { sender, fd: undefined, searches: 0, isStranger, base: undefined };
+    const watched: Watched = {
+      sender,
+      fd: undefined,
+      searches: 0,
+      isStranger,
+      base: undefined,
+      unfinished: 0,
+      kept: 0,
+      handedAt: 0,
+    };
     this.#watched.set(sender, watched);
     this.#unfound.set(keyOf(sender.remote), watched);
     if (isStranger) this.#strangers.add(watched);
@@ -123,6 +169,45 @@ export class UnfinishedFrames {
     this.#arm();
   }
 
+  /** A whole message came, and is handled in this turn. */
+  handed(sender: Sender, bytes: number): void {
+    if (bytes <= READ_BYTES) return;
+    const watched = this.#watched.get(sender);
+    if (watched === undefined) return;
+    watched.kept = Math.max(watched.kept, bytes);
+    watched.handedAt = performance.now();
+    watched.unfinished = 0;
+    this.#turns.forget(watched);
+    const received = this.#received(watched);
+    if (received !== undefined) watched.base = baseOf(sender, received);
+    this.parts.arriving.set(watched, watched.kept, () => watched.sender.terminate());
+    if (bytes > COLLECTED_BYTES) this.#handle(bytes);
+  }
+
+  /** Nobody else's large frame comes until what this one takes is free. */
+  #handle(bytes: number): void {
+    this.#isHandling = true;
+    this.#pause(this.#turns.running());
+    // What others left behind does not lie beside it.
+    if (bytes > TWICE_COLLECTED_BYTES) Bun.gc(true);
+    const handling = ++this.#handling;
+    const collect = () => {
+      Bun.gc(true);
+      return handling === this.#handling;
+    };
+    setImmediate(() => {
+      if (!collect()) return;
+      if (bytes <= TWICE_COLLECTED_BYTES) this.#handled();
+      else later(STORED_MS, () => collect() && this.#handled());
+    });
+  }
+
+  #handled(): void {
+    this.#isHandling = false;
+    clearTimeout(this.#membersTimer);
+    this.#lookAtMembers();
+  }
+
   closed(sender: Sender): void {
     const watched = this.#watched.get(sender);
     if (watched === undefined) return;
@@ -130,6 +215,7 @@ export class UnfinishedFrames {
     this.#strangers.delete(watched);
     this.#forgetUnfound(watched);
     if (watched.fd !== undefined && this.#byFd.get(watched.fd) === watched) this.#byFd.delete(watched.fd);
+    this.#turns.forget(watched);
     this.parts.arriving.forget(watched);
   }
 
@@ -154,7 +240,7 @@ export class UnfinishedFrames {
     for (const watched of this.#strangers) {
       const received = this.#received(watched);
       if (received === undefined) continue;
-      watched.base ??= { received, arrived: watched.sender.arrivedBytes };
+      watched.base ??= baseOf(watched.sender, received);
       if (received - watched.base.received > STRANGER_BYTES) {
         this.#end(watched, received - watched.base.received);
         continue;
@@ -188,24 +274,46 @@ export class UnfinishedFrames {
     this.#membersTimer = undefined;
     if (this.#watched.size === this.#strangers.size) return;
     const startedAt = performance.now();
-    const hasGrown = this.#hasGrown("members");
+    const hasGrown = this.#hasGrown("members") || this.#turns.isBusy || this.#isHandling;
     if (hasGrown) this.#countMembers();
     else this.#heldBefore = undefined;
     const leastMs = hasGrown ? GROWING_MS : MEMBERS_MS;
-    const nextMs = Math.max(leastMs, (performance.now() - startedAt) * SEARCH_SHARE);
+    const spareMs = (performance.now() - startedAt) * SEARCH_SHARE;
+    // What is coming fast is not left alone for long, whatever a look costs.
+    const nextMs = Math.max(leastMs, this.#turns.isEmpty ? spareMs : Math.min(spareMs, MEMBERS_MS / 2));
     this.#membersTimer = later(nextMs, () => this.#lookAtMembers());
+    if (!this.#isLineNew) return;
+    this.#isLineNew = false;
+    // What was done before lies in nobody's way.
+    Bun.gc(true);
   }
 
   #countMembers(): void {
     this.#search(this.#unfound.size > this.#strangers.size);
+    const senders = new Map<Watched, LargeSender>();
     for (const watched of this.#watched.values()) {
       if (watched.isStranger) continue;
-      const bytes = this.#unfinished(watched);
-      if (bytes > watched.sender.maxMessageBytes + STRANGER_BYTES) {
+      const { sender, kept } = watched;
+      const unfinished = this.#unfinished(watched);
+      if (unfinished > sender.maxMessageBytes + STRANGER_BYTES) {
         // Its endpoint would refuse the message when it is whole.
-        watched.sender.terminate();
-      } else this.parts.arriving.set(watched, bytes, () => watched.sender.terminate());
+        sender.terminate();
+        continue;
+      }
+      const bytes = Math.max(unfinished, kept);
+      // Into the buffer that Bun keeps, it comes without a change of the sum; who was told to wait brings nothing.
+      const isMoving = unfinished > watched.unfinished || this.#turns.waits(watched);
+      watched.unfinished = unfinished;
+      this.parts.arriving.set(watched, bytes, () => sender.terminate(), isMoving);
+      if (bytes > 0 && this.#watched.has(sender))
+        senders.set(watched, {
+          unfinished,
+          kept,
+          maxBytes: sender.maxMessageBytes,
+          isQuiet: () => this.#isQuiet(watched, unfinished),
+        });
     }
+    this.#takeTurns(senders);
     // Until the next look as much again may come as since the last.
     const held = this.parts.arriving.held();
     if (this.#heldBefore !== undefined) this.parts.arriving.expect(Math.max(0, held - this.#heldBefore));
@@ -213,20 +321,54 @@ export class UnfinishedFrames {
     if (this.parts.arriving.held() < ALARM_BYTES) this.#calm.members = this.#resident();
   }
 
+  #takeTurns(senders: ReadonlyMap<Watched, LargeSender>): void {
+    if (this.parts.reading === undefined) return;
+    const wasBusy = this.#turns.isBusy;
+    const { pause, resume, end } = this.#turns.look(senders, this.#isHandling);
+    for (const watched of end) this.#makeWay(watched);
+    this.#pause(pause);
+    const fds = resume.flatMap(({ fd }) => fd ?? []);
+    if (fds.length > 0) this.parts.reading.resume(fds);
+    this.#isLineNew = pause.length > 0 && !wasBusy;
+  }
+
+  #pause(watched: readonly Watched[]): void {
+    const { reading } = this.parts;
+    if (reading === undefined || watched.length === 0) return;
+    const paused = reading.pause(watched.flatMap(({ fd }) => fd ?? []));
+    const isPaused = ({ fd }: Watched) => fd !== undefined && paused.has(fd);
+    this.#turns.paused(watched.filter(isPaused));
+    this.#turns.unpausable(watched.filter((one) => !isPaused(one)));
+  }
+
+  /** Its client comes back, without the buffer. */
+  #makeWay(watched: Watched): void {
+    const { sender, kept } = watched;
+    const bytes = Math.max(kept, this.#unfinished(watched));
+    this.parts.bounds.refused("memory-in-flight", { part: "frames", address: sender.address, bytes });
+    if (this.#isQuiet(watched, 0)) sender.close(TRY_AGAIN_LATER, "memory is short");
+    else sender.terminate();
+  }
+
+  #isQuiet({ fd, handedAt, sender }: Watched, unfinished: number): boolean {
+    if (unfinished > 0 || fd === undefined || performance.now() - handedAt < QUIET_MS) return false;
+    return sender.queuedBytes === 0 && this.parts.kernel?.unread(fd) === 0;
+  }
+
   /** At least what has arrived of a frame that is not whole yet, as far as that can be told. */
   #unfinished(watched: Watched): number {
     const received = this.#received(watched);
     if (received === undefined) return 0;
     const { arrivedBytes, arrivedFrames } = watched.sender;
-    const overhead = REQUEST_BYTES + arrivedFrames * FRAME_BYTES + received / 256;
-    const base = watched.base ?? { received: 0, arrived: 0 };
-    const bytes = received - base.received - (arrivedBytes - base.arrived) - overhead;
-    if (bytes > this.parts.transportBytes() + STRANGER_BYTES) {
-      // More than can be unfinished: the connection carried other requests before it became a WebSocket.
-      watched.base = { received, arrived: arrivedBytes };
-      return 0;
-    }
-    return bytes > STRANGER_BYTES ? Math.floor(bytes) : 0;
+    const base = watched.base ?? { received: 0, arrived: 0, frames: 0 };
+    const since = received - base.received;
+    const overhead = REQUEST_BYTES + (arrivedFrames - base.frames) * FRAME_BYTES + since / 256;
+    const bytes = since - (arrivedBytes - base.arrived) - overhead;
+    const isNone = bytes <= STRANGER_BYTES;
+    // More than can be unfinished: the connection carried other requests before it became a WebSocket.
+    const isTooMuch = bytes > this.parts.transportBytes() + STRANGER_BYTES;
+    if (isTooMuch || (isNone && since > REBASED_BYTES)) watched.base = baseOf(watched.sender, received);
+    return isNone || isTooMuch ? 0 : Math.floor(bytes);
   }
 
   #hasGrown(who: "strangers" | "members"): boolean {
@@ -283,6 +425,12 @@ export class UnfinishedFrames {
     );
   }
 }
+
+const baseOf = ({ arrivedBytes, arrivedFrames }: Sender, received: number) => ({
+  received,
+  arrived: arrivedBytes,
+  frames: arrivedFrames,
+});
 
 function keyOf({ address, port, localPort }: RemoteEnd): string {
   const plain = address.startsWith("::ffff:") ? address.slice(7) : address;

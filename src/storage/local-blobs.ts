@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, statfsSync } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import type { Logger } from "pino";
 import { blobFiles, filesBelow } from "./blob-files.ts";
 import { type BlobContent, type BlobStore, isBlobKey, type StoredBlob } from "./blobs.ts";
@@ -39,7 +39,7 @@ export class LocalBlobs implements BlobStore {
 
   constructor({ folder, minFreeBytes, log }: LocalBlobsOptions) {
     mkdirSync(folder, { recursive: true, mode: FOLDER_MODE });
-    this.#folder = folder;
+    this.#folder = resolve(folder);
     this.#minFreeBytes = minFreeBytes;
     this.#log = log;
   }
@@ -110,7 +110,7 @@ export class LocalBlobs implements BlobStore {
 
   async #write(path: string, content: BlobContent): Promise<void> {
     const folder = dirname(path);
-    await makeFolder(folder);
+    await this.#makeFolder(folder);
     const temporary = join(folder, `${TEMPORARY}${this.#run}-${this.#count++}`);
     try {
       const file = await whenDescriptorsAreFree(() => open(temporary, "wx", FILE_MODE));
@@ -126,6 +126,18 @@ export class LocalBlobs implements BlobStore {
       await rm(temporary, { force: true });
       throw error;
     }
+  }
+
+  /**
+   * Makes a folder and its parents so that they survive a power cut. Also those that are there: another upload may have made them a moment
+   * ago, or a process that was killed, and not come to their names.
+   */
+  async #makeFolder(folder: string): Promise<void> {
+    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    const above: string[] = [];
+    for (let made = folder; made.length >= this.#folder.length; made = dirname(made))
+      above.push(dirname(made));
+    await syncFolders(above);
   }
 
   async #sweep(): Promise<void> {
@@ -154,12 +166,4 @@ function fileName(part: string): string {
 async function writeWhole(file: FileHandle, chunk: Uint8Array): Promise<void> {
   let written = 0;
   while (written < chunk.byteLength) written += (await file.write(chunk, written)).bytesWritten;
-}
-
-/** Makes a folder and its parents so that they survive a power cut. */
-async function makeFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
-  if (first === undefined) return;
-  for (let made = folder; made.length >= first.length; made = dirname(made))
-    await syncFolders([dirname(made)]);
 }

@@ -2,7 +2,7 @@
 // or the compiled Roost. What is proven does not know which.
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { run } from "../support/process.ts";
+import { endsWithUs, run } from "../support/process.ts";
 import { until } from "../support/until.ts";
 import { installHapi } from "./hapi-release.ts";
 import { type Launched, launch } from "./processes.ts";
@@ -37,7 +37,7 @@ export const originalServer: MakeServer = async (folder) => {
     url,
     token,
     start: async () => {
-      const hub = launch("hapi hub", [executable, "hub", "--no-relay"], {
+      const hub = launch("hapi hub", endsWithUs([executable, "hub", "--no-relay"]), {
         cwd: folder,
         env: {
           PATH: process.env.PATH ?? "",

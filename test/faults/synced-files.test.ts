@@ -75,6 +75,8 @@ tracing.describe("by every function that writes files", () => {
       copyInto(sqlite, folder + "/copy.db");
       const blobs = new LocalBlobs({ folder: folder + "/files", minFreeBytes: 0, log: undefined });
       await blobs.put("sessions/s/a.enc", [new Uint8Array(1000)], 1000);
+      mkdirSync(folder + "/files/sessions/made/by-another-upload", { recursive: true });
+      await blobs.put("sessions/made/by-another-upload/b.enc", [new Uint8Array(1000)], 1000);
       const sink = await fileSink(folder + "/new/sunk", { durable: true });
       for (let n = 0; n < 3; n++) await sink.write(new Uint8Array(5 * 1024 * 1024));
       await sink.close();`;
@@ -107,6 +109,26 @@ tracing.describe("by every function that writes files", () => {
     for (const above of ["files", "files/sessions", "files/sessions/s"])
       expect([above, modes.get(above)]).toEqual([above, "700"]);
     expect(modes.get("files/sessions/s/a.enc")).toBe("600");
+  });
+
+  test("a blob in folders that another upload has made, and may not have synced", () => {
+    const made = at("files/sessions/made/by-another-upload");
+    const file = join(made, "b.enc");
+    expect(notDurable(calls, file, renamedFrom(calls, file))).toEqual([]);
+    const named = (path: string) =>
+      calls.find(({ name, paths }) => name.startsWith("rename") && paths.includes(path));
+    const [before, after] = [named(at("files/sessions/s/a.enc")), named(file)];
+    for (let above = dirname(made); above !== dirname(folder); above = dirname(above))
+      expect([
+        above,
+        calls.some(
+          (call) =>
+            isSync(call) &&
+            call.target === above &&
+            call.began > (before?.over ?? Number.POSITIVE_INFINITY) &&
+            call.over < (after?.began ?? 0),
+        ),
+      ]).toEqual([above, true]);
   });
 
   test("a long file, which is also synced on the way", () => {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { installedHapi } from "../clients/hapi-release.ts";
 import { freePort } from "../support/free-port.ts";
-import { start } from "../support/process.ts";
+import { endsWithUs, start } from "../support/process.ts";
 import { until } from "../support/until.ts";
 import type { HubUnderTest } from "./hub-under-test.ts";
 
@@ -18,7 +18,7 @@ export async function startOriginalHub(): Promise<HubUnderTest> {
   const home = mkdtempSync(join(tmpdir(), "roost-hapi-original-"));
   const port = freePort();
   const token = `proof-${crypto.randomUUID()}`;
-  const hub = start([executable, "hub", "--no-relay"], {
+  const hub = start(endsWithUs([executable, "hub", "--no-relay"]), {
     cwd: home,
     env: {
       PATH: process.env.PATH ?? "",

@@ -209,9 +209,14 @@ released.test("the released hub, Roost and the released hub again, a day each on
   };
   try {
     const first = await hubOn(home);
-    const monday = await aDay(first, "monday");
-    const theirs = await shown(first, [monday.event]);
-    await first.stop();
+    let monday: Awaited<ReturnType<typeof aDay>>;
+    let theirs: Awaited<ReturnType<typeof shown>>;
+    try {
+      monday = await aDay(first, "monday");
+      theirs = await shown(first, [monday.event]);
+    } finally {
+      await first.stop();
+    }
     const atRest = told(home);
     expect(atRest.subscriptions).toHaveLength(1);
     expect(theirs.each[0]?.files).toEqual(["file of monday"]);

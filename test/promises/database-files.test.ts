@@ -47,6 +47,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/server/certificate.ts": "certificates",
   "src/server/descriptors.ts": "what the kernel says of this process",
   "src/server/own-address.ts": "the address in a file of its own",
+  "src/server/paused-reading.ts":
+    "what the kernel says of this process's event loops, under /proc/self/fdinfo",
   "src/storage/durable-file.ts": "small files that it makes itself, and folders",
   "src/storage/local-blobs.ts": "blobs by their checked keys",
   "src/storage/log-sync.ts":

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { installedHapi } from "../clients/hapi-release.ts";
 import { freePort } from "./free-port.ts";
-import { start } from "./process.ts";
+import { endsWithUs, start } from "./process.ts";
 import { until } from "./until.ts";
 
 export interface Answered {
@@ -52,7 +52,7 @@ export async function asking(url: string, token: string): Promise<Asked> {
 export async function hubOn(home: string): Promise<HubOn> {
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const port = freePort();
-  const hub = start([installedHapi() ?? "", "hub", "--no-relay"], {
+  const hub = start(endsWithUs([installedHapi() ?? "", "hub", "--no-relay"]), {
     cwd: home,
     env: {
       PATH: process.env.PATH ?? "",
@@ -64,11 +64,18 @@ export async function hubOn(home: string): Promise<HubOn> {
     },
   });
   const url = `http://127.0.0.1:${port}`;
-  await until("the released hub to answer", async () => (await fetch(`${url}/health`)).ok, 60_000);
-  await until("the released hub's token", () => existsSync(join(home, "settings.json")));
-  const { cliApiToken } = JSON.parse(readFileSync(join(home, "settings.json"), "utf8"));
+  let asked: Asked;
+  try {
+    await until("the released hub to answer", async () => (await fetch(`${url}/health`)).ok, 60_000);
+    await until("the released hub's token", () => existsSync(join(home, "settings.json")));
+    const { cliApiToken } = JSON.parse(readFileSync(join(home, "settings.json"), "utf8"));
+    asked = await asking(url, cliApiToken);
+  } catch (error) {
+    await hub.end("SIGKILL");
+    throw error;
+  }
   return {
-    ...(await asking(url, cliApiToken)),
+    ...asked,
     port,
     stop: async () => {
       await hub.end("SIGTERM");

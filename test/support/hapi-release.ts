@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { installedHapi } from "../clients/hapi-release.ts";
 import { freePort } from "./free-port.ts";
 import { needs } from "./needs.ts";
-import { start } from "./process.ts";
+import { endsWithUs, start } from "./process.ts";
 import { until } from "./until.ts";
 
 export const releasedHub = needs.installed("the released hapi 0.30.7", installedHapi());
@@ -18,7 +18,8 @@ export interface ReleasedHub {
   ask(method: string, path: string, body?: unknown): Promise<unknown>;
   /** Ends it, so that its file is at rest. */
   stop(): Promise<void>;
-  remove(): void;
+  /** Also of one that still runs, because a test failed before it came to `stop`. */
+  remove(): Promise<void>;
 }
 
 /** @param from a database at rest, which is copied; without it the hub makes one. */
@@ -42,14 +43,24 @@ export async function startReleasedHub(from?: string): Promise<ReleasedHub> {
     HAPI_IOS_PUSH: "off",
     CLI_API_TOKEN: token,
   };
-  const hub = start([installedHapi() ?? "", "hub", "--no-relay"], { cwd: home, env });
+  const hub = start(endsWithUs([installedHapi() ?? "", "hub", "--no-relay"]), { cwd: home, env });
   const url = `http://127.0.0.1:${port}`;
-  await until("the released hub to answer", async () => (await fetch(`${url}/health`)).ok, 30_000);
-  const login = await fetch(`${url}/api/auth`, {
-    method: "POST",
-    body: JSON.stringify({ accessToken: token }),
-  });
-  const { token: jwt } = (await login.json()) as { token: string };
+  const remove = async () => {
+    await hub.end("SIGKILL");
+    rmSync(home, { recursive: true, force: true });
+  };
+  let jwt: string;
+  try {
+    await until("the released hub to answer", async () => (await fetch(`${url}/health`)).ok, 30_000);
+    const login = await fetch(`${url}/api/auth`, {
+      method: "POST",
+      body: JSON.stringify({ accessToken: token }),
+    });
+    jwt = ((await login.json()) as { token: string }).token;
+  } catch (error) {
+    await remove();
+    throw error;
+  }
   return {
     url,
     path,
@@ -66,6 +77,6 @@ export async function startReleasedHub(from?: string): Promise<ReleasedHub> {
     stop: async () => {
       await hub.end("SIGTERM");
     },
-    remove: () => rmSync(home, { recursive: true, force: true }),
+    remove,
   };
 }

@@ -53,6 +53,15 @@ export function roostCommand(): string[] {
   return [process.execPath, resolve(import.meta.dir, "../../src/main.ts")];
 }
 
+/**
+ * Ends with this process, however that ends: a run of tests that is killed runs nothing at its end. Where the system cannot do that the
+ * command is as it was.
+ */
+export function endsWithUs(command: readonly string[]): string[] {
+  const setpriv = process.platform === "linux" ? Bun.which("setpriv") : null;
+  return setpriv === null ? [...command] : [setpriv, "--pdeathsig", "KILL", "--", ...command];
+}
+
 /** Runs to its end. */
 export const run = (command: readonly string[], surroundings?: Surroundings): Promise<Finished> =>
   start(command, surroundings).finished();

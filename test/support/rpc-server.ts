@@ -12,18 +12,19 @@ import { openRpc } from "../../src/rpc/index.ts";
 import { rpc } from "../../src/rpc/protocol.ts";
 import { type Config, parseConfig } from "./config.ts";
 
-const homes: string[] = [];
+const removals: (() => void)[] = [];
 const running: RunningServer[] = [];
 /** For the end of a file of tests. */
 export async function stopServers(): Promise<void> {
   for (const server of running.splice(0)) await server.stop();
-  for (const home of homes.splice(0)) rmSync(home, { recursive: true, force: true });
+  for (const remove of removals.splice(0)) remove();
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: each test knows what it asked for.
 export type Json = any;
 
 export interface Served {
+  readonly url: string;
   readonly base: string;
   readonly dataDir: string;
   /** Every line of the log, also of the lowest level. */
@@ -45,14 +46,13 @@ export interface Answer {
   readonly headers: Headers;
 }
 
-/** A server with these methods and this document on a free port. */
-export async function served(
-  document: Record<string, unknown> = {},
-  overrides: Partial<Config> = {},
-  beside: readonly string[] = [],
-): Promise<Served> {
+/** What a server with the RPC room needs to start, in a folder of its own. `beside`: other protocols, all of them where absent. */
+export function rpcHome(
+  document: Record<string, unknown>,
+  overrides: Partial<Config>,
+  beside: readonly string[] = protocols.map(({ name }) => name),
+) {
   const dataDir = mkdtempSync(join(tmpdir(), "roost-rpc-"));
-  homes.push(dataDir);
   let current: RpcDocument = rpcDocument.parse(document);
   const withDocument: ProtocolManifest<Config> = { ...rpc, open: (house) => openRpc(house, () => current) };
   const config: Config = {
@@ -66,13 +66,31 @@ export async function served(
     ...overrides,
     dataDir,
   };
-  const all = (protocols as readonly ProtocolManifest<Config>[])
-    .filter(({ name }) => name === "rpc" || beside.includes(name))
-    .map((one) => (one.name === "rpc" ? withDocument : one));
+  return {
+    config,
+    protocols: (protocols as readonly ProtocolManifest<Config>[])
+      .filter(({ name }) => name === "rpc" || beside.includes(name))
+      .map((one) => (one.name === "rpc" ? withDocument : one)),
+    change: (next: Record<string, unknown>) => {
+      current = rpcDocument.parse(next);
+    },
+    remove: () => rmSync(dataDir, { recursive: true, force: true }),
+  };
+}
+
+/** A server with these methods and this document on a free port. */
+export async function served(
+  document: Record<string, unknown> = {},
+  overrides: Partial<Config> = {},
+  beside: readonly string[] = [],
+): Promise<Served> {
+  const { config, protocols: all, change, remove } = rpcHome(document, overrides, beside);
+  removals.push(remove);
   const logged: string[] = [];
   const server = await startServer(config, createLog("trace", { write: (line) => logged.push(line) }), all);
   running.push(server);
-  const base = `http://127.0.0.1:${server.port}/aduib_rpc`;
+  const url = `http://127.0.0.1:${server.port}`;
+  const base = `${url}/aduib_rpc`;
   const post: Served["post"] = async (path, body, headers = {}) => {
     const answer = await fetch(`${base}${path}`, {
       method: "POST",
@@ -82,12 +100,11 @@ export async function served(
     return { status: answer.status, headers: answer.headers, body: await answer.json() };
   };
   return {
+    url,
     base,
-    dataDir,
+    dataDir: config.dataDir,
     logged,
-    change: (next) => {
-      current = rpcDocument.parse(next);
-    },
+    change,
     post,
     call: (method, data = null, more = {}, headers = {}) =>
       post("/v2/rpc", { aduib_rpc: "2.0", id: "i1", method: `rpc.v2/${method}`, data, ...more }, headers),

@@ -13,12 +13,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { start } from "../../../test/support/process.ts";
 import { createLog } from "../../observability/log.ts";
 import { isWeak } from "./access-token.ts";
 import { HOME_FILES, openHome } from "./home.ts";
 import { knownSettings } from "./known-settings.ts";
 import { loadJwtKey, loadOwnerId } from "./secret-files.ts";
-import { changeSettingsFile } from "./settings-file.ts";
+import { changeSettingsFile, findLock, takeAway } from "./settings-file.ts";
 
 let home: string;
 beforeEach(() => {
@@ -174,6 +175,65 @@ test("whoever writes settings.json waits for the other, and nothing is lost", as
   await Promise.all(Array.from({ length: 20 }, add));
   expect(read("settings.json").count).toBe(20);
   expect(readdirSync(home)).toEqual(["settings.json"]);
+});
+
+test("of two that find a lock stale one takes it: what the other has made since is left alone", async () => {
+  const path = file("settings.json.hapi.lock");
+  const stale = () => {
+    mkdirSync(path);
+    const at = Date.now() / 1_000 - 60;
+    utimesSync(path, at, at);
+    const found = findLock(path);
+    if (found === undefined) throw new Error("it is there");
+    return found;
+  };
+  const found = stale();
+  takeAway(found);
+  expect(existsSync(path)).toBe(false);
+  takeAway(found);
+  // Made at once, it may have the number of the one before.
+  mkdirSync(path);
+  takeAway(found);
+  expect(readdirSync(home)).toEqual(["settings.json.hapi.lock"]);
+  rmSync(path, { recursive: true });
+});
+
+test("whoever loses the lock while it writes reads again: nothing that another program wrote is lost", async () => {
+  write("settings.json", { count: 0 });
+  const path = file("settings.json.hapi.lock");
+  let asked = 0;
+  await changeSettingsFile(home, (now) => {
+    if (asked++ === 0) {
+      // Another program has found the lock before ours stale, removes ours, and writes.
+      rmSync(path, { recursive: true });
+      mkdirSync(path);
+      write("settings.json", { count: 1, theirs: true });
+      setTimeout(() => rmSync(path, { recursive: true }), 100);
+    }
+    return { ...now, count: Number(now.count) + 1 };
+  });
+  expect([asked, read("settings.json")]).toEqual([2, { count: 2, theirs: true }]);
+  expect(readdirSync(home)).toEqual(["settings.json"]);
+});
+
+test("many processes of which some leave their lock behind lose no change", async () => {
+  write("settings.json", { count: 0 });
+  const program = `
+    const { mkdirSync, utimesSync } = require("node:fs");
+    const { changeSettingsFile } = await import(${JSON.stringify(join(import.meta.dir, "settings-file.ts"))});
+    const [home] = process.argv.slice(1);
+    const path = home + "/settings.json.hapi.lock";
+    for (let n = 0; n < 20; n++) {
+      await changeSettingsFile(home, (now) => ({ ...now, count: now.count + 1 }));
+      try {
+        mkdirSync(path);
+        utimesSync(path, 1, 1);
+      } catch {}
+    }`;
+  const processes = Array.from({ length: 4 }, () => start([process.execPath, "-e", program, home]));
+  for (const ended of await Promise.all(processes.map(({ finished }) => finished())))
+    expect(ended).toMatchObject({ code: 0, stderr: "" });
+  expect(read("settings.json").count).toBe(80);
 });
 
 test("a lock that its maker left is taken after its time, one that is held is waited for", async () => {

@@ -1,6 +1,6 @@
 // settings.json of a home, which the hub and the CLI of one user share: what neither of them knows survives every write, a reader sees a
 // whole file, and one that cannot be read is never written over (data contract, section 8).
-import { mkdirSync, readFileSync, rmdirSync, statSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { writeFileDurably } from "../../storage/durable-file.ts";
 import { codeOf, isAbsent } from "../../storage/errors.ts";
@@ -33,22 +33,27 @@ export function readSettingsFile(home: string): SettingsFile {
 }
 
 /**
- * Reads, changes and writes it while no other program does. `change` answers undefined to leave it as it is.
+ * Reads, changes and writes it while no other program does. `change` answers undefined to leave it as it is, and is asked again when the
+ * lock was taken away meanwhile: by a program that found the one before it stale at the same moment, or after a clock was set.
  * @returns what it says then. @throws Error with a sentence
  */
 export async function changeSettingsFile(
   home: string,
   change: (settings: SettingsFile) => SettingsFile | undefined,
 ): Promise<SettingsFile> {
-  const unlock = await lockSettings(home);
-  try {
-    const settings = readSettingsFile(home);
-    const changed = change(settings);
-    if (changed === undefined) return settings;
-    writeFileDurably(settingsPath(home), JSON.stringify(changed, null, 2), 0o600);
-    return changed;
-  } finally {
-    unlock();
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const lock = await lockSettings(home, until);
+    try {
+      const settings = readSettingsFile(home);
+      const changed = change(settings);
+      if (changed === undefined) return settings;
+      const text = JSON.stringify(changed, null, 2);
+      if (writeFileDurably(settingsPath(home), text, 0o600, () => isStill(lock))) return changed;
+      if (performance.now() > until) throw beingWritten(home);
+    } finally {
+      takeAway(lock);
+    }
   }
 }
 
@@ -59,29 +64,76 @@ const STALE_MS = 30_000;
 const AGAIN_MS = 50;
 const PATIENCE_MS = 5_000;
 
-/** @returns how to unlock. */
-async function lockSettings(home: string): Promise<() => void> {
+/** A folder as it was found: another one under its name is another lock. */
+export interface FoundLock {
+  readonly path: string;
+  readonly identity: string;
+  readonly madeAt: number;
+}
+
+async function lockSettings(home: string, until: number): Promise<FoundLock> {
   const path = join(home, LOCK);
-  for (const until = performance.now() + PATIENCE_MS; ; await Bun.sleep(AGAIN_MS)) {
+  for (; ; await Bun.sleep(AGAIN_MS)) {
     try {
       mkdirSync(path, { mode: 0o700 });
-      return () => removeFolder(path);
+      const own = findLock(path);
+      if (own !== undefined) return own;
     } catch (error) {
       if (codeOf(error) !== "EEXIST") throw error;
     }
-    const made = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
-    if (made !== undefined && Math.abs(Date.now() - made) > STALE_MS) removeFolder(path);
-    else if (performance.now() > until)
-      throw new Error(
-        `Another program is writing ${settingsPath(home)}: its lock ${path} does not go. Start again when it has ended, or remove the folder.`,
-      );
+    const found = findLock(path);
+    if (found !== undefined && Math.abs(Date.now() - found.madeAt) > STALE_MS) takeAway(found);
+    else if (performance.now() > until) throw beingWritten(home);
   }
 }
 
-function removeFolder(path: string): void {
+const beingWritten = (home: string) =>
+  new Error(
+    `Another program is writing ${settingsPath(home)}: its lock ${join(home, LOCK)} does not go. Start again when it has ended, or remove the folder.`,
+  );
+
+export function findLock(path: string): FoundLock | undefined {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (found === undefined) return undefined;
+  // Numbers of folders that went are given again at once.
+  const { ino, mtimeNs, mtimeMs } = found;
+  return { path, identity: `${ino} ${mtimeNs}`, madeAt: Number(mtimeMs) };
+}
+
+const isStill = ({ path, identity }: FoundLock): boolean => findLock(path)?.identity === identity;
+
+/**
+ * Removes this lock and no other: since it was found, another program may have taken it away and made its own. It is moved aside first,
+ * because what lies aside cannot become another one, and put back when it is.
+ */
+export function takeAway(found: FoundLock): void {
+  if (!isStill(found)) return;
+  const aside = `${found.path}.${process.pid}-${crypto.randomUUID().slice(0, 8)}`;
   try {
-    rmdirSync(path);
+    renameSync(found.path, aside);
   } catch (error) {
-    if (!isAbsent(error)) throw error;
+    if (isAbsent(error)) return;
+    throw error;
+  }
+  if (findLock(aside)?.identity !== found.identity) {
+    putBack(aside, found.path);
+    return;
+  }
+  try {
+    rmdirSync(aside);
+  } catch (error) {
+    putBack(aside, found.path);
+    throw error;
+  }
+}
+
+/** Onto one that was made meanwhile: whoever made that looks again before it writes. */
+function putBack(aside: string, path: string): void {
+  try {
+    renameSync(aside, path);
+  } catch (error) {
+    // Where a folder does not go onto another one: its maker looks again too.
+    if (!["EEXIST", "ENOTEMPTY", "EPERM", "EACCES"].includes(codeOf(error))) throw error;
+    rmdirSync(aside);
   }
 }

@@ -94,6 +94,13 @@ const login = await new WebTokens(KEY).issue({ uid: OWNER, ns: "team" });
 const signed = (claims: Record<string, unknown>) =>
   new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(KEY);
 
+test.each(["/api/auth", "/api/bind"])("%s asks for no login, by whatever method", async (path) => {
+  for (const method of ["GET", "PUT", "PATCH", "DELETE"]) {
+    const answer = await ask(path, { method });
+    expect([answer.status, await answer.text()]).toEqual([404, "404 Not Found"]);
+  }
+});
+
 test.each<[string, Record<string, string>, number, unknown]>([
   ["/api/who", {}, 401, { error: "Missing authorization token" }],
   ["/api/who", { authorization: `bearer ${login}` }, 401, { error: "Missing authorization token" }],

@@ -53,7 +53,7 @@ export function hapiApp(
   app.use("/cli/*", cors, routeName, protocolVersion, jsonType, bodies, cliBearer(parts));
   cli(app);
   app.notFound(async (c) => {
-    if (c.req.method !== "GET" || c.req.path.startsWith("/api")) return notFound();
+    if (!["GET", "HEAD"].includes(c.req.method) || c.req.path.startsWith("/api")) return notFound();
     return (await unknownCli?.(c.req.raw)) ?? notFound();
   });
   app.onError((error, { env: { route, id } }) => failure(error, { bounds, log }, { route, request: id }));

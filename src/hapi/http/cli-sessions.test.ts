@@ -102,6 +102,11 @@ describe("of one session", () => {
   });
 
   test("where to go on in a terminal, if anywhere", async () => {
+    const nowhere = await t.hub.session("nowhere", { ...PLACE, path: "" });
+    expect(await ask("GET", `/${nowhere}/resume-target`)).toEqual([
+      409,
+      { error: "Session metadata missing path", code: "resume_unavailable" },
+    ]);
     expect(await ask("GET", `/${sid}/resume-target`)).toEqual([
       409,
       {

@@ -6,7 +6,7 @@ import { accountOf, type WebTokens } from "../auth/web-tokens.ts";
 import type { HapiStore } from "../store/contract.ts";
 import { bodyOf } from "./kit/body.ts";
 import type { OpenEnv } from "./kit/env.ts";
-import { Refused } from "./kit/failure.ts";
+import { notFound, Refused } from "./kit/failure.ts";
 import { type GuardParts, proven } from "./kit/guards.ts";
 
 export interface LoginParts extends Pick<GuardParts, "access" | "wrongTokens"> {
@@ -48,26 +48,35 @@ export function loginRoutes(parts: LoginParts) {
     return c.json({ token, user: { id: ownerId, ...names } });
   };
 
-  return new Hono<OpenEnv>()
-    .post("/api/auth", async (c) => {
-      const body = authBody.safeParse(await bodyOf(c));
-      if (!body.success) throw new Refused(400, "Invalid body");
-      if ("accessToken" in body.data)
-        return login(c, namespaceOf(body.data.accessToken, c), { firstName: "Web User" });
-      const user = telegramUser(body.data.initData);
-      const binding = await store.findBinding(PLATFORM, String(user.id));
-      if (binding === undefined) throw new Refused(401, "not_bound");
-      return login(c, binding.namespace, namesOf(user));
-    })
-    .post("/api/bind", async (c) => {
-      const body = bindBody.safeParse(await bodyOf(c));
-      if (!body.success) throw new Refused(400, "Invalid body");
-      const namespace = namespaceOf(body.data.accessToken, c);
-      const user = telegramUser(body.data.initData);
-      const bound = await store.bindUser({ platform: PLATFORM, platformUserId: String(user.id), namespace });
-      if (bound === "already-bound") throw new Refused(409, "already_bound");
-      return login(c, namespace, namesOf(user));
-    });
+  return (
+    new Hono<OpenEnv>()
+      .post("/api/auth", async (c) => {
+        const body = authBody.safeParse(await bodyOf(c));
+        if (!body.success) throw new Refused(400, "Invalid body");
+        if ("accessToken" in body.data)
+          return login(c, namespaceOf(body.data.accessToken, c), { firstName: "Web User" });
+        const user = telegramUser(body.data.initData);
+        const binding = await store.findBinding(PLATFORM, String(user.id));
+        if (binding === undefined) throw new Refused(401, "not_bound");
+        return login(c, binding.namespace, namesOf(user));
+      })
+      .post("/api/bind", async (c) => {
+        const body = bindBody.safeParse(await bodyOf(c));
+        if (!body.success) throw new Refused(400, "Invalid body");
+        const namespace = namespaceOf(body.data.accessToken, c);
+        const user = telegramUser(body.data.initData);
+        const bound = await store.bindUser({
+          platform: PLATFORM,
+          platformUserId: String(user.id),
+          namespace,
+        });
+        if (bound === "already-bound") throw new Refused(409, "already_bound");
+        return login(c, namespace, namesOf(user));
+      })
+      // A path that asks for no login has no other method, and asks for none to say so.
+      .all("/api/auth", notFound)
+      .all("/api/bind", notFound)
+  );
 }
 
 interface Names {

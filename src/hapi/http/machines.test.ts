@@ -98,6 +98,11 @@ describe("spawning", () => {
         { type: "requestToApproveDirectoryCreation", directory: "/a" },
         "Directory creation requires approval: /a",
       ],
+      [
+        { type: "requestToApproveDirectoryCreation" },
+        'Unexpected spawn result: {"type":"requestToApproveDirectoryCreation"}',
+      ],
+      [{ type: "error", errorMessage: "a", code: "unknown to clients" }, "a"],
       [{ c: 1 }, 'Unexpected spawn result: {"c":1}'],
       [null, "Unexpected spawn result: null"],
     ] as const) {
@@ -152,6 +157,25 @@ test("agents, paths and folders as the runner says", async () => {
   expect(t.hub.called.at(-1)).toEqual(["m1:list-directory", { path: "/a", includeHidden: true }]);
 });
 
+test.each([null, "text", 5, {}, { agents: 5 }, { agents: [{ agent: "claude" }] }])(
+  "a runner that answers %j has not answered",
+  async (answer) => {
+    for (const name of ["agent-availability", "path-exists", "list-directory"])
+      t.hub.rpc.set(`m1:${name}`, answer);
+    const unexpected = (name: string) => ({ error: `Unexpected ${name} result` });
+    expect(await machine("GET", "/agent-availability")).toEqual([500, unexpected("agent-availability")]);
+    expect(await machine("POST", "/paths/exists", { paths: ["/a"] })).toEqual([
+      500,
+      unexpected("path-exists"),
+    ]);
+    const isListing = typeof answer === "object" && answer !== null;
+    expect(await machine("POST", "/list-directory", { path: "/a" })).toEqual([
+      200,
+      isListing ? answer : { success: false, ...unexpected("list-directory") },
+    ]);
+  },
+);
+
 test("a machine registers with metadata that may be null and must be there, and is its namespace's for good", async () => {
   const register = (body: unknown, namespace?: string) => ask("POST", "/cli/machines", body, namespace);
   for (const body of [{}, { id: "x" }, { id: "", metadata: {} }])
@@ -161,7 +185,8 @@ test("a machine registers with metadata that may be null and must be there, and 
     403,
     { error: "Machine access denied" },
   ]);
-  expect(await register({ id: "m1", metadata: { own: 1 }, runnerState: null })).toMatchObject([
+  const { capabilities } = RUNNER;
+  expect(await register({ id: "m1", metadata: { own: 1, capabilities }, runnerState: null })).toMatchObject([
     200,
     { machine: { metadata: { ...RUNNER, own: 1 }, metadataVersion: 2 } },
   ]);

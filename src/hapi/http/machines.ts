@@ -63,7 +63,7 @@ export function machineRoutes(
     })
     .post("/api/machines/:id/list-directory", machine, async (c) => {
       const { path, includeHidden } = await validBody(c, directoryBody);
-      const { answer } = granted(await spawning.call(c.var.key, "list-directory", { path, includeHidden }));
+      const { answer } = granted(await spawning.directory(c.var.key, { path, includeHidden }));
       return Response.json(answer ?? null);
     });
 }

@@ -13,7 +13,7 @@ const modeBody = z.object({ mode: permissionMode });
 const modelBody = z.object({
   model: z.union([name, z.object({ provider: name, modelId: name })]).nullable(),
 });
-const effortBody = z.object({ effort: word.nullable() });
+const effortBody = z.object({ effort: name.nullable() });
 
 export const CLI_CONFLICT = { cli: { status: 409 } };
 

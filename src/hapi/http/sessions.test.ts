@@ -194,6 +194,8 @@ describe("stopping and taking up again", () => {
       400,
       { error: "Invalid permission mode for session flavor" },
     ]);
+    const content = { role: "user", content: { type: "text", text: "began" } };
+    await t.hub.hub.messages.fromCli({ namespace: "default", sid, content, localId: undefined }, {});
     expect(await ask("POST", "/api/sessions/{id}/resume")).toMatchObject([
       409,
       { code: "resume_unavailable" },
@@ -216,6 +218,7 @@ describe("settings", () => {
     ["model", { model: { provider: "a" } }, 400, "Invalid body"],
     ["effort", {}, 400, "Invalid body"],
     ["effort", { effort: 1 }, 400, "Invalid body"],
+    ["effort", { effort: " " }, 400, "Invalid body"],
   ])("%s with %j: %i", async (path, body, status, error) => {
     await alive();
     expect(await ask("POST", `/api/sessions/{id}/${path}`, body)).toEqual([status, { error }]);
@@ -227,7 +230,7 @@ describe("settings", () => {
     ["model", { model: " opus " }, { model: "opus" }],
     ["model", { model: { provider: "a", modelId: "b" } }, { model: { provider: "a", modelId: "b" } }],
     ["model", { model: null }, { model: null }],
-    ["effort", { effort: "high" }, { effort: "high" }],
+    ["effort", { effort: " high " }, { effort: "high" }],
     ["effort", { effort: null }, { effort: null }],
   ])("%s with %j is asked of the CLI, whose refusal is a conflict", async (path, body, params) => {
     await alive();
@@ -236,6 +239,7 @@ describe("settings", () => {
     expect(await set()).toEqual([409, { error: `RPC handler not registered: ${method}` }]);
     for (const [answer, error] of [
       [{ error: "busy" }, "busy"],
+      [{ applied: params, error: "no" }, "no"],
       [{ a: 1 }, 'Missing applied session config, got: {"a":1}'],
       [{ applied: {} }, `Session did not apply ${Object.keys(params)[0]}`],
       [null, "Invalid response from session config RPC"],
@@ -263,6 +267,28 @@ describe("settings", () => {
       400,
       { error: "Effort selection is not supported for this session type" },
     ]);
+  });
+
+  test("of an agent that nobody knows, model and effort are left alone", async () => {
+    sid = await t.hub.session("b", { ...PLACE, flavor: "from tomorrow" });
+    await alive();
+    t.hub.rpc.set(`${sid}:set-session-config`, { applied: { model: "x", effort: "x" } });
+    for (const setting of ["model", "effort"])
+      expect((await ask("POST", `/api/sessions/{id}/${setting}`, { [setting]: "x" }))[0]).toBe(400);
+    expect(t.hub.called).toEqual([]);
+  });
+
+  test("of Pi, the provider of its model is kept beside it", async () => {
+    sid = await t.hub.session("b", { ...PLACE, flavor: "pi" });
+    await alive();
+    t.hub.rpc.set(`${sid}:set-session-config`, (asked: object) => ({ applied: asked }));
+    const model = { provider: "a", modelId: "b" };
+    const choose = (model: unknown) => ask("POST", "/api/sessions/{id}/model", { model });
+    expect(await choose(model)).toEqual(OK);
+    expect(await view("model")).toBe("b");
+    expect(await view("metadata")).toMatchObject({ piSelectedModel: model });
+    expect(await choose("c")).toEqual(OK);
+    expect(await view("metadata")).toMatchObject({ piSelectedModel: null });
   });
 
   test("the permission mode of a session that is away is kept for the next time", async () => {

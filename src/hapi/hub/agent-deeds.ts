@@ -5,7 +5,7 @@ import { type Flavour, flavourOf } from "../wire/flavours.ts";
 import { callCli } from "./cli-call.ts";
 import type { Config, SessionConfig } from "./config.ts";
 import type { HubCore } from "./core.ts";
-import { denial, INACTIVE, type Result, refusal } from "./result.ts";
+import { DONE, denial, INACTIVE, type Result, refusal } from "./result.ts";
 
 /** Of which agents, and what the others hear. */
 export interface OfAgents {
@@ -28,6 +28,12 @@ export class AgentDeeds {
     private readonly core: HubCore,
     private readonly config: Config,
   ) {}
+
+  /** For who reads the body of a change: an agent that has no such setting says so first. */
+  async has(key: SessionKey, of: OfAgents): Promise<Result> {
+    const found = await this.#ofAgents(key, of);
+    return found.ok ? DONE : found;
+  }
 
   async set(key: SessionKey, setting: AgentSetting, change: SessionConfig): Promise<Result> {
     const found = await this.#ofAgents(key, setting);

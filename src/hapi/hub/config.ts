@@ -65,7 +65,7 @@ export class Config {
     const row = await this.core.store.findSession(key);
     if (typeof row === "string") return denial("session", row);
     if (!this.core.isActive(key.id)) return INACTIVE;
-    if (!canChooseModel(flavourOf(row.metadata))) {
+    if (!canChooseModel(row.metadata)) {
       return refusal("unsupported", "Model selection is not supported for this session");
     }
     return chosenByTerminal(row, MODEL) ?? this.apply(key, { model });
@@ -75,7 +75,7 @@ export class Config {
     const row = await this.core.store.findSession(key);
     if (typeof row === "string") return denial("session", row);
     if (!this.core.isActive(key.id)) return INACTIVE;
-    if (!canChooseEffort(flavourOf(row.metadata))) {
+    if (!canChooseEffort(row.metadata)) {
       return refusal("unsupported", "Effort selection is not supported for this session type");
     }
     return chosenByTerminal(row, "Effort") ?? this.apply(key, { effort });
@@ -111,6 +111,7 @@ export class Config {
       live.configured = { at: core.now(), steady: core.steady() };
     }
     const keys = {
+      ...("model" in values && flavourOf(row.metadata) === "pi" && { [PI_MODEL]: piModelOf(values.model) }),
       ...(modes.permissionMode && { [PREFERRED.permissionMode]: modes.permissionMode }),
       ...(modes.copilotAgentMode && { [PREFERRED.copilotAgentMode]: modes.copilotAgentMode }),
     };
@@ -138,6 +139,14 @@ function chosenByTerminal(row: SessionRow, what: string): Refusal | undefined {
     : undefined;
 }
 
+/** Pi's models are known by their provider too, and the row has only the id: clients and the runner read the whole in the metadata. */
+const PI_MODEL = "piSelectedModel";
+
+function piModelOf(value: unknown): { readonly provider: string; readonly modelId: string } | null {
+  const [provider, modelId] = [textAt(value, "provider"), textAt(value, "modelId")];
+  return provider === undefined || modelId === undefined ? null : { provider, modelId };
+}
+
 /** The model of a provider is stored by its own id. */
 const columnOf = (value: unknown): string | null =>
   (typeof value === "string" && value !== "" ? value : textAt(value, "modelId")) ?? null;
@@ -148,8 +157,10 @@ function appliedOf(
 ): Refusal | { readonly values: Readonly<Record<string, unknown>> } {
   if (!isObject(answer)) return refusal("cli", "Invalid response from session config RPC");
   const { applied } = answer;
-  if (!isObject(applied)) {
-    const said = errorOf(answer) ?? `Missing applied session config, got: ${JSON.stringify(answer)}`;
+  // An error stands, whatever it names as applied beside it.
+  const error = errorOf(answer);
+  if (error !== undefined || !isObject(applied)) {
+    const said = error ?? `Missing applied session config, got: ${JSON.stringify(answer)}`;
     return refusal("cli", said.slice(0, SHOWN));
   }
   const missing = asked.find((key) => applied[key] === undefined);

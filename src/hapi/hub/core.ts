@@ -72,10 +72,15 @@ export class HubCore {
   }
 
   /** What a message changed of its session, before the message itself is told. */
-  tellAround(key: SessionKey, { updatedAt, todos, session }: AppendedMessage): void {
+  tellAround(key: SessionKey, { updatedAt, todos, team, session }: AppendedMessage): void {
     if (todos !== undefined) {
       this.tellPatch(key, { todos: { version: todos.at, value: todos.value }, updatedAt: todos.at });
-    } else if (updatedAt !== undefined) this.tellPatch(key, { updatedAt });
+    }
+    if (team !== undefined) {
+      this.tellPatch(key, { teamState: { version: team.at, value: team.value }, updatedAt: team.at });
+    }
+    if (todos === undefined && team === undefined && updatedAt !== undefined)
+      this.tellPatch(key, { updatedAt });
     if (session !== undefined) this.tellSession(session);
   }
 

@@ -12,14 +12,14 @@ export class GoneFiles {
     home: string,
     private readonly store: Pick<HapiStore, "listScratchAttachments">,
   ) {
-    this.#files = new ScratchFiles(home);
+    this.#files = new ScratchFiles({ home });
   }
 
   /** Begins to remove what no note names, of one session after the other. */
   gone(session: SessionKey): void {
     const named = async () => namedFiles(await this.store.listScratchAttachments());
     this.#underWay = this.#underWay
-      .then(() => this.#files.sweep(named, Date.now(), session))
+      .then(() => this.#files.sweep(named, session))
       .catch((error: unknown) => {
         // Told to whoever waits for the end; the next session's files go all the same.
         this.#failure ??= { error };

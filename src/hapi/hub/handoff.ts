@@ -24,6 +24,7 @@ const LOOKED_AT = 20;
 const SHOWN = 500;
 const ENDS_WITHIN_MS = 15_000;
 
+const NO_PATH = refusal("resume-unavailable", "Session metadata missing path");
 const UNAVAILABLE = refusal(
   "resume-unavailable",
   "Resume session ID unavailable. Start a new session in this directory, or retry after the agent has initialized.",
@@ -38,6 +39,7 @@ export class Handoff {
   async target(session: SessionKey): Promise<Result<{ readonly target: ResumeTarget }>> {
     const row = await this.core.store.findSession(session);
     if (typeof row === "string") return denial("session", row);
+    if (!metadataView(row.metadata)?.path) return NO_PATH;
     const target = resumeTarget(row, this.core.sessions.presenceOf(row));
     return target === undefined ? UNAVAILABLE : { ok: true, target };
   }

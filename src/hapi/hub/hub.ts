@@ -13,6 +13,7 @@ import { PiImports } from "./imports/pi.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import { MachinePresenceKeeper } from "./machine-presence.ts";
 import { Machines } from "./machines.ts";
+import { Merging } from "./merging.ts";
 import { Messages } from "./messages.ts";
 import { OpencodeClearing } from "./opencode-clear.ts";
 import { Permissions } from "./permissions.ts";
@@ -45,6 +46,7 @@ export class Hub {
   readonly lifecycle: Lifecycle;
   readonly config: Config;
   readonly agents: AgentDeeds;
+  readonly merging: Merging;
   readonly permissions: Permissions;
   readonly calls: SessionCalls;
   readonly spawning: Spawning;
@@ -62,24 +64,26 @@ export class Hub {
 
   constructor(parts: HubParts) {
     const core = new HubCore(parts);
+    const merging = new Merging(core);
+    this.merging = merging;
     this.core = core;
-    this.sessionPresence = new SessionPresenceKeeper(core);
+    this.sessionPresence = new SessionPresenceKeeper(core, merging);
     this.machinePresence = new MachinePresenceKeeper(core);
     this.sessions = new Sessions(core);
     this.machines = new Machines(core);
-    this.values = new VersionedValues(core);
+    this.values = new VersionedValues(core, this.machinePresence, merging);
     this.messages = new Messages(core, this.sessionPresence);
     this.queue = new MessageQueue(core, this.sessionPresence);
     this.steering = new Steering(core, this.queue);
     this.rewinding = new Rewinding(core);
     this.scheduled = new ScheduledMessages(core);
-    this.lifecycle = new Lifecycle(core);
+    this.lifecycle = new Lifecycle(core, merging);
     this.config = new Config(core);
     this.agents = new AgentDeeds(core, this.config);
     this.permissions = new Permissions(core);
     this.calls = new SessionCalls(core);
     this.spawning = new Spawning(core);
-    this.resuming = new Resuming({ core, spawning: this.spawning });
+    this.resuming = new Resuming({ core, merging, spawning: this.spawning });
     this.handoff = new Handoff(core);
     this.forking = new Forking({ core, sessions: this.sessions, spawning: this.spawning });
     this.clearing = new Clearing({ core, resuming: this.resuming });

@@ -10,6 +10,7 @@ import { textAt } from "../wire/shape.ts";
 import { callCli } from "./cli-call.ts";
 import type { HubCore } from "./core.ts";
 import { isShared } from "./live-sessions.ts";
+import type { Merging } from "./merging.ts";
 import { denial, INACTIVE, type Result } from "./result.ts";
 
 export interface SessionEnd {
@@ -21,7 +22,10 @@ export interface SessionEnd {
 const REASON = "The hub archived it, its CLI could not be reached";
 
 export class Lifecycle {
-  constructor(private readonly core: HubCore) {}
+  constructor(
+    private readonly core: HubCore,
+    private readonly merging: Merging,
+  ) {}
 
   /** The CLI says so. What waits in its queue will not be taken any more, unless others share it or it was only cleared. */
   async end({ session, time, reason }: SessionEnd): Promise<"ok" | Denied> {
@@ -53,6 +57,7 @@ export class Lifecycle {
       }
       if (before.active || before.thinking) core.tellPatch(row, ENDED_PATCH);
       core.events.broadcast({ type: "session-ended", ...to, reason });
+      this.merging.rests(result.row);
     });
     return typeof ended === "string" ? ended : "ok";
   }

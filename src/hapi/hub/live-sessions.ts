@@ -1,6 +1,7 @@
 // The sessions that a CLI keeps alive now. One is here from its first keep-alive until it ended or was not heard for long enough, so
 // there are never more than there are sessions at work. Spans are by the monotonic clock.
 import type { SessionPresence, SessionRow } from "../store/rows.ts";
+import { agentSession } from "../wire/flavours.ts";
 import type { Models } from "../wire/session-patches.ts";
 import { isObject, textAt } from "../wire/shape.ts";
 
@@ -43,6 +44,9 @@ export class LiveSession {
   heldUntil = Number.NEGATIVE_INFINITY;
   /** The last change by the web, by wall clock and monotonic: a keep-alive from before it says nothing of what was changed. */
   configured: { readonly at: number; readonly steady: number } | undefined;
+  /** Which session of its agent it is, as stored, and for which one its twins were looked for. */
+  agentSession: string | undefined;
+  lookedFor: string | undefined;
   /** Versions that only the hub's own keys made, and which the CLI was not told of: (from, to]. */
   ownVersions: { readonly from: number; readonly to: number } | undefined;
 
@@ -54,10 +58,12 @@ export class LiveSession {
     this.heardAt = heardAt;
     this.models = modelsOf(row);
     this.preferred = preferredIn(row);
+    this.agentSession = agentSession(row.metadata);
   }
 
   note(row: SessionRow): void {
     this.models = modelsOf(row);
+    this.agentSession = agentSession(row.metadata);
     this.preferred = preferredIn(row);
   }
 

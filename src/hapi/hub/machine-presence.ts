@@ -1,6 +1,6 @@
 // Whether a machine's runner is heard, as it says every 20 s (hapi-socket 10). Coming and going are stored before they are told; the
 // figures of its health are not stored at all.
-import type { Denied, MachinePresence } from "../store/rows.ts";
+import type { Denied, MachinePresence, MachineRow } from "../store/rows.ts";
 import { machineHealth, sameHealth } from "../wire/machine.ts";
 import { claimedTime, MACHINE_GONE_MS, TELL_AGAIN_MS } from "../wire/presence-rules.ts";
 import type { HubCore } from "./core.ts";
@@ -40,6 +40,17 @@ export class MachinePresenceKeeper {
   #timeOf(id: string, time: number): number | undefined {
     const now = this.core.now();
     return claimedTime(time, now) ?? (this.#clocks.isNow(id, time, this.core.steady()) ? now : undefined);
+  }
+
+  /** Its runner wrote what it does, which is as good as a keep-alive (hapi-socket 9). Whoever stored it tells it. */
+  wrote(row: MachineRow): void {
+    const { core } = this;
+    const live = core.machines.add(row, core.steady());
+    const wasActive = live.presence.active;
+    live.heardAt = core.steady();
+    live.presence = { active: true, activeAt: Math.max(live.presence.activeAt, core.now()) };
+    live.toldAt = live.heardAt;
+    if (!wasActive) this.#store([live], () => undefined);
   }
 
   #hear(live: LiveMachine, at: number, health: unknown): void {

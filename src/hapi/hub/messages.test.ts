@@ -74,6 +74,33 @@ test("a todo list is stored with its message, and told before it", async () => {
   expect(await t.store.findSession(key())).toMatchObject({ todos });
 });
 
+test("a team is stored with the messages that tell of it, and told before them; two of one moment both count", async () => {
+  const use = (name: string, input: object) => ({
+    role: "agent",
+    content: { type: "codex", data: { type: "tool-call", name, input } },
+  });
+  await send(use("TeamCreate", { team_name: "T" }));
+  const told = t.web();
+  const [patch] = told;
+  const { teamStateUpdatedAt: version } = (await t.store.findAnySession(sid)) ?? {};
+  expect(patch).toMatchObject({
+    type: "session-updated",
+    data: { teamState: { version, value: { teamName: "T", members: [] } }, updatedAt: version },
+  });
+  expect(Object.keys((patch as { data: object }).data).toSorted()).toEqual(["teamState", "updatedAt"]);
+  expect(told.at(-1)?.type).toBe("message-received");
+  const named = ["a", "b", "c"].map((name) => send(use("Task", { team_name: "T", name })));
+  await Promise.all(named);
+  const row = await t.store.findAnySession(sid);
+  expect(row?.teamState).toMatchObject({ members: [{ name: "a" }, { name: "b" }, { name: "c" }] });
+  t.told.length = 0;
+  await send(use("Bash", {}));
+  expect(t.web().map(({ type }) => type)).toEqual(["message-received"]);
+  await send(use("TeamDelete", {}));
+  expect(t.web()[0]).toMatchObject({ data: { teamState: { value: null } } });
+  expect((await t.store.findAnySession(sid))?.teamState).toBe(null);
+});
+
 test("how an agent's goal stands is not kept, and what only looks so is", async () => {
   const event = (message: string) => ({
     role: "agent",
@@ -165,6 +192,45 @@ test("a repeat of a message that its CLI has taken is shown, and not done again"
   await post();
   await t.settled();
   expect(t.cli()).toEqual([]);
+});
+
+test("a repeat of a message that the agent may have is shown as in doubt, and not handed out again", async () => {
+  await t.alive(sid);
+  const post = () => t.hub.messages.post({ session: key(), text: "x", localId: "w" });
+  await post();
+  await t.hub.queue.steerState(key(), ["w"], "dispatching", socket);
+  t.told.length = 0;
+  await post();
+  await t.settled();
+  expect(t.told).toMatchObject([
+    { event: { type: "message-received", message: { localId: "w", deliveryState: "indeterminate" } } },
+    { event: { type: "session-updated" } },
+  ]);
+});
+
+test("a repeat sets no client back, and since when a CLI thinks is its own word", async () => {
+  await t.alive(sid);
+  const post = (localId: string) => t.hub.messages.post({ session: key(), text: "x", localId });
+  await post("w");
+  await t.settled();
+  t.told.length = 0;
+  await post("w");
+  await t.settled();
+  const ms = expect.any(Number);
+  expect(t.short()).toEqual([
+    "message-received",
+    ["session-updated", { thinking: true, activeTurnStartedAt: ms }],
+  ]);
+  await t.alive(sid, { thinking: true });
+  await t.alive(sid, { thinking: false });
+  await t.alive(sid, { thinking: true });
+  t.told.length = 0;
+  await post("later");
+  await t.settled();
+  expect(t.short()).toContainEqual([
+    "session-updated",
+    { thinking: true, activeTurnStartedAt: null, updatedAt: ms },
+  ]);
 });
 
 test("a message for later is shown and held back; one that is late goes at once", async () => {

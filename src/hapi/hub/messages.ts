@@ -13,6 +13,7 @@ import {
 } from "../wire/message.ts";
 import { claimedTime } from "../wire/presence-rules.ts";
 import { isForLater, schedulingFaults } from "../wire/scheduled.ts";
+import { teamChange } from "../wire/team.ts";
 import { todosIn } from "../wire/todos.ts";
 import { cliMessageUpdate, webMessageUpdate } from "../wire/update.ts";
 import type { HubCore } from "./core.ts";
@@ -62,6 +63,7 @@ export class Messages {
         createdAt: claimed === undefined ? undefined : claimedTime(claimed, core.now()),
         reasoning: reasoningOf(content),
         todos: todosIn(content),
+        team: teamChange(content),
         touches: isUserText(content),
       },
       (result) => {
@@ -116,7 +118,8 @@ export class Messages {
     const isLater = isForLater(message.scheduledAt, core.now());
     // A repeat of one that the CLI has taken is shown again, and not done again.
     const isTaken = message.localId !== null && message.invokedAt !== null;
-    if (!isLater && !isTaken) {
+    // Nor of one that the agent may have.
+    if (!isLater && !isTaken && message.deliveryState === "queued") {
       core.rooms.update({ session: session.id }, webMessageUpdate(session.id, message));
     }
     core.tellAround(session, result);
@@ -129,9 +132,11 @@ export class Messages {
     if (isLater || isTaken) return;
     const live = core.sessions.get(session.id);
     if (live === undefined) return;
-    const updatedAt = result.updatedAt ?? message.createdAt;
-    this.presence.messageQueued(live, updatedAt, () => {
+    this.presence.messageQueued(live, result.updatedAt ?? message.createdAt, () => {
       const { thinking, activeTurnStartedAt } = live.presence;
+      // A repeat moves nothing: its own time would set clients back.
+      if (result.kind === "known") return core.tellPatch(session, { thinking, activeTurnStartedAt });
+      const updatedAt = result.updatedAt ?? message.createdAt;
       core.tellPatch(session, { thinking, activeTurnStartedAt, updatedAt });
       core.tellPatch(session, { updatedAt });
     });

@@ -63,6 +63,7 @@ test("in doubt, and back in the queue", async () => {
   const steer = (to: "queued" | "dispatching") => t.hub.queue.steerState(key(), ["a"], to, {});
   expect(await steer("dispatching")).toBeTrue();
   expect(t.web()).toEqual([]);
+  expect(await state("a")).toBe("indeterminate");
   expect(await steer("queued")).toBeTrue();
   expect(t.web()).toMatchObject([{ type: "messages-requeued", localIds: ["a"] }]);
   expect(await steer("queued")).toBeFalse();
@@ -139,13 +140,18 @@ describe("cancel", () => {
     });
   });
 
-  test("by id the event names both, by localId only what was asked for", async () => {
+  test("the event names the localId too, but where a CLI gave the message back by it", async () => {
     await post("a");
     const [row] = t.all.sql<{ id: string }>("SELECT id FROM messages WHERE local_id IS NOT NULL");
     await cancel(row?.id);
     expect(t.web()).toMatchObject([{ type: "message-cancelled", messageId: row?.id, localId: "a" }]);
     await post("b");
     await cancel("b");
+    expect(t.web()).toMatchObject([{ type: "message-cancelled", messageId: "b", localId: "b" }]);
+    await post("c");
+    t.rooms.set(sid, () => ({ removed: true }));
+    await cancel("c");
+    expect(t.web()).toMatchObject([{ type: "message-cancelled", messageId: "c" }]);
     expect(t.web()[0]).not.toHaveProperty("localId");
   });
 });
@@ -176,15 +182,38 @@ test("an agent's own queue: only of sessions that share it", async () => {
   sid = await t.session("shared", { ...PLACE, capabilities: { concurrentClients: true } });
   t.told.length = 0;
   await native("x");
-  expect(t.short()).toEqual([
-    ["session-updated", { updatedAt: ms }],
-    ["session-updated", "full"],
-    "message-received",
-  ]);
+  expect(t.short()).toEqual([["session-updated", "full"], "message-received"]);
   expect(await state("n")).toBe("queued");
+  await native("another text");
+  const received = t.web();
+  expect(received).toMatchObject([
+    {
+      type: "message-received",
+      message: {
+        localId: "n",
+        seq: 1,
+        scheduledAt: null,
+        content: {
+          role: "user",
+          content: { type: "text", text: "another text" },
+          meta: { sentFrom: "cli", isNativeQueuedMessage: true },
+        },
+      },
+    },
+  ]);
+  const { message } = received[0] as unknown as { message: { id: string } };
   await native(null);
-  expect(t.short()).toEqual([["session-updated", "full"], "message-cancelled"]);
+  expect(t.web()).toMatchObject([
+    { type: "session-updated", data: { hasConversationContent: false } },
+    { type: "message-cancelled", messageId: message.id, localId: "n" },
+  ]);
   expect(await state("n")).toBe("unknown");
+  // One that the agent has taken is history.
+  await native("taken");
+  await t.hub.queue.consumed({ session: key(), localIds: ["n"] }, {});
+  t.told.length = 0;
+  await native("too late");
+  expect(t.web()).toMatchObject([{ message: { content: { content: { text: "taken" } } } }]);
 });
 
 describe("scheduled messages", () => {

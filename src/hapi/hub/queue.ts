@@ -1,7 +1,7 @@
 // Messages that wait for their CLI: taken, given back, in doubt, cancelled, and told again to a CLI that connects anew (hapi-socket 18.2,
 // hapi-http-sse C3).
 import type { Denied, MessageReceipt, MessageRow, QueuedState, SessionKey } from "../store/rows.ts";
-import { cliMessageView } from "../wire/message.ts";
+import { messageView } from "../wire/message.ts";
 import { isForLater } from "../wire/scheduled.ts";
 import { isObject } from "../wire/shape.ts";
 import { cancelUpdate, webMessageUpdate } from "../wire/update.ts";
@@ -110,7 +110,7 @@ export class MessageQueue {
     return typeof result === "string" ? result : result.changed.length > 0;
   }
 
-  /** The agent's own queue has a message more, or (text null) less. Only of sessions whose agents share them. */
+  /** The agent's own queue has a message more, another text of one, or (text null) one less. Only of sessions whose agents share them. */
   async native(
     session: SessionKey,
     localId: string,
@@ -122,12 +122,15 @@ export class MessageQueue {
     if (typeof row === "string") return row;
     if (!isShared(row.metadata)) return "ok";
     if (text === null) {
-      await this.#delete(session, localId);
+      const found = await core.store.findMessage(session, localId);
+      if (typeof found !== "string" && found.message !== undefined)
+        await this.#delete(session, found.message.id);
       return "ok";
     }
-    const content = { role: "user", content: { type: "text", text }, meta: { sentFrom: "cli" } };
+    const meta = { sentFrom: "cli", isNativeQueuedMessage: true };
+    const content = { role: "user", content: { type: "text", text }, meta };
     const result = await core.store.appendMessage(
-      { session, content, localId, touches: true },
+      { session, content, localId, rewords: true },
       (appended) => {
         if (typeof appended === "string") return;
         core.tellAround(session, appended);
@@ -135,7 +138,7 @@ export class MessageQueue {
           type: "message-received",
           namespace: session.namespace,
           sessionId: session.id,
-          message: cliMessageView(appended.message),
+          message: messageView(appended.message),
         });
       },
       socket,
@@ -171,6 +174,7 @@ export class MessageQueue {
       if (answer === "consumed") return this.takenMeanwhile(session, localId);
       if (answer === "doubt") await this.#doubt(session, localId);
       if (answer !== "removed") return { ok: true, status: "busy", localId };
+      return this.#delete(session, idOrLocalId, { gaveBack: true });
     }
     return this.#delete(session, idOrLocalId);
   }
@@ -200,7 +204,12 @@ export class MessageQueue {
     );
   }
 
-  async #delete(session: SessionKey, idOrLocalId: string): Promise<Result<Cancelled>> {
+  /** The event names the localId beside what was asked for, but where a CLI gave the message back by it: as clients know it. */
+  async #delete(
+    session: SessionKey,
+    idOrLocalId: string,
+    { gaveBack = false } = {},
+  ): Promise<Result<Cancelled>> {
     const { core } = this;
     const result = await core.store.cancelMessage(session, idOrLocalId, (cancelled) => {
       if (typeof cancelled === "string" || cancelled.status !== "cancelled") return;
@@ -212,7 +221,7 @@ export class MessageQueue {
         namespace: session.namespace,
         sessionId: session.id,
         messageId: idOrLocalId,
-        localId: localId === null || localId === idOrLocalId ? undefined : localId,
+        localId: localId === null || (gaveBack && localId === idOrLocalId) ? undefined : localId,
       });
     });
     if (typeof result === "string") return denial("session", result);

@@ -1,6 +1,7 @@
 // Going on with a session: in place or under a new id, once for all who ask, and without losing anything.
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { openTestHub, PLACE, type TestHub } from "../../../test/support/hapi-hub.ts";
+import { FLAVOURS } from "../wire/flavours.ts";
 import { Resuming } from "./resume.ts";
 
 let t: TestHub;
@@ -133,8 +134,8 @@ describe("refused with the literal texts", () => {
     t.rpc.set(SPAWN, { type: "error", errorMessage: "no disk" });
     expect(await resume()).toMatchObject({ code: "resume-failed", error: "no disk" });
     t.rpc.set(SPAWN, { type: "success", sessionId: sid });
-    const { core, spawning } = t.hub;
-    const impatient = new Resuming({ core, spawning, withinMs: 20 });
+    const { core, merging, spawning } = t.hub;
+    const impatient = new Resuming({ core, merging, spawning, withinMs: 20 });
     expect(await impatient.resume(key())).toMatchObject({ error: "Session failed to become active" });
   });
 
@@ -143,8 +144,8 @@ describe("refused with the literal texts", () => {
     const theirs = await t.session("theirs", PLACE, "other");
     await t.alive(theirs, {}, "other");
     t.rpc.set(SPAWN, { type: "success", sessionId: theirs });
-    const { core, spawning } = t.hub;
-    expect(await new Resuming({ core, spawning, withinMs: 20 }).resume(key())).toMatchObject({
+    const { core, merging, spawning } = t.hub;
+    expect(await new Resuming({ core, merging, spawning, withinMs: 20 }).resume(key())).toMatchObject({
       error: "Session failed to become active",
     });
     expect(await t.store.findSession({ namespace: "other", id: theirs })).toMatchObject({ id: theirs });
@@ -158,13 +159,16 @@ describe("refused with the literal texts", () => {
   });
 });
 
-test("a session that never began starts fresh, on a machine of the same host", async () => {
-  await t.machine();
-  sid = await t.session("fresh", PLACE);
-  starts(() => sid);
-  expect(await t.hub.resuming.resume(key())).toEqual({ ok: true, sessionId: sid });
-  expect(t.called[0]?.[1]).not.toHaveProperty("resumeSessionId");
-});
+test.each([...FLAVOURS, "unknown"])(
+  "a session of %s that never began starts fresh, on a machine of the same host",
+  async (flavor) => {
+    await t.machine();
+    sid = await t.session("fresh", { ...PLACE, flavor });
+    starts(() => sid);
+    expect(await t.hub.resuming.resume(key())).toEqual({ ok: true, sessionId: sid });
+    expect(t.called[0]?.[1]).not.toHaveProperty("resumeSessionId");
+  },
+);
 
 describe("reopen", () => {
   test("of an archived Cursor session whose own id is lost is refused, with what is missing", async () => {

@@ -2,11 +2,12 @@
 // the old session's history goes over to it (hapi-socket 12, hapi-http-sse C3).
 import type { MachineRow, SessionKey, SessionRow } from "../store/rows.ts";
 import { agentSessionId, flavourOf, isFlavour } from "../wire/flavours.ts";
-import { mergedHistory, metadataView, type SessionMetadata, withKeys } from "../wire/metadata.ts";
+import { metadataView, type SessionMetadata, withKeys } from "../wire/metadata.ts";
 import { isReplaced } from "../wire/opencode-clear.ts";
 import { isObject, textAt } from "../wire/shape.ts";
 import { modeRefusal, NO_SUCH_MODE } from "./config.ts";
 import type { HubCore } from "./core.ts";
+import type { Merging } from "./merging.ts";
 import { denial, type Refusal, type Result, refusal } from "./result.ts";
 import type { Spawning } from "./spawn.ts";
 
@@ -36,14 +37,12 @@ export type Reopened = Result<{
   readonly cursorSessionProtocol?: string | undefined;
 }>;
 
-/** Whose agent can begin anew where it never began. */
-const STARTS_FRESH: ReadonlySet<string> = new Set(["claude", "codex", "opencode"]);
-
 /** Of the metadata, that say that a session is over. */
 const ARCHIVE_KEYS = ["lifecycleState", "lifecycleStateSince", "archivedBy", "archiveReason"] as const;
 
 export interface ResumeParts {
   readonly core: HubCore;
+  readonly merging: Merging;
   readonly spawning: Spawning;
   /** How long a session that was started again has to be heard. */
   readonly withinMs?: number;
@@ -81,8 +80,6 @@ export class Resuming {
     if (resumeSessionId === undefined && row.hasConversationContent) return NO_ID;
     const machine = await this.#machineFor(row.namespace, metadata);
     if (machine === undefined) return NO_MACHINE;
-    const agent = flavourOf(metadata);
-    if (resumeSessionId === undefined && !STARTS_FRESH.has(agent)) return NO_ID;
     const spawned = await this.parts.spawning.ask(machine.id, {
       directory: metadata.path,
       agent: isFlavour(metadata.flavor) ? metadata.flavor : "claude",
@@ -117,33 +114,15 @@ export class Resuming {
   }
 
   async #merge(old: SessionRow, into: string): Promise<Resumed> {
-    const core = this.#core;
+    const { core, merging } = this.parts;
     const { namespace } = old;
-    const merged = await core.store.mergeSessions(
-      { namespace, from: old.id, into, metadata: mergedHistory },
-      (result) => {
-        if (typeof result === "string") return;
-        core.sessions.delete(old.id);
-        core.events.broadcast({ type: "messages-invalidated", namespace, sessionId: into });
-        core.events.broadcast({ type: "session-removed", namespace, sessionId: old.id });
-        core.tellSession(result.row);
-        core.sessions.get(into)?.noteOwnVersion(result.row.metadataVersion);
-      },
-    );
-    if (typeof merged === "string") return refusal("resume-failed", "Session not found");
-    const { row } = merged;
-    const carried = {
-      model: row.model ?? old.model,
-      effort: row.effort ?? old.effort,
-      modelReasoningEffort: row.modelReasoningEffort ?? old.modelReasoningEffort,
-      serviceTier: row.serviceTier ?? old.serviceTier,
-      pinned: row.pinned || old.pinned,
-      globalPinned: row.globalPinned || old.globalPinned,
-    };
-    await core.store.setSessionColumns({ namespace, id: into }, carried, (result) => {
-      if (typeof result !== "string" && result.changed) core.tellSession(result.row);
-    });
-    return { ok: true, sessionId: into };
+    const merged = await merging.merge({ namespace, from: old.id, into });
+    if (typeof merged !== "string") return { ok: true, sessionId: into };
+    // The same agent session says so too, and that may have been heard before: then the old one has gone into the new one already.
+    const row = await core.store.findSession({ namespace, id: into });
+    return typeof row === "string"
+      ? refusal("resume-failed", "Session not found")
+      : { ok: true, sessionId: into };
   }
 
   /** Also of an archived one: it is archived again if it does not come back. */

@@ -21,9 +21,9 @@ export class Rewinding {
     if (typeof row === "string") return denial("session", row);
     const live = core.sessions.get(key.id);
     if (live?.presence.active !== true) return INACTIVE;
+    if (live.presence.thinking) return BUSY;
     const history = objectAt(objectAt(row.metadata, "capabilities"), "conversationHistory");
     if (history?.rewindToMessage !== true) return NOT_SUPPORTED;
-    if (live.presence.thinking) return BUSY;
     if ((await core.store.replayMessages(key.id)).length > 0) return HAS_WAITING;
     const found = await core.store.findMessage(key, messageLocalId);
     if (typeof found === "string") return denial("session", found);

@@ -1,16 +1,18 @@
 // Files of notes, beside the database where the original keeps them: one folder a namespace, in it one a session. A file is there for
-// the notes that name it; what none names is removed after a day, so that an upload that was given up costs nothing. No link is followed:
-// what is removed here is ours.
+// the notes that name it; what none names is removed after a day, by every clock that was seen, so that an upload that was given up costs
+// nothing. No link is followed: what is removed here is ours.
 import { randomUUID } from "node:crypto";
 import { type Dirent, lstatSync, lutimesSync, rmSync } from "node:fs";
-import { lstat, lutimes, mkdir, readdir, readFile, rm, rmdir, writeFile } from "node:fs/promises";
+import { lstat, lutimes, mkdir, open, readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isFolder } from "../../storage/blob-files.ts";
+import { whenDescriptorsAreFree } from "../../storage/descriptor-wait.ts";
 import { syncFolders } from "../../storage/durable-file.ts";
 import { codeOf, isAbsent, StorageError } from "../../storage/errors.ts";
 import type { SessionKey } from "../store/rows.ts";
 import { isObject } from "../wire/shape.ts";
 import { ScratchRoom } from "./scratch-room.ts";
+import { type Clocks, SeenClocks } from "./seen-clocks.ts";
 
 export const SCRATCH_LIMITS = {
   maxBytesPerFile: 10 * 1024 * 1024,
@@ -49,19 +51,37 @@ export const FOLDER = "scratchlist-attachments";
 const PREFIX = "hapi-hub:scratchlist/";
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ABANDONED_MS = 24 * 60 * 60 * 1_000;
+/** A clock may have been set while no server ran. Whoever uploaded before that, and comes back, has so long for the note. */
+const SETTLED_MS = 5 * 60 * 60 * 1_000;
+/** How often a folder is made again that was swept away as an empty one, by this process or by a command beside it. */
+const MAX_TRIES = 10;
 /** Of a name, in bytes: file systems end at 255, and the id comes before it. */
 const MAX_NAME_BYTES = 180;
 /** Of a folder's name. */
 const MAX_SEGMENT_BYTES = 255;
 
+export interface ScratchFilesParts {
+  readonly home: string;
+  /** That the files of one namespace may have; 0 is no limit, as by default. */
+  readonly maxBytes?: () => number;
+  readonly clocks?: Clocks;
+}
+
 export class ScratchFiles {
   readonly #root: string;
   readonly #room: ScratchRoom;
+  readonly #clocks: SeenClocks;
+  /** When the first sweep of all began, by the steady clock. */
+  #firstLook: number | undefined;
 
-  /** @param maxBytes that the files of one namespace may have; 0 is no limit */
-  constructor(home: string, maxBytes: () => number = () => 0) {
+  constructor({ home, maxBytes = () => 0, clocks }: ScratchFilesParts) {
     this.#root = join(home, FOLDER);
-    this.#room = new ScratchRoom((namespace) => this.#bytesIn(join(this.#root, namespace)), maxBytes);
+    this.#clocks = new SeenClocks(ABANDONED_MS, clocks);
+    this.#room = new ScratchRoom({
+      measure: (namespace) => this.#bytesIn(join(this.#root, namespace)),
+      maxBytes,
+      steady: () => this.#clocks.steady(),
+    });
   }
 
   /** Undefined when its namespace has as many bytes as it may. @throws StorageError when there is no folder to put it into */
@@ -75,11 +95,12 @@ export class ScratchFiles {
     const folder = this.#folderOf(place);
     let isStored = false;
     try {
-      await this.#folderFor(place);
-      await writeFile(this.#pathOf(place), given.bytes, { mode: 0o600, flush: true, flag: "wx" });
+      await this.#write(place, given.bytes);
       // A file whose name a power cut takes is gone. Another upload may have made the folders, and not come to their names yet.
       await syncFolders([folder, dirname(folder), this.#root, dirname(this.#root)]);
       isStored = true;
+    } catch (error) {
+      throw isAbsent(error) ? cannot("their folder was removed meanwhile") : error;
     } finally {
       this.#room.taken(segment(namespace), length, isStored);
       // Half a file would take a part of the little that is left of a full disk.
@@ -89,8 +110,29 @@ export class ScratchFiles {
     return { id, filename, mimeType: given.mimeType, size: length, path: scratchPath(place) };
   }
 
+  async #write(place: ScratchPlace, bytes: Uint8Array): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        await this.#folderFor(place);
+        const file = await whenDescriptorsAreFree(() => open(this.#pathOf(place), "wx", 0o600));
+        try {
+          await file.writeFile(bytes);
+          // The clock of a file server may be another one.
+          const now = this.#clocks.look() / 1_000;
+          await file.utimes(now, now);
+          await file.sync();
+        } finally {
+          await file.close();
+        }
+        return;
+      } catch (error) {
+        // A sweep has taken the folder, which was empty: once a file is in it, it stays.
+        if (!isAbsent(error) || tries === MAX_TRIES) throw error;
+      }
+    }
+  }
+
   async #folderFor(place: ScratchPlace): Promise<void> {
-    const cannot = (why: string) => new StorageError("failed", `Files of notes cannot be stored: ${why}.`);
     if ([place.namespace, place.session].some((name) => Buffer.byteLength(segment(name)) > MAX_SEGMENT_BYTES))
       throw new StorageError(
         "quota",
@@ -98,14 +140,14 @@ export class ScratchFiles {
       );
     await mkdir(this.#folderOf(place), { recursive: true, mode: 0o700 });
     for (const folder of this.#foldersTo(place))
-      if (!(await isFolderHere(folder))) throw cannot("their folder is a link");
+      if (!(await lstat(folder)).isDirectory()) throw cannot("their folder is a link");
   }
 
   /** Its size; from now on it is not old: a note comes to name it. Undefined when it is not there. */
   async keep(place: ScratchPlace): Promise<number | undefined> {
     const size = await this.sizeOf(place);
     if (size === undefined) return undefined;
-    const now = Date.now() / 1_000;
+    const now = this.#clocks.look() / 1_000;
     // A sweep that began before knows nothing of the note.
     const isThere = await absentAs(
       lutimes(this.#pathOf(place), now, now).then(() => true),
@@ -171,11 +213,16 @@ export class ScratchFiles {
    * Removes what no note names and is a day old; of one session whatever its age, when it has gone.
    * @returns how many files went
    */
-  async sweep(named: () => Promise<ReadonlySet<string>>, now: number, gone?: SessionKey): Promise<number> {
+  async sweep(named: () => Promise<ReadonlySet<string>>, gone?: SessionKey): Promise<number> {
     let removed = 0;
-    if (gone === undefined) this.#room.forget();
+    const began = this.#clocks.steady();
+    if (gone === undefined) {
+      this.#room.forget();
+      this.#firstLook ??= began;
+    }
     // Of most sessions there is none, and what is named is a long list.
     else if (!(await isFolderHere(this.#folderOf({ namespace: gone.namespace, session: gone.id })))) return 0;
+    const isSettled = began - (this.#firstLook ?? began) >= SETTLED_MS;
     const names = await named();
     for (const namespace of await this.#folders(this.#root)) {
       if (gone !== undefined && namespace !== segment(gone.namespace)) continue;
@@ -188,9 +235,12 @@ export class ScratchFiles {
           // In one go: between a look and what follows from it a note could come to name the file.
           const facts = lstatSync(path, { throwIfNoEntry: false });
           if (facts === undefined) continue;
-          // A clock was ahead when it came: it is as old as this look.
-          if (facts.mtimeMs > now) lutimesSync(path, now / 1_000, now / 1_000);
-          if (gone === undefined && now - facts.mtimeMs < ABANDONED_MS) continue;
+          if (gone === undefined) {
+            const now = this.#clocks.look();
+            // A clock was ahead when it came: it is as old as this look.
+            if (facts.mtimeMs > now) lutimesSync(path, now / 1_000, now / 1_000);
+            if (!isSettled || this.#clocks.earliest() - facts.mtimeMs < ABANDONED_MS) continue;
+          }
           rmSync(path, { force: true });
           this.#room.freed(namespace, facts.size);
           removed++;
@@ -229,6 +279,8 @@ export class ScratchFiles {
     return join(this.#folderOf(place), nameOf(place));
   }
 }
+
+const cannot = (why: string) => new StorageError("failed", `Files of notes cannot be stored: ${why}.`);
 
 const nameOf = ({ id, filename }: ScratchPlace) => `${id}-${filename}`;
 

@@ -64,7 +64,7 @@ export class Scratchlist {
 
   constructor(private readonly parts: ScratchlistParts) {
     this.core = parts.core;
-    this.#files = new ScratchFiles(parts.home, parts.maxBytes);
+    this.#files = new ScratchFiles(parts);
   }
 
   start(): void {
@@ -86,7 +86,7 @@ export class Scratchlist {
   /** What no note names. Of a session that has gone: at once. */
   async sweep(gone?: SessionKey): Promise<void> {
     const named = async () => namedFiles(await this.core.store.listScratchAttachments());
-    await this.#files.sweep(named, Date.now(), gone);
+    await this.#files.sweep(named, gone);
   }
 
   async list(key: SessionKey): Promise<Result<{ readonly entries: readonly ScratchEntry[] }>> {

@@ -13,6 +13,7 @@ import { denial, type Result, refusal } from "./result.ts";
 const ABORTED = "Stopped by a person in the web app";
 /** Nobody has it alone. */
 export const NOT_SWITCHED = refusal("not-applicable", "Shared sessions do not switch modes");
+const NO_COMMANDS = refusal("cli", "Unexpected listSlashCommands result");
 export const NO_PATH = refusal("unsupported", "Session path not available");
 
 type Answer = Result<{ readonly answer: unknown }>;
@@ -90,7 +91,8 @@ export class SessionCalls {
       };
     }
     const commands = mergedCommands([], metadata);
-    return commands.length === 0 ? called : { ok: true, answer: { success: true, commands } };
+    if (commands.length > 0) return { ok: true, answer: { success: true, commands } };
+    return called.ok && !isObject(called.answer) ? NO_COMMANDS : called;
   }
 
   async skills(session: SessionKey): Promise<Answer> {

@@ -7,6 +7,7 @@ import { alivePatch, EXPIRED_PATCH, type Models } from "../wire/session-patches.
 import { isObject } from "../wire/shape.ts";
 import type { HubCore } from "./core.ts";
 import { type LiveSession, PREFERRED } from "./live-sessions.ts";
+import type { Merging } from "./merging.ts";
 import { SkewedClocks } from "./skewed-clocks.ts";
 
 /** A keep-alive; every member but the first two is whatever came, and counts only if it is of the right type. */
@@ -41,7 +42,10 @@ const copilotAgentMode = oneOf("interactive", "plan", "autopilot");
 export class SessionPresenceKeeper {
   readonly #clocks = new SkewedClocks();
 
-  constructor(private readonly core: HubCore) {}
+  constructor(
+    private readonly core: HubCore,
+    private readonly merging: Merging,
+  ) {}
 
   /** The namespace's own session was heard. */
   async alive(heard: SessionAlive): Promise<"ok" | Denied> {
@@ -92,6 +96,7 @@ export class SessionPresenceKeeper {
     };
     live.presence = presence;
     if (!before.active) core.sessions.moved();
+    this.merging.heard(live);
     const models = changedModels(live.models, modes);
     const isTransition = !isSame(before, presence);
     if (!isTransition && models === undefined && now - live.toldAt <= TELL_AGAIN_MS) return;
@@ -170,7 +175,8 @@ export class SessionPresenceKeeper {
   messageQueued(live: LiveSession, at: number, announce: () => void): void {
     const { presence } = live;
     live.heldUntil = this.core.steady() + THINKING_HOLD_MS;
-    if (presence.thinking && presence.activeTurnStartedAt !== null) {
+    // Since when it thinks it has said, or nobody knows.
+    if (presence.thinking) {
       announce();
       return;
     }
@@ -210,7 +216,10 @@ export class SessionPresenceKeeper {
     const sessions = gone.map(({ id, presence }) => ({ id, presence }));
     core.inBackground(
       core.store.storePresence({ sessions }, () => {
-        for (const live of gone) core.tellPatch(live, EXPIRED_PATCH);
+        for (const live of gone) {
+          core.tellPatch(live, EXPIRED_PATCH);
+          if (live.agentSession !== undefined) this.merging.look(live);
+        }
       }),
       "that sessions are gone could not be stored",
     );

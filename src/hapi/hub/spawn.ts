@@ -2,13 +2,16 @@
 import type { SessionKey } from "../store/rows.ts";
 import { isRemoteOnly } from "../wire/flavours.ts";
 import { mustBeUpgraded } from "../wire/machine.ts";
+import { isObject } from "../wire/shape.ts";
 import {
   distinctPaths,
+  isAgentList,
   MUST_BE_UPGRADED,
   type PathsExist,
   pathsExist,
   type Spawned,
   type SpawnRequest,
+  saysWhatExists,
   spawned,
   spawnFailure,
   spawnParams,
@@ -16,6 +19,8 @@ import {
 import { callCli, errorOf } from "./cli-call.ts";
 import type { HubCore } from "./core.ts";
 import { denial, type Result, refusal } from "./result.ts";
+
+const NO_LISTING = { success: false, error: "Unexpected list-directory result" };
 
 export class Spawning {
   constructor(private readonly core: HubCore) {}
@@ -47,19 +52,27 @@ export class Spawning {
     if (paths.length === 0) return { ok: true, exists: {} };
     const called = await callCli(this.core, row.id, "path-exists", { paths });
     if (!called.ok) return called;
-    const error = errorOf(called.answer);
-    return error === undefined ? { ok: true, ...pathsExist(paths, called.answer) } : refusal("cli", error);
+    const { answer } = called;
+    // What was not answered is not "it is not there": a client would offer to make it.
+    if (!saysWhatExists(answer)) return refusal("cli", errorOf(answer) ?? "Unexpected path-exists result");
+    return { ok: true, ...pathsExist(paths, answer) };
   }
 
-  /** Which agents it has; the runner's answer as it is. */
+  /** Which agents it has. A client that gets anything else lets nobody create a session, and has to say why. */
   async agents(machine: SessionKey): Promise<Result<{ readonly answer: unknown }>> {
     const row = await this.core.store.findMachine(machine);
     if (typeof row === "string") return denial("machine", row);
     if (mustBeUpgraded(row.metadata)) return refusal("upgrade-required", MUST_BE_UPGRADED.message);
     const called = await callCli(this.core, row.id, "agent-availability", {});
     if (!called.ok) return called;
-    const error = errorOf(called.answer);
-    return error === undefined ? called : refusal("cli", error);
+    if (isAgentList(called.answer)) return called;
+    return refusal("cli", errorOf(called.answer) ?? "Unexpected agent-availability result");
+  }
+
+  /** What is in a folder. That it could not be read is an answer too. */
+  async directory(machine: SessionKey, params: object): Promise<Result<{ readonly answer: unknown }>> {
+    const called = await this.call(machine, "list-directory", params);
+    return called.ok && !isObject(called.answer) ? { ok: true, answer: NO_LISTING } : called;
   }
 
   /** Any other function of the runner; its answer as it is. */

@@ -61,7 +61,7 @@ export class Steering {
     if (message === undefined) return { status: "not-found" };
     const { localId } = message;
     if (localId === null || message.invokedAt !== null) return { status: "invoked", message };
-    if (message.deliveryState !== "indeterminate") return { status: "already-queued", localId };
+    if (message.deliveryState === "queued") return { status: "already-queued", localId };
     const room = { session: key.id };
     const unavailable = { status: "retry-unavailable", localId } as const;
     if (!core.rooms.isConnected(room)) return unavailable;

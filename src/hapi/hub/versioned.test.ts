@@ -1,6 +1,6 @@
 // Compare-and-swap: acknowledged exactly once on every path, before anybody is told, and never lost to the hub's own keys.
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { openTestHub, PLACE, TestHub } from "../../../test/support/hapi-hub.ts";
+import { openTestHub, PLACE, RUNNER, TestHub } from "../../../test/support/hapi-hub.ts";
 import type { VersionedAck } from "./versioned.ts";
 
 let t: TestHub;
@@ -99,6 +99,40 @@ test("a machine's values are told in full (step 49)", async () => {
     },
     { event: { type: "machine-updated", machineId: "m1", data: { id: "m1", runnerState: state } } },
   ]);
+});
+
+test("a value that clients would not understand is told as none, in full (hapi-http-sse A6)", async () => {
+  for (const [deed, value] of [
+    ["metadata", { ...PLACE, tools: "no list" }],
+    ["metadata", 5],
+    ["agentState", { requests: "no map" }],
+  ] as const) {
+    const version = deed === "metadata" && value === 5 ? 2 : 1;
+    t.told.length = 0;
+    expect((await write(deed, version, value)).ack).toMatchObject({ result: "success", [deed]: value });
+    expect(t.web()).toMatchObject([{ type: "session-updated", data: { id: sid, [deed]: null } }]);
+  }
+  await write("metadata", 3, PLACE);
+  expect(t.web()).toMatchObject([{ data: { metadata: { version: 4, value: PLACE } } }]);
+});
+
+test("a runner that writes what it does is there (hapi-socket 9)", async () => {
+  await t.store.registerMachine({ namespace: "default", id: "m1", metadata: RUNNER });
+  await write("runnerState", 1, { status: "running" });
+  expect(t.web()).toMatchObject([{ type: "machine-updated", data: { id: "m1", active: true } }]);
+  t.pass(40_000);
+  await write("runnerState", 2, { status: "shutting-down" });
+  t.told.length = 0;
+  t.pass(40_000);
+  t.hub.machinePresence.sweep();
+  await t.settled();
+  expect(t.web()).toEqual([]);
+  t.pass(6_000);
+  t.hub.machinePresence.sweep();
+  await t.settled();
+  expect(t.web()).toMatchObject([{ type: "machine-updated", machineId: "m1", data: { active: false } }]);
+  // What another hub left in the database is not what is now.
+  expect((await t.store.listPresent()).machines).toEqual([]);
 });
 
 test("a disk that refuses is acknowledged as an error", async () => {

@@ -1,11 +1,21 @@
 // The four values that a CLI writes by compare-and-swap (hapi-socket 9). The acknowledgement leaves before the others are told, both of
 // them after the commit and in commit order. Every path acknowledges: a CLI waits for ever otherwise, and that session stands still.
-import type { Access, Announce, ChangedValue, Denied, SessionRow, ValueChange } from "../store/rows.ts";
+import type {
+  Access,
+  Announce,
+  ChangedValue,
+  Denied,
+  MachineRow,
+  SessionRow,
+  ValueChange,
+} from "../store/rows.ts";
 import { mergeMetadata } from "../wire/metadata.ts";
 import { isObject } from "../wire/shape.ts";
 import { machineUpdate, sessionUpdate } from "../wire/update.ts";
 import type { HubCore } from "./core.ts";
 import { PREFERRED } from "./live-sessions.ts";
+import type { MachinePresenceKeeper } from "./machine-presence.ts";
+import type { Merging } from "./merging.ts";
 
 export type VersionedAck =
   | { readonly result: "error"; readonly reason?: Denied }
@@ -24,7 +34,11 @@ export interface ValueWrite {
 }
 
 export class VersionedValues {
-  constructor(private readonly core: HubCore) {}
+  constructor(
+    private readonly core: HubCore,
+    private readonly machines: MachinePresenceKeeper,
+    private readonly merging: Merging,
+  ) {}
 
   async metadata(write: ValueWrite): Promise<void> {
     const { core } = this;
@@ -34,7 +48,13 @@ export class VersionedValues {
       if (live?.isOwnGap(write.expectedVersion, result.version) !== true) return undefined;
       return { ...change, expectedVersion: result.version, merge: overOwnKeys };
     };
-    const announce = this.#announceSession(write, "metadata");
+    const tell = this.#announceSession(write, "metadata");
+    const announce = (success: Success<SessionRow>) => {
+      tell(success);
+      const live = core.sessions.get(write.id);
+      if (live === undefined) this.merging.rests(success.row);
+      else this.merging.heard(live);
+    };
     await settle(write, "metadata", announce, again, (each, told) =>
       core.store.changeMetadata(each ?? change, told, write.socket),
     );
@@ -67,13 +87,17 @@ export class VersionedValues {
       const versioned = { version, value };
       core.sessions.note(row);
       core.rooms.update({ session: id }, sessionUpdate(id, part, versioned, core.now()), socket);
-      core.tellPatch(row, { [part]: versioned, updatedAt: row.updatedAt });
+      // A value that clients would not understand is none to them: they hear so, and never the value itself.
+      if (value !== null && core.sessionView(row)[part] === null) core.tellSession(row);
+      else core.tellPatch(row, { [part]: versioned, updatedAt: row.updatedAt });
     };
   }
 
   #announceMachine({ id, socket }: ValueWrite, part: "metadata" | "runnerState") {
     const { core } = this;
-    return ({ version, value, row }: Success<Parameters<HubCore["tellMachine"]>[0]>): void => {
+    return ({ version, value, row }: Success<MachineRow>): void => {
+      // Only a runner that is there says what it does.
+      if (part === "runnerState") this.machines.wrote(row);
       core.rooms.update({ machine: id }, machineUpdate(id, part, { version, value }, core.now()), socket);
       core.tellMachine(row);
     };

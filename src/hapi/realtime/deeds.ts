@@ -47,7 +47,8 @@ export interface SessionEnd {
 export interface MachineAlive {
   readonly machineId: string;
   readonly time: number;
-  readonly health: Readonly<Record<string, number>> | undefined;
+  /** As it came; undefined when nothing was said of it. */
+  readonly health: unknown;
 }
 
 export interface ValueWish {

@@ -6,6 +6,7 @@ import { admitGrowth, ROW_BYTES } from "./access.ts";
 import { contentText, encodeContent, StoredContent } from "./content.ts";
 import { isConversation } from "./conversation.ts";
 import { factsOf, raiseEpoch, setCounts } from "./facts.ts";
+import { decode } from "./json.ts";
 import { AT, readByLocalId } from "./message-rows.ts";
 import type { Access, Announce, AppendedMessage, MessageRow, NewMessage } from "./rows.ts";
 import { readSession } from "./session-rows.ts";
@@ -40,6 +41,10 @@ const setLive = statement(
   `INSERT INTO roost_live (session_id, live_id, message_id) VALUES ($session, $liveId, $message)
    ON CONFLICT (session_id, live_id) DO UPDATE SET message_id = $message`,
 );
+const setContent = statement("UPDATE messages SET content = $content WHERE id = $id");
+const bytesOf = statement<{ bytes: number }>(
+  "SELECT octet_length(content) AS bytes FROM messages WHERE id = $id",
+);
 const removeMessage = statement("DELETE FROM messages WHERE id = $id");
 
 /** Live reasoning older than this many rows is history, and stays. */
@@ -64,10 +69,14 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
   if (session === null) return "not-found";
   if (session.namespace !== namespace) return "access-denied";
   const known = message.localId === null ? undefined : readByLocalId(db, sessionId, message.localId);
-  if (known !== undefined) return { ...NOTHING_CHANGED, kind: "known", message: known };
+  if (known !== undefined) {
+    const isReworded = message.rewords === true && known.invokedAt === null && known.content.text !== text;
+    const row = isReworded ? reworded(db, database, { known, message, text }) : known;
+    return { ...NOTHING_CHANGED, kind: "known", message: row };
+  }
   database.sizes.admit("content", "message", text);
   const cell = encodeContent(text);
-  const bytes = ROW_BYTES + (typeof cell === "string" ? Buffer.byteLength(cell) : cell.byteLength);
+  const bytes = ROW_BYTES + sizeOf(cell);
   admitGrowth(db, database, "message", namespace, bytes);
   const facts = session.isCounted === 1 ? session : factsOf(db, sessionId);
   const newestAt = session.at ?? 0;
@@ -104,9 +113,10 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
     setDated(db, database, "todos", sessionId, { value: message.todos, at: createdAt })
       ? { value: message.todos, at: createdAt }
       : undefined;
+  const team = setTeam(db, database, message, createdAt);
   const moved =
     (message.touches === true && touch(db).run({ id: sessionId, at: createdAt }).changes > 0) ||
-    (todos !== undefined && createdAt > session.updatedAt);
+    ((todos !== undefined || team !== undefined) && createdAt > session.updatedAt);
   const stored: MessageRow = {
     ...row,
     deliveryState: "queued",
@@ -118,19 +128,62 @@ function append(db: Db, database: Database, message: NewMessage, text: string): 
     message: stored,
     replaced: replaced?.id,
     todos,
+    team,
     updatedAt: moved ? createdAt : undefined,
     isFirstContent,
     session: isFirstContent ? readSession(db, sessionId) : undefined,
   };
 }
 
+const sizeOf = (cell: string | Uint8Array): number =>
+  typeof cell === "string" ? Buffer.byteLength(cell) : cell.byteLength;
+
+/** @returns the row with the new content. */
+function reworded(
+  db: Db,
+  database: Database,
+  { known, message, text }: { known: MessageRow; message: NewMessage; text: string },
+): MessageRow {
+  database.sizes.admit("content", "message", text);
+  const cell = encodeContent(text);
+  const growth = sizeOf(cell) - (bytesOf(db).get({ id: known.id })?.bytes ?? 0);
+  if (growth > 0) admitGrowth(db, database, "message", message.session.namespace, growth);
+  setContent(db).run({ id: known.id, content: cell });
+  setCounts(db).run({ id: known.sessionId, messages: 0, lastSeq: 0, bytes: growth, isVisible: false });
+  raiseEpoch(db, known.sessionId);
+  return { ...known, content: StoredContent.of(message.content, text) };
+}
+
 const NOTHING_CHANGED = {
   replaced: undefined,
   todos: undefined,
+  team: undefined,
   updatedAt: undefined,
   isFirstContent: false,
   session: undefined,
 } as const;
+
+const storedTeam = statement<{ team: string | null; at: number }>(
+  "SELECT team_state AS team, coalesce(team_state_updated_at, 0) AS at FROM sessions WHERE id = $id",
+);
+/** Messages of one moment follow each other; one that is older than this is history, and what it did was undone or done since. */
+const SAME_MOMENT_MS = 1_000;
+
+function setTeam(
+  db: Db,
+  database: Database,
+  { session: { id }, team }: NewMessage,
+  createdAt: number,
+): AppendedMessage["team"] {
+  if (team === undefined) return undefined;
+  const stored = storedTeam(db).get({ id });
+  if (stored === null || createdAt < stored.at - SAME_MOMENT_MS) return undefined;
+  const at = Math.max(createdAt, stored.at + 1);
+  const value = team(decode(stored.team), at);
+  if (value === undefined) return undefined;
+  setDated(db, database, "teamState", id, { value, at });
+  return { value, at };
+}
 
 /** The row that the message takes the place of is gone after this. */
 function replaceLive(

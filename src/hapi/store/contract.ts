@@ -22,8 +22,10 @@ import type {
 } from "./records.ts";
 import type {
   Access,
+  AgentSessionRow,
   Announce,
   AppendedMessage,
+  Backfill,
   Binding,
   CancelledMessage,
   ChangedValue,
@@ -104,11 +106,16 @@ export interface HapiStore {
     key: SessionKey,
     announce?: Announce<Access<{ readonly row: SessionRow }>>,
   ): Promise<Access<{ readonly row: SessionRow }>>;
-  /** Resume into a new id (hapi-socket 12): a localId on both sides is nulled on the old row, todos carry over, epoch + 1. */
+  /**
+   * One history out of two (hapi-socket 12): a localId on both sides is nulled on the old row, todos carry over, epoch + 1 when messages
+   * moved. `unwanted` where the merge itself says so.
+   */
   mergeSessions(
     merge: MergeSessions,
-    announce?: Announce<Access<MergedSessions>>,
-  ): Promise<Access<MergedSessions>>;
+    announce?: Announce<Access<MergedSessions> | "unwanted">,
+  ): Promise<Access<MergedSessions> | "unwanted">;
+  /** All of a namespace, newest `updatedAt` first, with these keys of their metadata. */
+  listAgentSessions(namespace: string, keys: readonly string[]): Promise<readonly AgentSessionRow[]>;
 
   // Messages. Both kinds of sender use `appendMessage`.
 
@@ -119,7 +126,7 @@ export interface HapiStore {
   ): Promise<Access<AppendedMessage>>;
   /** hapi-http-sse C3, latest, before, after and until, with epoch. */
   pageMessages(key: SessionKey, query: PageQuery): Promise<Access<MessagePage>>;
-  /** The CLI's back-fill: above `afterSeq`, ascending, without rows scheduled for later and without indeterminate ones. */
+  /** The CLI's back-fill: above `afterSeq`, ascending, without rows scheduled for later and without those that somebody may have. */
   messagesAfter(
     key: SessionKey,
     after: { readonly afterSeq: number; readonly limit: number },
@@ -394,7 +401,8 @@ export interface HapiStore {
   countRecords(): Promise<Readonly<Record<"namespaces" | "sessions" | "messages" | "machines", number>>>;
   /**
    * Brings our own counts up to date with rows that another hub wrote since we had the file; until it resolves a session that is not
-   * counted yet has `hasConversationContent` true. To be called once after opening, and not waited for by anybody who serves.
+   * counted yet has `hasConversationContent` true. To be called once after opening, and not waited for by anybody who serves. Of those
+   * without todos the last messages are searched for some, when it is said how.
    */
-  catchUp(): Promise<void>;
+  catchUp(backfill?: Backfill): Promise<void>;
 }

@@ -1,7 +1,8 @@
 // Our counts are true for what another hub wrote, once they are caught up, and nothing is hidden before.
-import { afterEach, beforeEach, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { openTestHapiStore, type TestHapiStore } from "../../../test/support/hapi-store.ts";
 import { isConversation } from "./conversation.ts";
+import type { SessionRow } from "./rows.ts";
 
 let all: TestHapiStore;
 beforeEach(() => {
@@ -111,4 +112,51 @@ test.each<[boolean, unknown]>([
   [false, null],
 ])("visible content: %p for %j", (isVisible, content) => {
   expect(isConversation(content)).toBe(isVisible);
+});
+
+describe("todos of a session that another hub left without", () => {
+  const list = (text: string) => JSON.stringify({ todos: text });
+  const told: SessionRow[] = [];
+  const backfill = {
+    todosIn: (content: unknown) => (content as { todos?: unknown } | null)?.todos,
+    told: (row: SessionRow) => told.push(row),
+  };
+  const leave = (id: string) =>
+    all.write("INSERT INTO sessions (id, created_at, updated_at) VALUES (?, 1, 1)", id);
+  beforeEach(() => {
+    told.length = 0;
+  });
+
+  test("the newest of its last 200 messages that carries some gives them, at its time", async () => {
+    for (const id of ["near", "far", "none"]) await leave(id);
+    await foreign("near", 1, list("old"));
+    await foreign("near", 2, list("new"));
+    for (let seq = 3; seq <= 201; seq++) await foreign("near", seq, "1");
+    await foreign("far", 1, list("far"));
+    for (let seq = 2; seq <= 201; seq++) await foreign("far", seq, "1");
+    await foreign("none", 1, user);
+    await all.store.catchUp(backfill);
+    const { todos, todosUpdatedAt } = (await all.store.findAnySession("near")) ?? {};
+    const [row] = all.sql("SELECT created_at AS at FROM messages WHERE session_id = 'near' AND seq = 2");
+    expect([todos, todosUpdatedAt]).toEqual(["new", row?.at]);
+    for (const id of ["far", "none"])
+      expect(await all.store.findAnySession(id)).toMatchObject({ todos: null, todosUpdatedAt: 0 });
+    expect(told.map(({ id }) => id)).toEqual(["near"]);
+    await all.store.catchUp(backfill);
+    expect(told).toHaveLength(1);
+  });
+
+  test("those that it has stay, and a list that is too large keeps nobody from theirs", async () => {
+    for (const id of ["a", "b", "c"]) await leave(id);
+    await all.write(`UPDATE sessions SET todos = '"mine"', todos_updated_at = 1 WHERE id = 'a'`);
+    await foreign("a", 1, list("other"));
+    await foreign("b", 1, list("x".repeat(9 * 1024 * 1024)));
+    await foreign("c", 1, list("c"));
+    await all.store.catchUp(backfill);
+    const todos = await Promise.all(
+      ["a", "b", "c"].map(async (id) => (await all.store.findAnySession(id))?.todos),
+    );
+    expect(todos).toEqual(["mine", null, "c"]);
+    expect(facts("b")).toMatchObject({ messages: 1 });
+  });
 });

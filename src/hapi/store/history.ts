@@ -3,11 +3,12 @@
 import type { Database } from "../../storage/database.ts";
 import type { Db } from "../../storage/query.ts";
 import { admitGrowth, denied, ROW_BYTES } from "./access.ts";
-import { contentIn, factsOf, raiseEpoch, recount, setCounts } from "./facts.ts";
+import { contentIn, epochOf, factsOf, raiseEpoch, recount, setCounts } from "./facts.ts";
 import { decode, encodeAdmitted } from "./json.ts";
 import { required } from "./machines.ts";
 import { readMessage } from "./message-rows.ts";
 import { storeSession } from "./presence.ts";
+import { waitingMessages } from "./queue.ts";
 import type {
   Access,
   Announce,
@@ -172,8 +173,10 @@ const MOVED = ["messages", "session_scratchlist", "usage_events"].map((table) =>
 const carried = statement(
   `UPDATE sessions SET
      metadata = $metadata,
-     metadata_version = coalesce(sessions.metadata_version, 1) + $changed,
-     seq = coalesce(sessions.seq, 0) + $changed,
+     metadata_version = coalesce(sessions.metadata_version, 1) + $metadataChanged,
+     agent_state = $agentState,
+     agent_state_version = coalesce(sessions.agent_state_version, 1) + $stateChanged,
+     seq = coalesce(sessions.seq, 0) + $metadataChanged + $stateChanged,
      todos = CASE WHEN coalesce(o.todos_updated_at, 0) > coalesce(sessions.todos_updated_at, 0) THEN o.todos ELSE sessions.todos END,
      todos_updated_at = nullif(max(coalesce(o.todos_updated_at, 0), coalesce(sessions.todos_updated_at, 0)), 0),
      team_state = CASE WHEN coalesce(o.team_state_updated_at, 0) > coalesce(sessions.team_state_updated_at, 0)
@@ -187,33 +190,50 @@ const carried = statement(
      global_pinned = max(sessions.global_pinned, o.global_pinned)
    FROM (SELECT * FROM sessions WHERE id = $from) AS o WHERE sessions.id = $into`,
 );
-const metadataOf = statement<{ metadata: string | null }>("SELECT metadata FROM sessions WHERE id = $id");
+const valuesOf = statement<{ metadata: string | null; agentState: string | null }>(
+  "SELECT metadata, agent_state AS agentState FROM sessions WHERE id = $id",
+);
 
 export function mergeSessions(
   { writer, sizes }: Database,
-  { namespace, from, into, metadata }: MergeSessions,
-  announce?: Announce<Access<MergedSessions>>,
-): Promise<Access<MergedSessions>> {
-  return writer.run((db): Access<MergedSessions> => {
+  { namespace, from, into, isWanted, metadata, agentState = (_, own) => own }: MergeSessions,
+  announce?: Announce<Access<MergedSessions> | "unwanted">,
+): Promise<Access<MergedSessions> | "unwanted"> {
+  return writer.run((db): Access<MergedSessions> | "unwanted" => {
     const refused =
       denied(db, "sessions", { namespace, id: from }) ?? denied(db, "sessions", { namespace, id: into });
     if (refused !== undefined || from === into) return refused ?? "not-found";
+    const old = required(valuesOf(db).get({ id: from }) ?? undefined);
+    const own = required(valuesOf(db).get({ id: into }) ?? undefined);
+    const [oldMetadata, ownMetadata] = [decode(old.metadata), decode(own.metadata)];
+    if (isWanted?.(oldMetadata, ownMetadata) === false) return "unwanted";
     const by = Math.max(
       required(highest(db).get({ session: from }) ?? undefined).seq,
       factsOf(db, from).lastSeq,
     );
     shift(db).run({ session: into, by });
     sharedLocalIds(db).run({ from, into });
-    const [movedMessages = 0] = MOVED.map((move) => move(db).run({ from, into }).changes);
-    const stored = metadataOf(db).get({ id: into })?.metadata ?? null;
-    const value = metadata(decode(metadataOf(db).get({ id: from })?.metadata ?? null), decode(stored));
-    const text = encodeAdmitted(sizes, "metadata", value);
-    carried(db).run({ from, into, metadata: text, changed: Number(text !== stored) });
+    const waiting = waitingMessages(db, from).map((message) => ({ ...message, sessionId: into }));
+    const [movedMessages = 0, movedNotes = 0] = MOVED.map((move) => move(db).run({ from, into }).changes);
+    const text = encodeAdmitted(sizes, "metadata", metadata(oldMetadata, ownMetadata));
+    const state = encodeAdmitted(
+      sizes,
+      "agentState",
+      agentState(decode(old.agentState), decode(own.agentState)),
+    );
+    carried(db).run({
+      from,
+      into,
+      metadata: text,
+      metadataChanged: Number(text !== own.metadata),
+      agentState: state,
+      stateChanged: Number(state !== own.agentState),
+    });
     const content = [factsOf(db, from).hasContent, factsOf(db, into).hasContent];
     recount(db, into, content.includes(1) ? 1 : undefined);
     deleteWhole(db, from);
-    const epoch = raiseEpoch(db, into);
-    return { row: required(readSession(db, into)), movedMessages, epoch };
+    const epoch = movedMessages > 0 ? raiseEpoch(db, into) : epochOf(db, into);
+    return { row: required(readSession(db, into)), movedMessages, movedNotes, waiting, epoch };
   }, announce);
 }
 

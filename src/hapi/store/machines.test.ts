@@ -34,6 +34,19 @@ test("keys that are given are laid over the stored ones, and only a change count
   expect(await register("no object")).toMatchObject({ kind: "unchanged", row: { metadataVersion: 2 } });
 });
 
+test("what a runner can do is what it said last; one of its sessions takes nothing away", async () => {
+  const kept = { host: "h", displayName: "mine", workspaceRoots: ["/w"] };
+  const own = { capabilities: ["stop-runner"], supervisedRestart: true, startedCliMtimeMs: 1 };
+  await register({ ...kept, ...own });
+  const machine = { id: "m", metadata: { host: "h" } };
+  await store.openSession({ namespace: "default", tag: "t", metadata: {}, machine });
+  expect(await store.findMachine(key("m"))).toMatchObject({ metadata: { ...kept, ...own } });
+  // Started anew by hand: to stop it would leave the host without one.
+  expect(granted(await register({ host: "h" })).row).toMatchObject({ metadataVersion: 2 });
+  expect((await store.findMachine(key("m"))) as object).toHaveProperty("metadata", kept);
+  expect(await register({ host: "h" })).toMatchObject({ kind: "unchanged" });
+});
+
 test("another namespace is refused, and learns nothing", async () => {
   await register({ host: "h" });
   expect(await register({ host: "x" }, null, "other")).toBe("access-denied");
@@ -99,4 +112,30 @@ test("presence is of its last transition, of whoever is still there, and survive
   await all.write("UPDATE sessions SET active = 1");
   await store.storePresence({ sessions: [{ id: session, presence: { ...presence, active: false } }] });
   expect(all.sql("SELECT active, active_at FROM sessions")).toEqual([{ active: 0, active_at: 9 }]);
+});
+
+test("when a session was there last is known to whichever hub comes next", async () => {
+  const id = await all.session("t");
+  const key = { namespace: "default", id };
+  // As the released hub leaves it.
+  await all.write("UPDATE sessions SET active_at = 70 WHERE id = ?", id);
+  expect(granted(await store.findSession(key)).presence).toMatchObject({ active: false, activeAt: 70 });
+  expect(await store.listSessions("default")).toMatchObject([{ presence: { activeAt: 70 } }]);
+  const presence = {
+    active: true,
+    activeAt: 80,
+    thinking: false,
+    thinkingAt: 0,
+    activeTurnStartedAt: null,
+    backgroundTaskCount: 0,
+    permissionMode: null,
+    collaborationMode: null,
+    copilotAgentMode: null,
+  };
+  const stored = () => all.sql("SELECT active, active_at AS at FROM sessions")[0];
+  await store.storePresence({ sessions: [{ id, presence }] });
+  expect(stored()).toEqual({ active: 0, at: 70 });
+  await store.storePresence({ sessions: [{ id, presence: { ...presence, active: false } }] });
+  expect(stored()).toEqual({ active: 0, at: 80 });
+  expect(granted(await store.findSession(key)).presence).toMatchObject({ active: false, activeAt: 80 });
 });

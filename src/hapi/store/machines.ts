@@ -54,6 +54,8 @@ export function register(
   db: Db,
   database: Pick<Database, "quota" | "sizes">,
   { namespace, id, metadata, runnerState = null }: RegisterMachine,
+  /** Whether its runner itself says so, and not one of its sessions. */
+  isRunner: boolean,
 ): RegisteredMachine | "access-denied" {
   const row = byId(db).get({ id });
   const now = Date.now();
@@ -68,7 +70,9 @@ export function register(
     return { kind: "created", row: required(readMachine(db, id)) };
   }
   if (row.namespace !== namespace) return "access-denied";
-  const merged = isObject(metadata) ? laidOver(decode(row.metadata), metadata) : undefined;
+  const merged = isObject(metadata)
+    ? laidOver(decode(row.metadata), metadata, isRunner ? RUNNERS_OWN : [])
+    : undefined;
   const text = merged === undefined ? row.metadata : encode(merged);
   if (text === row.metadata) return { kind: "unchanged", row: machineRow(row) };
   database.sizes.admit("state", "metadata", text);
@@ -81,7 +85,7 @@ export function registerMachine(
   machine: RegisterMachine,
   announce?: Announce<RegisteredMachine | "access-denied">,
 ): Promise<RegisteredMachine | "access-denied"> {
-  return database.writer.run((db) => register(db, database, machine), announce, { holds: machine });
+  return database.writer.run((db) => register(db, database, machine, true), announce, { holds: machine });
 }
 
 export async function findMachine({ reads }: Database, key: SessionKey): Promise<Access<MachineRow>> {
@@ -110,13 +114,25 @@ function machineRow(row: Stored): MachineRow {
 const isObject = (value: Json): value is Readonly<Record<string, Json>> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+/** What a runner can do and how it was started: one that no longer says so cannot, whatever the one before it said. */
+const RUNNERS_OWN = ["capabilities", "startedCliMtimeMs", "installedCliMtimeMs", "supervisedRestart"];
+
 /** Undefined when nothing changes. */
-function laidOver(stored: Json, given: Readonly<Record<string, Json>>): Json {
+function laidOver(
+  stored: Json,
+  given: Readonly<Record<string, Json>>,
+  /** Keys that go when they are not given. */
+  own: readonly string[],
+): Json {
   if (!isObject(stored)) return given;
+  const gone = own.filter((key) => Object.hasOwn(stored, key) && !Object.hasOwn(given, key));
   const isSame = Object.entries(given).every(
     ([key, value]) => Object.hasOwn(stored, key) && Bun.deepEquals(stored[key], value, true),
   );
-  return isSame ? undefined : { ...stored, ...given };
+  if (isSame && gone.length === 0) return undefined;
+  const merged: Record<string, Json> = { ...stored, ...given };
+  for (const key of gone) delete merged[key];
+  return merged;
 }
 
 export function required<T>(row: T | undefined): T {

@@ -288,7 +288,13 @@ test("a back-fill leaves out what is scheduled for later and what is parked", as
   await append({ localId: "due", scheduledAt: 5 });
   await append({ localId: "parked" });
   await append({ localId: "waits" });
+  await append({ localId: "steered" });
   await store.setDeliveryState({ session: key, localIds: ["parked"], state: "indeterminate" });
+  await store.setDeliveryState({ session: key, localIds: ["steered"], state: "dispatching" });
+  expect(await store.queuedState({ session: key, localIds: ["parked", "waits", "steered"] })).toMatchObject({
+    queuedLocalIds: ["waits"],
+    indeterminateLocalIds: ["parked", "steered"],
+  });
   const after = async (afterSeq: number, limit = 200) =>
     Array.from(
       granted(await store.messagesAfter(key, { afterSeq, limit })).rows as MessageRow[],

@@ -20,7 +20,7 @@ export const PAGES = {
   after: `${OF_SESSION} AND ${AT} >= $at AND ${AT} <= $untilAt AND (${AT} > $at OR seq > $seq)
     AND (${AT} < $untilAt OR seq <= $untilSeq) ORDER BY ${AT}, seq LIMIT $limit`,
   waiting: `${OF_SESSION} AND invoked_at IS NULL AND local_id IS NOT NULL ORDER BY seq DESC LIMIT $limit`,
-  backfill: `${OF_SESSION} AND seq > $after AND delivery_state <> 'indeterminate'
+  backfill: `${OF_SESSION} AND seq > $after AND (delivery_state = 'queued' OR invoked_at IS NOT NULL)
     AND (scheduled_at IS NULL OR scheduled_at <= $now OR invoked_at IS NOT NULL) ORDER BY seq LIMIT $limit`,
 } as const;
 const latest = statement<Weighed>(PAGES.latest);

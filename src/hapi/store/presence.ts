@@ -15,8 +15,11 @@ const session = statement(
      turn_started_at = $activeTurnStartedAt, background_tasks = $backgroundTaskCount, permission_mode = $permissionMode,
      collaboration_mode = $collaborationMode, copilot_mode = $copilotAgentMode WHERE session_id = $id`,
 );
-/** The released hub clears the row's own flag when a session expires, and never sets it. */
-const inactive = statement("UPDATE sessions SET active = 0, active_at = $at WHERE id = $id AND active <> 0");
+/** The released hub clears the row's own flag when a session expires, never sets it, and knows by the time when it was there last. */
+const inactive = statement(
+  `UPDATE sessions SET active = 0, active_at = $at
+   WHERE id = $id AND (active IS NOT 0 OR coalesce(active_at, 0) < $at)`,
+);
 const machine = statement(
   `INSERT INTO roost_machines (machine_id, active, active_at) VALUES ($id, $active, $activeAt)
    ON CONFLICT (machine_id) DO UPDATE SET active = $active, active_at = $activeAt`,

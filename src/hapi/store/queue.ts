@@ -81,10 +81,10 @@ export async function queuedState(
   });
   return {
     queuedLocalIds: rows
-      .filter(({ invokedAt, deliveryState }) => invokedAt === null && deliveryState !== "indeterminate")
+      .filter(({ invokedAt, deliveryState }) => invokedAt === null && deliveryState === "queued")
       .map(({ localId }) => localId),
     indeterminateLocalIds: rows
-      .filter(({ invokedAt, deliveryState }) => invokedAt === null && deliveryState === "indeterminate")
+      .filter(({ invokedAt, deliveryState }) => invokedAt === null && deliveryState !== "queued")
       .map(({ localId }) => localId),
     invokedLocalMessages: rows.flatMap(({ localId, invokedAt }) =>
       invokedAt === null ? [] : [{ localId, invokedAt }],
@@ -209,5 +209,8 @@ export async function nextDueAt({ reads }: Database, now: number): Promise<numbe
 }
 
 export async function replayMessages({ reads }: Database, session: string): Promise<MessageRow[]> {
-  return replay(reads).all({ session, limit: REPLAYED }).map(messageOf);
+  return waitingMessages(reads, session);
 }
+
+export const waitingMessages = (db: Db, session: string): MessageRow[] =>
+  replay(db).all({ session, limit: REPLAYED }).map(messageOf);

@@ -52,7 +52,7 @@ export interface SessionRow {
   readonly globalPinned: boolean;
   /** A message with visible content was stored. */
   readonly hasConversationContent: boolean;
-  /** As of its last transition; undefined when this server never stored one. */
+  /** As of its last transition; undefined when neither this server nor another hub stored one. */
   readonly presence: SessionPresence | undefined;
 }
 
@@ -129,15 +129,39 @@ export interface MergeSessions {
   /** Is deleted. */
   readonly from: string;
   readonly into: string;
+  /** Looked at first, with the metadata of both as it is then; false leaves both as they are. */
+  readonly isWanted?: ((from: Json, into: Json) => boolean) | undefined;
   /** The new one's metadata, from both (name, summary, worktree, path, host carry over). Version + 1 when it differs. Pure. */
   readonly metadata: (from: Json, into: Json) => Json;
+  /** The same of the agent state; without it that of `into` stays. */
+  readonly agentState?: ((from: Json, into: Json) => Json) | undefined;
 }
 
 /** Messages that moved keep their seqs; those that were in `into` moved up behind them. */
 export interface MergedSessions {
   readonly row: SessionRow;
   readonly movedMessages: number;
+  readonly movedNotes: number;
+  /** Of what moved, what a CLI that connects is told again: the oldest of it. */
+  readonly waiting: readonly MessageRow[];
   readonly epoch: number;
+}
+
+/** For rows that another hub wrote. */
+export interface Backfill {
+  /** The todo list that a content carries. Pure. */
+  readonly todosIn: (content: Json) => Json | undefined;
+  /** Of each session that has one since, after the commit. */
+  readonly told: (row: SessionRow) => void;
+}
+
+/** Of a session, what says with which session of its agent it goes on. */
+export interface AgentSessionRow {
+  readonly id: string;
+  /** Only the keys that were asked for; null is what it does not have. */
+  readonly metadata: Json;
+  /** This server heard a CLI of it once. */
+  readonly wasHeard: boolean;
 }
 
 // ---------------------------------------------------------------- messages
@@ -165,6 +189,8 @@ export interface NewMessage {
   readonly content: Json;
   /** Unique in the session: a repeat stores nothing and gives the first row. With one the message waits (`invokedAt` null). */
   readonly localId: string | null;
+  /** A repeat of one that still waits takes this content, in its old place. */
+  readonly rewords?: boolean | undefined;
   /** Of a history: it does not wait, whatever its localId. */
   readonly isTaken?: boolean | undefined;
   /** Claimed by the CLI, never stored later than now; one that is older than the newest message raises the epoch. */
@@ -177,18 +203,22 @@ export interface NewMessage {
   readonly reasoning?: { readonly id: string; readonly isLive: boolean } | undefined;
   /** A todo list that the content carries, stored in the session when the message is newer than what is there. */
   readonly todos?: Json;
+  /** What it does to the session's team, at its time: given the stored one, the next; undefined leaves it. Pure. */
+  readonly team?: ((stored: Json, at: number) => Json) | undefined;
   /** Whether `updatedAt` of the session moves forward to the message's time: user messages do that. */
   readonly touches?: boolean | undefined;
 }
 
 export interface AppendedMessage {
-  /** `known`: a row with this localId was there, and nothing was written; it is announced again all the same. */
+  /** `known`: a row with this localId was there, and none was added; it is announced again all the same. */
   readonly kind: "stored" | "known";
   readonly message: MessageRow;
   /** Id of the live row that it took the place of. */
   readonly replaced: string | undefined;
   /** Set when the session's todos changed. */
   readonly todos: { readonly value: Json; readonly at: number } | undefined;
+  /** Set when the session's team changed. */
+  readonly team: { readonly value: Json; readonly at: number } | undefined;
   /** Set when the session's `updatedAt` moved. */
   readonly updatedAt: number | undefined;
   /** The session has visible content since this message: its full object is announced. */

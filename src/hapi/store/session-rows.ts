@@ -1,7 +1,7 @@
 // Rows of sessions as the rest of the protocol sees them. Read with our own counts and presence beside them; no message row is touched.
 import { type Db, prepared } from "../../storage/query.ts";
 import { decode, ParsedValues } from "./json.ts";
-import type { SessionListRow, SessionPresence, SessionRow } from "./rows.ts";
+import type { AgentSessionRow, SessionListRow, SessionPresence, SessionRow } from "./rows.ts";
 import { statement } from "./statement.ts";
 
 interface Stored {
@@ -41,7 +41,8 @@ const SELECT = `s.id, s.namespace, s.tag, s.seq, s.created_at AS createdAt, s.up
   s.metadata_version AS metadataVersion, s.agent_state AS agentState, s.agent_state_version AS agentStateVersion, s.todos,
   s.todos_updated_at AS todosUpdatedAt, s.team_state AS teamState, s.team_state_updated_at AS teamStateUpdatedAt, s.model,
   s.model_reasoning_effort AS modelReasoningEffort, s.effort, s.service_tier AS serviceTier, s.pinned,
-  s.global_pinned AS globalPinned, r.has_content AS hasContent, r.active, r.active_at AS activeAt, r.thinking,
+  s.global_pinned AS globalPinned, r.has_content AS hasContent, r.active,
+  nullif(max(coalesce(r.active_at, 0), coalesce(s.active_at, 0)), 0) AS activeAt, r.thinking,
   r.thinking_at AS thinkingAt, r.turn_started_at AS turnStartedAt, r.background_tasks AS backgroundTasks,
   r.permission_mode AS permissionMode, r.collaboration_mode AS collaborationMode, r.copilot_mode AS copilotMode`;
 const FROM = "FROM sessions s LEFT JOIN roost_sessions r ON r.session_id = s.id";
@@ -100,6 +101,18 @@ export function readSessions(db: Db, namespace: string, limit: number): readonly
   }
   return rows;
 }
+
+const agentSessions = statement<{ id: string; picked: string; wasHeard: number }>(
+  `SELECT s.id, r.active_at IS NOT NULL AS wasHeard, (SELECT json_group_object(k.value, CASE WHEN json_valid(s.metadata)
+     THEN json_extract(s.metadata, '$.' || k.value) END) FROM json_each($keys) k) AS picked
+   ${FROM} WHERE s.namespace = $namespace ORDER BY s.updated_at DESC`,
+);
+
+/** What else the metadata holds never leaves the database. */
+export const readAgentSessions = (db: Db, namespace: string, keys: readonly string[]): AgentSessionRow[] =>
+  agentSessions(db)
+    .all({ namespace, keys: JSON.stringify(keys) })
+    .map(({ id, picked, wasHeard }) => ({ id, metadata: decode(picked), wasHeard: wasHeard === 1 }));
 
 /** Changes with everything that another connection commits, as the one that writes is to the one that reads. */
 const dataVersion = statement<{ data_version: number }>("PRAGMA data_version");

@@ -7,6 +7,7 @@ import { encodeAdmitted } from "./json.ts";
 import { register, required } from "./machines.ts";
 import type {
   Access,
+  AgentSessionRow,
   Announce,
   OpenedSession,
   OpenSession,
@@ -15,7 +16,7 @@ import type {
   SessionListRow,
   SessionRow,
 } from "./rows.ts";
-import { readByPrefix, readSession, readSessions } from "./session-rows.ts";
+import { readAgentSessions, readByPrefix, readSession, readSessions } from "./session-rows.ts";
 import { statement } from "./statement.ts";
 
 const byTag = statement<{ id: string }>(
@@ -48,7 +49,9 @@ function opened(db: Db, database: Database, session: OpenSession): OpenedSession
     if (row === null && tagged !== undefined) return { kind: "tag-bound" };
   }
   const machine =
-    session.machine === undefined ? undefined : register(db, database, { ...session.machine, namespace });
+    session.machine === undefined
+      ? undefined
+      : register(db, database, { ...session.machine, namespace }, false);
   if (machine === "access-denied") return { kind: "machine-denied" };
   // An id that is there has this tag by now.
   const known = id === undefined ? tagged : byId(db).get({ id }) === null ? undefined : id;
@@ -98,6 +101,14 @@ export async function listSessions(
   { limit = -1 }: { readonly limit?: number } = {},
 ): Promise<readonly SessionListRow[]> {
   return readSessions(reads, namespace, limit);
+}
+
+export async function listAgentSessions(
+  { reads }: Database,
+  namespace: string,
+  keys: readonly string[],
+): Promise<readonly AgentSessionRow[]> {
+  return readAgentSessions(reads, namespace, keys);
 }
 
 /** Of each plain column, as the row has it. */

@@ -78,19 +78,37 @@ export class Credentials {
 
   /** Undefined where there is none. */
   value(name: CredentialName): string | undefined {
-    return this.config[SETTINGS[name]] ?? this.#owners(name);
+    return this.#given(name) ?? this.#owners(name);
+  }
+
+  /** A key was given for a service whose address was not: nobody gets it. */
+  get isKeyWithoutAddress(): boolean {
+    return (
+      this.config.hapiTranscriptionKey !== undefined && this.#given("TRANSCRIPTION_API_KEY") === undefined
+    );
+  }
+
+  /** What this server was given. The key of one's own service only beside its address: else the owner of the app would say who gets it. */
+  #given(name: CredentialName): string | undefined {
+    if (name === "TRANSCRIPTION_API_KEY" && this.config.hapiTranscriptionUrl === undefined) return undefined;
+    return this.config[SETTINGS[name]];
   }
 
   /** Resolves when it is in the file. @throws NotEditable; Error with a sentence when that cannot be written */
   async change(wanted: CredentialsChange): Promise<void> {
     const changes = changesOf(wanted);
-    for (const [name] of changes) if (this.config[SETTINGS[name]] !== undefined) throw new NotEditable(name);
+    for (const [name] of changes) if (this.#given(name) !== undefined) throw new NotEditable(name);
     const written = await changeSettingsFile(this.home, (file) => {
       const kept: Record<string, unknown> = { ...keptIn(file) };
+      const before = originOf(kept.TRANSCRIPTION_BASE_URL);
       for (const [name, value] of changes) {
         if (value === null || value === "") delete kept[name];
         else kept[name] = value;
       }
+      // A key that nobody may read must not be sent where it was not meant to go either.
+      const isElsewhere = before !== undefined && originOf(kept.TRANSCRIPTION_BASE_URL) !== before;
+      if (isElsewhere && !changes.some(([name]) => name === "TRANSCRIPTION_API_KEY"))
+        delete kept.TRANSCRIPTION_API_KEY;
       return { ...file, providerCredentials: kept };
     });
     this.#kept = keptIn(written);
@@ -132,7 +150,7 @@ export class Credentials {
   }
 
   #source(name: CredentialName): "env" | "settings" | "none" {
-    if (this.config[SETTINGS[name]] !== undefined) return "env";
+    if (this.#given(name) !== undefined) return "env";
     return this.#owners(name) === undefined ? "none" : "settings";
   }
 
@@ -144,6 +162,14 @@ export class Credentials {
 
 const hintOf = (value: string): string =>
   value.length < HINTED_LENGTH ? HIDDEN : `${HIDDEN}${value.slice(-4)}`;
+
+/** The original takes any text for an address: one that is none is a place of its own. */
+const originOf = (address: unknown): string | undefined =>
+  typeof address !== "string" || address.trim() === ""
+    ? undefined
+    : URL.canParse(address)
+      ? new URL(address).origin
+      : address;
 
 const keptIn = ({ providerCredentials }: SettingsFile): Readonly<Record<string, unknown>> =>
   stored.parse(providerCredentials ?? {});

@@ -23,7 +23,12 @@ export function openVoice(context: VoiceContext): VoiceParts {
   const { config, home, log } = context;
   const problem = backendProblem(config.hapiVoiceBackend);
   if (problem !== undefined) log.warn(problem);
-  const voice = new Voice(new Credentials(home.folder, config), config);
+  const credentials = new Credentials(home.folder, config);
+  if (credentials.isKeyWithoutAddress)
+    log.warn(
+      "hapiTranscriptionKey is sent to nobody: it goes to hapiTranscriptionUrl alone, which was not given",
+    );
+  const voice = new Voice(credentials, config);
   const parts = { ...context, voice };
   const routes = new Hono<ApiEnv>().route("/", conversationRoutes(parts)).route("/", dictationRoutes(parts));
   return { routes, sockets: conversationEndpoints(parts) };

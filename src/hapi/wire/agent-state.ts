@@ -1,5 +1,5 @@
 // A session's agent state as clients see it, and what waits in it for a person. The hub never edits it: only the CLI does
-// (hapi-http-sse A6).
+// (hapi-http-sse A6), but where two sessions become one.
 import {
   fits,
   isBoolean,
@@ -57,6 +57,28 @@ const OPTIONAL: Shape = {
 /** Null when none was set or the stored value is not one as clients know it. */
 export const agentStateView = (stored: unknown): AgentState | null =>
   isObject(stored) && fits(stored, {}, OPTIONAL) ? (stored as AgentState) : null;
+
+/**
+ * Of a session that takes up the history of another: what was answered there is shown on. What was not is canceled, since whoever asked
+ * is gone and nobody could answer. What it says itself counts.
+ */
+export function mergedAgentState(from: unknown, into: unknown, at: number): unknown {
+  if (!isObject(from)) return into;
+  const own = isObject(into) ? into : {};
+  const known = { ...objectAt(own, "requests"), ...objectAt(own, "completedRequests") };
+  const added: Record<string, unknown> = {};
+  for (const [id, request] of Object.entries(objectAt(from, "requests")))
+    if (isObject(request)) added[id] = { ...request, completedAt: at, status: "canceled" };
+  Object.assign(added, objectAt(from, "completedRequests"));
+  for (const id of Object.keys(known)) delete added[id];
+  if (Object.keys(added).length === 0) return into;
+  return { ...own, completedRequests: { ...added, ...objectAt(own, "completedRequests") } };
+}
+
+const objectAt = (value: JsonObject, key: string): JsonObject => {
+  const inner = value[key];
+  return isObject(inner) ? inner : {};
+};
 
 export type RequestKind = "permission" | "input";
 

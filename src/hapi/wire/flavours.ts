@@ -86,6 +86,20 @@ export function agentSessionId(metadata: unknown): string | undefined {
   return undefined;
 }
 
+/** Keys of the metadata that say with which session of an agent one goes on. */
+export const AGENT_SESSION_KEYS: readonly string[] = ["flavor", ...RESUME_ID_KEYS];
+
+/**
+ * Equal for two sessions that are the same session of one agent; undefined where that is not known. The released hub knows it of all
+ * agents but Kimi.
+ */
+export function agentSession(metadata: unknown): string | undefined {
+  const id = agentSessionId(metadata);
+  const named = isObject(metadata) ? metadata.flavor : undefined;
+  if (id === undefined || named === "kimi") return undefined;
+  return `${isFlavour(named) ? named : ""} ${id}`;
+}
+
 /** Where the agent's own id stands; undefined for an agent that has none. */
 export function resumeKeyOf(metadata: unknown): string | undefined {
   const flavour = flavourOf(metadata);
@@ -112,11 +126,19 @@ export function agentLabel(metadata: unknown): string {
   return isFlavour(named) ? LABELS[named] : "Agent";
 }
 
+/** An agent that nobody here knows: what its words mean is not known either. */
+const isUnknown = (metadata: unknown): boolean => {
+  const named = isObject(metadata) ? metadata.flavor : undefined;
+  return typeof named === "string" && !isFlavour(named);
+};
+
 /** Whose model the web may choose. */
-export const canChooseModel = (flavour: Flavour): boolean => flavour !== "dsh";
+export const canChooseModel = (metadata: unknown): boolean =>
+  !isUnknown(metadata) && flavourOf(metadata) !== "dsh";
 
 const EFFORT: ReadonlySet<Flavour> = new Set(["claude", "grok", "pi"]);
-export const canChooseEffort = (flavour: Flavour): boolean => EFFORT.has(flavour);
+export const canChooseEffort = (metadata: unknown): boolean =>
+  !isUnknown(metadata) && EFFORT.has(flavourOf(metadata));
 
 /** These two exist only as remote sessions, so a spawn with another starting mode is refused. */
 export const isRemoteOnly = (flavour: Flavour): boolean => flavour === "agy" || flavour === "dsh";

@@ -96,11 +96,11 @@ const HEALTH: Shape = {
 };
 const HEALTH_KEYS = ["collectedAt", ...Object.keys(HEALTH)] as const;
 
-/** As reported with a keep-alive: figures that are none make it null, and only the known ones are kept, since it stays in memory. */
+/** As reported with a keep-alive: whatever is no figure makes it null, and so does a key that is none of them. */
 export function machineHealth(reported: unknown): MachineHealth | null {
   if (!isObject(reported) || !fits(reported, { collectedAt: isNumber }, HEALTH)) return null;
-  const known = HEALTH_KEYS.flatMap((key) => (reported[key] === undefined ? [] : [[key, reported[key]]]));
-  return Object.fromEntries(known) as unknown as MachineHealth;
+  const isKnown = Object.keys(reported).every((key) => (HEALTH_KEYS as readonly string[]).includes(key));
+  return isKnown ? ({ ...reported } as unknown as MachineHealth) : null;
 }
 
 /** Whether two reports say the same, the moment at which they were made aside. */

@@ -1,5 +1,5 @@
 // A message as clients see it, and what the hub writes for a web client (hapi-http-sse A6, hapi-socket 8 and 18.2).
-import type { MessageRow, StoredJson } from "../store/rows.ts";
+import type { MessageReceipt, MessageRow, StoredJson } from "../store/rows.ts";
 import { flavourOf } from "./flavours.ts";
 
 export interface Attachment {
@@ -23,6 +23,10 @@ export interface MessageView {
   readonly deliveryState?: "indeterminate";
 }
 
+/** One that a CLI is just giving to its agent is in doubt for everybody else: it may be taken, and is not handed out again. */
+const isInDoubt = ({ deliveryState, invokedAt }: MessageReceipt): boolean =>
+  deliveryState !== "queued" && invokedAt === null;
+
 /** Of a page. */
 export const messageView = (row: MessageRow): MessageView => ({
   id: row.id,
@@ -32,16 +36,13 @@ export const messageView = (row: MessageRow): MessageView => ({
   createdAt: row.createdAt,
   invokedAt: row.invokedAt,
   scheduledAt: row.scheduledAt,
-  ...(row.deliveryState === "indeterminate" && row.invokedAt === null
-    ? ({ deliveryState: "indeterminate" } as const)
-    : undefined),
+  ...(isInDoubt(row) ? ({ deliveryState: "indeterminate" } as const) : undefined),
 });
 
 /** The same as JSON, with its content as the text that is stored. Put together by hand: a page has two hundred of them. */
 export function messageText(row: MessageRow): string {
-  const { id, seq, localId, createdAt, invokedAt, scheduledAt, deliveryState, content } = row;
-  const told =
-    deliveryState === "indeterminate" && invokedAt === null ? ',"deliveryState":"indeterminate"' : "";
+  const { id, seq, localId, createdAt, invokedAt, scheduledAt, content } = row;
+  const told = isInDoubt(row) ? ',"deliveryState":"indeterminate"' : "";
   return `{"id":${JSON.stringify(id)},"seq":${seq},"localId":${localId === null ? null : JSON.stringify(localId)},"createdAt":${createdAt},"invokedAt":${invokedAt},"scheduledAt":${scheduledAt}${told},"content":${content.text}}`;
 }
 

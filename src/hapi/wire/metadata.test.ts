@@ -30,6 +30,10 @@ describe("what clients see", () => {
     ["a start by nobody known", { ...PLACE, startedBy: "me" }],
     ["a URL that is none", { ...PLACE, hapiMcpUrl: "not a url" }],
     ["a capability that is no flag", { ...PLACE, capabilities: { terminal: "yes" } }],
+    ["a model of Pi without a provider", { ...PLACE, piSelectedModel: { modelId: "m" } }],
+    ["a model of Pi without an id", { ...PLACE, piAvailableModels: [{}] }],
+    ["an import of Pi that is none", { ...PLACE, piImportState: 5 }],
+    ["a clear that is none", { ...PLACE, opencodeClearOperation: "x" }],
     ["a list", [PLACE]],
     ["text", "x"],
     ["null", null],
@@ -40,6 +44,7 @@ describe("what clients see", () => {
   test.each([
     ["a flavour that is null", { flavor: null }],
     ["a starting mode that is null", { startingMode: null }],
+    ["no model of Pi", { piSelectedModel: null, piAvailableModels: [{ modelId: "m", odd: 1 }] }],
     ["history maps", { conversationHistoryPoints: { a: true }, conversationHistoryIndexes: { a: 3 } }],
     ["a key that every object has", { constructor: "x", toString: 1 }],
   ])("%s is fine", (_, keys) => {

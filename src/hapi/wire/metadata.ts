@@ -67,6 +67,13 @@ const OPTIONAL: Shape = {
   conversationHistoryTurns: mapTo(isString),
   conversationHistoryEntryIds: mapTo(isString),
   conversationHistoryDiverged: isBoolean,
+  piHistoryLeafEntryId: orNull(isString),
+  piAvailableModels: listOf(shaped({ modelId: isString })),
+  piSelectedModel: orNull(shaped({ provider: isString, modelId: isString })),
+  piImportState: isObject,
+  piResumeAttempt: isObject,
+  ptyResumeAttempt: isObject,
+  opencodeClearOperation: isObject,
 };
 const REQUIRED: Shape = { path: isString, host: isString };
 
@@ -104,6 +111,10 @@ const CARRIED: readonly string[] = [
 ];
 /** Only the hub writes these. */
 const HUB_OWNED: readonly string[] = ["supersededBySessionId", "opencodeClearOperation"];
+
+/** Whether /clear replaced the session, or has it in hand: what the hub wrote down of that must not get lost. */
+export const isInHand = (metadata: unknown): boolean =>
+  isObject(metadata) && HUB_OWNED.some((key) => metadata[key] != null);
 
 /**
  * What is stored when a CLI writes `next` over `stored`: identity and resume ids that it leaves out are kept, an explicit null of one

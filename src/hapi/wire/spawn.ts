@@ -1,7 +1,7 @@
 // Starting a session on a machine: what the runner is asked, and what web clients are told of its answer (hapi-socket 12 and 18.5,
 // hapi-http-sse A9 and C3).
 import type { Flavour } from "./flavours.ts";
-import { isObject, textAt } from "./shape.ts";
+import { isBoolean, isObject, isString, listOf, shaped, textAt } from "./shape.ts";
 
 export interface SpawnRequest {
   readonly directory: string;
@@ -68,17 +68,22 @@ export const MUST_BE_UPGRADED = {
   code: "runner_upgrade_required",
 } as const;
 
+/** Those that clients know: they check it. */
+const CODES: ReadonlySet<string | undefined> = new Set(["agent_unavailable", "outside_workspace_roots"]);
+
 /** The runner's answer, whatever it is. */
 export function spawned(answer: unknown): Spawned {
   if (isObject(answer)) {
     const sessionId = textAt(answer, "sessionId");
     if (answer.type === "success" && sessionId !== undefined) return { type: "success", sessionId };
-    if (answer.type === "requestToApproveDirectoryCreation") {
-      return spawnFailure(`Directory creation requires approval: ${textAt(answer, "directory") ?? ""}`);
+    const directory = textAt(answer, "directory");
+    if (answer.type === "requestToApproveDirectoryCreation" && directory !== undefined) {
+      return spawnFailure(`Directory creation requires approval: ${directory}`);
     }
     const message = textAt(answer, "errorMessage") ?? textAt(answer, "error") ?? textAt(answer, "message");
     if (message !== undefined && answer.type !== "success") {
-      return spawnFailure(message, textAt(answer, "code"), textAt(answer, "agent"));
+      const code = textAt(answer, "code");
+      return spawnFailure(message, CODES.has(code) ? code : undefined, textAt(answer, "agent"));
     }
   }
   return spawnFailure(`Unexpected spawn result: ${JSON.stringify(answer ?? null)}`.slice(0, SHOWN));
@@ -93,6 +98,13 @@ export interface PathsExist {
   readonly exists: Readonly<Record<string, boolean>>;
   readonly outsideWorkspaceRoots?: readonly string[] | undefined;
 }
+
+/** Which of its agents a runner can start: a list that clients read entry by entry. */
+export const isAgentList = (answer: unknown): boolean => isObject(answer) && listOf(AGENT)(answer.agents);
+const AGENT = shaped({ agent: isString, available: isBoolean }, { reason: isString });
+
+/** Whether a runner has said of any path at all whether it is there. */
+export const saysWhatExists = (answer: unknown): boolean => isObject(answer) && isObject(answer.exists);
 
 /** Only a literal true is there. */
 export function pathsExist(paths: readonly string[], answer: unknown): PathsExist {

@@ -64,11 +64,9 @@ test("a message of a page, and of the event about one that a CLI sent", () => {
   const view = { id: "m1", seq: 7, localId: "l1", content: { a: 1 }, createdAt: 5, invokedAt: null };
   expect(sent(messageView(ROW))).toEqual({ ...view, scheduledAt: null });
   expect(sent(cliMessageView(ROW))).toEqual(view);
-  expect(messageView({ ...ROW, deliveryState: "indeterminate" })).toHaveProperty(
-    "deliveryState",
-    "indeterminate",
-  );
-  expect(messageView({ ...ROW, deliveryState: "dispatching" })).not.toHaveProperty("deliveryState");
+  // As the released hub tells them (hapi-socket 18.2).
+  for (const deliveryState of ["indeterminate", "dispatching"] as const)
+    expect(messageView({ ...ROW, deliveryState })).toHaveProperty("deliveryState", "indeterminate");
   expect(messageView({ ...ROW, deliveryState: "indeterminate", invokedAt: 9 })).not.toHaveProperty(
     "deliveryState",
   );

@@ -105,7 +105,9 @@ test("what is over is cleared away by a timer, and takes no room in the limits a
   await pairings.approve("terminal", keyOf(1_000), await account(database), "ok");
   expect(await poll(pairings, 1_000)).toMatchObject({ state: "authorized" });
   clock.now += 15 * MINUTE + 1;
-  for (let tries = 0; tries < 500 && count(database) !== 0; tries++) await Bun.sleep(10);
+  // Its places in the limits are free a moment after its rows are gone.
+  const left = () => (count(database) ?? 0) + pairings.waiting("terminal");
+  for (let tries = 0; tries < 500 && left() !== 0; tries++) await Bun.sleep(10);
   expect([count(database), pairings.waiting("terminal")]).toEqual([0, 0]);
 });
 

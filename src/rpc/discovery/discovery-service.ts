@@ -6,12 +6,15 @@ import type { CallContext } from "../registry/call-context.ts";
 import type { MethodDefinition, Permission } from "../registry/definition.ts";
 import { zodParams } from "../registry/params.ts";
 import { rpcError } from "../wire/rpc-error.ts";
-import { registration } from "./instance.ts";
-import { expiresAtMs, type Instances, told } from "./instances.ts";
+import { MAX_INSTANCE_BYTES, registration } from "./instance.ts";
+import { bytesOf, expiresAtMs, type Instances, told } from "./instances.ts";
+import type { Registrations } from "./registrations.ts";
 import { hostProblem } from "./targets.ts";
 
-export interface DiscoveryParts {
+export interface DiscoveryServiceParts {
+  /** For who reads. */
   readonly instances: Instances;
+  readonly registrations: Registrations;
   readonly settings: () => RpcDocument["discovery"];
   /** Whether roles give the caller this too. */
   readonly permits: (context: CallContext, permission: Permission) => boolean;
@@ -26,9 +29,10 @@ const watch = z.object({ service_name: service.nullish() });
 
 export function discoveryService({
   instances,
+  registrations,
   settings,
   permits,
-}: DiscoveryParts): readonly MethodDefinition[] {
+}: DiscoveryServiceParts): readonly MethodDefinition[] {
   const common = { service: "DiscoveryService", source: "builtin" } as const;
   const write = {
     ...common,
@@ -55,9 +59,13 @@ export function discoveryService({
             field: "permission",
             metadata: { principal_id: context.principal.id, ...share },
           });
+        if (bytesOf(instance) > MAX_INSTANCE_BYTES)
+          throw rpcError(2003, "InvalidField", `must have at most ${MAX_INSTANCE_BYTES} bytes as text`, {
+            field: "instance",
+          });
         const problem = await hostProblem(instance.host, settings().allowed_targets);
         if (problem !== undefined) throw rpcError(2003, "InvalidField", problem, { field: "instance.host" });
-        const entry = instances.register(context.tenant_id, instance, shared);
+        const entry = await registrations.register(context.tenant_id, instance, shared);
         return {
           instance_id: instance.instance_id,
           health: entry.health,
@@ -72,8 +80,8 @@ export function discoveryService({
       idempotent: true,
       description: "an instance is still there",
       params: zodParams(one),
-      run: (data, { tenant_id }) => ({
-        expires_at_ms: expiresAtMs(instances.renew(tenant_id, one.parse(data).instance_id)),
+      run: async (data, { tenant_id }) => ({
+        expires_at_ms: expiresAtMs(await registrations.renew(tenant_id, one.parse(data).instance_id)),
       }),
     },
     {
@@ -82,7 +90,9 @@ export function discoveryService({
       idempotent: true,
       description: "an instance is gone",
       params: zodParams(one),
-      run: (data, { tenant_id }) => ({ removed: instances.remove(tenant_id, one.parse(data).instance_id) }),
+      run: async (data, { tenant_id }) => ({
+        removed: await registrations.remove(tenant_id, one.parse(data).instance_id),
+      }),
     },
     {
       ...read,

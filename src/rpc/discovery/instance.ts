@@ -4,6 +4,9 @@ import type { HealthStatus } from "../services/health.ts";
 
 export const SCHEMES = ["http", "https", "grpc", "grpcs", "jsonrpc", "jsonrpcs", "thrift"] as const;
 
+/** As text: what it can do is a list of any things. */
+export const MAX_INSTANCE_BYTES = 64 * 1024;
+
 const text = (max: number) => z.string().min(1).max(max);
 const words = (count: number) => z.array(z.string().max(256)).max(count);
 

@@ -23,19 +23,38 @@ export interface Entry {
   lastCheckMs: number | null;
   registeredAtMs: number;
   renewedAt: number;
+  /** Its last word came to this node. */
+  isOwn: boolean;
 }
+
+export interface Put {
+  readonly tenant: string;
+  readonly given: Registration;
+  readonly isShared: boolean;
+  readonly ageMs?: number;
+  readonly isOwn?: boolean;
+}
+
+interface Held {
+  readonly places: number;
+  readonly bytes: number;
+}
+const NOTHING: Held = { places: 0, bytes: 0 };
 
 /** Beyond its own ttl, for an announcement that is late. */
 const GRACE = 1.5;
 const MAX_INSTANCES = 10_000;
 const MAX_OF_TENANT = 1_000;
+const MAX_BYTES = 64 * 1024 * 1024;
+const MAX_BYTES_OF_TENANT = 16 * 1024 * 1024;
 const MAX_WATCHED_CHANGES = 10_000;
 
 type Listener = (entry: Entry, change: Change) => void;
 
 export class Instances {
   readonly #entries = new Map<string, Entry>();
-  readonly #ofTenant = new Map<string, number>();
+  readonly #ofTenant = new Map<string, Held>();
+  #all: Held = NOTHING;
   readonly #listeners = new Set<Listener>();
   readonly #balancers = new Map<string, Balancer>();
   readonly #now: () => number;
@@ -43,48 +62,84 @@ export class Instances {
   constructor(
     private readonly settings: () => RpcDocument["discovery"],
     now: () => number = () => performance.now(),
+    /** Nobody renewed it in time. */
+    private readonly expired?: (entry: Entry) => void,
   ) {
     this.#now = now;
   }
 
   /** The same id replaces. @throws RpcError 5021 */
   register(tenant: string, given: Registration, isShared: boolean): Entry {
+    this.place(tenant, given)();
+    return this.put({ tenant, given, isShared });
+  }
+
+  /** Held until it is given back, right before the instance is put there. @throws RpcError 5021 */
+  place(tenant: string, given: Registration): () => void {
+    const before = this.#entries.get(keyOf(tenant, given.instance_id));
+    if (before === undefined) this.expire();
+    const places = before === undefined ? 1 : 0;
+    const bytes = bytesOf(given) - (before ? bytesOf(before.given) : 0);
+    const own = this.#ofTenant.get(tenant) ?? NOTHING;
+    const isTooMany =
+      this.#all.places + places > MAX_INSTANCES ||
+      own.places + places > MAX_OF_TENANT ||
+      (bytes > 0 && (this.#all.bytes + bytes > MAX_BYTES || own.bytes + bytes > MAX_BYTES_OF_TENANT));
+    if (isTooMany) throw new RpcError(5021, { message: "There are too many instances" });
+    this.#take(tenant, places, bytes);
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.#take(tenant, -places, -bytes);
+      isHeld = false;
+    };
+  }
+
+  /** The same id replaces, whether there is a place or not. `ageMs`: of its last word. */
+  put({ tenant, given, isShared, ageMs = 0, isOwn = true }: Put): Entry {
     const key = keyOf(tenant, given.instance_id);
     const before = this.#entries.get(key);
-    if (before === undefined) this.#takePlace(tenant);
-    const isSame =
-      before !== undefined && Bun.deepEquals(before.given, given) && before.isShared === isShared;
+    const times = { registeredAtMs: Date.now() - ageMs, renewedAt: this.#now() - ageMs, isOwn };
     // Whoever says the same again only lives on: what is known of its health counts.
-    const known = isSame
-      ? before
-      : { health: "unknown" as const, isDecided: false, successes: 0, failures: 0, lastCheckMs: null };
-    const { health, isDecided, successes, failures, lastCheckMs } = known;
+    if (before !== undefined && before.isShared === isShared && Bun.deepEquals(before.given, given))
+      return Object.assign(before, times);
+    this.#take(tenant, before === undefined ? 1 : 0, bytesOf(given) - (before ? bytesOf(before.given) : 0));
     const entry: Entry = {
       tenant,
       isShared,
       given,
-      health,
-      isDecided,
-      successes,
-      failures,
-      lastCheckMs,
-      registeredAtMs: Date.now(),
-      renewedAt: this.#now(),
+      health: "unknown",
+      isDecided: false,
+      successes: 0,
+      failures: 0,
+      lastCheckMs: null,
+      ...times,
     };
     this.#entries.set(key, entry);
-    if (before === undefined) this.#tell(entry, { added: told(entry) });
-    else if (!isSame) this.#tell(entry, { changed: told(entry) });
+    this.#tell(entry, before === undefined ? { added: told(entry) } : { changed: told(entry) });
     return entry;
   }
 
-  /** Unix milliseconds at which it expires. @throws RpcError 4000 */
+  /** @throws RpcError 4000 */
   renew(tenant: string, id: string): Entry {
+    const { given, isShared } = this.known(tenant, id);
+    return this.put({ tenant, given, isShared });
+  }
+
+  /** Of a tenant's own. @throws RpcError 4000 */
+  known(tenant: string, id: string): Entry {
     this.expire();
     const entry = this.#entries.get(keyOf(tenant, id));
     if (entry === undefined) throw new RpcError(4000);
-    entry.registeredAtMs = Date.now();
-    entry.renewedAt = this.#now();
     return entry;
+  }
+
+  find(tenant: string, id: string): Entry | undefined {
+    return this.#entries.get(keyOf(tenant, id));
+  }
+
+  /** How long ago it was registered or renewed. */
+  ageMs(entry: Entry): number {
+    return Math.max(0, this.#now() - entry.renewedAt);
   }
 
   /** False: it was not there. */
@@ -142,7 +197,10 @@ export class Instances {
   expire(): void {
     const now = this.#now();
     for (const entry of [...this.#entries.values()])
-      if (now - entry.renewedAt > entry.given.ttl_seconds * GRACE * 1_000) this.#drop(entry);
+      if (now - entry.renewedAt > lifeMs(entry.given)) {
+        this.#drop(entry);
+        this.expired?.(entry);
+      }
   }
 
   entries(): Iterable<Entry> {
@@ -190,19 +248,17 @@ export class Instances {
     this.#tell(entry, { changed: told(entry) });
   }
 
-  #takePlace(tenant: string): void {
-    this.expire();
-    const own = this.#ofTenant.get(tenant) ?? 0;
-    if (this.#entries.size >= MAX_INSTANCES || own >= MAX_OF_TENANT)
-      throw new RpcError(5021, { message: "There are too many instances" });
-    this.#ofTenant.set(tenant, own + 1);
+  #take(tenant: string, places: number, bytes: number): void {
+    const own = this.#ofTenant.get(tenant) ?? NOTHING;
+    const now = { places: own.places + places, bytes: own.bytes + bytes };
+    if (now.places === 0 && now.bytes === 0) this.#ofTenant.delete(tenant);
+    else this.#ofTenant.set(tenant, now);
+    this.#all = { places: this.#all.places + places, bytes: this.#all.bytes + bytes };
   }
 
   #drop(entry: Entry): void {
     this.#entries.delete(keyOf(entry.tenant, entry.given.instance_id));
-    const left = (this.#ofTenant.get(entry.tenant) ?? 1) - 1;
-    if (left === 0) this.#ofTenant.delete(entry.tenant);
-    else this.#ofTenant.set(entry.tenant, left);
+    this.#take(entry.tenant, -1, -bytesOf(entry.given));
     this.#tell(entry, { removed: told(entry) });
   }
 
@@ -219,8 +275,17 @@ export const told = ({ given, health, lastCheckMs, registeredAtMs }: Entry): Ser
   registered_at_ms: registeredAtMs,
 });
 
-export const expiresAtMs = ({ given, registeredAtMs }: Entry): number =>
-  registeredAtMs + given.ttl_seconds * GRACE * 1_000;
+export const lifeMs = ({ ttl_seconds }: Registration): number => ttl_seconds * GRACE * 1_000;
+
+export const expiresAtMs = ({ given, registeredAtMs }: Entry): number => registeredAtMs + lifeMs(given);
+
+const sizes = new WeakMap<Registration, number>();
+/** As text. */
+export function bytesOf(given: Registration): number {
+  const known = sizes.get(given) ?? Buffer.byteLength(JSON.stringify(given));
+  sizes.set(given, known);
+  return known;
+}
 
 /** Tenants hold no such sign. */
 const keyOf = (tenant: string, id: string): string => `${tenant}|${id}`;

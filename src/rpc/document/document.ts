@@ -183,6 +183,8 @@ export const rpcDocument = z.strictObject({
     zombie_grace_ms: whole(0, 3_600_000).default(5_000),
     idempotency_ttl_s: whole(1, 31_536_000).default(300),
     idempotency_max_entries: whole(1, 10_000_000).default(1_000),
+    /** Of all answers that are kept; one takes at most a quarter. */
+    idempotency_max_bytes: whole(65_536, 2 ** 40).default(64 * 2 ** 20),
   }),
   idempotency: section({ store: z.enum(["auto", "memory", "sqlite", "redis"]).default("auto") }),
   resilience: section({
@@ -264,6 +266,8 @@ export const rpcDocument = z.strictObject({
   tasks: section({
     workers: whole(1, 1_000).default(4),
     max: whole(1, 10_000_000).default(10_000),
+    /** Of params, results and the rest of all tasks. */
+    max_bytes: whole(65_536, 2 ** 40).default(256 * 2 ** 20),
     ttl_s: whole(1, 31_536_000).default(3_600),
     store: z.enum(["auto", "memory", "sqlite", "redis"]).default("auto"),
     redis_url: z.string().optional(),

@@ -21,6 +21,9 @@ const NAMES: ReadonlyMap<string, ContentType> = new Map([
 
 const CHARSET = /;\s*charset\s*=\s*"?([^";\s]*)"?/i;
 
+/** Without its parameters. */
+const mediaType = (text: string): string => (text.split(";", 1)[0] ?? "").trim().toLowerCase();
+
 /** Of a request's body. @throws RpcError 1003 */
 export function requestFormat(header: string | null, { protocol }: RpcDocument): ContentType {
   if (header === null || header === "" || header === "application/json")
@@ -28,7 +31,7 @@ export function requestFormat(header: string | null, { protocol }: RpcDocument):
       enabled("application/json", protocol.content_types) ??
       refuseType(header ?? "application/json", protocol.content_types)
     );
-  const name = (header.split(";", 1)[0] ?? "").trim().toLowerCase();
+  const name = mediaType(header);
   const type = name === "" ? "application/json" : NAMES.get(name);
   if (type === undefined || !protocol.content_types.includes(type))
     return refuseType(name, protocol.content_types);
@@ -36,6 +39,18 @@ export function requestFormat(header: string | null, { protocol }: RpcDocument):
   if (type === "application/json" && charset !== undefined && charset !== "utf-8" && charset !== "utf8")
     throw rpcError(1003, "UnsupportedContentType", "JSON is UTF-8", { metadata: { charset } });
   return type;
+}
+
+/** An envelope that says to be in another format than the one that its body was read in. */
+export function otherFormat(message: unknown, read: ContentType): RpcError | undefined {
+  const metadata = isFields(message) && isFields(message.metadata) ? message.metadata : undefined;
+  const told = metadata?.content_type;
+  // What is no text has a wrong shape, which reading the envelope tells.
+  if (typeof told !== "string" || NAMES.get(mediaType(told)) === read) return undefined;
+  return rpcError(1003, "UnsupportedContentType", "the body is in another format", {
+    field: "metadata.content_type",
+    metadata: { told: told.slice(0, 256), read },
+  });
 }
 
 function refuseType(requested: string, supported: readonly ContentType[]): never {
@@ -52,6 +67,9 @@ export interface AnswerForm {
   readonly compression: Compression | undefined;
 }
 
+/** What is refused has a form all the same. */
+export type AskedForm = AnswerForm & { readonly refused?: RpcError };
+
 /** The simplest, which everybody reads. */
 export const PLAIN: AnswerForm = { format: "application/json", compression: undefined };
 
@@ -61,15 +79,13 @@ function wishes(message: unknown): { readonly accept: unknown; readonly compress
   return { accept: metadata?.accept, compression: metadata?.compression };
 }
 
-/**
- * Of a whole answer. `read`: the format of the request, where it could be told. What is refused has a form all the same.
- */
+/** Of a whole answer. `read`: the format of the request, where it could be told. */
 export function answerForm(
   message: unknown,
   headers: HeaderSource,
   read: ContentType | undefined,
   config: RpcDocument,
-): AnswerForm & { readonly refused?: RpcError } {
+): AskedForm {
   const { accept, compression } = wishes(message);
   try {
     const format = absent(accept)
@@ -82,11 +98,7 @@ export function answerForm(
 }
 
 /** Of an answer that is JSON whatever the client would like; only its compression is asked. `wished`: of the envelope, where there is one. */
-export function jsonForm(
-  wished: unknown,
-  headers: HeaderSource,
-  config: RpcDocument,
-): AnswerForm & { readonly refused?: RpcError } {
+export function jsonForm(wished: unknown, headers: HeaderSource, config: RpcDocument): AskedForm {
   try {
     const { compression } = wishes(wished);
     return {
@@ -96,6 +108,52 @@ export function jsonForm(
   } catch (refused) {
     return { ...PLAIN, refused: refused as RpcError };
   }
+}
+
+/**
+ * Of a stream, whose frames are JSON in any case: only a refusal before it has the form. What admits no frames is refused (contract 11.2).
+ */
+export function streamAnswerForm(
+  message: unknown,
+  headers: HeaderSource,
+  read: ContentType | undefined,
+  config: RpcDocument,
+): AskedForm {
+  const { accept, compression } = wishes(message);
+  try {
+    const format = absent(accept)
+      ? streamByAccept(headers.get("accept"), read ?? "application/json", config)
+      : byEnvelope(accept, config);
+    const isJson = absent(accept) || (accept as readonly unknown[]).includes("application/json");
+    if (!isJson) throw notAcceptable("metadata.accept", accept as unknown[], ["application/json"]);
+    return { format, compression: answerCompression(compression, headers.get("accept-encoding"), config) };
+  } catch (refused) {
+    return { ...PLAIN, refused: refused as RpcError };
+  }
+}
+
+const EVENTS = "text/event-stream";
+/** Any of them lets frames through; what is excluded by name is not let in again by a wildcard. */
+const ADMITS_FRAMES = new Set([EVENTS, "text/*", "*/*", "application/*", "application/json", "text/json"]);
+
+function streamByAccept(header: string | null, read: ContentType, config: RpcDocument): ContentType {
+  if (header === null || header === "" || header === "*/*" || header === EVENTS)
+    return enabled(read, config.protocol.content_types) ?? read;
+  const asked = weightedList(header);
+  const isExcluded = asked.some(({ name, weight }) => name === EVENTS && weight === 0);
+  const admits = asked.some(
+    ({ name, weight }) => weight > 0 && ADMITS_FRAMES.has(name) && !(isExcluded && name.endsWith("*")),
+  );
+  if (!admits) throw notAcceptable("header.accept", [header.slice(0, 256)], [EVENTS, "application/json"]);
+  const bodies = asked.filter(({ name }) => name !== EVENTS && name !== "text/*");
+  const chosen = bodies.find(
+    ({ name, weight }) => weight > 0 && typeOf(name, asked, config.protocol.content_types) !== undefined,
+  );
+  return (
+    (chosen && typeOf(chosen.name, asked, config.protocol.content_types)) ??
+    enabled(read, config.protocol.content_types) ??
+    read
+  );
 }
 
 const MAX_ACCEPT = 16;
@@ -137,11 +195,7 @@ function typeOf(
   return type !== undefined && served.includes(type) ? type : undefined;
 }
 
-function notAcceptable(
-  field: string,
-  accept: readonly unknown[],
-  supported: readonly ContentType[],
-): RpcError {
+function notAcceptable(field: string, accept: readonly unknown[], supported: readonly string[]): RpcError {
   return rpcError(1003, "NotAcceptable", "no format in common", { field, metadata: { accept, supported } });
 }
 

@@ -8,16 +8,17 @@ import type { RpcDocument } from "../document/document.ts";
 import type { Formats } from "../formats/formats.ts";
 import type { Peer } from "../pipeline/incoming.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
-import type { LiveStreams } from "../streams/live-streams.ts";
+import type { Streams } from "../streams/streams.ts";
 import { bareCall, listMethods } from "./bare.ts";
 import { answer, receive } from "./exchange.ts";
 import { jsonRpc } from "./jsonrpc/endpoint.ts";
 import { unknownPath, wrongVerb } from "./router.ts";
+import { STREAM_PATHS, streamRoutes } from "./stream-routes.ts";
 
 export interface RpcHttpParts {
   readonly pipeline: Pipeline;
   readonly formats: Formats;
-  readonly streams: LiveStreams;
+  readonly streams: Streams;
   readonly config: () => RpcDocument;
   readonly basePath: string;
   readonly limits: Pick<Limits, "bodies" | "bounds" | "largeBodies" | "strangers">;
@@ -42,6 +43,7 @@ export function rpcApp(parts: RpcHttpParts) {
     const { incoming, form } = await receive(c.req.raw, c.env, c.var.body, "unary", exchange);
     return answer(await pipeline.unary(incoming), form, formats);
   });
+  app.route("/", streamRoutes(exchange));
   app.on("POST", JSON_RPC, (c) => jsonRpc(c.req.raw, c.env, c.var.body, exchange));
   for (const [service, handlers] of Object.entries(BARE))
     for (const handler of handlers)
@@ -51,7 +53,7 @@ export function rpcApp(parts: RpcHttpParts) {
   app.get(METHODS, (c) => listMethods(c.req.raw, c.env, exchange));
   app.all(METHODS, (c) => wrongVerb(c.req.raw, c.env, exchange, "GET, HEAD"));
   const posted = Object.entries(BARE).flatMap(([service, all]) => all.map((one) => `/v2/${service}/${one}`));
-  for (const path of [...UNARY, ...JSON_RPC, ...posted])
+  for (const path of [...UNARY, ...STREAM_PATHS, ...JSON_RPC, ...posted])
     app.all(path, (c) => wrongVerb(c.req.raw, c.env, exchange, "POST"));
   app.all("/*", (c) => unknownPath(c.req.raw, c.env, exchange));
   return (request: Request, facts: RequestFacts): Response | Promise<Response> => app.fetch(request, facts);

@@ -2,10 +2,10 @@
 // is an envelope all the same is answered as one. Both are calls of the same methods, through the one pipeline.
 import type { RequestBody } from "../../http/request-body.ts";
 import type { RequestFacts } from "../../server/request-facts.ts";
-import { answerForm, jsonForm } from "../formats/negotiation.ts";
-import type { Incoming } from "../pipeline/incoming.ts";
-import { type Finished, isAdmitted, type Pipeline } from "../pipeline/pipeline.ts";
-import type { LiveStreams } from "../streams/live-streams.ts";
+import type { RpcDocument } from "../document/document.ts";
+import { type AskedForm, answerForm, streamAnswerForm } from "../formats/negotiation.ts";
+import type { Finished } from "../pipeline/pipeline.ts";
+import { messageWriter, responseWriter } from "../streams/frame-writer.ts";
 import { methodName } from "../wire/method-name.ts";
 import { absent, type Fields, isFields } from "../wire/problems.ts";
 import { type RpcError, rpcError } from "../wire/rpc-error.ts";
@@ -17,14 +17,11 @@ import {
   type ExchangeParts,
   incomingOf,
   JSON_TYPE,
+  nothingReceived,
 } from "./exchange.ts";
-import { failureResponse, itemResponse, streamAnswer } from "./stream-answer.ts";
-import { streamShape } from "./stream-shape.ts";
+import { type StreamParts, streamAnswer } from "./stream-answer.ts";
 
-export interface BareParts extends ExchangeParts {
-  readonly pipeline: Pipeline;
-  readonly streams: LiveStreams;
-}
+export type BareParts = ExchangeParts & StreamParts;
 
 /** Of the method `rpc.v2/<service>/<handler>` that the path names. */
 export async function bareCall(
@@ -40,38 +37,48 @@ export async function bareCall(
   const isEnvelope = isFields(message) && Object.hasOwn(message, "aduib_rpc");
   const asked = isEnvelope ? named(message, method) : implied(message, method);
   const isStream = pipeline.parts.registry.streams(method);
-  const form = isStream
-    ? jsonForm(asked.message, request.headers, config)
-    : onlyJson(answerForm(asked.message, request.headers, "application/json", config));
-  const refused = received.refused ?? asked.refused;
+  const formOf = isStream ? streamForm : wholeForm;
+  const form = formOf(asked.message, request.headers, config);
+  const came = { ...received, message: asked.message, refused: received.refused ?? asked.refused };
   const kind = isStream ? "stream" : "unary";
-  const incoming = incomingOf(
-    request,
-    facts,
-    { ...received, message: asked.message, refused },
-    form,
-    { kind },
-    parts,
-  );
-  const whole = (finished: Finished) =>
-    isEnvelope ? answer(finished, form, parts.formats) : bare(finished, message, form, parts);
-  return isStream
-    ? streamed(incoming, isEnvelope, facts, parts, whole)
-    : whole(await pipeline.unary(incoming));
+  const incoming = incomingOf(request, facts, came, form, { kind }, parts);
+  const answered = isStream
+    ? await streamAnswer(
+        {
+          request,
+          facts,
+          incoming,
+          writer: (shape, call) =>
+            shape === "message" ? messageWriter : responseWriter(call, pipeline.parts.server, !isEnvelope),
+        },
+        parts,
+      )
+    : await pipeline.unary(incoming);
+  if (answered instanceof Response) return answered;
+  return isEnvelope ? answer(answered, form, parts.formats) : bare(answered, message, form, parts);
 }
 
-type Form = ReturnType<typeof answerForm>;
+type FormOf = (message: unknown, headers: Headers, config: RpcDocument) => AskedForm;
 
-function onlyJson(form: Form): Form {
-  if (form.format === "application/json") return form;
+const JSON_FORMAT = "application/json";
+
+const wholeForm: FormOf = (message, headers, config) => {
+  const form = answerForm(message, headers, JSON_FORMAT, config);
+  if (form.format === JSON_FORMAT) return form;
   return {
-    format: "application/json",
+    format: JSON_FORMAT,
     compression: form.compression,
     refused: rpcError(1003, "NotAcceptable", "only JSON is served here", {
-      metadata: { supported: ["application/json"] },
+      metadata: { supported: [JSON_FORMAT] },
     }),
   };
-}
+};
+
+/** Of a refusal; nobody is refused for having liked another form of it better. */
+const streamForm: FormOf = (message, headers, config) => ({
+  ...streamAnswerForm(message, headers, JSON_FORMAT, config),
+  format: JSON_FORMAT,
+});
 
 interface Asked {
   readonly message: unknown;
@@ -98,7 +105,7 @@ const implied = (message: unknown, method: string): Asked => ({
 function bare(
   finished: Finished,
   message: unknown,
-  form: Form,
+  form: AskedForm,
   { formats }: Pick<BareParts, "formats">,
 ): Promise<Response> {
   const { call, response, http } = finished;
@@ -111,57 +118,6 @@ function bare(
     finished,
   });
 }
-
-async function streamed(
-  incoming: Incoming,
-  isEnvelope: boolean,
-  facts: RequestFacts,
-  { pipeline, streams }: BareParts,
-  whole: (finished: Finished) => Promise<Response>,
-): Promise<Response> {
-  const { shape, refused } = streamShape(incoming);
-  const accept = incoming.headers.get("accept");
-  const notEvents = refused ?? (admitsEvents(accept) ? undefined : notAcceptable(accept));
-  const stream = await pipeline.stream(
-    notEvents === undefined || incoming.refused !== undefined
-      ? incoming
-      : { ...incoming, refused: notEvents },
-  );
-  if (!isAdmitted(stream)) return whole(stream);
-  const { call } = stream;
-  const { server } = pipeline.parts;
-  return streamAnswer(stream, {
-    streams,
-    facts,
-    shape,
-    bodies: {
-      message: (frame) => frame,
-      item: (data) => (isEnvelope ? itemResponse(call, data, server) : data),
-      failure: (error) => failureResponse(call, error, server),
-    },
-  });
-}
-
-/** Events, JSON or anything (contract 11.2). */
-export function admitsEvents(accept: string | null): boolean {
-  if (accept === null || accept === "") return true;
-  return accept
-    .toLowerCase()
-    .split(",")
-    .some((entry) => {
-      const [name = "", ...parameters] = entry.split(";").map((part) => part.trim());
-      const isExcluded = parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter));
-      return !isExcluded && EVENTS.has(name);
-    });
-}
-
-const EVENTS = new Set(["text/event-stream", "application/json", "*/*", "text/*", "application/*"]);
-
-const notAcceptable = (accept: string | null): RpcError =>
-  rpcError(1003, "NotAcceptable", "streams are events", {
-    field: "header.accept",
-    metadata: { accept: accept?.slice(0, 256) ?? "", supported: ["text/event-stream"] },
-  });
 
 /** `GET`: the list of methods, as a call without a body (contract 15.1). */
 export async function listMethods(
@@ -177,16 +133,9 @@ export async function listMethods(
       return value === null ? [] : [[key, value]];
     }),
   );
-  const form = onlyJson(answerForm(undefined, request.headers, "application/json", config));
+  const form = wholeForm(undefined, request.headers, config);
   const { message } = implied(data, "rpc.v2/SystemService/Methods");
-  const received = {
-    message,
-    requestBytes: 0,
-    refused: undefined,
-    config,
-    startedAt: performance.now(),
-    startedAtMs: Date.now(),
-  };
+  const received = { ...nothingReceived(config), message };
   return bare(
     await parts.pipeline.unary(incomingOf(request, facts, received, form, {}, parts)),
     data,

@@ -4,7 +4,15 @@ import { BodyRefused, isLarge, type RequestBody } from "../../http/request-body.
 import type { RequestFacts } from "../../server/request-facts.ts";
 import type { ContentType, RpcDocument } from "../document/document.ts";
 import type { Formats } from "../formats/formats.ts";
-import { type AnswerForm, answerForm, requestCompression, requestFormat } from "../formats/negotiation.ts";
+import {
+  type AnswerForm,
+  type AskedForm,
+  answerForm,
+  otherFormat,
+  requestCompression,
+  requestFormat,
+  streamAnswerForm,
+} from "../formats/negotiation.ts";
 import type { Call } from "../pipeline/call.ts";
 import type { CallKind, Incoming, Peer } from "../pipeline/incoming.ts";
 import type { Finished } from "../pipeline/pipeline.ts";
@@ -76,12 +84,23 @@ const onlyJson = (requested: string): RpcError =>
     metadata: { requested, supported: ["application/json"] },
   });
 
+/** Nothing came that would have to be read. */
+export const nothingReceived = (config: RpcDocument, refused: unknown = undefined): Received => ({
+  message: undefined,
+  requestBytes: 0,
+  read: undefined,
+  refused,
+  config,
+  startedAt: performance.now(),
+  startedAtMs: Date.now(),
+});
+
 /** What the pipeline is asked with. `form`: how the answer leaves, or why it has no such form. */
 export function incomingOf(
   request: Request,
   facts: RequestFacts,
-  { message, requestBytes, refused, config, startedAt, startedAtMs }: Omit<Received, "read">,
-  form: AnswerForm & { readonly refused?: RpcError },
+  { message, requestBytes, read, refused, config, startedAt, startedAtMs }: Received,
+  form: AskedForm,
   { transport = "rest", kind = "unary" }: { readonly transport?: Transport; readonly kind?: CallKind },
   { peerOf }: Pick<ExchangeParts, "peerOf">,
 ): Incoming {
@@ -98,7 +117,7 @@ export function incomingOf(
     disconnected: request.signal,
     contentType: form.format,
     contentEncoding: form.compression,
-    refused: refused ?? form.refused,
+    refused: refused ?? (read && otherFormat(message, read)) ?? form.refused,
   };
 }
 
@@ -111,11 +130,13 @@ export async function receive(
   parts: ExchangeParts,
 ): Promise<Exchange> {
   const received = await decodeBody(request, body, parts);
-  const form = answerForm(received.message, request.headers, received.read, received.config);
+  const formOf = kind === "stream" ? streamAnswerForm : answerForm;
+  const form = formOf(received.message, request.headers, received.read, received.config);
   return { form, incoming: incomingOf(request, facts, received, form, { kind }, parts) };
 }
 
-function bodyError(error: unknown, { protocol }: RpcDocument): unknown {
+/** Of what reading a body throws. */
+export function bodyError(error: unknown, { protocol }: RpcDocument): unknown {
   if (!(error instanceof BodyRefused)) return error;
   const { code } = error;
   if (code === "too-large")

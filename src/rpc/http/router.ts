@@ -3,7 +3,7 @@ import type { RequestFacts } from "../../server/request-facts.ts";
 import { answerForm } from "../formats/negotiation.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import { detail, RpcError } from "../wire/rpc-error.ts";
-import { answer, type ExchangeParts, incomingOf } from "./exchange.ts";
+import { answer, type ExchangeParts, incomingOf, nothingReceived } from "./exchange.ts";
 
 interface RouterParts extends ExchangeParts {
   readonly pipeline: Pipeline;
@@ -40,15 +40,7 @@ async function refused(
   const config = current();
   // A wish that cannot be met hides no wrong path.
   const { refused: _unmet, ...form } = answerForm(undefined, request.headers, undefined, config);
-  const received = {
-    message: undefined,
-    requestBytes: 0,
-    refused: error,
-    config,
-    startedAt: performance.now(),
-    startedAtMs: Date.now(),
-  };
-  const incoming = incomingOf(request, facts, received, form, {}, parts);
+  const incoming = incomingOf(request, facts, nothingReceived(config, error), form, {}, parts);
   const finished = await pipeline.unary(
     routerStatus === undefined ? incoming : { ...incoming, routerStatus },
   );

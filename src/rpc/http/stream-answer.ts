@@ -1,57 +1,72 @@
-// A stream that was let in, as the answer to its request: head first, then frame by frame as the client takes them. A client that leaves
-// ends its handler.
+// A call whose answer is server-sent events, whichever path it came by (contract 7, 30.1): what its headers wish of the stream, and the
+// stream itself. A refusal before it is an answer like every other, never an event.
 import type { RequestFacts } from "../../server/request-facts.ts";
 import type { StreamShape } from "../document/document.ts";
 import type { Call } from "../pipeline/call.ts";
-import type { AdmittedStream } from "../pipeline/pipeline.ts";
-import { respond, type ServerName } from "../pipeline/respond.ts";
-import type { LiveStreams } from "../streams/live-streams.ts";
-import type { RpcResponse } from "../wire/response.ts";
-import type { ErrorBody } from "../wire/rpc-error.ts";
-import { callHeaders } from "./exchange.ts";
-import { EventBody } from "./sse.ts";
-import { eventText, type LineBodies, SHAPE_HEADER } from "./stream-shape.ts";
+import type { Incoming } from "../pipeline/incoming.ts";
+import { type Finished, isAdmitted, type Pipeline } from "../pipeline/pipeline.ts";
+import { type FrameWriter, streamShape } from "../streams/frame-writer.ts";
+import type { Streams } from "../streams/streams.ts";
+import { isSafeInteger } from "../wire/problems.ts";
+import { rpcError } from "../wire/rpc-error.ts";
 
-export interface StreamAnswerParts {
-  readonly streams: LiveStreams;
-  readonly facts: Pick<RequestFacts, "extendIdle">;
+export interface StreamParts {
+  readonly pipeline: Pipeline;
+  readonly streams: Streams;
+}
+
+export interface StreamAsked {
+  readonly request: Request;
+  readonly facts: RequestFacts;
+  readonly incoming: Incoming;
+  /** How the frames are written in the shape that was chosen. */
+  readonly writer: (shape: StreamShape, call: Call) => FrameWriter;
+}
+
+/** A client may stay away. */
+const MAX_RESUME_S = 300;
+
+/** The frames, or what refused the call. */
+export async function streamAnswer(
+  { request, facts, incoming, writer }: StreamAsked,
+  { pipeline, streams }: StreamParts,
+): Promise<Response | Finished> {
+  const { shape, resumeSeconds, refused } = wishes(incoming);
+  const admitted = await pipeline.stream({ ...incoming, refused: incoming.refused ?? refused });
+  if (!isAdmitted(admitted)) return admitted;
+  return streams.open(admitted, { request, facts, writer: writer(shape, admitted.call), resumeSeconds });
+}
+
+interface Wishes {
   readonly shape: StreamShape;
-  readonly bodies: LineBodies;
+  readonly resumeSeconds: number | undefined;
+  readonly refused: unknown;
 }
 
-export function streamAnswer(admitted: AdmittedStream, parts: StreamAnswerParts): Response {
-  const { shape, bodies } = parts;
-  const stream = parts.streams.open(admitted);
-  const body = new EventBody(() => stream.disconnected());
-  // Heartbeats say that it lives; between them it may be silent for longer than other answers.
-  parts.facts.extendIdle(0);
-  void stream.run({
-    send: (frame) => {
-      const text = eventText(frame, shape, bodies);
-      return text === undefined || body.write(text);
-    },
-    taken: () => body.taken(),
-    close: () => body.close(),
-  });
-  return new Response(body.readable, {
-    headers: {
-      ...callHeaders(admitted.call),
-      "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-cache",
-      "x-accel-buffering": "no",
-      "x-aduib-stream-id": stream.id,
-      [SHAPE_HEADER]: shape,
-    },
+/** What a stream's own headers, and its envelope, say of it. */
+function wishes({ headers, message, config, transport }: Incoming): Wishes {
+  const standard = transport === "thrift" ? "response" : config.stream.shape[transport];
+  try {
+    return {
+      shape: streamShape(headers.get("x-aduib-stream-shape"), message, standard),
+      resumeSeconds: secondsOf(headers.get("x-aduib-resume")),
+      refused: undefined,
+    };
+  } catch (refused) {
+    return { shape: standard, resumeSeconds: undefined, refused };
+  }
+}
+
+function secondsOf(header: string | null): number | undefined {
+  if (header === null) return undefined;
+  const seconds = numberOf(header);
+  if (seconds !== undefined && seconds >= 1 && seconds <= MAX_RESUME_S) return seconds;
+  throw rpcError(2003, "InvalidField", `must be 1 to ${MAX_RESUME_S} seconds`, {
+    field: "header.x-aduib-resume",
   });
 }
 
-/** One item as an answer of its own. */
-export const itemResponse = (call: Call, result: unknown, server: ServerName): RpcResponse =>
-  respond(call, { status: "success", result }, server).response;
-
-export function failureResponse(call: Call, error: ErrorBody, server: ServerName): RpcResponse {
-  const { result: _none, ...common } = itemResponse(call, null, server) as RpcResponse & {
-    readonly result: null;
-  };
-  return { ...common, status: "error", error };
+export function numberOf(text: string): number | undefined {
+  const number = /^\d{1,16}$/.test(text) ? Number(text) : undefined;
+  return isSafeInteger(number) ? number : undefined;
 }

@@ -6,6 +6,7 @@ import type { RpcRequest } from "../wire/request.ts";
 import type { Pagination, RateLimitInfo } from "../wire/response.ts";
 import { RpcError } from "../wire/rpc-error.ts";
 import type { Incoming } from "./incoming.ts";
+import type { Outcome } from "./outcome.ts";
 
 /** The span of the server for this call. */
 export interface CallTrace {
@@ -52,6 +53,8 @@ export class Call {
   methodName = "";
   /** As it was called, where that is an alias. */
   aliasOf: string | undefined;
+  /** Of a request about a stream: the method that was called for it. */
+  about: string | undefined;
   attempt = 1;
   rateLimit: RateLimitInfo | undefined;
   pagination: Pagination | undefined;
@@ -63,6 +66,8 @@ export class Call {
   deadlineAt: number | undefined;
   /** Of a task. */
   progress: ((progress: Progress) => void) | undefined;
+  /** Set where the caller was answered before the handler ended: how it ends after all. Never rejects. */
+  late: Promise<Outcome> | undefined;
   #controller: AbortController | undefined;
   #endedBy: EndedBy | undefined;
 

@@ -154,11 +154,12 @@ function beforeDeadline(
       run.isOver = true;
       run.onOver?.();
     };
-    const left = () => answer(expired(call, "disconnect"));
-    const timer = setTimeout(
-      () => answer(expired(call, "deadline")),
-      Math.min(call.remainingMs(), 2 ** 31 - 1),
-    );
+    const give = (by: EndedBy) => {
+      call.late = Promise.resolve(value).then(outcomeOf, errorOutcome);
+      answer(expired(call, by));
+    };
+    const left = () => give("disconnect");
+    const timer = setTimeout(() => give("deadline"), Math.min(call.remainingMs(), 2 ** 31 - 1));
     disconnected?.addEventListener("abort", left, { once: true });
     if (disconnected?.aborted === true) left();
     value.then(

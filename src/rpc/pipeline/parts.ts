@@ -55,6 +55,10 @@ export interface Observer {
   began(call: Call): void;
   /** Who calls is known, and for which tenant. */
   identified(call: Call): void;
+  /**
+   * Of a stream: at its end, with the status that it began with. What the client itself ended has `call.endedBy` "disconnect" or "cancel"; its
+   * outcome is an error then, and nobody's fault.
+   */
   ended(call: Call, outcome: Outcome, answer: { readonly durationMs: number; readonly http: number }): void;
   /** Bytes of the answer on the wire; of a stream never told. */
   answered(call: Call, bytes: number): void;
@@ -73,6 +77,14 @@ export interface Observer {
   unexpected(call: Call, error: unknown): void;
 }
 
+/** Calls that are about a task, or are to be one, by a word in their metadata (contract 13.8). */
+export interface LongTasks {
+  /** Stage 10: true when the call is about a task; it has its method then. @throws RpcError 2003, 2000 */
+  takes(call: Call): boolean;
+  /** After stage 13: a call that is to be a task gets the method that makes it one. */
+  defers(call: Call): void;
+}
+
 export interface PipelineParts {
   readonly registry: Registry;
   readonly authentication: Authentication;
@@ -81,6 +93,7 @@ export interface PipelineParts {
   readonly idempotency: Idempotency;
   readonly guards: Guards;
   readonly observer: Observer;
+  readonly longTasks?: LongTasks;
   readonly server: { readonly id: string; readonly version: string };
   readonly log: Logger;
 }

@@ -37,6 +37,8 @@ export interface MethodDefinition {
   readonly handler: string;
   readonly source: MethodSource;
   readonly run: Handler;
+  /** Of a stream, before its answer begins: what this throws is a refusal like every other. */
+  readonly before?: Handler;
   /** Of the method itself, as a semantic version. */
   readonly version?: string;
   /** Versions of the protocol in which it can be called: from this one on, up to and without `until`. */

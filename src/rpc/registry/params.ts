@@ -4,6 +4,7 @@ import { z } from "zod";
 import { loadGuards } from "../../schema/guard.ts";
 import { enforceable, type JsonSchema } from "../../schema/json-schema.ts";
 import { detail, type ErrorDetail, MAX_DETAILS } from "../wire/rpc-error.ts";
+import { boundLists, TooManyWrongKeys } from "./bounded-lists.ts";
 import type { Data, ParamsSchema } from "./definition.ts";
 
 /**
@@ -19,22 +20,21 @@ export async function jsonSchemaParams(schema: unknown): Promise<ParamsSchema> {
     check: (data) => {
       const refusal = guard(data ?? {});
       if (refusal === undefined) return [];
-      const field = ["data", ...refusal.path].join(".");
-      return [
-        isMissing(refusal.path, data)
-          ? detail("MissingField", "is required", { field })
-          : detail("InvalidField", refusal.message, { field }),
-      ];
+      const { path, message } = refusal;
+      return [isMissing(path, data) ? missing(path) : invalid(path, message)];
     },
     json: schema,
   };
 }
 
+/** Of a list or record, so many problems are told and no more looked for. */
 export function zodParams(schema: z.ZodType): ParamsSchema {
+  boundLists(schema, MAX_DETAILS);
   let json: unknown;
   return {
     check: (data) => {
-      const parsed = schema.safeParse(data ?? {});
+      const parsed = parse(schema, data ?? {});
+      if (parsed instanceof TooManyWrongKeys) return [invalid([], parsed.message)];
       return parsed.success
         ? []
         : parsed.error.issues.slice(0, MAX_DETAILS).map((issue) => asDetail(issue, data));
@@ -46,12 +46,30 @@ export function zodParams(schema: z.ZodType): ParamsSchema {
   };
 }
 
-function asDetail({ path, message }: z.core.$ZodIssue, data: Data): ErrorDetail {
-  const field = ["data", ...path.map(String)].join(".");
-  return isMissing(path, data)
-    ? detail("MissingField", "is required", { field })
-    : detail("InvalidField", message, { field });
+function parse(schema: z.ZodType, data: unknown): z.ZodSafeParseResult<unknown> | TooManyWrongKeys {
+  try {
+    return schema.safeParse(data);
+  } catch (error) {
+    if (error instanceof TooManyWrongKeys) return error;
+    throw error;
+  }
 }
+
+function asDetail({ path, message }: z.core.$ZodIssue, data: Data): ErrorDetail {
+  return isMissing(path, data) ? missing(path) : invalid(path, message);
+}
+
+/** Keys that a client chose are in both. */
+const MAX_TEXT = 1_024;
+
+const fieldOf = (path: readonly PropertyKey[]): string =>
+  ["data", ...path.map(String)].join(".").slice(0, MAX_TEXT);
+
+const missing = (path: readonly PropertyKey[]): ErrorDetail =>
+  detail("MissingField", "is required", { field: fieldOf(path) });
+
+const invalid = (path: readonly PropertyKey[], reason: string): ErrorDetail =>
+  detail("InvalidField", reason.slice(0, MAX_TEXT), { field: fieldOf(path) });
 
 function isMissing(path: readonly PropertyKey[], data: Data): boolean {
   let value: unknown = data ?? {};

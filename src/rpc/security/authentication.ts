@@ -11,9 +11,12 @@ import { apiKeyIdentity, jwtIdentity } from "./token-identity.ts";
 
 type Security = RpcDocument["security"];
 
-/** By the name that was called: an alias is open only when it is named itself. */
-export const isAnonymousMethod = ({ config, asked }: Call): boolean =>
-  config.security.anonymous_methods.includes(asked.method.full);
+/**
+ * By the name that was called: an alias is open only when it is named itself. Who may open a stream unproved may also end it, and go on with
+ * it: whose it is is looked at there.
+ */
+export const isAnonymousMethod = ({ config, asked, about }: Call): boolean =>
+  config.security.anonymous_methods.includes(about ?? asked.method.full);
 
 export class Authenticators implements Authentication {
   /** `others`: authenticators that modules bring, asked each time. */

@@ -120,6 +120,20 @@ describe("a dependency that fails", () => {
     expect((await health.of("t", "Nope")).status).toBe("unknown");
   });
 
+  test("without which services do most of their work makes them degraded", async () => {
+    const { health } = source();
+    const fails = () => {
+      throw new Error("away");
+    };
+    health.depend({ name: "keys", without: "degraded", run: fails });
+    expect(await health.of("t")).toEqual({ status: "degraded", services: { A: "degraded", B: "degraded" } });
+    health.depend({ name: "tasks", services: ["B"], run: fails });
+    expect(await health.of("t")).toEqual({
+      status: "unhealthy",
+      services: { A: "degraded", B: "unhealthy" },
+    });
+  });
+
   test("holds nobody up, and those who ask at once ask once", async () => {
     const { health } = source();
     let runs = 0;

@@ -1,6 +1,6 @@
 // How the services of this room are (contract 14), told in one place for calls, watchers and probes: the worst of what is known of each.
 //
-// - A dependency that fails makes the services that need it unhealthy; a breaker that is open makes its service degraded, for the tenants whose
+// - A dependency that fails makes the services that need it unhealthy, or degraded where it says so; a breaker that is open makes its service degraded, for the tenants whose
 //   calls it refuses: one tenant's failures are not another one's news. A service that is drained is unhealthy.
 // - Everybody may ask, as often as they like: checks run at most once a second, and hold nobody up.
 import { within } from "../../within.ts";
@@ -20,6 +20,8 @@ export interface Dependency {
   readonly name: string;
   /** Undefined: all of them do. */
   readonly services?: readonly string[];
+  /** How they are without it, where they still do most of their work; else they are unhealthy. */
+  readonly without?: "degraded";
   /** @throws when it cannot do its work. */
   run(): void | Promise<void>;
 }
@@ -35,6 +37,10 @@ export interface HealthParts {
 }
 
 const ORDER: readonly HealthStatus[] = ["healthy", "unknown", "degraded", "unhealthy"];
+const worstOf = (all: readonly HealthStatus[]): HealthStatus =>
+  ORDER[Math.max(0, ...all.map((status) => ORDER.indexOf(status)))] ?? "unknown";
+const isOfAll = ({ services }: Dependency): boolean => services === undefined;
+
 const CHECK_MS = 2_000;
 const FRESH_MS = 1_000;
 /** Breakers are looked through at most so often, however many ask. */
@@ -67,30 +73,27 @@ export class HealthSource {
     await this.#check();
     const names = service === undefined ? this.parts.registry.services() : [service];
     const services = Object.fromEntries(names.map((name) => [name, this.#statusOf(name, tenant)]));
-    const worst = Math.max(0, ...Object.values(services).map((status) => ORDER.indexOf(status)));
-    const all = service === undefined && this.#failsForAll() ? "unhealthy" : (ORDER[worst] ?? "unknown");
-    return { status: all, services };
+    const all = service === undefined ? this.#without(isOfAll) : [];
+    return { status: worstOf([...Object.values(services), ...all]), services };
   }
 
   #statusOf(name: string, tenant: string): HealthStatus {
     const { registry } = this.parts;
     if (!registry.hasService(name)) return "unknown";
-    if (registry.isDrained(name) || this.#fails(name)) return "unhealthy";
+    if (registry.isDrained(name)) return "unhealthy";
     const open = this.#openBreakers();
     const places = [`${name}|${tenant}`, `${name}|`, `|${tenant}`, "|"];
-    return places.some((place) => open.has(place)) ? "degraded" : "healthy";
+    const broken = places.some((place) => open.has(place)) ? (["degraded"] as const) : [];
+    const needs = (one: Dependency) => isOfAll(one) || one.services?.includes(name) === true;
+    return worstOf([...broken, ...this.#without(needs)]);
   }
 
-  #fails(service: string): boolean {
-    for (const name of this.#failing) {
-      const needing = this.#dependencies.get(name)?.services;
-      if (needing === undefined || needing.includes(service)) return true;
-    }
-    return false;
-  }
-
-  #failsForAll(): boolean {
-    return [...this.#failing].some((name) => this.#dependencies.get(name)?.services === undefined);
+  /** What those that fail make of who needs them. */
+  #without(isNeeded: (dependency: Dependency) => boolean): HealthStatus[] {
+    return [...this.#failing].flatMap((name) => {
+      const dependency = this.#dependencies.get(name);
+      return dependency !== undefined && isNeeded(dependency) ? [dependency.without ?? "unhealthy"] : [];
+    });
   }
 
   /** `<service>|<tenant>`, either empty where breakers do not tell it apart. */

@@ -4,7 +4,7 @@ import type { RpcDocument } from "../document/document.ts";
 import type { MethodDefinition } from "../registry/definition.ts";
 import { zodParams } from "../registry/params.ts";
 import type { Registry } from "../registry/registry.ts";
-import type { LiveStreams } from "../streams/live-streams.ts";
+import type { LiveStream } from "../streams/live-stream.ts";
 import { rpcError } from "../wire/rpc-error.ts";
 import type { CallFigures } from "./figures.ts";
 import { maskedDocument } from "./masked.ts";
@@ -17,7 +17,8 @@ export interface SystemParts {
   /** Those that are served now. */
   readonly transports: () => readonly string[];
   readonly figures: CallFigures;
-  readonly streams: LiveStreams;
+  readonly streams: Iterable<LiveStream>;
+  readonly tasks: () => Promise<unknown>;
 }
 
 const drain = z.object({ service: z.string().min(1).max(256), drain: z.boolean().default(true) });
@@ -90,18 +91,24 @@ export function systemService(parts: SystemParts): readonly MethodDefinition[] {
       handler: "Streams",
       description: "streams that run on this node",
       run: () => ({
-        streams: [...streams].map(({ id, call, startedAtMs, state, lastSequence, window }) => ({
+        streams: [...streams].map(({ id, call, state, lastSequence, window }) => ({
           stream_id: id,
           method: call.methodName,
           tenant: call.tenant,
           principal: call.identity.id,
           transport: call.incoming.transport,
           state,
-          age_ms: Math.max(0, Date.now() - startedAtMs),
+          age_ms: Math.floor(performance.now() - call.incoming.startedAt),
           last_sequence: lastSequence,
           acked_sequence: window.acked,
         })),
       }),
+    },
+    {
+      ...read,
+      handler: "Tasks",
+      description: "tasks that are not over, and how many there are of each status",
+      run: () => parts.tasks(),
     },
     {
       ...common,

@@ -1,65 +1,77 @@
 // One stream from its admission to its end (contract 7): pulls its handler as fast as its client takes the frames, numbers them, and closes
-// with the frames that the contract wants for each way in which it can end. The handler hears at once when nobody listens any more.
+// with the frames that the contract wants for each way in which it can end.
+//
+// A state that is final never changes, and whoever brings it about sends the last frames in the same turn: the handler's own end, what it
+// threw, the deadline, the client's wish, the client's leaving, the server's stop. Whichever comes first counts. The handler hears at once
+// when nobody listens any more, and what it still does is abandoned; its place is given back with the final state.
 import type { Logger } from "pino";
 import type { Call, EndedBy } from "../pipeline/call.ts";
 import { debugInfo, isDebugOn } from "../pipeline/debug.ts";
 import { HandlerContext } from "../pipeline/handler-context.ts";
 import { errorOutcome, type Outcome } from "../pipeline/outcome.ts";
-import type { Observer, PipelineParts } from "../pipeline/parts.ts";
 import type { AdmittedStream } from "../pipeline/pipeline.ts";
 import { Fragment, PartialResult } from "../registry/call-context.ts";
-import { errorBody, RpcError } from "../wire/rpc-error.ts";
+import { type ErrorBody, errorBody, RpcError } from "../wire/rpc-error.ts";
 import type { StreamControl, StreamMessage } from "../wire/stream-message.ts";
 import { AckWindow } from "./ack-window.ts";
 
 export type StreamState = "created" | "active" | "completed" | "errored" | "cancelled";
 
+/** What became of a frame: `left-out`: this client's shape has no such frame; `gone`: there is no client any more. */
+export type Sent = "sent" | "left-out" | "gone";
+
 /** Where frames go. */
-export interface StreamSink {
-  /** False: nobody is there any more. */
-  send(frame: StreamMessage): boolean;
-  /** Resolves when the client takes more, or has left. */
-  taken(): Promise<void> | undefined;
+export interface FrameSink {
+  /** False while nobody reads, though somebody may come back. */
+  readonly isHeard: boolean;
+  /** @throws what `JSON.stringify` throws of an item that is no JSON: then nothing was sent */
+  send(frame: StreamMessage): Sent;
+  /** Undefined: now. Settles when more may be sent, or when nobody is there any more. */
+  room(): Promise<void> | undefined;
+  /** Everything up to this number has arrived. */
+  acked?(sequence: number): void;
   /** After the last frame. */
   close(): void;
 }
 
-export interface LiveStreamParts extends Pick<PipelineParts, "log"> {
-  readonly observer: Observer & StreamObserver;
+export interface LiveStreamParts {
   readonly log: Logger;
+  /** A handler threw what is no RpcError. */
+  readonly unexpected: (call: Call, error: unknown) => void;
+  readonly sent: (type: StreamMessage["type"]) => void;
   /** Told once, when the state is final. */
   readonly ended: (stream: LiveStream, outcome: Outcome) => void;
 }
 
-export interface StreamObserver {
-  streamFrame(type: StreamMessage["type"]): void;
-}
+/** Then others have their turn, though the handler never waits for anything. */
+const FRAMES_A_TURN = 64;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+const OVER = Symbol("over");
+const SUCCESS: Outcome = { status: "success", result: null };
 
 export class LiveStream {
-  readonly id: string;
   readonly call: Call;
-  readonly startedAtMs = Date.now();
   readonly window: AckWindow;
   #state: StreamState = "created";
   #sequence = 0;
   #dataFrames = 0;
   #pings = 0;
+  /** Of `performance.now()`. */
+  #sentAt = 0;
   #heartbeat: Timer | undefined;
-  #sink: StreamSink | undefined;
-  /** Settles when something other than the handler ends the stream. */
-  readonly #broken = Promise.withResolvers<never>();
   #deadline: Timer | undefined;
+  #sink: FrameSink | undefined;
+  /** Ends what the loop waits for. */
+  #interrupt: (() => void) | undefined;
 
   constructor(
     private readonly admitted: AdmittedStream,
     private readonly parts: LiveStreamParts,
-    id: string = crypto.randomUUID(),
+    readonly id: string = crypto.randomUUID(),
   ) {
-    this.id = id;
     this.call = admitted.call;
-    this.window = new AckWindow(this.call.config.stream.ack_window);
-    // Nobody may listen yet.
-    this.#broken.promise.catch(() => {});
+    const { ack_window, max_idle_ack_ms } = this.call.config.stream;
+    this.window = new AckWindow(ack_window, max_idle_ack_ms);
   }
 
   get state(): StreamState {
@@ -74,34 +86,39 @@ export class LiveStream {
     return this.#state !== "created" && this.#state !== "active";
   }
 
-  /** Runs to its end. Never rejects. */
-  async run(sink: StreamSink): Promise<void> {
-    if (this.isOver) return;
+  /** Resolves when the stream is over. Never rejects. */
+  async run(sink: FrameSink): Promise<void> {
+    if (this.#state !== "created") {
+      sink.close();
+      return;
+    }
     this.#sink = sink;
     this.#state = "active";
-    this.#armHeartbeat();
+    this.#sentAt = performance.now();
+    this.#armHeartbeat(this.call.config.stream.heartbeat_interval_ms);
     this.#armDeadline();
     try {
       await this.#pull();
-      this.#finish("completed", { status: "success", result: null }, {});
+      this.#finish("completed", SUCCESS, {});
     } catch (thrown) {
-      if (this.isOver) return;
-      if (!(thrown instanceof RpcError)) this.parts.observer.unexpected(this.call, thrown);
-      const outcome = errorOutcome(thrown);
-      const debug = isDebugOn(this.call.config) ? { debug: debugInfo(outcome.error) } : undefined;
-      this.#send("error", { error: { ...errorBody(outcome.error), ...debug } });
-      this.#finish("errored", outcome, { reason: "error" });
+      this.#fail(thrown);
     }
   }
 
-  /** By the client, through the control endpoint. False: it is over already. */
+  /** The client wants no more. False: the stream is over already. */
   cancel(reason: string | undefined): boolean {
     if (this.isOver) return false;
     this.call.end("cancel");
-    const why: StreamControl = reason === undefined ? {} : { reason };
-    this.#send("cancel", { control: why });
+    this.#send("cancel", { control: reason === undefined ? {} : { reason } });
     this.#finish("cancelled", cancelled(), { reason: "cancelled" });
-    this.parts.observer.cancelled(this.call, "stream");
+    return true;
+  }
+
+  /** False: the stream is over already. */
+  ack(sequence: number): boolean {
+    if (this.isOver) return false;
+    this.window.ack(sequence);
+    this.#sink?.acked?.(sequence);
     return true;
   }
 
@@ -109,9 +126,7 @@ export class LiveStream {
   disconnected(): void {
     if (this.isOver) return;
     this.call.end("disconnect");
-    this.#sink = undefined;
-    this.#finish("cancelled", cancelled(), {});
-    this.parts.observer.cancelled(this.call, "stream");
+    this.#settle("cancelled", cancelled());
   }
 
   /** The server stops. */
@@ -122,89 +137,148 @@ export class LiveStream {
   #break(by: EndedBy, error: RpcError): void {
     if (this.isOver) return;
     this.call.end(by);
-    this.#broken.reject(error);
+    this.#fail(error);
   }
 
   async #pull(): Promise<void> {
     const { call } = this;
-    const value = call.definition.run(call.asked.data, new HandlerContext(call, this.parts.log));
-    if (!isAsyncIterable(value)) {
-      await this.#item(await this.#orBroken(Promise.resolve(value)));
-      return;
-    }
-    const iterator = value[Symbol.asyncIterator]();
+    const value = await this.#orOver(
+      call.definition.run(call.asked.data, new HandlerContext(call, this.parts.log)),
+    );
+    if (value === OVER) return;
+    if (isAsyncIterable(value)) await this.#each(value[Symbol.asyncIterator]());
+    else this.#item(value);
+  }
+
+  async #each(iterator: AsyncIterator<unknown>): Promise<void> {
+    let isDone = false;
     try {
-      for (;;) {
-        await this.#room();
-        const next = await this.#orBroken(iterator.next());
-        if (next.done === true) return;
-        await this.#item(next.value);
+      for (let inTurn = 1; ; inTurn++) {
+        if (!(await this.#room())) return;
+        const next = await this.#orOver(iterator.next());
+        if (next === OVER) return;
+        if (next.done === true) {
+          isDone = true;
+          return;
+        }
+        this.#item(next.value);
+        if (inTurn % FRAMES_A_TURN === 0) await new Promise(setImmediate);
       }
     } finally {
-      // What is left of it is abandoned; nobody waits for it.
-      if (this.isOver || call.endedBy !== undefined) void iterator.return?.().then(undefined, () => {});
+      // What is left is abandoned, also where an item could not be sent; nobody waits for it.
+      if (!isDone) abandon(iterator);
     }
   }
 
-  async #item(item: unknown): Promise<void> {
+  #item(item: unknown): void {
     if (item instanceof Fragment) {
       this.#send("partial", { data: item.data ?? null });
       return;
     }
     const data = item instanceof PartialResult ? item.result : item;
     this.#send("data", { data: data ?? null });
+    if (this.isOver) return;
     this.#dataFrames++;
     this.window.sent(this.#sequence);
   }
 
-  /** The client takes more, and is not too far behind with its acknowledgements. */
-  async #room(): Promise<void> {
-    const taking = this.#sink?.taken();
-    if (taking !== undefined) await this.#orBroken(taking);
-    if (!this.window.isFull) return;
-    if (!(await this.#orBroken(this.window.room(this.call.config.stream.max_idle_ack_ms)))) {
-      this.call.end("deadline");
-      throw new RpcError(5003, { message: "nothing was acknowledged for too long" });
+  /** Resolves with true when the client takes more and is not too far behind with its acknowledgements; false: it is over. */
+  async #room(): Promise<boolean> {
+    while (!this.isOver) {
+      const taking = this.#sink?.room();
+      if (taking !== undefined) await this.#orOver(taking);
+      else if (!this.window.isFull) return true;
+      else if ((await this.#orOver(this.window.room())) === false) this.#unacknowledged();
+    }
+    return false;
+  }
+
+  #unacknowledged(): void {
+    if (this.isOver) return;
+    this.call.end("deadline");
+    const error = new RpcError(5003, { message: "nothing was acknowledged for too long" });
+    // Not the service's fault.
+    this.#fail(error, () => this.admitted.ticket.ignored());
+  }
+
+  /** For one at a time. Waits on nothing that outlives the stream: a promise that many others wait for would remember each. */
+  #orOver<T>(work: T | PromiseLike<T>): Promise<T | typeof OVER> {
+    return new Promise((resolve, reject) => {
+      if (this.isOver) resolve(OVER);
+      this.#interrupt = () => resolve(OVER);
+      Promise.resolve(work).then(resolve, reject);
+    });
+  }
+
+  #send<T extends StreamMessage["type"]>(
+    type: T,
+    payload: Extract<StreamMessage, { readonly type: T }>["payload"],
+  ): void {
+    if (this.isOver) return;
+    const sequence = this.#sequence + 1;
+    const sent = this.#sink?.send({ type, sequence, payload, timestamp_ms: Date.now() } as StreamMessage);
+    if (sent === "gone" || sent === undefined) {
+      this.disconnected();
+      return;
+    }
+    this.#sequence = sequence;
+    this.parts.sent(type);
+    if (sent === "sent") this.#sentAt = performance.now();
+  }
+
+  #fail(thrown: unknown, settleTicket?: () => void): void {
+    if (this.isOver) return;
+    if (!(thrown instanceof RpcError)) this.parts.unexpected(this.call, thrown);
+    const outcome = errorOutcome(thrown);
+    const debug = isDebugOn(this.call.config) ? { debug: debugInfo(outcome.error) } : undefined;
+    this.#sendError({ ...errorBody(outcome.error), ...debug });
+    this.#finish("errored", outcome, { reason: "error" }, settleTicket);
+  }
+
+  #sendError(error: ErrorBody): void {
+    try {
+      this.#send("error", { error });
+    } catch (unwritable) {
+      // Details that are no JSON.
+      this.parts.unexpected(this.call, unwritable);
+      this.#send("error", { error: { code: error.code, name: error.name, message: error.message } });
     }
   }
 
-  #orBroken<T>(work: Promise<T>): Promise<T> {
-    return Promise.race([work, this.#broken.promise]);
+  #finish(state: StreamState, outcome: Outcome, control: StreamControl, settleTicket?: () => void): void {
+    if (this.isOver) return;
+    this.#send("end", { control: { final: true, total_count: this.#dataFrames, ...control } });
+    this.#settle(state, outcome, settleTicket);
   }
 
-  #send(type: StreamMessage["type"], payload: StreamMessage["payload"]): void {
-    if (this.isOver) return;
-    const frame = { type, sequence: ++this.#sequence, payload, timestamp_ms: Date.now() } as StreamMessage;
-    this.parts.observer.streamFrame(type);
-    this.#armHeartbeat();
-    if (this.#sink?.send(frame) === false) this.disconnected();
-  }
-
-  #finish(state: StreamState, outcome: Outcome, control: StreamControl): void {
-    if (this.isOver) return;
-    if (state !== "cancelled" || this.call.endedBy === "cancel")
-      this.#send("end", { control: { final: true, total_count: this.#dataFrames, ...control } });
+  #settle(state: StreamState, outcome: Outcome, settleTicket?: () => void): void {
     if (this.isOver) return;
     this.#state = state;
     clearTimeout(this.#heartbeat);
     clearTimeout(this.#deadline);
+    this.window.close();
     const { slot, ticket } = this.admitted;
-    if (outcome.status !== "error") ticket.succeeded();
-    else if (state === "cancelled") ticket.ignored();
+    if (settleTicket !== undefined) settleTicket();
+    else if (outcome.status !== "error") ticket.succeeded();
+    else if (state === "cancelled" || this.call.endedBy === "shutdown") ticket.ignored();
     else ticket.failed(outcome.error.code);
     slot.release();
-    this.#broken.reject(new RpcError(5002));
+    this.#interrupt?.();
     this.#sink?.close();
     this.parts.ended(this, outcome);
   }
 
-  #armHeartbeat(): void {
+  #armHeartbeat(inMs: number): void {
     const everyMs = this.call.config.stream.heartbeat_interval_ms;
-    clearTimeout(this.#heartbeat);
-    if (everyMs === 0 || this.isOver) return;
+    if (everyMs === 0) return;
     this.#heartbeat = setTimeout(() => {
-      this.#send("heartbeat", { control: { ping_id: `hb-${++this.#pings}` } });
-    }, everyMs);
+      if (this.isOver) return;
+      const silentMs = performance.now() - this.#sentAt;
+      // One timer for a stream, not one a frame: it looks what was sent meanwhile. Who is away is not waited for with pings.
+      if (this.#sink?.isHeard === true && silentMs >= everyMs - 1)
+        this.#send("heartbeat", { control: { ping_id: `hb-${++this.#pings}` } });
+      this.#armHeartbeat(silentMs >= everyMs - 1 ? everyMs : everyMs - silentMs);
+    }, inMs);
   }
 
   #armDeadline(): void {
@@ -212,12 +286,23 @@ export class LiveStream {
     if (!Number.isFinite(leftMs)) return;
     this.#deadline = setTimeout(
       () => this.#break("deadline", new RpcError(5003)),
-      Math.min(leftMs, 2 ** 31 - 1),
+      Math.min(leftMs, MAX_TIMER_MS),
     );
   }
 }
 
-const cancelled = (): Outcome => ({ status: "error", error: new RpcError(5002, { message: "cancelled" }) });
+function abandon(iterator: AsyncIterator<unknown>): void {
+  try {
+    void iterator.return?.().then(undefined, () => {});
+  } catch {
+    // Somebody's own iterator may throw.
+  }
+}
+
+const cancelled = (): Outcome => ({
+  status: "error",
+  error: new RpcError(5002, { message: "cancelled by its client" }),
+});
 
 const isAsyncIterable = (value: unknown): value is AsyncIterable<unknown> =>
   typeof value === "object" && value !== null && Symbol.asyncIterator in value;

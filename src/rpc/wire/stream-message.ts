@@ -3,22 +3,35 @@ import type { ErrorBody } from "./rpc-error.ts";
 
 export interface StreamControl {
   readonly final?: boolean;
+  /** Of data frames. */
   readonly total_count?: number;
   readonly ping_id?: string;
   readonly reason?: string;
   readonly ack_sequence?: number;
 }
 
-interface Frame<T extends string, P> {
+interface Payloads {
+  readonly data: { readonly data: unknown };
+  readonly partial: { readonly data: unknown };
+  readonly error: { readonly error: ErrorBody };
+  readonly heartbeat: { readonly control: StreamControl };
+  readonly end: { readonly control: StreamControl };
+  readonly cancel: { readonly control: StreamControl };
+  readonly ack: { readonly control: StreamControl };
+}
+
+export type StreamMessageType = keyof Payloads;
+
+export interface Frame<T extends StreamMessageType> {
   readonly type: T;
   /** 1 for the first; each frame of every type adds one. */
   readonly sequence: number;
-  readonly payload: P;
+  readonly payload: Payloads[T];
   /** Unix milliseconds. */
   readonly timestamp_ms: number;
 }
 
-export type StreamMessage =
-  | Frame<"data" | "partial", { readonly data: unknown }>
-  | Frame<"error", { readonly error: ErrorBody }>
-  | Frame<"heartbeat" | "end" | "cancel" | "ack", { readonly control: StreamControl }>;
+/** What a server sends. */
+export type StreamMessage = {
+  [T in Exclude<StreamMessageType, "ack">]: Frame<T>;
+}[Exclude<StreamMessageType, "ack">];

@@ -53,18 +53,20 @@ test("27,000 of them that an attack left, and 200 polls at once: /health and ano
   );
   const keys = Array.from({ length: 20 }, newKey);
   for (const key of keys) await pollFrom(server, "203.0.113.1", key);
-  const attack = (async () => {
-    for (let round = 0; round < 10; round++)
-      await Promise.all(
-        Array.from({ length: 200 }, (_, n) => pollFrom(server, "203.0.113.1", keys[n % keys.length] ?? "")),
-      );
-  })();
+  /** Ten times two hundred at once. */
+  const crowd = async (ask: (n: number) => Promise<unknown>) => {
+    for (let round = 0; round < 10; round++) await Promise.all(Array.from({ length: 200 }, (_, n) => ask(n)));
+  };
+  const began = performance.now();
+  await crowd(async () => await (await fetch(`${server.url}/health`)).text());
+  const healthRoundMs = (performance.now() - began) / 10;
+  const attack = crowd((n) => pollFrom(server, "203.0.113.1", keys[n % keys.length] ?? ""));
   const health = await repeatedly(async () => {
     expect((await fetch(`${server.url}/health`)).status).toBe(200);
     expect((await account.call("GET", "/v1/sessions")).status).toBe(200);
   }, attack);
-  // 6.7 s before, with one round.
-  expect(health.slowestMs).toBeLessThan(2_000);
+  // 6.7 s before, with one round: more than 200 rounds of /health. Now 6 to 9 of them, which on a slow machine may be 2 s.
+  expect(health.slowestMs).toBeLessThan(Math.max(2_000, 30 * healthRoundMs));
 });
 
 test("made as fast as the limits permit: a device of the same network that asks every second is let in", async () => {

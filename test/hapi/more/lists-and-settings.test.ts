@@ -59,7 +59,11 @@ test.each(SETTINGS)(
     expect(await desk.short("POST", at, body)).toEqual([409, { error: "refused" }]);
     const other = await desk.session();
     await desk.sessionCli(other);
-    expect(await desk.short("POST", `/api/sessions/${other}/${path}`, body)).toEqual([400, { error: isNot }]);
+    for (const given of [body, {}])
+      expect(await desk.short("POST", `/api/sessions/${other}/${path}`, given)).toEqual([
+        400,
+        { error: isNot },
+      ]);
   },
 );
 
@@ -161,7 +165,7 @@ test("lists of a machine", async () => {
     expect(await desk.short("GET", `/api/machines/lists/${path}`)).toEqual([200, { models: [] }]);
     expect(runner.calls.at(-1)).toEqual([method, params]);
   }
-  for (const path of ["opencode-models", "grok-models?cwd=", "copilot-models"])
+  for (const path of ["opencode-models", "grok-models?cwd=", "copilot-models?cwd=%20"])
     expect(await desk.short("GET", `/api/machines/lists/${path}`)).toEqual([
       400,
       { success: false, error: "cwd query parameter is required" },

@@ -46,6 +46,16 @@ const filesBelow = (home: string): string[] => {
     .map(({ name }) => name);
 };
 
+/** Of a process that has swept before, and for which a week has passed since then. */
+function long(home: string): ScratchFiles {
+  const week = 7 * 86_400_000;
+  let passed = -week;
+  const files = new ScratchFiles({ home, clocks: { now: () => Date.now() + passed, steady: () => passed } });
+  void files.sweep(async () => new Set());
+  passed = 0;
+  return files;
+}
+
 test("a namespace has so much and no more, however many of its sessions upload at once; another one has its own", async () => {
   desk = await HapiDesk.open({ hapiMaxNoteFileBytes: 10_000 });
   const sessions = await Promise.all(Array.from({ length: 6 }, () => desk?.session() ?? ""));
@@ -135,7 +145,7 @@ test("no link leads out of their folder: nothing is stored, removed or read thro
   symlinkSync(outside, join(folder, "linked"));
   symlinkSync(outside, join(folder, "default", "linked"));
   symlinkSync(old, join(own, "linked"));
-  await new ScratchFiles(desk.home).sweep(async () => new Set(), Date.now());
+  await long(desk.home).sweep(async () => new Set());
   expect(readFileSync(old, "utf8")).toBe("of somebody else");
   // The named file itself is replaced by a link.
   const [name = ""] = readdirSync(own).filter((one) => one.startsWith(file.id));
@@ -207,14 +217,14 @@ test("a file that a note has come to name stays, also when a look through all ha
   const [name = ""] = readdirSync(own);
   utimesSync(join(own, name), 1, 1);
   const at = desk;
-  await new ScratchFiles(desk.home).sweep(async () => {
+  await long(desk.home).sweep(async () => {
     const { status } = await at.ask("POST", listOf(id), {
       attachments: [{ path: file.path, mimeType: "text/plain" }],
     });
     expect(status).toBe(201);
     // As they were before.
     return new Set();
-  }, Date.now());
+  });
   expect(readdirSync(own)).toEqual([name]);
 });
 
@@ -226,11 +236,14 @@ test("a file that a clock dated ahead is abandoned a day after it was found so",
   const [name = ""] = readdirSync(own);
   const now = Date.now();
   utimesSync(join(own, name), now / 1_000 + 1e9, now / 1_000 + 1e9);
-  const files = new ScratchFiles(desk.home);
-  const sweep = (at: number) => files.sweep(async () => new Set(), at);
-  expect([await sweep(now), await sweep(now + 3_600_000), await sweep(now + 25 * 3_600_000)]).toEqual([
-    0, 0, 1,
-  ]);
+  let passed = 0;
+  const clocks = { now: () => now + passed, steady: () => passed };
+  const files = new ScratchFiles({ home: desk.home, clocks });
+  const sweep = (after: number) => {
+    passed = after;
+    return files.sweep(async () => new Set());
+  };
+  expect([await sweep(0), await sweep(3_600_000), await sweep(25 * 3_600_000)]).toEqual([0, 0, 1]);
 });
 
 test("a session whose files cannot be looked for keeps back no other one's", async () => {
@@ -261,3 +274,82 @@ test("a namespace whose name is longer than a folder's may be has notes and no f
   ]);
   expect((await long.ask("POST", listOf(id), { text: "a note" })).status).toBe(201);
 });
+
+test("uploads into folders that are swept away as empty ones all the while are stored", async () => {
+  desk = await HapiDesk.open();
+  const { home } = desk;
+  const sweeping = new ScratchFiles({ home });
+  let isOver = false;
+  const sweep = (async () => {
+    while (!isOver) await sweeping.sweep(async () => new Set());
+  })();
+  const files = new ScratchFiles({ home });
+  const bytes = Buffer.from("a");
+  let removed = 0;
+  for (let n = 0; n < 200; n++) {
+    const key = { namespace: "default", id: `s${n % 3}` };
+    const file = await files.add(key, { filename: "a.txt", mimeType: "text/plain", bytes });
+    const place = await files.find(key, file?.id ?? "");
+    if (place === undefined) break;
+    await files.remove(place);
+    removed++;
+  }
+  isOver = true;
+  await sweep;
+  expect(removed).toBe(200);
+});
+
+const DAY = 86_400_000;
+const MINUTE = 60_000;
+
+/** A machine whose clock is set while time goes by. */
+function machine(from: number) {
+  let [wall, steady] = [from, 0];
+  const clocks = { now: () => wall, steady: () => steady };
+  const pass = (ms: number) => {
+    wall += ms;
+    steady += ms;
+  };
+  const step = (ms: number) => {
+    wall += ms;
+  };
+  const restart = () => {
+    steady = 0;
+  };
+  return { clocks, pass, step, restart };
+}
+
+test.each<[string, [number, number], boolean]>([
+  ["a day ahead after it came", [0, DAY + MINUTE], false],
+  ["a day behind before it came, and right after", [-DAY - MINUTE, DAY + MINUTE], false],
+  ["half a century ahead after it came", [0, 50 * 365 * DAY], false],
+  ["a day ahead before it came, and right after", [DAY, -DAY], false],
+  ["a day ahead while no server ran", [0, DAY + MINUTE], true],
+])(
+  "a clock that was set %s removes nothing that came a minute ago, and a day later it goes",
+  async (_, [before, after], again) => {
+    desk = await HapiDesk.open();
+    const { home } = desk;
+    const { clocks, pass, step, restart } = machine(Date.now());
+    let files = new ScratchFiles({ home, clocks });
+    const none = async () => new Set<string>();
+    expect(await files.sweep(none)).toBe(0);
+    pass(7 * 60 * MINUTE);
+    step(before);
+    const key = { namespace: "default", id: "s" };
+    const bytes = Buffer.from("a");
+    const file = await files.add(key, { filename: "a.txt", mimeType: "text/plain", bytes });
+    pass(MINUTE);
+    step(after);
+    if (again) {
+      restart();
+      files = new ScratchFiles({ home, clocks });
+    }
+    expect(await files.sweep(none)).toBe(0);
+    pass(4 * 60 * MINUTE);
+    expect(await files.sweep(none)).toBe(0);
+    expect(await files.find(key, file?.id ?? "")).toBeDefined();
+    pass(2 * DAY);
+    expect(await files.sweep(none)).toBe(1);
+  },
+);

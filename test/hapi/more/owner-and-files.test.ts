@@ -123,7 +123,7 @@ test("usage is counted out of messages as the released hub counts it, each answe
     cacheReadTokens: read,
     cacheCreationTokens: creation,
     totalTokens: input + output,
-    uncachedTokens: input - read,
+    uncachedTokens: input + output - read,
     requests,
   });
   expect(body).toMatchObject({
@@ -142,19 +142,22 @@ test("usage is counted out of messages as the released hub counts it, each answe
   });
 });
 
-test("a session is exported with its messages", async () => {
+test("a session is exported with its messages and notes", async () => {
   const id = await desk.session();
   expect((await desk.ask("GET", `/api/sessions/${id}/export`)).body).toMatchObject({
     schemaVersion: 2,
     session: { id },
     messages: [],
+    scratchlist: [],
   });
+  await desk.ask("POST", `/api/sessions/${id}/scratchlist`, { text: "note", entryId: "n1", createdAt: 5 });
   const cli = await desk.sessionCli(id);
   for (const text of ["one", "two"])
     cli.emit("message", { sid: id, message: { role: "user", content: { type: "text", text } } });
   await cli.flush();
   expect((await desk.ask("GET", `/api/sessions/${id}/export`)).body).toMatchObject({
     messages: [{ seq: 1, content: { content: { text: "one" } } }, { seq: 2 }],
+    scratchlist: [{ entryId: "n1", text: "note", createdAt: 5, attachments: [] }],
   });
   expect(await desk.short("GET", "/api/sessions/nobody/export")).toEqual([
     404,

@@ -85,6 +85,10 @@ test("a message in doubt goes once more to a CLI that says it does not have it",
     200,
     { status: "already-queued", localId: "b" },
   ]);
+  // One that its CLI was giving to the agent when it went is in doubt as well.
+  cli.emit("messages-steer-state", { sid: id, localIds: ["b"], state: "dispatching" });
+  await cli.flush();
+  expect(await desk.short("POST", at(id, "b", "retry"))).toEqual([200, { status: "retried", localId: "b" }]);
 });
 
 test("a message in doubt stays so when its CLI will not say, and counts as taken when it was", async () => {

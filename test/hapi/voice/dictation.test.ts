@@ -1,9 +1,14 @@
 // Dictation through a whole server: who may see and set keys and where they stand, a recording to each service, and services on bad days.
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Credentials } from "../../../src/hapi/voice/credentials.ts";
+import {
+  type CredentialConfig,
+  Credentials,
+  type CredentialsChange,
+} from "../../../src/hapi/voice/credentials.ts";
 import { HapiDesk } from "../../support/hapi-desk.ts";
 import { until } from "../../support/until.ts";
 import { type BadDay, HUGE_ANSWER, KEYS, VoiceVendors } from "../../support/voice-vendors.ts";
@@ -135,6 +140,50 @@ test("a key is set, kept beside what else the file says, survives a restart, and
     { openai: NONE, groq: NONE, voiceBackends: { geminiLive: NONE, qwenRealtime: NONE } },
   ]);
   expect(settings().providerCredentials).toEqual({ LATER_KEY: "kept", GROQ_API_KEY: 5 });
+});
+
+test("a key of one's own service goes to the address that it was set with, and to no other one", async () => {
+  const home = mkdtempSync(join(tmpdir(), "roost-credentials-"));
+  try {
+    const given = { hapiTranscriptionKey: KEYS.own } as CredentialConfig;
+    const url = "https://own.example/v1";
+    // Of the configuration: only with the address of the configuration.
+    const alone = new Credentials(home, given);
+    await alone.change({ openaiCompatible: { baseUrl: "https://thief.example/v1", model: "m" } });
+    expect([alone.value("TRANSCRIPTION_API_KEY"), alone.isKeyWithoutAddress]).toEqual([undefined, true]);
+    expect(alone.view().openaiCompatible.apiKey).toMatchObject({ configured: false, editable: true });
+    await alone.change({ openaiCompatible: { baseUrl: null } });
+    const both = new Credentials(home, { ...given, hapiTranscriptionUrl: url });
+    expect([both.value("TRANSCRIPTION_API_KEY"), both.isKeyWithoutAddress]).toEqual([KEYS.own, false]);
+    for (const change of [{ baseUrl: "https://thief.example" }, { apiKey: "x" }])
+      expect(both.change({ openaiCompatible: change })).rejects.toThrow("is set by an environment variable");
+    // Of the app: it goes with its address.
+    const owners = new Credentials(home, {} as CredentialConfig);
+    const key = () => owners.value("TRANSCRIPTION_API_KEY");
+    const moves = async (openaiCompatible: NonNullable<CredentialsChange["openaiCompatible"]>) => {
+      await owners.change({ openaiCompatible: { baseUrl: url, apiKey: KEYS.own } });
+      await owners.change({ openaiCompatible });
+      return key();
+    };
+    expect(await moves({ baseUrl: "https://own.example/v2", model: "n" })).toBe(KEYS.own);
+    expect(await moves({ model: "n" })).toBe(KEYS.own);
+    expect(await moves({ baseUrl: "https://own.example.thief.example/v1" })).toBeUndefined();
+    expect(await moves({ baseUrl: "http://own.example/v1" })).toBeUndefined();
+    expect(await moves({ baseUrl: null })).toBeUndefined();
+    expect(await moves({ baseUrl: "https://other.example", apiKey: "another" })).toBe("another");
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
+});
+
+test("an address of one's own may have a query, which stands behind the path", async () => {
+  const own = { baseUrl: `${vendors.url}/own/v1/?api-version=2`, model: "whisper-x", apiKey: KEYS.own };
+  await set({ openaiCompatible: own });
+  expect(await dictate({ provider: "openai-compatible", file: SOUND })).toMatchObject([200, {}]);
+  expect(vendors.asked.map(({ path, query }) => [path, query])).toEqual([
+    ["/own/v1/audio/transcriptions", { "api-version": "2" }],
+  ]);
+  await set({ openaiCompatible: { baseUrl: null, model: null, apiKey: null } });
 });
 
 test.each([

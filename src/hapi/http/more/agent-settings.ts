@@ -50,6 +50,7 @@ export function agentSettingRoutes({ hub: { agents } }: Pick<HapiContext, "hub">
   const app = new Hono<ApiEnv>();
   for (const { path, body, ...setting } of ROUTES) {
     app.post(`/api/sessions/:id/${path}`, active, async (c) => {
+      granted(await agents.has(c.var.key, setting));
       const change = await validBody(c, body);
       granted(await agents.set(c.var.key, setting, change), CLI_CONFLICT);
       return c.json({ ok: true });

@@ -10,7 +10,8 @@ import type { ApiEnv } from "../kit/env.ts";
 import { id } from "../kit/words.ts";
 
 const MAX_SESSIONS = 200;
-const name = id.optional().catch(undefined);
+/** A blank one is as good as none. */
+const name = id.trim().min(1).optional().catch(undefined);
 const machineAndFolder = z.object({ machineId: name, cwd: name }).catch({});
 const sessionIds = z.object({ sessionIds: z.array(id.trim().min(1)).max(MAX_SESSIONS) });
 const archiveBody = z.object({ sessionId: id.trim().min(1) });

@@ -76,7 +76,7 @@ const view = <T extends UsageSum & { readonly key?: string; readonly sessions?: 
   cacheReadTokens: sum.cacheReadTokens,
   cacheCreationTokens: sum.cacheCreationTokens,
   totalTokens: sum.inputTokens + sum.outputTokens,
-  uncachedTokens: Math.max(0, sum.inputTokens - sum.cacheReadTokens),
+  uncachedTokens: Math.max(0, sum.inputTokens + sum.outputTokens - sum.cacheReadTokens),
   requests: sum.requests,
   ...(sum.sessions === undefined ? undefined : { sessions: sum.sessions }),
 });

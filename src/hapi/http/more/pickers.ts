@@ -50,7 +50,7 @@ interface MachineList {
 
 const nothing = () => ({});
 const folder = (query: Query) => {
-  const cwd = query("cwd");
+  const cwd = query("cwd")?.trim();
   return cwd === undefined || cwd === "" ? undefined : { cwd };
 };
 
@@ -66,7 +66,7 @@ const OF_MACHINE: readonly MachineList[] = [
   {
     path: "opencode-model-variants",
     method: "listOpencodeModelVariants",
-    params: (query) => folder(query) ?? { cwd: null },
+    params: (query) => ({ cwd: query("cwd") || null }),
     tellsMissing: true,
   },
   { path: "grok-models", method: "listGrokModelsForCwd", params: folder },

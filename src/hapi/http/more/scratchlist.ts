@@ -82,7 +82,7 @@ export function scratchlistRoutes({ scratchlist }: Pick<HapiContext, "scratchlis
   return new Hono<ApiEnv>()
     .get(BASE, async (c) => {
       const { entries } = granted(await scratchlist.list(keyOf(c)));
-      return c.json({ entries: entries.map(view) });
+      return c.json({ entries: entries.map(noteView) });
     })
     .get(`${BASE}/limits`, session, (c) => c.json({ limits: SCRATCH_LIMITS }))
     .post(BASE, session, async (c) => {
@@ -90,7 +90,7 @@ export function scratchlistRoutes({ scratchlist }: Pick<HapiContext, "scratchlis
       if (note instanceof Response) return note;
       const added = await scratchlist.add(c.var.key, note);
       return added.ok
-        ? c.json({ entry: view(added.entry) }, added.isNew ? 201 : 200)
+        ? c.json({ entry: noteView(added.entry) }, added.isNew ? 201 : 200)
         : (refused(added) as Response);
     })
     .post(`${BASE}/upload`, session, async (c) => {
@@ -122,7 +122,7 @@ export function scratchlistRoutes({ scratchlist }: Pick<HapiContext, "scratchlis
       const change = await validNote(c, changeBody);
       if (change instanceof Response) return change;
       const changed = await scratchlist.change(c.var.key, c.req.param("entryId"), change);
-      return changed.ok ? c.json({ entry: view(changed.entry) }) : (refused(changed) as Response);
+      return changed.ok ? c.json({ entry: noteView(changed.entry) }) : (refused(changed) as Response);
     })
     .delete(`${BASE}/:entryId`, session, async (c) =>
       done(await scratchlist.delete(c.var.key, c.req.param("entryId"))),
@@ -133,7 +133,7 @@ const FAILED = { success: false };
 
 const done = (result: ScratchResult): Response => refused(result) ?? Response.json({ ok: true });
 
-const view = ({ entryId, text, createdAt, updatedAt, attachments }: ScratchEntry) => ({
+export const noteView = ({ entryId, text, createdAt, updatedAt, attachments }: ScratchEntry) => ({
   entryId,
   text,
   createdAt,

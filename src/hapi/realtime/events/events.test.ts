@@ -75,6 +75,19 @@ describe("what the hub is asked", () => {
     ],
     ["session-ready", { sid: "s", time: 5 }, "sessionReady", { sid: "s", time: 5 }],
     [
+      "message",
+      { sid: "s", message: null, localId: "" },
+      "message",
+      { sid: "s", content: null, localId: undefined, createdAt: undefined },
+    ],
+    // One that is no id spoils none of the others.
+    [
+      "messages-indeterminate",
+      { sid: "s", localIds: ["", 5, "a", "\ud800"] },
+      "messagesIndeterminate",
+      { sid: "s", localIds: ["a"] },
+    ],
+    [
       "messages-consumed",
       { sid: "s", localIds: ["a"] },
       "messagesConsumed",
@@ -114,7 +127,7 @@ describe("what the hub is asked", () => {
       "machine-alive",
       { machineId: "m", time: 5, health: { load1m: 1, cpuPercent: "x", more: 1 } },
       "machineAlive",
-      { machineId: "m", time: 5, health: { load1m: 1 } },
+      { machineId: "m", time: 5, health: { load1m: 1, cpuPercent: "x", more: 1 } },
     ],
     ["machine-agy-models-changed", { machineId: "m" }, "agyModelsChanged", { machineId: "m" }],
     [

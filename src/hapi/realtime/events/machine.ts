@@ -6,24 +6,11 @@ import { id } from "./shapes.ts";
 
 const subject = ({ machineId }: { readonly machineId: string }): Room => ({ machine: machineId });
 
-const figure = z.number().optional().catch(undefined);
-const health = z
-  .object({
-    collectedAt: figure,
-    cpuCount: figure,
-    load1m: figure,
-    cpuPercent: figure,
-    memoryPercent: figure,
-    uptimeSeconds: figure,
-  })
-  .optional()
-  .catch(undefined);
-
 export const machineAlive = cliEvent("machine-alive", {
-  schema: z.object({ machineId: id, time: z.number(), health }),
+  schema: z.object({ machineId: id, time: z.number(), health: z.unknown().optional() }),
   subject,
   handle: ({ deeds, from }, { machineId, time, health }) =>
-    deeds.machineAlive(from, { machineId, time, health: health && known(health) }),
+    deeds.machineAlive(from, { machineId, time, health }),
 });
 
 export const agyModelsChanged = cliEvent("machine-agy-models-changed", {
@@ -31,11 +18,3 @@ export const agyModelsChanged = cliEvent("machine-agy-models-changed", {
   subject,
   handle: ({ deeds, from }, { machineId }) => deeds.agyModelsChanged(from, machineId),
 });
-
-/** Without what was not told. */
-function known(figures: Readonly<Record<string, number | undefined>>): Record<string, number> {
-  const entries = Object.entries(figures).filter(
-    (entry): entry is [string, number] => entry[1] !== undefined,
-  );
-  return Object.fromEntries(entries);
-}

@@ -2,6 +2,7 @@
 // event only; `ping` is answered when every message before it is settled: a CLI that leaves waits for that.
 
 import { z } from "zod";
+import { identifier } from "../../../limits/identifier.ts";
 import { isTooDeep } from "../../../limits/json-depth.ts";
 import { accountOf } from "../../auth/web-tokens.ts";
 import { cliEvent } from "../connection.ts";
@@ -11,7 +12,7 @@ import { id, present } from "./shapes.ts";
 const schema = z.object({
   sid: id,
   message: present,
-  localId: id.nullish(),
+  localId: identifier.nullish(),
   createdAt: z.number().optional().catch(undefined),
 });
 
@@ -19,7 +20,7 @@ export const message = cliEvent("message", {
   schema,
   subject: ({ sid }) => ({ session: sid }),
   handle: async ({ deeds, from, pace, unsettled }, { sid, message: given, localId, createdAt }) => {
-    const sent = { sid, content: contentOf(given), localId: localId ?? undefined, createdAt };
+    const sent = { sid, content: contentOf(given), localId: localId || undefined, createdAt };
     let absence: Presence;
     const stored = pace.turn(
       accountOf({ ns: from.namespace }),

@@ -14,7 +14,11 @@ export const flag = z.boolean().optional().catch(undefined);
 
 /** Of one event. */
 const MAX_LOCAL_IDS = 10_000;
-export const localIds = z.array(id).max(MAX_LOCAL_IDS);
+/** One that no message can have spoils none of the others. */
+export const localIds = z
+  .array(z.unknown())
+  .max(MAX_LOCAL_IDS)
+  .transform((given) => given.filter((one): one is string => id.safeParse(one).success));
 
 /** There, whatever it is. */
 export const present = z.unknown().refine((value) => value !== undefined);

@@ -2,11 +2,10 @@
 // is that element's error; all of them run at once and are answered in their order.
 import type { RequestBody } from "../../../http/request-body.ts";
 import type { RequestFacts } from "../../../server/request-facts.ts";
-import { jsonForm } from "../../formats/negotiation.ts";
+import { type AskedForm, jsonForm } from "../../formats/negotiation.ts";
 import { weightedList } from "../../formats/weighted.ts";
 import type { CallKind, Incoming } from "../../pipeline/incoming.ts";
-import { type Finished, isAdmitted, type Pipeline } from "../../pipeline/pipeline.ts";
-import type { LiveStreams } from "../../streams/live-streams.ts";
+import type { Finished } from "../../pipeline/pipeline.ts";
 import { type RpcError, rpcError } from "../../wire/rpc-error.ts";
 import {
   bytesAnswer,
@@ -17,9 +16,8 @@ import {
   JSON_TYPE,
   type Received,
 } from "../exchange.ts";
-import { itemResponse, streamAnswer } from "../stream-answer.ts";
-import { streamShape } from "../stream-shape.ts";
-import { jsonRpcAnswer, jsonRpcError, jsonRpcResult } from "./answer.ts";
+import { type StreamParts, streamAnswer } from "../stream-answer.ts";
+import { jsonRpcAnswer } from "./answer.ts";
 import {
   INVALID_REQUEST,
   invalidRequest,
@@ -27,15 +25,11 @@ import {
   jsonRpcRequest,
   PARSE_ERROR,
 } from "./request.ts";
+import { jsonRpcWriter } from "./writer.ts";
 
 export const MAX_BATCH = 50;
 
-export interface JsonRpcParts extends ExchangeParts {
-  readonly pipeline: Pipeline;
-  readonly streams: LiveStreams;
-}
-
-type Form = ReturnType<typeof jsonForm>;
+export type JsonRpcParts = ExchangeParts & StreamParts;
 
 interface Asking {
   readonly request: Request;
@@ -85,31 +79,25 @@ function isStreamed({ endpoint, target }: JsonRpcRequest, { request, parts }: As
 }
 
 /** A stream that is refused has its code's status: nobody takes it for one that begins. */
-async function streamed(asking: Asking, asked: JsonRpcRequest, form: Form): Promise<Response> {
-  const { facts, parts } = asking;
-  const { pipeline, streams } = parts;
-  const before = incoming(asking, asked, "stream", form);
-  const { shape, refused } = streamShape(before);
-  const stream = await pipeline.stream(refused === undefined ? before : { ...before, refused });
-  if (!isAdmitted(stream)) return whole(asking, asked, form, stream.http, stream);
-  const { id, isBare } = asked;
-  const { call } = stream;
-  return streamAnswer(stream, {
-    streams,
-    facts,
-    shape,
-    bodies: {
-      message: (frame) => jsonRpcResult(id, frame),
-      item: (data) => jsonRpcResult(id, isBare ? data : itemResponse(call, data, pipeline.parts.server)),
-      failure: (error) => jsonRpcError(id, error),
+async function streamed(asking: Asking, asked: JsonRpcRequest, form: AskedForm): Promise<Response> {
+  const { request, facts, parts } = asking;
+  const { server } = parts.pipeline.parts;
+  const answered = await streamAnswer(
+    {
+      request,
+      facts,
+      incoming: incoming(asking, asked, "stream", form),
+      writer: (shape, call) => jsonRpcWriter(shape, asked, call, server),
     },
-  });
+    parts,
+  );
+  return answered instanceof Response ? answered : whole(asking, asked, form, answered.http, answered);
 }
 
 function whole(
   { received: { config }, parts: { formats } }: Asking,
   asked: JsonRpcRequest,
-  form: Form,
+  form: AskedForm,
   status: number,
   finished: Finished,
 ): Promise<Response> {
@@ -151,7 +139,7 @@ function incoming(
   { request, facts, received, parts }: Asking,
   { message, refused }: JsonRpcRequest,
   kind: CallKind,
-  form: Form,
+  form: AskedForm,
 ): Incoming {
   const own = { ...received, message, refused };
   return incomingOf(request, facts, own, form, { transport: "jsonrpc", kind }, parts);
