@@ -389,7 +389,7 @@ describe("the audit", () => {
       ["rpc_request", "c"],
       ["rpc_response", "c"],
     ]);
-    expect(lines[1].answer).toEqual({ text: "told" });
+    expect(lines[1].response).toEqual({ text: "told" });
     expect(audited(server)).toEqual([]);
   });
 });

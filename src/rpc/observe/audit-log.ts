@@ -2,18 +2,17 @@
 // waits for who reads it.
 import type { Logger } from "pino";
 import type { AuditEvent, AuditSink } from "./audit.ts";
+import { plainLog } from "./plain-log.ts";
 
 export class AuditLog implements AuditSink {
   readonly #log: Logger;
 
   constructor(log: Logger) {
-    this.#log = log.child({ logger: "audit" });
+    this.#log = plainLog(log, { logger: "audit" });
   }
 
-  write({ level, timestamp: _own, response, ...event }: AuditEvent): void {
-    // The log hides what is called a response, since clients' content has that name elsewhere; this was asked for, and is cleaned.
-    const facts = response === undefined ? event : { ...event, answer: response };
-    this.#log[level](facts, "audit");
+  write({ level, timestamp: _own, ...event }: AuditEvent): void {
+    this.#log[level](event, "audit");
   }
 
   async close(): Promise<void> {}

@@ -11,6 +11,8 @@ import { type Span, spanOf } from "./span.ts";
 
 export interface ObservingParts {
   readonly log: Logger;
+  /** Of one line for each call. */
+  readonly accessLog: Logger;
   readonly metrics: CallMetrics;
   readonly audit: Audit;
   /** Undefined without an endpoint. */
@@ -59,7 +61,7 @@ export class Observing implements Observer {
       this.parts.ended(call, outcome);
       this.#count(call, outcome, durationMs, http);
     });
-    this.#safely(() => logAccess(this.parts.log, call, outcome, durationMs, http));
+    this.#safely(() => logAccess(this.parts.accessLog, call, outcome, durationMs, http));
     // What could not be read is no request.
     if (running !== undefined) this.#safely(() => this.#audit(call, running, { outcome, durationMs }));
     const { spans } = this.parts;

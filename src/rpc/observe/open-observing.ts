@@ -12,6 +12,7 @@ import { AuditFile } from "./audit-file.ts";
 import { AuditLog } from "./audit-log.ts";
 import { CallMetrics } from "./call-metrics.ts";
 import { Observing } from "./observing.ts";
+import { plainLog } from "./plain-log.ts";
 
 export interface OpenObservingParts {
   readonly house: Pick<House<RpcConfig>, "config" | "metrics" | "log">;
@@ -54,6 +55,7 @@ export async function openObserving(parts: OpenObservingParts): Promise<OpenObse
   return {
     observer: new Observing({
       log,
+      accessLog: plainLog(log),
       metrics: new CallMetrics(metrics, registry),
       audit: new Audit(() => audit.current()),
       spans,
