@@ -166,6 +166,42 @@ describe("one call (V55)", () => {
   });
 });
 
+test("a stream is one line, one span and two events, at its end, and its client may end it", async () => {
+  const server = await served({ tracing: { otlp_endpoint: spans.url } }, FIGURES);
+  const open = (id: string, data: unknown, signal?: AbortSignal) =>
+    fetch(`${server.base}/v2/rpc/stream`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ aduib_rpc: "2.0", id, method: "rpc.v2/StreamService/Count", data }),
+      ...(signal !== undefined && { signal }),
+    });
+  await (await open("whole", { n: 2 })).text();
+  await until("its line", () => ofCall(accessLines(server), "whole").length === 1);
+  expect(ofCall(accessLines(server), "whole")[0]).toMatchObject({
+    status: "success",
+    http_status: 200,
+    kind: "stream",
+  });
+  expect((await inAudit(server, "whole", 2)).map(({ event_type }) => event_type)).toEqual([
+    "rpc_request",
+    "rpc_response",
+  ]);
+  const leaving = new AbortController();
+  const reader = (await open("left", { n: 1_000, delay_ms: 20 }, leaving.signal)).body?.getReader();
+  await reader?.read();
+  const counting = { service: "StreamService" };
+  expect(await figure(server, `rpc_active_requests${labels(counting)}`)).toBe(1);
+  expect(await figure(server, `rpc_streams_active${labels(counting)}`)).toBe(1);
+  leaving.abort();
+  await until("its line", () => ofCall(accessLines(server), "left").length === 1);
+  expect(ofCall(accessLines(server), "left")[0]).toMatchObject({ level: 30, ended_by: "disconnect" });
+  expect(await figure(server, `rpc_active_requests${labels(counting)}`)).toBe(0);
+  expect(await figure(server, `rpc_cancelled_total${labels({ ...counting, kind: "stream" })}`)).toBe(1);
+  const named = (id: string) =>
+    spans.spans.filter(({ attributes }) => attributes.some(({ value }) => value.stringValue === id));
+  await until("both spans", () => named("whole").length === 1 && named("left").length === 1);
+});
+
 describe("figures", () => {
   test("label only what the server serves, and each error by its code", async () => {
     const server = await served({}, FIGURES);
