@@ -1,6 +1,6 @@
 // The document of a running server: where it is written, that a change of it acts within two seconds, and that a bad one does not.
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type RunningServer, startServer } from "../src/context.ts";
@@ -231,4 +231,12 @@ withEtcd.describe("a key of the cluster's etcd", () => {
       }),
     ).rejects.toThrow("etcd /roost/rpc/config: etcd does not answer");
   });
+});
+
+test("what was audited last is written when the server stops", async () => {
+  const { server, echo, config } = await room(undefined);
+  expect(await echo()).toBe(200);
+  await server.stop();
+  const lines = readFileSync(join(config.dataDir, "rpc-audit.jsonl"), "utf8").trimEnd().split("\n");
+  expect(lines.map((line) => JSON.parse(line).event_type)).toEqual(["rpc_request", "rpc_response"]);
 });

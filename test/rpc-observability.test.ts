@@ -282,6 +282,8 @@ describe("figures", () => {
     const cancelled = `rpc_cancelled_total${labels({ service: "DemoService", kind: "unary" })}`;
     await until("the end of the call", async () => (await figure(server, cancelled)) === 1);
     await until("its place", async () => (await figure(server, `rpc_active_requests${demo}`)) === 0);
+    const noError = { service: "DemoService", method: "rpc.v2/DemoService/Sleep", code: "5002" };
+    expect(await figure(server, `rpc_errors_total${labels(noError)}`)).toBe(0);
     await until("its line", () => ofCall(accessLines(server), "left").length === 1);
     expect(ofCall(accessLines(server), "left")[0]).toMatchObject({ level: 30, ended_by: "disconnect" });
   });

@@ -76,8 +76,9 @@ export class Observing implements Observer {
     if (!isCounted(call)) return;
     const { metrics } = this.parts;
     metrics.ended(call, outcome, durationMs, http);
-    if (outcome.status === "error") metrics.failed(call, outcome.error.code);
+    // What its client ended is nobody's error.
     const isLeft = call.endedBy === "disconnect" || call.endedBy === "cancel";
+    if (outcome.status === "error" && !isLeft) metrics.failed(call, outcome.error.code);
     if (isLeft && call.incoming.kind === "unary") metrics.cancelled(call, "unary");
   }
 
