@@ -177,6 +177,7 @@ export async function startServer<C extends HouseConfig>(
         sockets,
         cluster,
         rootIsTaken: atRoot.some((name) => name !== protocol.name),
+        offered: () => open.flatMap(({ methods }) => methods ?? []),
         baseUrl: () => baseUrl({ ...config, port }),
         log: areaLog,
       };

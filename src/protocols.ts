@@ -2,6 +2,7 @@
 import { frames } from "./frames/protocol.ts";
 import { hapi } from "./hapi/protocol.ts";
 import { happy } from "./happy/protocol.ts";
+import { rpc } from "./rpc/protocol.ts";
 import { topics } from "./topics/protocol.ts";
 
-export const protocols = [happy, hapi, topics, frames] as const;
+export const protocols = [happy, hapi, topics, frames, rpc] as const;

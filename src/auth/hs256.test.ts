@@ -19,6 +19,12 @@ function signed(header: unknown, payload: unknown, { secret = SECRET, hash = "sh
   return `${text}.${createHmac(hash, secret).update(text).digest("base64url")}`;
 }
 
+/** The same bytes to a decoder: the last character of 43 carries four bits of the signature and two of nothing. */
+function loosened(token: string): string {
+  const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  return token.slice(0, -1) + digits[digits.indexOf(token.at(-1) ?? "") + 1];
+}
+
 const HS256 = { alg: "HS256", typ: "JWT" };
 const GOOD = { iss: "house", exp: at + 1, uid: 1 };
 
@@ -61,6 +67,9 @@ test.each<[string, string]>([
   ["another algorithm", signed({ alg: "HS512" }, GOOD, { hash: "sha512" })],
   ["a signature that is cut", signed(HS256, GOOD).slice(0, -4)],
   ["a signature with more behind it", `${signed(HS256, GOOD)}AAAA`],
+  ["a signature with padding", `${signed(HS256, GOOD)}=`],
+  ["a signature with a character that decoders overlook", `${signed(HS256, GOOD)}!`],
+  ["a signature whose last character has loose bits", loosened(signed(HS256, GOOD))],
   ["a changed payload", signed(HS256, GOOD).replace(base64(GOOD), base64({ ...GOOD, uid: 2 }))],
   ["a signed header that is not JSON", signed("e30x", GOOD)],
   ["a signed payload that is not JSON", signed(HS256, "e30x")],
@@ -75,6 +84,17 @@ test.each<[string, string]>([
   ["a demand that nobody here knows", signed({ ...HS256, crit: ["unknown"], unknown: 1 }, GOOD)],
 ])("%s is no token", async (_name, token) => {
   expect(await verify(token)).toBe("invalid");
+});
+
+test("clocks may differ by the leeway that is given, in both directions, and not by a second more", async () => {
+  const day = 86_400;
+  const late = signed(HS256, { ...GOOD, exp: at - day + 1 });
+  const early = signed(HS256, { ...GOOD, nbf: at + day });
+  expect([await verify(late), await verify(early)]).toEqual(["expired", "invalid"]);
+  for (const token of [late, early])
+    expect(await verify(token, { leewaySeconds: day })).toMatchObject({ uid: 1 });
+  expect(await verify(late, { leewaySeconds: day - 1 })).toBe("expired");
+  expect(await verify(early, { leewaySeconds: day - 1 })).toBe("invalid");
 });
 
 test("a token above the length is refused, one of exactly the length counts", async () => {

@@ -23,11 +23,16 @@ export interface Hs256Rules extends Hs256Key {
   readonly endless?: boolean;
   /** What a token is whose time (`nbf`) has not come yet. */
   readonly early: TokenProblem;
+  /** How far the clocks of both sides may differ; 0 where nothing is said. */
+  readonly leewaySeconds?: number;
 }
 
 export const hs256Key = (secret: string): Uint8Array => new TextEncoder().encode(secret);
 
-/** The claims of a token that is signed, of the issuer, and in time: `exp` is required, unless it is said, and there is no leeway. */
+/**
+ * The claims of a token that is signed, of the issuer, and in time: `exp` is required, unless it is said, and there is no leeway but the one
+ * given.
+ */
 export function verifyHs256(token: string, rules: Hs256Rules): JWTPayload | TokenProblem {
   if (token.length > rules.maxLength || !isSigned(token, rules.key)) return "invalid";
   try {
@@ -43,15 +48,15 @@ export function verifyHs256(token: string, rules: Hs256Rules): JWTPayload | Toke
 
 function counting(
   claims: JWTPayload,
-  { issuer, early, endless = false, now = Date.now }: Hs256Rules,
+  { issuer, early, endless = false, leewaySeconds = 0, now = Date.now }: Hs256Rules,
 ): JWTPayload | TokenProblem {
   const { iss, exp, nbf, iat } = claims;
   const areTimes = [exp, nbf, iat].every((time) => time === undefined || Number.isFinite(time));
   const isOurs = issuer === undefined || iss === issuer;
   if (!isOurs || (exp === undefined && !endless) || !areTimes) return "invalid";
   const seconds = Math.floor(now() / 1_000);
-  if (nbf !== undefined && nbf > seconds) return early;
-  return exp !== undefined && exp <= seconds ? "expired" : claims;
+  if (nbf !== undefined && nbf > seconds + leewaySeconds) return early;
+  return exp !== undefined && exp <= seconds - leewaySeconds ? "expired" : claims;
 }
 
 /** A token with these claims that counts from now on for so long. */
@@ -73,7 +78,8 @@ export async function issueHs256(
 function isSigned(token: string, key: Uint8Array): boolean {
   const end = token.lastIndexOf(".");
   if (end < 0) return false;
-  const signature = Buffer.from(token.slice(end + 1), "base64url");
-  const right = createHmac("sha256", key).update(token.slice(0, end)).digest();
+  // As text: a decoder overlooks padding, strange characters and loose bits, and one token would have many spellings.
+  const signature = Buffer.from(token.slice(end + 1));
+  const right = Buffer.from(createHmac("sha256", key).update(token.slice(0, end)).digest("base64url"));
   return signature.byteLength === right.byteLength && timingSafeEqual(signature, right);
 }

@@ -6,6 +6,7 @@ import { BusClosedError } from "./errors.ts";
 import { EtcdGateway, type EtcdSettings } from "./etcd/gateway.ts";
 import { EtcdPresence } from "./etcd/presence.ts";
 import { EtcdPublisher } from "./etcd/publisher.ts";
+import { EtcdValueWatch } from "./etcd/value-watch.ts";
 import { EtcdWatch } from "./etcd/watch.ts";
 import type {
   BusCounters,
@@ -14,6 +15,7 @@ import type {
   PresenceBoard,
   SubscribeOptions,
   Subscription,
+  ValueBoard,
 } from "./message-bus.ts";
 import { Subscribers } from "./subscribers.ts";
 
@@ -31,6 +33,7 @@ export class EtcdBus implements MessageBus {
   readonly engine = "etcd";
   readonly ready: Promise<void>;
   readonly presence: PresenceBoard;
+  readonly values: ValueBoard;
   readonly #prefix: string;
   readonly #subscribers: Subscribers;
   readonly #publisher: EtcdPublisher;
@@ -47,6 +50,7 @@ export class EtcdBus implements MessageBus {
     this.#publisher = new EtcdPublisher(gateway, leaseSeconds);
     this.#presence = new EtcdPresence(gateway, this.#prefix, leaseSeconds, log);
     this.presence = this.#presence;
+    this.values = { watchValue: (key, hooks) => new EtcdValueWatch({ gateway, key, hooks, probeMs }) };
     const first = Promise.withResolvers<void>();
     this.ready = first.promise;
     let lost = false;

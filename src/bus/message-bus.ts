@@ -43,6 +43,8 @@ export interface MessageBus {
   subscribe(topic: string, listener: BusListener, options?: SubscribeOptions): Subscription;
   /** Ends every subscription of this node to exactly this topic. @throws TopicEmptyError. */
   unsubscribe(topic: string): void;
+  /** Where the engine also keeps values that operators write. */
+  readonly values?: ValueBoard;
   /** Idempotent; ends all subscriptions. Publishes that wait are finished first, within a second. */
   close(): Promise<void>;
 }
@@ -53,6 +55,24 @@ export interface PresenceBoard {
   /** Removes the entry if it is still this node's. */
   clear(client: string, node: string): Promise<void>;
   find(client: string): Promise<string | undefined>;
+}
+
+/** Single values, beside the messages. */
+export interface ValueBoard {
+  /** Told what it is now, and each change, in order; what lies between two changes may be left out. Never throws. */
+  watchValue(key: string, hooks: ValueHooks): WatchedValue;
+}
+
+export interface ValueHooks {
+  /** Undefined: there is no such key. */
+  value(bytes: Uint8Array | undefined): void;
+  /** The backend does not answer. Told once for each time. */
+  lost(): void;
+  back(): void;
+}
+
+export interface WatchedValue {
+  close(): Promise<void>;
 }
 
 /** What engines count; label `bus` is the engine (bus contract, section 16). */

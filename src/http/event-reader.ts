@@ -43,6 +43,8 @@ export class EventReader {
   #blockedSince: number | undefined;
   #isEnding = false;
   #isEnded = false;
+  /** Of those that send no more until this client takes what it was sent. */
+  #waiting: PromiseWithResolvers<void> | undefined;
 
   constructor(private readonly parts: ReaderParts) {
     this.#sum = parts.isGzipped ? new GzipSum() : undefined;
@@ -61,6 +63,13 @@ export class EventReader {
   /** Not handed over, or handed over and not taken. */
   get queuedBytes(): number {
     return this.#queuedBytes;
+  }
+
+  /** For who sends only what is taken: settles when the client takes again, or is gone; undefined while it takes. */
+  taking(): Promise<void> | undefined {
+    if (this.#blockedSince === undefined || this.#isEnded) return undefined;
+    this.#waiting ??= Promise.withResolvers();
+    return this.#waiting.promise;
   }
 
   /** @returns false when the reader is gone. */
@@ -160,6 +169,12 @@ export class EventReader {
     this.#queuedBytes -= bytes;
     this.#noteQueue();
     this.flush();
+    if (this.#blockedSince === undefined) this.#wake();
+  }
+
+  #wake(): void {
+    this.#waiting?.resolve();
+    this.#waiting = undefined;
   }
 
   #add(bytes: Uint8Array<ArrayBuffer>): void {
@@ -189,6 +204,8 @@ export class EventReader {
     this.#queuedBytes = 0;
     this.parts.queues.forget(this);
     this.#settle?.(isReset);
+    this.#blockedSince = undefined;
+    this.#wake();
     this.parts.ended(this);
   }
 }

@@ -6,7 +6,7 @@ import { testLimits } from "../../test/support/limits.ts";
 import { until } from "../../test/support/until.ts";
 import { createLog } from "../observability/log.ts";
 import type { EventReader } from "./event-reader.ts";
-import { EventStreams, type EventStreamsParts } from "./event-stream.ts";
+import { EventStreams, type EventStreamsParts, type StreamForm } from "./event-stream.ts";
 
 const cleanup: (() => unknown)[] = [];
 afterEach(async () => {
@@ -15,7 +15,13 @@ afterEach(async () => {
 
 const MIB = 1024 * 1024;
 
-function serve(options: Partial<EventStreamsParts> & { idleTimeout?: number; ceiling?: number } = {}) {
+interface ServeOptions extends Partial<EventStreamsParts> {
+  readonly idleTimeout?: number;
+  readonly ceiling?: number;
+  readonly form?: StreamForm;
+}
+
+function serve(options: ServeOptions = {}) {
   const limits = testLimits({ maxMemoryBytesInFlight: options.ceiling ?? 192 * MIB });
   const lines: string[] = [];
   const streams = new EventStreams({
@@ -41,6 +47,7 @@ function serve(options: Partial<EventStreamsParts> & { idleTimeout?: number; cei
           },
           ended: (reader) => readers.delete(reader),
         },
+        options.form,
       );
     },
   });
@@ -241,6 +248,38 @@ describe("a reader that stops", () => {
     }
   });
 
+  test("can be waited for by who sends only what is taken", async () => {
+    const { tell, listen, readers } = serve();
+    const client = await listen();
+    const [reader] = [...readers] as [EventReader];
+    expect(reader.taking()).toBeUndefined();
+    client.pause();
+    let told = 0;
+    await until("it to take no more", () => {
+      tell({ at: told++, text: "x".repeat(256 * 1024) });
+      return reader.taking() !== undefined;
+    });
+    let isTaken = false;
+    const taking = reader.taking()?.then(() => {
+      isTaken = true;
+    });
+    await Bun.sleep(50);
+    expect(isTaken).toBe(false);
+    client.resume();
+    await taking;
+    expect(reader.taking()).toBeUndefined();
+    await client.has(told + 1);
+    client.pause();
+    await until("it to take no more", () => {
+      tell({ text: "x".repeat(256 * 1024) });
+      return reader.taking() !== undefined;
+    });
+    const left = reader.taking();
+    client.close();
+    await left;
+    expect([reader.isOpen, reader.taking()]).toEqual([false, undefined]);
+  });
+
   test("does not keep the server from ending", async () => {
     const { tell, port, readers, streams } = serve();
     const connection = await stopped(port);
@@ -261,6 +300,17 @@ test("who leaves is forgotten at once", async () => {
   expect([readers.size, streams.size]).toEqual([2, 2]);
   for (const client of clients) client.close();
   await until("both to be forgotten", () => readers.size === 0 && streams.size === 0);
+});
+
+test("who opens a stream may say more in its headers, and that it is never compressed", async () => {
+  const form = {
+    headers: { "content-type": "text/event-stream; charset=utf-8", "x-more": "1" },
+    isPlain: true,
+  };
+  const { listen } = serve({ form });
+  const client = await listen(true);
+  expect(client.headers).toMatchObject({ ...form.headers, "cache-control": "no-cache" });
+  expect(client.headers["content-encoding"]).toBeUndefined();
 });
 
 test("HEAD is answered with the headers and opens nothing", async () => {

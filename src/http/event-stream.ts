@@ -25,6 +25,13 @@ export interface StreamHooks {
   readonly ended: (reader: EventReader) => void;
 }
 
+export interface StreamForm {
+  /** Beside those of every event stream, or in place of one of them; names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Never compressed, whatever the client takes. */
+  readonly isPlain?: boolean;
+}
+
 /** Who has taken nothing for so long reads no more. */
 const STALLED_MS = 60_000;
 
@@ -55,10 +62,18 @@ export class EventStreams {
     return new EventFrame(text, this.counts);
   }
 
-  /** The answer to a request for events; to HEAD only its headers. gzip when the client takes it. */
-  open(request: Request, facts: Pick<RequestFacts, "clientAddress" | "extendIdle">, hooks: StreamHooks) {
-    const isGzipped = acceptsGzip(request.headers.get("accept-encoding"));
-    const headers: Record<string, string> = { ...HEADERS };
+  /**
+   * The answer to a request for events; to HEAD only its headers. gzip when the client takes it. Its headers leave with the first byte
+   * that is sent, not before (oven-sh/bun#33660).
+   */
+  open(
+    request: Request,
+    facts: Pick<RequestFacts, "clientAddress" | "extendIdle">,
+    hooks: StreamHooks,
+    form: StreamForm = {},
+  ): Response {
+    const isGzipped = form.isPlain !== true && acceptsGzip(request.headers.get("accept-encoding"));
+    const headers: Record<string, string> = { ...HEADERS, ...form.headers };
     if (!asksToClose(request)) headers.connection = "keep-alive";
     if (isGzipped) headers["content-encoding"] = "gzip";
     if (request.method === "HEAD") return new Response(null, { headers });

@@ -14,6 +14,7 @@ import type { Served } from "../server/served.ts";
 import type { SocketIoPaths } from "../server/socket-io.ts";
 import type { BlobStore } from "../storage/blobs.ts";
 import type { Database } from "../storage/database.ts";
+import type { OfferedMethod } from "./offered-method.ts";
 
 export interface House<C> {
   /** Settings that are live are read at the time of use. */
@@ -34,6 +35,8 @@ export interface House<C> {
   readonly cluster: Cluster | undefined;
   /** Whether another protocol has its web app at the root of the server's port. */
   readonly rootIsTaken: boolean;
+  /** What the open protocols offer to those that call methods. Complete once the door is open. */
+  offered(): readonly OfferedMethod[];
   /** The address that other devices reach this server at. Known once the door is open. */
   readonly baseUrl: () => string;
   /** With the protocol's name as its area. */
@@ -58,6 +61,8 @@ export interface OpenProtocol extends Served {
   readonly admin?: Hono;
   readonly retention?: Retention;
   readonly blobOwners?: BlobOwners;
+  /** What it lets programs call, where a protocol of this server calls methods. */
+  readonly methods?: readonly OfferedMethod[];
 }
 
 /** A port that serves this protocol, and others that it names, with a front page of its own. */

@@ -1,7 +1,8 @@
 // Topics of JSON documents that the operator declares in the configuration: a name, a schema, and what may differ from the defaults.
+
+import { type Guard, loadGuards } from "../schema/guard.ts";
+import { enforceable, type JsonSchema } from "../schema/json-schema.ts";
 import type { DeclaredTopic } from "./declared-topic.ts";
-import { type Guard, loadGuards } from "./document-guard.ts";
-import { enforceable, type JsonSchema } from "./json-schema.ts";
 import { documentItems } from "./store/documents.ts";
 import { type Topic, topic } from "./topic.ts";
 

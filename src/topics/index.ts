@@ -12,6 +12,7 @@ import type { TopicsContext } from "./context.ts";
 import { guarded } from "./declared.ts";
 import { topicsApp } from "./http/app.ts";
 import { failedLogins } from "./http/session.ts";
+import { offeredMethods } from "./offered.ts";
 import { hashPassword } from "./passwords.ts";
 import { SOCKET_PATH, type TopicSockets, topicSockets } from "./realtime/sockets.ts";
 import { topicsRetention } from "./retention.ts";
@@ -83,6 +84,7 @@ export async function topicsProtocol(parts: TopicsParts): Promise<Topics> {
     http: [{ prefixes: ["/api/v1", SOCKET_PATH.slice(0, -1)], fetch: topicsApp(context) }],
     sockets: [],
     retention: topicsRetention(context),
+    methods: offeredMethods(context),
     start: () => {},
     stop: async () => sockets?.stop(),
   };

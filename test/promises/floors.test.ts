@@ -14,7 +14,7 @@ const FLOORS = [
   ["context"],
   ["protocols"],
   ["happy", "hapi", "topics", "frames", "rpc"],
-  ["http", "push", "relay", "ops", "admin", "doctor", "retention", "backup", "cli", "protocol"],
+  ["http", "push", "relay", "ops", "admin", "doctor", "retention", "backup", "cli", "schema", "protocol"],
   // The ground has an order of its own.
   ["server"],
   ["storage", "bus"],

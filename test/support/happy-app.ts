@@ -47,6 +47,7 @@ export async function testApp(overrides: Partial<Config> = {}): Promise<TestApp>
     sockets: new SocketIoPaths({ limits, log }),
     cluster: undefined,
     rootIsTaken: false,
+    offered: () => [],
     baseUrl: () => "http://roost",
     log,
   });

@@ -11,6 +11,7 @@ export const PACKAGES = {
   nsenter: "util-linux",
   openssl: "openssl",
   pgrep: "procps",
+  "redis-server": "redis-server",
   script: "bsdutils",
   setpriv: "util-linux",
   sqlite3: "sqlite3",

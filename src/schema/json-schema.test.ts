@@ -1,6 +1,6 @@
 // Every word of a JSON schema is enforced, or the schema is refused with the place of the word that is not.
 import { expect, test } from "bun:test";
-import { loadGuards } from "./document-guard.ts";
+import { loadGuards } from "./guard.ts";
 import { FORMATS, type JsonSchema } from "./json-schema.ts";
 
 const guardOf = await loadGuards();

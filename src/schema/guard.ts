@@ -1,4 +1,5 @@
-// JSON schema -> what judges the documents of a topic. A document is kept as it came: nothing is converted, no default is filled in.
+// JSON schema -> what judges documents. A document stays as it came: nothing is converted, no default is filled in. Judging ends with the
+// first problem, so that a long list of wrong items costs no more than one.
 import type { Ajv, ErrorObject, ValidateFunction } from "ajv";
 import { z } from "zod";
 import { enforceable, FORMATS, type JsonSchema } from "./json-schema.ts";
@@ -30,7 +31,7 @@ export async function loadGuards(): Promise<(schema: JsonSchema) => Guard> {
     multipleOfPrecision: 10,
     // Patterns are read as the language reads them without flags: a needless escape is none too many.
     unicodeRegExp: false,
-    // Two topics may have the same schema.
+    // Two may be the same.
     addUsedSchema: false,
     logger: false,
   });

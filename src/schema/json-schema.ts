@@ -1,4 +1,4 @@
-// Which JSON schemas the configuration may hold: those of which every word acts (document-guard.ts). A rule that is written but not
+// Which JSON schemas the house takes: those of which every word acts (guard.ts). A rule that is written but not
 // enforced, because it has a slip or stands where it means nothing, is worse than none; such a schema is refused with its place.
 
 export type JsonSchema = boolean | { readonly [keyword: string]: unknown };

@@ -1,0 +1,2 @@
+-- Programs register again what is forgotten.
+DROP TABLE rpc_instances;

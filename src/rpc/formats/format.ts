@@ -1,0 +1,13 @@
+// One format of bodies (contract 11.4). A decoded message has the same fields in every format; what a format cannot say is told by its file.
+import type { ContentType } from "../document/document.ts";
+import type { RpcResponse } from "../wire/response.ts";
+
+export interface Format {
+  readonly contentType: ContentType;
+  /** @throws RpcError 1003 for bytes that are none of this format, within the nesting that is allowed */
+  decode(bytes: Uint8Array): unknown;
+  encode(response: RpcResponse): string | Uint8Array<ArrayBuffer>;
+}
+
+/** Contract 3.6. */
+export const MAX_NESTING = 64;

@@ -1,0 +1,82 @@
+// The paths of the RPC room (contract 1): one pipeline behind all of them, and every refusal in an envelope, also where no path is known.
+import { Hono } from "hono";
+import { type BodyEnv, bodyBudget } from "../../http/body-budget.ts";
+import { routeName } from "../../http/route-name.ts";
+import type { Limits } from "../../limits/limits.ts";
+import type { RequestFacts } from "../../server/request-facts.ts";
+import type { RpcDocument } from "../document/document.ts";
+import type { Formats } from "../formats/formats.ts";
+import type { Peer } from "../pipeline/incoming.ts";
+import type { Pipeline } from "../pipeline/pipeline.ts";
+import type { Streams } from "../streams/streams.ts";
+import { bareCall, listMethods } from "./bare.ts";
+import { answer, receive } from "./exchange.ts";
+import { jsonRpc } from "./jsonrpc/endpoint.ts";
+import { unknownPath, wrongVerb } from "./router.ts";
+import { STREAM_PATHS, streamRoutes } from "./stream-routes.ts";
+
+export interface RpcHttpParts {
+  readonly pipeline: Pipeline;
+  readonly formats: Formats;
+  readonly streams: Streams;
+  readonly config: () => RpcDocument;
+  readonly basePath: string;
+  readonly limits: Pick<Limits, "bodies" | "bounds" | "largeBodies" | "strangers">;
+  readonly areStrangersLimited: () => boolean;
+}
+
+export function rpcApp(parts: RpcHttpParts) {
+  const { pipeline, formats, streams, config, basePath } = parts;
+  const maxBody = () => config().protocol.max_body_bytes;
+  const budget = bodyBudget({
+    limits: parts.limits,
+    accountBytes: maxBody,
+    // Who calls is known only when the envelope was read; the budget keeps strangers to their share of the memory.
+    strangerBytes: maxBody,
+    areStrangersLimited: parts.areStrangersLimited,
+  });
+  const exchange = { formats, config, peerOf, pipeline, streams };
+  const app = new Hono<BodyEnv>().basePath(basePath);
+  // Before every path, known or not: a body that is left unread ends its connection.
+  app.use(routeName, budget);
+  app.on("POST", UNARY, async (c) => {
+    const { incoming, form } = await receive(c.req.raw, c.env, c.var.body, "unary", exchange);
+    return answer(await pipeline.unary(incoming), form, formats);
+  });
+  app.route("/", streamRoutes(exchange));
+  app.on("POST", JSON_RPC, (c) => jsonRpc(c.req.raw, c.env, c.var.body, exchange));
+  for (const [service, handlers] of Object.entries(BARE))
+    for (const handler of handlers)
+      app.post(`/v2/${service}/${handler}`, (c) =>
+        bareCall(c.req.raw, c.env, c.var.body, `rpc.v2/${service}/${handler}`, exchange),
+      );
+  app.get(METHODS, (c) => listMethods(c.req.raw, c.env, exchange));
+  app.all(METHODS, (c) => wrongVerb(c.req.raw, c.env, exchange, "GET, HEAD"));
+  const posted = Object.entries(BARE).flatMap(([service, all]) => all.map((one) => `/v2/${service}/${one}`));
+  for (const path of [...UNARY, ...STREAM_PATHS, ...JSON_RPC, ...posted])
+    app.all(path, (c) => wrongVerb(c.req.raw, c.env, exchange, "POST"));
+  app.all("/*", (c) => unknownPath(c.req.raw, c.env, exchange));
+  return (request: Request, facts: RequestFacts): Response | Promise<Response> => app.fetch(request, facts);
+}
+
+const UNARY = ["/v2/rpc", "/v2/AduibRpcService/Call"];
+/** With a slash at the end, and without. */
+const JSON_RPC = ["", "/"];
+const METHODS = "/v2/methods";
+/** Services that are called without an envelope. */
+const BARE: Readonly<Record<string, readonly string[]>> = {
+  HealthService: ["Check", "Watch"],
+  TaskService: ["Submit", "Query", "Cancel", "Subscribe"],
+  DiscoveryService: ["Register", "Renew", "Deregister", "List", "Resolve", "Watch"],
+};
+
+const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
+
+/** What a proxy, or a browser, says of those that it speaks for. */
+const SPEAKS_FOR_OTHERS = ["x-forwarded-for", "forwarded", "via", "x-real-ip", "origin", "sec-fetch-site"];
+
+export function peerOf({ clientAddress }: RequestFacts, headers: Headers): Peer {
+  // A page in somebody's browser calls from this machine too, and so does a proxy that does not say for whom.
+  const isItself = LOOPBACK.test(clientAddress) && !SPEAKS_FOR_OTHERS.some((name) => headers.has(name));
+  return { address: clientAddress, isLoopback: isItself, certificate: null };
+}

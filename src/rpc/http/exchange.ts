@@ -1,0 +1,205 @@
+// Stages 1 to 4 of a request over HTTP (contract 2), and its answer as bytes: size, compression and format of the body, the form of the
+// answer. What is refused here still runs through the pipeline, so that its answer has an id, a trace and a line in the log.
+import { BodyRefused, isLarge, type RequestBody } from "../../http/request-body.ts";
+import type { RequestFacts } from "../../server/request-facts.ts";
+import type { ContentType, RpcDocument } from "../document/document.ts";
+import type { Formats } from "../formats/formats.ts";
+import {
+  type AnswerForm,
+  type AskedForm,
+  answerForm,
+  otherFormat,
+  requestCompression,
+  requestFormat,
+  streamAnswerForm,
+} from "../formats/negotiation.ts";
+import type { Call } from "../pipeline/call.ts";
+import type { CallKind, Incoming, Peer } from "../pipeline/incoming.ts";
+import type { Finished } from "../pipeline/pipeline.ts";
+import type { Transport } from "../registry/call-context.ts";
+import { RpcError, rpcError } from "../wire/rpc-error.ts";
+import { traceParentHeader } from "../wire/trace-context.ts";
+
+export interface Exchange {
+  readonly incoming: Incoming;
+  readonly form: AnswerForm;
+}
+
+export interface ExchangeParts {
+  readonly formats: Formats;
+  readonly config: () => RpcDocument;
+  readonly peerOf: (facts: RequestFacts, headers: Headers) => Peer;
+}
+
+/** What came, as far as it could be read. */
+export interface Received {
+  readonly message: unknown;
+  readonly requestBytes: number;
+  /** Undefined where the format could not be told. */
+  readonly read: ContentType | undefined;
+  readonly refused: unknown;
+  readonly config: RpcDocument;
+  readonly startedAt: number;
+  readonly startedAtMs: number;
+}
+
+/** Formats of a body: whatever the document serves, or JSON alone. */
+export type Admitted = "any" | "json";
+
+/** Stages 1 to 3. Never rejects for what a client sent. */
+export async function decodeBody(
+  { headers }: Request,
+  body: RequestBody,
+  { formats, config: current }: ExchangeParts,
+  admitted: Admitted = "any",
+): Promise<Received> {
+  const startedAt = performance.now();
+  const startedAtMs = Date.now();
+  const config = current();
+  let message: unknown;
+  let requestBytes = 0;
+  let refused: unknown;
+  let read: ContentType | undefined;
+  try {
+    const raw = await body.read();
+    const bytes = isLarge(raw) ? Buffer.concat(raw.chunks as Uint8Array[]) : raw.bytes;
+    requestBytes = bytes.byteLength;
+    const compression = requestCompression(headers.get("content-encoding"), config);
+    const type = requestFormat(headers.get("content-type"), config);
+    if (admitted === "json" && type !== "application/json") throw onlyJson(type);
+    read = type;
+    const plain =
+      compression === undefined
+        ? bytes
+        : await formats.expand(bytes, compression, config.protocol.max_expanded_bytes);
+    message = await formats.decode(plain, read);
+  } catch (error) {
+    refused = bodyError(error, config);
+  }
+  return { message, requestBytes, read, refused, config, startedAt, startedAtMs };
+}
+
+const onlyJson = (requested: string): RpcError =>
+  rpcError(1003, "UnsupportedContentType", "only JSON is served here", {
+    metadata: { requested, supported: ["application/json"] },
+  });
+
+/** Nothing came that would have to be read. */
+export const nothingReceived = (config: RpcDocument, refused: unknown = undefined): Received => ({
+  message: undefined,
+  requestBytes: 0,
+  read: undefined,
+  refused,
+  config,
+  startedAt: performance.now(),
+  startedAtMs: Date.now(),
+});
+
+/** What the pipeline is asked with. `form`: how the answer leaves, or why it has no such form. */
+export function incomingOf(
+  request: Request,
+  facts: RequestFacts,
+  { message, requestBytes, read, refused, config, startedAt, startedAtMs }: Received,
+  form: AskedForm,
+  { transport = "rest", kind = "unary" }: { readonly transport?: Transport; readonly kind?: CallKind },
+  { peerOf }: Pick<ExchangeParts, "peerOf">,
+): Incoming {
+  return {
+    transport,
+    kind,
+    message,
+    headers: request.headers,
+    peer: peerOf(facts, request.headers),
+    config,
+    startedAt,
+    startedAtMs,
+    requestBytes,
+    disconnected: request.signal,
+    contentType: form.format,
+    contentEncoding: form.compression,
+    refused: refused ?? (read && otherFormat(message, read)) ?? form.refused,
+  };
+}
+
+/** Stages 1 to 4. Never rejects for what a client sent. */
+export async function receive(
+  request: Request,
+  facts: RequestFacts,
+  body: RequestBody,
+  kind: CallKind,
+  parts: ExchangeParts,
+): Promise<Exchange> {
+  const received = await decodeBody(request, body, parts);
+  const formOf = kind === "stream" ? streamAnswerForm : answerForm;
+  const form = formOf(received.message, request.headers, received.read, received.config);
+  return { form, incoming: incomingOf(request, facts, received, form, { kind }, parts) };
+}
+
+/** Of what reading a body throws. */
+export function bodyError(error: unknown, { protocol }: RpcDocument): unknown {
+  if (!(error instanceof BodyRefused)) return error;
+  const { code } = error;
+  if (code === "too-large")
+    return new RpcError(2004, { message: `the body has more than ${protocol.max_body_bytes} bytes` });
+  if (code === "cut-short" || code === "late")
+    return new RpcError(1003, { message: "the body did not arrive whole" });
+  if (code === "busy")
+    return new RpcError(5021, { message: "too many bodies are being read", retryAfterMs: 1_000 });
+  if (code === "too-much-work")
+    return new RpcError(5020, {
+      message: "too much work for this address",
+      retryAfterMs: error.facts.waitMs ?? 1_000,
+    });
+  return new RpcError(1003);
+}
+
+/** The whole answer. */
+export async function answer(finished: Finished, form: AnswerForm, formats: Formats): Promise<Response> {
+  const { response, http, call } = finished;
+  const type = form.format === "application/json" ? JSON_TYPE : form.format;
+  return bytesAnswer(
+    await formats.encode(response, form.format),
+    { ...callHeaders(call), "content-type": type },
+    http,
+    { form, formats, config: call.config, finished },
+  );
+}
+
+export const JSON_TYPE = "application/json; charset=utf-8";
+
+/** Of an answer to one call. */
+export function callHeaders(call: Call): Record<string, string> {
+  const headers: Record<string, string> = { ...call.httpHeaders };
+  if (call.version !== undefined) headers["x-aduib-negotiated-version"] = call.version;
+  if (call.trace !== undefined) headers.traceparent = traceParentHeader(call.trace);
+  return headers;
+}
+
+export interface FormParts {
+  readonly form: AnswerForm;
+  readonly formats: Formats;
+  readonly config: RpcDocument;
+  /** Of one call. */
+  readonly finished?: Finished;
+}
+
+/** Compressed as the form says. */
+export async function bytesAnswer(
+  encoded: string | Uint8Array<ArrayBuffer>,
+  given: Readonly<Record<string, string>>,
+  status: number,
+  { form, formats, config, finished }: FormParts,
+): Promise<Response> {
+  const headers: Record<string, string> = { vary: "Accept, Accept-Encoding", ...given };
+  const sent = (bytes: number) => finished?.observer.answered(finished.call, bytes);
+  if (form.compression === undefined) {
+    sent(typeof encoded === "string" ? Buffer.byteLength(encoded) : encoded.byteLength);
+    return new Response(encoded, { status, headers });
+  }
+  const plain = typeof encoded === "string" ? Buffer.from(encoded) : encoded;
+  const isSmall = plain.byteLength < config.compression.min_bytes;
+  if (!isSmall) headers["content-encoding"] = form.compression;
+  const bytes = isSmall ? plain : await formats.compress(plain, form.compression);
+  sent(bytes.byteLength);
+  return new Response(bytes, { status, headers });
+}

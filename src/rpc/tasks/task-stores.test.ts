@@ -1,0 +1,325 @@
+// One suite for every store of tasks: keys, versions, who comes next, leases, time, room and what is announced.
+import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { RedisClient } from "bun";
+import { type Redis, startRedis, withRedis } from "../../../test/support/redis.ts";
+import { until } from "../../../test/support/until.ts";
+import { createLog } from "../../observability/log.ts";
+import { type Database, openDatabase } from "../../storage/database.ts";
+import { migrations } from "../store/migrations.ts";
+import { RedisLink } from "../store/redis-link.ts";
+import { SqliteTasks } from "../store/sqlite-tasks.ts";
+import type { Priority } from "../wire/qos.ts";
+import type { RpcError } from "../wire/rpc-error.ts";
+import { MemoryTasks } from "./memory-tasks.ts";
+import { RedisTasks } from "./redis-tasks.ts";
+import type { Task } from "./task.ts";
+import { LEASE_MS, type TaskStore } from "./task-store.ts";
+
+setDefaultTimeout(30_000);
+
+const log = createLog("silent");
+const BOUNDS = { tasks: 100, bytes: 10_000_000 };
+let folder: string;
+let database: Database | undefined;
+let redis: Redis | undefined;
+let link: RedisLink | undefined;
+let heard: Task[] = [];
+let now = 0;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "roost-tasks-"));
+  if (withRedis.met) redis = await startRedis();
+});
+afterEach(async () => {
+  link?.close();
+  link = undefined;
+  await database?.close();
+  database = undefined;
+  rmSync(join(folder, "rpc.db"), { force: true });
+  await redis?.empty();
+});
+afterAll(async () => {
+  await redis?.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const listener = { changed: (task: Task) => void heard.push(task), again: () => {} };
+
+const kinds: readonly { readonly name: string; open(): Promise<TaskStore> }[] = [
+  { name: "memory", open: async () => new MemoryTasks(listener, () => now) },
+  {
+    name: "SQLite",
+    open: async () => {
+      database = openDatabase({ path: join(folder, "rpc.db"), migrations, log });
+      return new SqliteTasks({ database, listener, now: () => now });
+    },
+  },
+  {
+    name: "Redis",
+    open: async () => {
+      link = new RedisLink(redis?.url ?? "", log);
+      const store = new RedisTasks({ link, listener });
+      const client = new RedisClient(redis?.url);
+      await until("the store to listen", async () => {
+        const [, listeners] = (await client.send("PUBSUB", ["NUMSUB", "{roost-rpc}:tasks:changes"])) as [
+          string,
+          number,
+        ];
+        return listeners === 1;
+      });
+      client.close();
+      return store;
+    },
+  },
+];
+
+interface Shape extends Partial<Task> {
+  readonly priority?: Priority;
+}
+
+const task = (id: string, shape: Shape = {}): Task => ({
+  id,
+  tenant: "acme",
+  principal: {
+    id: "somebody",
+    type: "user",
+    roles: ["a"],
+    scopes: [],
+    verified: true,
+    auth_scheme: "bearer",
+  },
+  trace: { trace_id: "1".repeat(32), span_id: "2".repeat(16), sampled: true, baggage: {} },
+  parentId: null,
+  method: "rpc.v2/EchoService/Echo",
+  protocolVersion: "2.0",
+  isCompat: false,
+  status: "pending",
+  priority: 1,
+  createdAtMs: now,
+  updatedAtMs: now,
+  scheduledAtMs: null,
+  readyAtMs: now,
+  startedAtMs: null,
+  completedAtMs: null,
+  attempt: 1,
+  maxAttempts: 3,
+  nextRetryAtMs: null,
+  timeoutMs: null,
+  keyId: null,
+  ttlMs: 60_000,
+  error: null,
+  progress: null,
+  metadata: { note: "ä" },
+  tags: [],
+  leaseOwner: null,
+  leaseUntilMs: null,
+  version: 1,
+  bytes: 1_100,
+  ...shape,
+});
+
+for (const kind of kinds) {
+  const isRedis = kind.name === "Redis";
+  const its = isRedis ? withRedis.test : test;
+  const open = async () => {
+    heard = [];
+    now = Date.now();
+    return kind.open();
+  };
+  const over = (one: Task, at = now): Task => ({
+    ...one,
+    status: "succeeded",
+    completedAtMs: at,
+    leaseOwner: null,
+    leaseUntilMs: null,
+  });
+  const told = (count: number) =>
+    until("the changes to be announced", () => (heard.length >= count ? heard : undefined));
+
+  its(`${kind.name}: what was saved is read back whole, once for each key`, async () => {
+    const store = await open();
+    const one = task("a", { keyId: "k", progress: { current: 1, total: 3, percentage: 33.3 } });
+    const saved = await store.save(one, '{"n":1}', BOUNDS);
+    expect(saved.isNew).toBe(true);
+    expect({ ...saved.task, readyAtMs: now }).toEqual(one);
+    const again = await store.save(task("b", { keyId: "k" }), "{}", BOUNDS);
+    expect([again.isNew, again.task.id]).toEqual([false, "a"]);
+    const found = await store.get("a");
+    expect({ ...found?.task, readyAtMs: now }).toEqual(one);
+    expect(found?.result).toBeUndefined();
+    expect(await store.get("b")).toBeUndefined();
+    expect((await told(1)).map(({ id }) => id)).toEqual(["a"]);
+  });
+
+  its(`${kind.name}: only the next version is stored, and each change is announced in order`, async () => {
+    const store = await open();
+    const { task: first } = await store.save(task("a"), "{}", BOUNDS);
+    const claimed = await store.claim("me");
+    expect(claimed?.params).toBe("{}");
+    expect(claimed?.task).toMatchObject({ status: "running", attempt: 1, leaseOwner: "me", version: 2 });
+    expect(await store.update({ ...first, status: "canceled" })).toBeUndefined();
+    const progress = { current: 1, total: 2, message: "half" };
+    const second = await store.update({ ...(claimed?.task ?? first), progress });
+    expect(second).toMatchObject({ progress, version: 3 });
+    const last = await store.update(over(second ?? first), '{"slept":50}');
+    expect(last).toMatchObject({ status: "succeeded", completedAtMs: now, leaseOwner: null, version: 4 });
+    expect(await store.get("a")).toMatchObject({ task: { status: "succeeded" }, result: '{"slept":50}' });
+    const seen = (await told(4)).map(({ status, version }) => [status, version]);
+    expect(seen).toEqual([
+      ["pending", 1],
+      ["running", 2],
+      ["running", 3],
+      ["succeeded", 4],
+    ]);
+    expect(await store.counts()).toMatchObject({ pending: 0, running: 0, succeeded: 1 });
+  });
+
+  its(`${kind.name}: each task is claimed once, the highest level first, and by age within one`, async () => {
+    const store = await open();
+    const order: [string, Priority][] = [
+      ["low", 0],
+      ["normal-1", 1],
+      ["normal-2", 1],
+      ["critical", 3],
+      ["high", 2],
+    ];
+    for (const [id, priority] of order) {
+      await store.save(task(id, { priority }), "{}", BOUNDS);
+      now += 2;
+      if (isRedis) await Bun.sleep(2);
+    }
+    const claimed: string[] = [];
+    const worker = async () => {
+      for (;;) {
+        const next = await store.claim("me");
+        if (next === undefined) return;
+        claimed.push(next.task.id);
+      }
+    };
+    await worker();
+    expect(claimed).toEqual(["critical", "high", "normal-1", "normal-2", "low"]);
+    for (let n = 0; n < 20; n++) await store.save(task(`many-${n}`), "{}", BOUNDS);
+    claimed.length = 0;
+    await Promise.all(Array.from({ length: 8 }, worker));
+    expect([...new Set(claimed)]).toHaveLength(20);
+    expect(claimed).toHaveLength(20);
+  });
+
+  its(`${kind.name}: whoever waits rises a level each second, up to the highest`, async () => {
+    const store = await open();
+    await store.save(task("old", { priority: 0 }), "{}", BOUNDS);
+    now += 3_100;
+    if (isRedis) await Bun.sleep(3_100);
+    await store.save(task("young", { priority: 3 }), "{}", BOUNDS);
+    expect((await store.claim("me"))?.task.id).toBe("old");
+    expect((await store.claim("me"))?.task.id).toBe("young");
+  });
+
+  its(`${kind.name}: a scheduled task waits for its time, a retrying one for its pause`, async () => {
+    const store = await open();
+    await store.save(
+      task("later", { status: "scheduled", scheduledAtMs: now + 300, readyAtMs: now + 300 }),
+      "{}",
+      BOUNDS,
+    );
+    await store.save(task("again"), "{}", BOUNDS);
+    const { task: first } = (await store.claim("me")) ?? { task: task("none") };
+    await store.update({
+      ...first,
+      status: "retrying",
+      updatedAtMs: now,
+      nextRetryAtMs: now + 200,
+      readyAtMs: now + 200,
+      leaseOwner: null,
+      leaseUntilMs: null,
+    });
+    expect(await store.wake()).toBe(0);
+    expect(await store.claim("me")).toBeUndefined();
+    const inMs = (await store.nextInMs()) ?? Number.NaN;
+    expect(inMs).toBeGreaterThan(0);
+    expect(inMs).toBeLessThanOrEqual(200);
+    const second = await until("the pause to be over", async () => {
+      if (!isRedis) now += 50;
+      return store.claim("me");
+    });
+    expect(second.task).toMatchObject({ id: "again", status: "running", attempt: 2, nextRetryAtMs: null });
+    const woken = await until("the time to come", async () => {
+      if (!isRedis) now += 50;
+      return (await store.wake()) === 1;
+    });
+    expect(woken).toBe(true);
+    expect((await store.claim("me"))?.task).toMatchObject({ id: "later", attempt: 1 });
+    expect(await store.nextInMs()).toBeUndefined();
+  });
+
+  its(`${kind.name}: a lease of an earlier process is over at once, another's when its time is`, async () => {
+    const store = await open();
+    for (const id of ["a", "b"]) await store.save(task(id), "{}", BOUNDS);
+    await store.claim("me");
+    await store.claim("other");
+    const ids = async (owner: string, known: string[]) =>
+      (await store.lapsed(owner, known)).map(({ id }) => id).sort();
+    expect(await ids("me", [])).toEqual(["a"]);
+    expect(await ids("me", ["a"])).toEqual([]);
+    if (isRedis) return;
+    now += LEASE_MS - 1;
+    await store.renew("me", ["a", "b"]);
+    now += 2;
+    expect(await ids("me", ["a"])).toEqual(["b"]);
+    // A clock that goes back a day holds no lease for a day.
+    now -= 86_400_000;
+    expect(await ids("me", ["a"])).toEqual(["b"]);
+  });
+
+  its(`${kind.name}: finished tasks make room, oldest first; without one there is none`, async () => {
+    const store = await open();
+    const few = { tasks: 10, bytes: 10_000_000 };
+    for (let n = 0; n < 10; n++) {
+      await store.save(task(`t${n}`), "{}", few);
+      if (n > 3) continue;
+      const { task: claimed } = (await store.claim("me")) ?? { task: task("none") };
+      await store.update(over(claimed, now + n), "1");
+    }
+    expect((await store.save(task("new"), "{}", few)).isNew).toBe(true);
+    expect(await store.get("t0")).toBeUndefined();
+    expect(await store.get("t1")).toBeDefined();
+    const full = await store
+      .save(task("more"), "{}", { tasks: 3, bytes: 10_000_000 })
+      .catch((e: unknown) => e);
+    expect((full as RpcError).code).toBe(5021);
+    const large = await store.save(task("large", { bytes: 20_000_000 }), "{}", few).catch((e: unknown) => e);
+    expect((large as RpcError).code).toBe(5021);
+  });
+
+  its(`${kind.name}: finished tasks go when they were kept for long enough`, async () => {
+    const store = await open();
+    for (const [id, ttlMs] of [
+      ["short", 1_000],
+      ["long", 100_000],
+    ] as const) {
+      await store.save(task(id, { ttlMs, keyId: id }), "{}", BOUNDS);
+      const { task: claimed } = (await store.claim("me")) ?? { task: task("none") };
+      await store.update(over(claimed), "1");
+    }
+    expect(await store.newestCompleted(now)).toBe(now);
+    expect(await store.newestCompleted(now - 1)).toBeUndefined();
+    expect(store.shortestTtlMs()).toBe(1_000);
+    expect(await store.removeExpired(now + 999)).toBe(0);
+    const [old] = await store.expired(now + 1_000);
+    expect(old).toMatchObject({ tenant: "acme", count: 1 });
+    expect(await store.removeExpired(now + 1_000)).toBe(1);
+    expect(await store.get("short")).toBeUndefined();
+    expect(await store.get("long")).toBeDefined();
+    expect((await store.save(task("anew", { keyId: "short" }), "{}", BOUNDS)).isNew).toBe(true);
+  });
+
+  its(`${kind.name}: tasks of one status are listed as they were submitted`, async () => {
+    const store = await open();
+    for (const id of ["c", "a", "b"]) await store.save(task(id), "{}", BOUNDS);
+    expect((await store.list("pending", 2)).map(({ id }) => id)).toEqual(["c", "a"]);
+    expect(await store.list("failed", 2)).toEqual([]);
+  });
+}
