@@ -192,6 +192,30 @@ describe("ends", () => {
     await until("nothing open", () => door.door.figures().connections === 0);
   });
 
+  test("a client that is slow gets what was on its way when the listener inside closed", async () => {
+    const inner = await openInner();
+    cleanup.push(() => inner.close());
+    const door = opened(inner.port);
+    const accepted = inner.next();
+    const client = await connectTls(door);
+    client.pause();
+    const socket = await accepted;
+    socket.resume();
+    const sent = pour(socket, 16 * MIB).then((hash) => {
+      socket.end();
+      return hash;
+    });
+    await until("bytes that wait", () => door.waiting.held() > 0);
+    // In pieces, so that the last of it waits in the door when the other side is gone.
+    const got = digest(client, 16 * MIB);
+    const pausing = setInterval(() => (client.isPaused() ? client.resume() : client.pause()), 3);
+    cleanup.push(() => clearInterval(pausing));
+    expect(await got).toBe(await sent);
+    clearInterval(pausing);
+    client.resume();
+    await until("nothing open", () => door.door.figures().connections === 0);
+  });
+
   test("a half close reaches the server inside, and what it still says reaches the client", async () => {
     const inner = await openInner();
     cleanup.push(() => inner.close());

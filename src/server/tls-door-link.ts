@@ -5,7 +5,9 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { MemoryPieces } from "../limits/memory-pieces.ts";
 
-/** For the client to take the rest of its answer, and the close, when the listener inside has closed. */
+/** For the client to take what still lies here when the listener inside has closed: at most two pieces of what is read at one time. */
+const REST_MS = 60_000;
+/** For it to close, too, when it has been given everything. */
 const LINGER_MS = 10_000;
 /** For the listener inside to close when the client has ended its side: Bun does so at once. */
 const HALF_OPEN_MS = 10_000;
@@ -96,8 +98,10 @@ export class TlsLink {
     const { outer } = this.parts;
     this.#incoming = false;
     outer.resume();
-    outer.end();
-    this.#cutAfter(LINGER_MS);
+    this.#cutAfter(REST_MS);
+    outer.end(() => {
+      if (!this.#isOver) this.#cutAfter(LINGER_MS);
+    });
   }
 
   #cutAfter(ms: number): void {

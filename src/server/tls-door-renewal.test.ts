@@ -14,7 +14,7 @@ import { ask, connectTls } from "../../test/support/tls-clients.ts";
 import { openTlsListener, type TlsListener } from "../../test/support/tls-listener.ts";
 import { until } from "../../test/support/until.ts";
 import { createLog } from "../observability/log.ts";
-import { readTlsTerms } from "./tls-door-terms.ts";
+import { readTlsTerms, type TlsFiles } from "./tls-door-terms.ts";
 
 const { describe } = withOpenssl;
 let made: TestCertificates;
@@ -36,7 +36,7 @@ interface Opened extends TlsListener {
 }
 
 /** With its terms in files, which are looked at when `follows`. */
-function opened(follows = false): Opened {
+function opened({ follows = false, ...more }: Partial<TlsFiles> & { follows?: boolean } = {}): Opened {
   const folder = mkdtempSync(join(tmpdir(), "terms-"));
   const files = { cert: join(folder, "cert"), key: join(folder, "key"), ca: join(folder, "ca") };
   const put = (server: Pair, authority: Pair) => {
@@ -54,7 +54,7 @@ function opened(follows = false): Opened {
   });
   const listener = openTlsListener({
     tls: {
-      terms: () => readTlsTerms({ ...files, clientCertificates: "required" }),
+      terms: () => readTlsTerms({ ...files, clientCertificates: "required", ...more }),
       maxConnections: 1000,
       ...(follows ? { files: Object.values(files) } : {}),
     },
@@ -99,8 +99,18 @@ describe("a renewed certificate of the server", () => {
     expect(target.peers.size).toBe(20);
   });
 
+  test("keeps versions and ciphers as they were", async () => {
+    const ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384";
+    const target = opened({ maximumVersion: "TLSv1.2", ciphers });
+    target.put(made.renewedServer, made.authority);
+    target.door.renewTerms();
+    expect(await ask(target, made.alice)).toMatchObject({ server: "renewed", version: "TLSv1.2" });
+    const other = { ciphers: "ECDHE-ECDSA-AES128-GCM-SHA256" };
+    await expect(ask(target, made.alice, { options: other })).rejects.toThrow();
+  });
+
   test("is found in its files", async () => {
-    const target = opened(true);
+    const target = opened({ follows: true });
     expect((await ask(target, made.alice)).server).toBe("first");
     target.put(made.renewedServer, made.authority);
     await until("the new certificate", async () => (await ask(target, made.alice)).server === "renewed");
