@@ -7,6 +7,7 @@ import { ask, connectTls } from "../../test/support/tls-clients.ts";
 import { openInner, openTestDoor, type TestDoor } from "../../test/support/tls-door.ts";
 import { until } from "../../test/support/until.ts";
 import type { TlsDoorParts } from "./tls-door.ts";
+import { type TlsClient, TlsClients } from "./tls-door-clients.ts";
 
 const { describe } = withOpenssl;
 const MIB = 1024 * 1024;
@@ -120,6 +121,22 @@ describe("connections", () => {
     await until("room", () => door.door.figures().connections === 2);
     expect((await ask(door, undefined)).text).toBe("page");
     for (const socket of three) socket.destroy();
+  });
+
+  test.each([
+    ["that rests is not used: another one is, and the client notices nothing", 3, true],
+    ["is not found: the client is closed", Number.POSITIVE_INFINITY, false],
+  ])("a port inside %s", async (_, resting, isServed) => {
+    let asked = 0;
+    class Resting extends TlsClients {
+      override enter(port: number, client: TlsClient): boolean {
+        return ++asked > resting && super.enter(port, client);
+      }
+    }
+    const door = opened(pages(), { clients: new Resting() });
+    const answer = await ask(door, undefined).catch(() => undefined);
+    expect([answer?.text, asked]).toEqual(isServed ? ["page", 4] : [undefined, 5]);
+    await until("nothing open", () => door.door.figures().connections === 0);
   });
 
   test("handshakes that stall keep nobody out, though they are connections", async () => {

@@ -2,7 +2,6 @@
 // connection is verified, then taken by its ALPN protocol, or carried byte by byte over loopback to a Bun.serve, which finds out who is
 // there by the port of that connection (`clientAt`). Nobody else reaches its handlers. Terms are renewed while the port and all
 // connections stay open.
-import { connect, type Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Logger } from "pino";
 import type { Bounds } from "../limits/bounds.ts";
@@ -33,6 +32,8 @@ export interface TlsDoorParts {
   /** For a handshake; 10 s when absent. */
   readonly handshakeMs?: number;
   readonly waiting: MemoryPieces;
+  /** Its own when absent. */
+  readonly clients?: TlsClients;
   readonly bounds: Pick<Bounds, "refused">;
   readonly log: Logger;
 }
@@ -46,7 +47,6 @@ export interface TlsDoorFigures {
 }
 
 const HTTP = "http/1.1";
-const INSIDE = "127.0.0.1";
 const MAX_HANDSHAKES = 256;
 const HANDSHAKE_MS = 10_000;
 /** A new connection inside whose port rests is dialled again so often. */
@@ -57,7 +57,7 @@ const COUNT_MS = 250;
 export class TlsDoor {
   readonly port: number;
   readonly #server: Server;
-  readonly #clients = new TlsClients();
+  readonly #clients: TlsClients;
   readonly #open = new Set<TLSSocket>();
   readonly #handshakes: TlsHandshakes<TLSSocket>;
   readonly #blocked = new Set<TlsLink>();
@@ -77,6 +77,7 @@ export class TlsDoor {
       handshakeMs = HANDSHAKE_MS,
     } = parts;
     this.#terms = terms;
+    this.#clients = parts.clients ?? new TlsClients();
     this.#handshakes = new TlsHandshakes({ most: maxHandshakes, withinMs: handshakeMs });
     this.#server = createServer({
       ...secureOptions(terms),
@@ -226,42 +227,19 @@ export class TlsDoor {
   }
 
   #dial(outer: TLSSocket, client: TlsClient, dials: number): void {
-    const inner = connect({
-      host: INSIDE,
-      port: this.parts.innerPort,
-      allowHalfOpen: true,
-      noDelay: true,
-    });
-    const leave = () => inner.destroy();
-    outer.once("close", leave);
-    const refused = (error: Error) => {
-      this.parts.log.error({ err: error }, "a connection could not be handed to the listener behind TLS");
-      outer.destroy();
-    };
-    inner.once("error", refused);
-    inner.once("connect", () => {
-      inner.off("error", refused);
-      inner.on("error", (error) =>
-        this.parts.log.debug({ problem: error.message }, "a connection behind TLS failed"),
-      );
-      outer.off("close", leave);
-      const { localPort = 0 } = inner;
-      if (outer.destroyed) inner.destroy();
-      else if (this.#clients.enter(localPort, client)) this.#join(outer, inner, localPort);
-      else {
-        inner.destroy();
-        if (dials > 1) this.#dial(outer, client, dials - 1);
-        else outer.destroy();
-      }
-    });
-  }
-
-  #join(outer: TLSSocket, inner: Socket, localPort: number): void {
-    inner.once("close", () => this.#clients.leave(localPort));
+    const { innerPort, waiting, log } = this.parts;
     new TlsLink({
       outer,
-      inner,
-      waiting: this.parts.waiting,
+      innerPort,
+      waiting,
+      entered: (port) => this.#clients.enter(port, client),
+      left: (port, isRefused, error) => {
+        if (port !== undefined) this.#clients.leave(port);
+        else if (isRefused && dials > 1) this.#dial(outer, client, dials - 1);
+        else if (isRefused) outer.destroy();
+        else if (!outer.destroyed)
+          log.error({ err: error }, "a connection could not be handed to the listener behind TLS");
+      },
       blocked: (link, isBlocked) => this.#block(link, isBlocked),
     });
   }
