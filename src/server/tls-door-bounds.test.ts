@@ -95,7 +95,9 @@ describe("connections", () => {
       calls++;
       return new Response(`${new URL(request.url).pathname} ${await request.text()}`);
     });
-    const door = opened(inner);
+    let now = 0;
+    const clients = new TlsClients(() => now);
+    const door = opened(inner, { clients });
     const sockets = await Promise.all(Array.from({ length: 200 }, () => connectTls(door)));
     expect(door.door.figures().connections).toBe(200);
     for (let round = 0; round < 3; round++) {
@@ -108,6 +110,9 @@ describe("connections", () => {
     for (const socket of sockets) socket.destroy();
     await until("nothing open", () => door.door.figures().connections === 0);
     expect(door.waiting.held()).toBe(0);
+    now += 60_000;
+    expect(clients.enter(1, clientOf("192.0.2.1"))).toBe(true);
+    await until("no port kept", () => clients.size === 1);
   });
 
   test("as many as may be: a newcomer is closed, until there is room", async () => {
@@ -286,6 +291,12 @@ describe("ends", () => {
     await door.door.cut();
     await stopped;
   });
+});
+
+const clientOf = (address: string): TlsClient => ({
+  peer: { address, port: 1, localPort: 1 },
+  certificate: undefined,
+  version: "TLSv1.3",
 });
 
 /** One request on a connection that stays. @returns the answer's body. */
