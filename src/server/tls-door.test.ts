@@ -5,6 +5,7 @@ import type { TLSSocket } from "node:tls";
 import { type TestCertificates, testCertificates, withOpenssl } from "../../test/support/certificates.ts";
 import { ask, connectTls } from "../../test/support/tls-clients.ts";
 import { openTlsListener, type TlsListener } from "../../test/support/tls-listener.ts";
+import { until } from "../../test/support/until.ts";
 import type { ListenerTls } from "./listener-door.ts";
 import type { TlsClient } from "./tls-door-clients.ts";
 import type { TlsTerms } from "./tls-door-terms.ts";
@@ -111,6 +112,18 @@ describe("by client certificates", () => {
     const answer = await ask(target, made.alice, { ...asAlice, options: { session } });
     expect(answer.status).toBe(200);
   });
+});
+
+test.skipIf(!withOpenssl.met)("a resumed session does not outlive its certificate", async () => {
+  const target = opened({ maximumVersion: "TLSv1.2" });
+  const end = Date.now() + 3_000;
+  const brief = await made.certificates.leaf(made.authority, { subject: "/CN=brief", until: new Date(end) });
+  const first = await connectTls(target, brief);
+  const session = first.getSession();
+  first.destroy();
+  expect((await ask(target, brief, { options: { session } })).status).toBe(200);
+  await until("its end", () => Date.now() > end + 1_000);
+  await expect(ask(target, brief, { options: { session } })).rejects.toThrow();
 });
 
 describe("what handlers know", () => {

@@ -6,6 +6,7 @@ import { createServer, type Server, type TLSSocket } from "node:tls";
 import type { Logger } from "pino";
 import type { Bounds } from "../limits/bounds.ts";
 import type { MemoryPieces } from "../limits/memory-pieces.ts";
+import { codeOf } from "../storage/errors.ts";
 import { unmapped } from "./client-address.ts";
 import { clientCertificate } from "./tls-door-certificate.ts";
 import { type TlsClient, TlsClients } from "./tls-door-clients.ts";
@@ -47,6 +48,7 @@ export interface TlsDoorFigures {
 }
 
 const HTTP = "http/1.1";
+const OUT_OF_DESCRIPTORS: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
 const MAX_HANDSHAKES = 256;
 const HANDSHAKE_MS = 10_000;
 /** A new connection inside whose port rests is dialled again so often. */
@@ -219,7 +221,9 @@ export class TlsDoor {
       return undefined;
     }
     try {
-      return { ...client, certificate: clientCertificate(shown, this.#terms.allowed) };
+      const certificate = clientCertificate(shown, this.#terms.allowed);
+      // A session that is resumed outlives it: the library looks at the time in a whole handshake only.
+      return certificate.validUntil < Date.now() ? undefined : { ...client, certificate };
     } catch (error) {
       this.parts.log.warn({ err: error, address: peer.address }, "a client certificate cannot be read");
       return undefined;
@@ -227,7 +231,7 @@ export class TlsDoor {
   }
 
   #dial(outer: TLSSocket, client: TlsClient, dials: number): void {
-    const { innerPort, waiting, log } = this.parts;
+    const { innerPort, waiting, bounds, log } = this.parts;
     new TlsLink({
       outer,
       innerPort,
@@ -237,6 +241,7 @@ export class TlsDoor {
         if (port !== undefined) this.#clients.leave(port);
         else if (isRefused && dials > 1) this.#dial(outer, client, dials - 1);
         else if (isRefused) outer.destroy();
+        else if (OUT_OF_DESCRIPTORS.has(codeOf(error))) bounds.refused("descriptors");
         else if (!outer.destroyed)
           log.error({ err: error }, "a connection could not be handed to the listener behind TLS");
       },

@@ -20,6 +20,8 @@ export interface LeafOptions {
   /** Lines of an extension file: `subjectAltName=…`, and sections that it names. */
   readonly names?: string;
   readonly days?: number;
+  /** To the second, in place of days. */
+  readonly until?: Date;
 }
 
 const KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
@@ -40,10 +42,24 @@ export class Certificates implements Disposable {
     return this.#pair(id);
   }
 
-  async leaf(authority: Pair, { subject, names = "", days = 2 }: LeafOptions): Promise<Pair> {
+  async leaf(authority: Pair, { subject, names = "", days = 2, until }: LeafOptions): Promise<Pair> {
     const id = this.#next();
     await this.#run("req", ...KEY, "-subj", subject, "-keyout", `${id}.key`, "-out", `${id}.csr`);
     writeFileSync(join(this.folder, `${id}.ext`), `basicConstraints=CA:FALSE\n${names}\n`);
+    if (until !== undefined) {
+      const config = this.#config(authority, id, [
+        "policy=all",
+        "rand_serial=yes",
+        "[all]",
+        "commonName=supplied",
+      ]);
+      const ends = `${until.toISOString().replace(/[-:T]|\.\d+/g, "")}`;
+      await this.#run(
+        ...["ca", "-batch", "-notext", "-config", config, "-in", `${id}.csr`, "-extfile", `${id}.ext`],
+        ...["-outdir", ".", "-startdate", "20200101000000Z", "-enddate", ends, "-out", `${id}.crt`],
+      );
+      return this.#pair(id);
+    }
     await this.#run(
       ...["x509", "-req", "-in", `${id}.csr`, "-days", `${days}`, "-extfile", `${id}.ext`],
       ...["-CA", authority.paths.cert, "-CAkey", authority.paths.key, "-set_serial", `0x${id}0a`],
@@ -55,16 +71,9 @@ export class Certificates implements Disposable {
   /** The list of those that the authority took back, in PEM form. */
   async revoked(authority: Pair, ...pairs: readonly Pair[]): Promise<string> {
     const id = this.#next();
-    const config = [
-      ...["[ca]", "default_ca=own", "[own]", `database=${id}.txt`, `crlnumber=${id}.number`],
-      ...["default_md=sha256", "default_crl_days=2"],
-      ...[`certificate=${authority.paths.cert}`, `private_key=${authority.paths.key}`],
-    ];
-    writeFileSync(join(this.folder, `${id}.cnf`), config.join("\n"));
-    writeFileSync(join(this.folder, `${id}.txt`), "");
-    writeFileSync(join(this.folder, `${id}.number`), "1000\n");
-    for (const { paths } of pairs) await this.#run("ca", "-config", `${id}.cnf`, "-revoke", paths.cert);
-    await this.#run("ca", "-config", `${id}.cnf`, "-gencrl", "-out", `${id}.crl`);
+    const config = this.#config(authority, id);
+    for (const { paths } of pairs) await this.#run("ca", "-config", config, "-revoke", paths.cert);
+    await this.#run("ca", "-config", config, "-gencrl", "-out", `${id}.crl`);
     return this.#read(`${id}.crl`);
   }
 
@@ -77,6 +86,19 @@ export class Certificates implements Disposable {
 
   [Symbol.dispose](): void {
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** @returns the file's name. */
+  #config(authority: Pair, id: string, more: readonly string[] = []): string {
+    const lines = [
+      ...["[ca]", "default_ca=own", "[own]", `database=${id}.txt`, `crlnumber=${id}.number`],
+      ...["default_md=sha256", "default_crl_days=2"],
+      ...[`certificate=${authority.paths.cert}`, `private_key=${authority.paths.key}`, ...more],
+    ];
+    writeFileSync(join(this.folder, `${id}.cnf`), lines.join("\n"));
+    writeFileSync(join(this.folder, `${id}.txt`), "");
+    writeFileSync(join(this.folder, `${id}.number`), "1000\n");
+    return `${id}.cnf`;
   }
 
   #next(): string {
