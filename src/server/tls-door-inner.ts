@@ -1,4 +1,4 @@
-// A connection from a TLS door to the listener behind it, with Bun's own socket: `node:net` costs as much again for each piece. What
+// A connection from a TLS door to the listener behind it, with Bun's own socket: the streams of `node:net` cost more for each piece. What
 // the system does not take at once waits here, and is said to wait.
 import { connect, type Socket } from "bun";
 
