@@ -259,6 +259,7 @@ export async function startServer<C extends HouseConfig>(
         return certificate;
       },
       renewCertificate: async () => {
+        door.renewTerms();
         const renewed = certificateOf(config);
         if (renewed === undefined || Bun.deepEquals(renewed, certificate)) return undefined;
         certificate = renewed;
@@ -289,7 +290,8 @@ function listenersOf(
     listeners.map((listener) => {
       const served = open.filter((one) => one.name === name || listener.with?.includes(one.name));
       const page = new FrontPage([{ protocol: name, share: listener.frontPage }], log);
-      return { port: listener.port, host: listener.host, served: [...served, page.served()] };
+      const { port, host, tls } = listener;
+      return { port, host, tls, served: [...served, page.served()] };
     }),
   );
   return [main, ...further];

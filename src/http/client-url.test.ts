@@ -101,5 +101,18 @@ const table: [
 ];
 test.each(table)("%s", (_, headers, trustedProxy, publicUrl, url) => {
   const request = new Request("http://server/v1", { headers });
-  expect(clientUrl(request, { trustedProxy }, { publicUrl, port: 3005 })).toBe(url);
+  expect(clientUrl(request, { trustedProxy, isSecure: false }, { publicUrl, port: 3005 })).toBe(url);
+});
+
+test("the scheme is that of the connection, whatever stands in the request line", () => {
+  const schemes = ["http://server/v1", "https://server/v1"].flatMap((url) =>
+    [false, true].map((isSecure) =>
+      clientUrl(
+        new Request(url, { headers: { host: "h:1" } }),
+        { trustedProxy: false, isSecure },
+        { publicUrl: undefined, port: 3005 },
+      ),
+    ),
+  );
+  expect(schemes).toEqual(["http://h:1", "https://h:1", "http://h:1", "https://h:1"]);
 });

@@ -11,7 +11,7 @@ import type { ServerConfig } from "../server/settings.ts";
 /** Without a slash at its end. */
 export function clientUrl(
   request: Request,
-  facts: Pick<RequestFacts, "trustedProxy">,
+  facts: Pick<RequestFacts, "trustedProxy" | "isSecure">,
   { publicUrl, port }: Pick<ServerConfig, "publicUrl" | "port">,
 ): string {
   const { headers } = request;
@@ -26,7 +26,7 @@ export function clientUrl(
     const replaced = forwardedHost === undefined && facts.trustedProxy && isProxied(headers);
     if (replaced && isLoopback(host)) return publicBase;
   }
-  return `${scheme ?? (request.url.startsWith("https:") ? "https" : "http")}://${host}`;
+  return `${scheme ?? (facts.isSecure ? "https" : "http")}://${host}`;
 }
 
 /** Chains of proxies append: the first is the one that the client spoke to. */

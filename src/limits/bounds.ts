@@ -12,6 +12,9 @@ export const BOUNDS = {
   descriptors: "file descriptors run out; connections of strangers were closed",
   handshakes: "too many sockets wait to be let in; the oldest were closed",
   "handshakes-per-address": "too many sockets of one address wait to be let in; the oldest were closed",
+  "tls-handshakes": "too many TLS handshakes are under way; the longest of the address with most was ended",
+  "tls-connections":
+    "as many TLS connections are open as may be; a handshake was ended, or a newcomer refused",
   "anonymous-bytes": "an address sends too much without a token; it was refused",
   "anonymous-work": "an address costs too much work without a token; it was refused",
   "bodies-in-flight": "request bodies fill their share of memory; a request was asked to come again",

@@ -10,6 +10,7 @@ import type { Check } from "../ops/pages.ts";
 import type { RequestLabels } from "../ops/requests.ts";
 import type { BlobOwners } from "../retention/blob-owners.ts";
 import type { Retention } from "../retention/retention.ts";
+import type { ListenerTls } from "../server/listener-door.ts";
 import type { Served } from "../server/served.ts";
 import type { SocketIoPaths } from "../server/socket-io.ts";
 import type { BlobStore } from "../storage/blobs.ts";
@@ -74,4 +75,6 @@ export interface OwnListener {
   /** Other protocols served there, where they are on. */
   readonly with?: readonly string[];
   readonly frontPage: FrontPageShare;
+  /** Speaks TLS on its own terms; absent: the server's certificate, or none. */
+  readonly tls?: ListenerTls | undefined;
 }

@@ -2,15 +2,23 @@
 // handed. Stopping refuses new work, finishes what is in flight, closes sockets so that clients come back, all within a bound.
 import type { Logger } from "pino";
 import type { Limits } from "../limits/limits.ts";
+import { MemoryPieces } from "../limits/memory-pieces.ts";
 import type { Certificate } from "./certificate.ts";
 import { type AddressRange, isTrusted } from "./client-address.ts";
 import { type ConnectionFigures, ConnectionWatch } from "./connection-watch.ts";
 import { kernelConnections } from "./connections-linux.ts";
 import { KnownPeers, keyOf } from "./known-peers.ts";
-import { Listener, type ListenerOptions, type ListenerParts, routesOf } from "./listener.ts";
+import {
+  Listener,
+  type ListenerOptions,
+  type ListenerParts,
+  type ListenerPlan,
+  routesOf,
+} from "./listener.ts";
 import { pausedReading } from "./paused-reading.ts";
 import type { RequestFacts } from "./request-facts.ts";
 import type { SharedEndpoint, SocketEndpoint } from "./socket-endpoint.ts";
+import type { TlsDoorFigures } from "./tls-door.ts";
 import { UnfinishedFrames } from "./unfinished-frames.ts";
 import { transportBytes, WebSockets } from "./web-sockets.ts";
 
@@ -21,7 +29,7 @@ export interface FrontDoorOptions {
   /** Socket.IO paths that protocols share: at every listener that serves one of them. */
   readonly shared?: readonly SharedEndpoint[];
   readonly trustedProxies: readonly AddressRange[];
-  /** With it every listener speaks TLS only. */
+  /** With it every listener without terms of its own speaks TLS only. */
   readonly certificate?: Certificate | undefined;
   readonly limits: Limits;
   /** Connections are counted, and those of strangers bounded; without it they are not. */
@@ -50,6 +58,10 @@ export interface FrontDoor {
   connections(): ConnectionFigures | undefined;
   /** New connections are shown this certificate, at every port; those that are open stay open. */
   renew(certificate: Certificate): Promise<void>;
+  /** Every listener with terms of TLS of its own reads them again. */
+  renewTerms(): void;
+  /** What the TLS doors of its listeners have open; undefined without one. */
+  tlsFigures(): TlsDoorFigures | undefined;
   /** Resolves when nothing is open any more, at the latest after `withinMs`. */
   close(withinMs: number): Promise<void>;
 }
@@ -60,10 +72,12 @@ export interface FrontDoor {
  */
 export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   const { host, shared = [], limits, trustedProxies, certificate, finished = () => {}, log } = options;
-  const planned = options.listeners.map(({ port, host: own, served }) => ({
+  const planned = options.listeners.map(({ port, host: own, served, tls }) => ({
     port,
     host: own,
     routes: routesOf(served, shared),
+    certificate,
+    tls,
   }));
   const endpoints = [...new Set(planned.flatMap(({ routes }) => [...routes.endpoints.values()]))];
   const served = new Set(options.listeners.flatMap((listener) => listener.served));
@@ -75,10 +89,12 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   // What an answer reveals was announced before it: the frames that say so leave first.
   limits.answers.beforePiece = () => turn.flush();
   const leaveMemory = limits.memory.join({ name: "frames of a turn", held: () => turn.heldBytes });
-  const listeners = listenAll(planned, certificate, {
+  const waiting = new MemoryPieces("TLS door", limits.memory);
+  const listeners = listenAll(planned, {
     host,
     sockets,
     limits,
+    waiting,
     knownPeers,
     trustedProxies,
     isClosing: () => isClosing,
@@ -113,6 +129,10 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
     renew: async (renewed) => {
       await Promise.all(listeners.map((listener) => listener.renew(renewed)));
     },
+    renewTerms: () => {
+      for (const listener of listeners) listener.tls?.renew();
+    },
+    tlsFigures: () => sumOf(listeners.flatMap((listener) => listener.tls?.figures() ?? [])),
     close: async (withinMs) => {
       isClosing = true;
       watch?.stop();
@@ -135,6 +155,19 @@ export function openFrontDoor(options: FrontDoorOptions): FrontDoor {
   };
 }
 
+function sumOf(doors: readonly TlsDoorFigures[]): TlsDoorFigures | undefined {
+  const [first, ...others] = doors;
+  return others.reduce<TlsDoorFigures | undefined>(
+    (sum, door) =>
+      sum && {
+        connections: sum.connections + door.connections,
+        handshakes: sum.handshakes + door.handshakes,
+        blocked: sum.blocked + door.blocked,
+      },
+    first,
+  );
+}
+
 /** Of all memory that clients may hold: for large frames. */
 const FRAMES_SHARE = 0.4;
 
@@ -154,19 +187,10 @@ function framesOf(endpoints: readonly SocketEndpoint[], limits: Limits, log: Log
 }
 
 /** All or none. */
-function listenAll(
-  planned: readonly {
-    readonly port: number;
-    readonly host: string | undefined;
-    readonly routes: ReturnType<typeof routesOf>;
-  }[],
-  certificate: Certificate | undefined,
-  parts: ListenerParts,
-): Listener[] {
+function listenAll(planned: readonly ListenerPlan[], parts: ListenerParts): Listener[] {
   const listeners: Listener[] = [];
   try {
-    for (const { port, host, routes } of planned)
-      listeners.push(new Listener(port, routes, parts, certificate, host));
+    for (const plan of planned) listeners.push(new Listener(plan, parts));
     return listeners;
   } catch (error) {
     for (const listener of listeners) void listener.stop(true);

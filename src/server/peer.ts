@@ -86,8 +86,9 @@ export class Peer implements Sender, Flushable {
     return this.#limits.maxMessageBytes;
   }
 
+  /** Of the other end of the connection; Bun's own word for it would be the TLS door's, where there is one. */
   get remoteAddress(): string {
-    return this.socket.remoteAddress;
+    return this.socket.data.remote?.address ?? this.socket.remoteAddress;
   }
 
   get queuedBytes(): number {

@@ -85,11 +85,15 @@ test("its path is served beside those of the others, and its greeting is read at
 test("its namespace is on a path that another protocol also uses, and both have a share of the front page", async () => {
   const port = await freePort();
   const dir = join(home, "both");
-  const both = await serve("--data-dir", dir, "--topics-enabled", "true", "--notes-port", String(port));
+  const tlsPort = await freePort();
+  const ports = ["--notes-port", String(port), "--notes-tls-port", String(tlsPort)];
+  const both = await serve("--data-dir", dir, "--topics-enabled", "true", ...ports);
+  const overTls = `https://127.0.0.1:${tlsPort}`;
+  const tls = { rejectUnauthorized: false };
   const own = `http://127.0.0.1:${port}`;
   const clients: Socket[] = [];
   const connect = (at: string, auth: object) => {
-    const socket = io(at, { auth, transports: ["websocket"], reconnection: false });
+    const socket = io(at, { auth, transports: ["websocket"], reconnection: false, ...tls });
     clients.push(socket);
     return new Promise<string>((resolve) => {
       socket.once("connect", () => resolve("let in"));
@@ -113,6 +117,9 @@ test("its namespace is on a path that another protocol also uses, and both have 
     expect((await fetch(`${own}/v1/sessions`)).status).toBe(404);
     expect(await connect(`${own}/notes`, { pen: "none" })).toBe("No pen");
     expect(await connect(own, {})).toBe("Invalid namespace");
+    // So does the one with TLS terms of its own, beside a server that speaks none.
+    expect(await (await fetch(`${overTls}/notes`, { tls })).json()).toEqual([{ text: "three" }]);
+    expect(await connect(`${overTls}/notes`, { pen: "ink" })).toBe("let in");
   } finally {
     for (const client of clients) client.close();
     expect(await both.stop()).toBe(0);

@@ -16,7 +16,7 @@ export interface OriginsParts {
 export type AllowsOrigin = (
   origin: string,
   request: Request,
-  facts: Pick<RequestFacts, "trustedProxy">,
+  facts: Pick<RequestFacts, "trustedProxy" | "isSecure">,
 ) => boolean;
 
 export function allowedOrigins({ listed, config, webPort }: OriginsParts): AllowsOrigin {

@@ -22,7 +22,7 @@ export interface WebShareParts {
   readonly rootIsTaken: boolean;
 }
 
-type Facts = Pick<RequestFacts, "trustedProxy">;
+type Facts = Pick<RequestFacts, "trustedProxy" | "isSecure">;
 
 /** At a port with the hub. `isShared`: other protocols answer there too. */
 export function appWithHub(parts: WebShareParts, isShared: boolean): AppShare {

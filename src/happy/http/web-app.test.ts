@@ -367,7 +367,7 @@ describe("finding the web app", () => {
     port: 3005,
   };
   const page = async (app: WebApp | undefined) =>
-    app?.page(new Request("http://x/", { headers: { host: "x" } }), { trustedProxy: false });
+    app?.page(new Request("http://x/", { headers: { host: "x" } }), { trustedProxy: false, isSecure: false });
 
   test("the named folder comes first, a folder without index.html is passed over, none means no web app", () => {
     const open = (staticDir: string | undefined, otherwise: string[]) =>

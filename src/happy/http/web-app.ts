@@ -13,7 +13,7 @@ import { mountedPath } from "./kit/mount.ts";
 const API_PREFIX = /^\/(v\d|socket|files\/|metrics|health)/;
 
 type Settings = Pick<HappyConfig, "happyStaticDir" | "happyInjectHtmlConfig" | "publicUrl" | "port">;
-type ProxyFacts = Pick<RequestFacts, "trustedProxy">;
+type ProxyFacts = Pick<RequestFacts, "trustedProxy" | "isSecure">;
 
 export class WebApp {
   readonly #site: StaticSite;
