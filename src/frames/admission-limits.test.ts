@@ -35,7 +35,7 @@ function door({ isShared = () => false, ...changed }: Options = {}) {
     hub,
     settings,
     shares: new Shares(settings, () => clock.now),
-    names: { publicUrl: undefined, tls: false },
+    names: { publicUrl: undefined },
     isShared,
     metrics: hubMetrics(metrics),
     bounds: new Bounds(metrics, createLog("silent"), undefined, FRAMES_BOUNDS),
@@ -44,6 +44,7 @@ function door({ isShared = () => false, ...changed }: Options = {}) {
     admission.admit(new Request(`http://hub.example/ws?${new URLSearchParams(query)}`, { headers }), {
       clientAddress,
       trustedProxy: false,
+      isSecure: false,
     });
   const hold = (identity: Identity) => {
     const client = { id: identity.id, identity, probe: () => probed.push(identity.id) };

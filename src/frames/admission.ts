@@ -21,7 +21,7 @@ export interface Admitted {
 /** Their part of all clients, where tokens are asked for. */
 const STRANGERS = 3 / 4;
 
-type Caller = Pick<RequestFacts, "clientAddress" | "trustedProxy">;
+type Caller = Pick<RequestFacts, "clientAddress" | "trustedProxy" | "isSecure">;
 
 export interface AdmissionParts {
   /** Who is here already. */
@@ -114,13 +114,13 @@ export class Admission {
   }
 
   /** Where none are listed, a page of another origin needs a token: it has nothing from the browser that it could abuse then. */
-  #isOriginAllowed(headers: Headers, { trustedProxy }: Caller, { subject }: Identity): boolean {
+  #isOriginAllowed(headers: Headers, { trustedProxy, isSecure }: Caller, { subject }: Identity): boolean {
     const origin = headers.get("origin");
     const { settings, names } = this.parts;
     const { origins } = settings;
     if (origin === null || origins?.includes("*") || origins?.includes(origin)) return true;
     if (origins === undefined && subject !== undefined) return true;
-    return isOwnOrigin({ headers, trustedProxy }, names);
+    return isOwnOrigin({ headers, trustedProxy, isSecure }, names);
   }
 }
 

@@ -52,7 +52,7 @@ export function framesProtocol(parts: FramesParts): FramesProtocol {
     hub,
     settings,
     shares,
-    names: { publicUrl: config.publicUrl, tls: config.tlsCert !== undefined },
+    names: { publicUrl: config.publicUrl },
     isShared: (address) => limits.addresses.standing(address) === "shared",
     metrics: figures,
     bounds: limits.bounds,

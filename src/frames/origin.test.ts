@@ -12,7 +12,7 @@ interface Asked {
 
 function own({ origin, host = "127.0.0.1:3005", publicUrl, tls = false, proxied }: Asked): boolean {
   const headers = new Headers({ origin, host, ...proxied });
-  return isOwnOrigin({ headers, trustedProxy: proxied !== undefined }, { publicUrl, tls });
+  return isOwnOrigin({ headers, trustedProxy: proxied !== undefined, isSecure: tls }, { publicUrl });
 }
 
 const FORWARDED = { "x-forwarded-for": "203.0.113.4" };
@@ -33,8 +33,8 @@ describe("its own", () => {
   ])("%p", (asked) => expect(own(asked)).toBe(true));
 
   test("no origin: it is no web page", () => {
-    const facts = { headers: new Headers({ host: "x" }), trustedProxy: false };
-    expect(isOwnOrigin(facts, { publicUrl: undefined, tls: false })).toBe(true);
+    const facts = { headers: new Headers({ host: "x" }), trustedProxy: false, isSecure: false };
+    expect(isOwnOrigin(facts, { publicUrl: undefined })).toBe(true);
   });
 });
 
@@ -69,6 +69,8 @@ describe("a stranger's", () => {
       ...FORWARDED,
       "x-forwarded-host": "evil.example",
     });
-    expect(isOwnOrigin({ headers, trustedProxy: false }, { publicUrl: undefined, tls: false })).toBe(false);
+    expect(isOwnOrigin({ headers, trustedProxy: false, isSecure: false }, { publicUrl: undefined })).toBe(
+      false,
+    );
   });
 });

@@ -5,18 +5,21 @@ import { isIP } from "node:net";
 export interface OwnNames {
   /** Under which clients reach this server, when it was configured. */
   readonly publicUrl: string | undefined;
-  /** Only what stands in the server's certificate gets this far. */
-  readonly tls: boolean;
 }
 
 export interface OriginFacts {
   readonly headers: Headers;
   /** The request came through a proxy that is trusted to name its client. */
   readonly trustedProxy: boolean;
+  /** It came through TLS: only what stands in the listener's certificate gets this far. */
+  readonly isSecure: boolean;
 }
 
 /** True also without an origin: no web page asks then. An opaque one ("null") is a page's, but not this server's. */
-export function isOwnOrigin({ headers, trustedProxy }: OriginFacts, { publicUrl, tls }: OwnNames): boolean {
+export function isOwnOrigin(
+  { headers, trustedProxy, isSecure }: OriginFacts,
+  { publicUrl }: OwnNames,
+): boolean {
   const origin = headers.get("origin");
   if (origin === null) return true;
   const page = URL.parse(origin);
@@ -26,7 +29,7 @@ export function isOwnOrigin({ headers, trustedProxy }: OriginFacts, { publicUrl,
   const asked = (proxied && lastOf(headers.get("x-forwarded-host"))) || headers.get("host");
   // The page's own scheme: a proxy may speak another one with this server than with the browser.
   if (asked === null || URL.parse(`${page.protocol}//${asked}`)?.host !== page.host) return false;
-  return proxied || tls || cannotBePointedHere(page.hostname);
+  return proxied || isSecure || cannotBePointedHere(page.hostname);
 }
 
 /** Addresses, and names that no name server of a stranger answers for. */

@@ -1,6 +1,6 @@
 // The RPC room as one value. This module is loaded only when the room is on.
 import { build } from "../build-info.ts";
-import type { House, OpenProtocol } from "../protocol/house.ts";
+import type { House, OpenProtocol, OwnListener } from "../protocol/house.ts";
 import { openDiscovery } from "./discovery/open-discovery.ts";
 import type { RpcDocument } from "./document/document.ts";
 import { openDocument } from "./document/open-document.ts";
@@ -35,6 +35,10 @@ export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument
   const security = { hasModules: false };
   const source = await openDocument(house, security, given);
   const document = source.current;
+  const listeners = await ownListeners(document()).catch(async (error: unknown) => {
+    await source.close();
+    throw error;
+  });
   const registry = new Registry();
   let lateResults = 0;
   const { base_path: basePath } = document().rpc;
@@ -146,10 +150,12 @@ export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument
     name: "rpc",
     http: [{ prefixes: [basePath], fetch: app }],
     sockets: [],
+    listeners,
     endAnswers: () => streams.endAnswers(),
     retention: tasks.retention,
     // Other rooms are open by then. What an earlier process left is called once every method is there.
     start: () => {
+      for (const { port } of listeners) log.info({ port }, "calls are taken over TLS, too");
       registry.register(house.offered().map(roomMethod));
       streams.start();
       tasks.start();
@@ -163,4 +169,10 @@ export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument
       await Promise.all([source.close(), observing.close()]);
     },
   };
+}
+
+/** With TLS terms of its own; nothing of it is loaded where nobody asked for it. */
+async function ownListeners(document: RpcDocument): Promise<readonly OwnListener[]> {
+  if (document.rpc.tls.port === 0) return [];
+  return [(await import("./security/tls-listener.ts")).tlsListener(document)];
 }

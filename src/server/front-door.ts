@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import type { Limits } from "../limits/limits.ts";
 import { MemoryPieces } from "../limits/memory-pieces.ts";
+import { codeOf } from "../storage/errors.ts";
 import type { Certificate } from "./certificate.ts";
 import { type AddressRange, isTrusted } from "./client-address.ts";
 import { type ConnectionFigures, ConnectionWatch } from "./connection-watch.ts";
@@ -194,6 +195,16 @@ function listenAll(planned: readonly ListenerPlan[], parts: ListenerParts): List
     return listeners;
   } catch (error) {
     for (const listener of listeners) void listener.stop(true);
-    throw error;
+    // Of the main port whoever opens the door knows what to say.
+    throw listeners.length === 0 ? error : (taken(planned[listeners.length]?.port, error) ?? error);
   }
+}
+
+/** Of a port beside the main one: its sentence names it. */
+function taken(port: number | undefined, error: unknown): Error | undefined {
+  const code = codeOf(error);
+  if (code === "EADDRINUSE")
+    return new Error(`Port ${port} is already in use. Stop the other program, or choose another port.`);
+  if (code !== "EACCES") return undefined;
+  return new Error(`Port ${port} may not be opened by this user. Choose one above 1023.`);
 }

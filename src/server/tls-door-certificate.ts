@@ -40,10 +40,13 @@ export function clientCertificate(shown: PeerCertificate, allowed: AllowedNames 
   };
 }
 
-type Names = Pick<ClientCertificate, "commonName" | "dnsNames" | "issuerCommonName">;
+export type CheckedNames = Pick<ClientCertificate, "commonName" | "dnsNames" | "issuerCommonName">;
 
 /** Of each list that names anybody one name has to be there. */
-function isAllowed({ commonName, dnsNames, issuerCommonName }: Names, allowed: AllowedNames): boolean {
+export function isAllowed(
+  { commonName, dnsNames, issuerCommonName }: CheckedNames,
+  allowed: AllowedNames,
+): boolean {
   const permits = (names: readonly string[] | undefined, own: readonly (string | undefined)[]) =>
     names === undefined ||
     names.length === 0 ||

@@ -46,10 +46,10 @@ export interface TlsFiles extends Omit<TlsTerms, "cert" | "key" | "ca" | "crl"> 
 export function readTlsTerms(files: TlsFiles): TlsTerms {
   return {
     ...files,
-    cert: read(files.cert),
-    key: read(files.key),
-    ca: files.ca === undefined ? undefined : read(files.ca),
-    crl: files.crl === undefined ? undefined : read(files.crl),
+    cert: readPem(files.cert),
+    key: readPem(files.key),
+    ca: files.ca === undefined ? undefined : readPem(files.ca),
+    crl: files.crl === undefined ? undefined : readPem(files.crl),
   };
 }
 
@@ -128,7 +128,8 @@ function usable<T>(what: string, parse: () => T): T {
   }
 }
 
-function read(path: string): string {
+/** @throws Error with a sentence that names the file. */
+export function readPem(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {

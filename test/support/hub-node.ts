@@ -99,7 +99,7 @@ export async function hubNode({
     hub,
     settings,
     shares,
-    names: { publicUrl, tls: false },
+    names: { publicUrl },
     isShared: () => false,
     metrics: figures,
     bounds: limits.bounds,

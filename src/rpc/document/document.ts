@@ -7,6 +7,8 @@ import { isTenant } from "../wire/request-metadata.ts";
 const KEYS = ["tenant", "service", "method", "principal"] as const;
 export type GuardKey = (typeof KEYS)[number];
 
+const NO_RANGE = "is no address and no range such as 10.0.0.0/8";
+
 function isRange(text: string): boolean {
   try {
     return parseRanges([text]).length === 1;
@@ -128,7 +130,12 @@ const tls = z
       })
       .prefault({}),
     on_conflict: z.enum(["token", "cert", "reject"]).default("token"),
-    trusted_proxy: z.strictObject({ addresses: z.array(z.string()), header: z.string() }).optional(),
+    trusted_proxy: z
+      .strictObject({
+        addresses: z.array(z.string().refine(isRange, NO_RANGE)).min(1),
+        header: z.string().regex(/^[A-Za-z0-9-]+$/, "is no name of a header"),
+      })
+      .optional(),
   })
   .prefault({});
 
@@ -283,7 +290,7 @@ export const rpcDocument = z.strictObject({
     healthy_threshold: whole(1, 100).default(2),
     unhealthy_threshold: whole(1, 100).default(3),
     allowed_targets: z
-      .array(z.string().refine(isRange, "is no address and no range such as 10.0.0.0/8"))
+      .array(z.string().refine(isRange, NO_RANGE))
       .default(["127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]),
   }),
   debug: section({ enabled: z.boolean().optional() }),

@@ -4,6 +4,7 @@ import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { House } from "../../protocol/house.ts";
 import { refuseSecurity, type SecurityFacts, securityWarnings } from "../security/startup.ts";
+import { refuseTls, tlsWarnings } from "../security/tls-rules.ts";
 import type { RpcConfig } from "../settings.ts";
 import type { RpcDocument } from "./document.ts";
 import { DocumentSource } from "./document-source.ts";
@@ -16,7 +17,14 @@ export type DocumentHouse = Pick<House<RpcConfig>, "config" | "log" | "metrics" 
 
 const DEFAULT_FILE = "rpc.yaml";
 /** Where documents come from, and what files of this machine are read, run and written: no document of a network decides about them. */
-const ONLY_HERE = ["config", "rpc.services_dir", "observability.audit_file"];
+const ONLY_HERE = [
+  "config",
+  "rpc.services_dir",
+  "observability.audit_file",
+  ...["security.tls", "security.tls.http"].flatMap((tls) =>
+    ["server_cert_path", "server_key_path", "ca_cert_path", "crl_path"].map((key) => `${tls}.${key}`),
+  ),
+];
 
 /** What the room is told by. */
 export type LiveDocument = Pick<DocumentSource, "current" | "onChange" | "close">;
@@ -31,10 +39,22 @@ export async function openDocument(
   given?: () => RpcDocument,
 ): Promise<LiveDocument> {
   if (given === undefined) return configured(house, security);
-  refuseSecurity(given(), security);
-  for (const sentence of securityWarnings(given(), security, house.config.host)) house.log.warn(sentence);
+  const { config, log } = house;
+  refuse(given(), security, config);
+  for (const sentence of warnings(given(), security, config)) log.warn(sentence);
   return { current: given, onChange: () => {}, close: async () => {} };
 }
+
+/** @throws Error with a sentence. */
+function refuse(document: RpcDocument, security: SecurityFacts, { port }: RpcConfig): void {
+  refuseSecurity(document, security);
+  refuseTls(document, port);
+}
+
+const warnings = (document: RpcDocument, security: SecurityFacts, { host }: RpcConfig): readonly string[] => [
+  ...securityWarnings(document, security, host),
+  ...tlsWarnings(document),
+];
 
 /** @throws Error with a sentence. */
 export async function configured(
@@ -49,9 +69,9 @@ export async function configured(
   );
   const source = new DocumentSource({
     log,
-    refuse: (document) => refuseSecurity(document, security),
+    refuse: (document) => refuse(document, security, config),
     warnings: (document) => [
-      ...securityWarnings(document, security, config.host),
+      ...warnings(document, security, config),
       ...readableByAll(first, document.security),
     ],
     rejected: () => errors.add(),

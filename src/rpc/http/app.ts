@@ -6,12 +6,12 @@ import type { Limits } from "../../limits/limits.ts";
 import type { RequestFacts } from "../../server/request-facts.ts";
 import type { RpcDocument } from "../document/document.ts";
 import type { Formats } from "../formats/formats.ts";
-import type { Peer } from "../pipeline/incoming.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Streams } from "../streams/streams.ts";
 import { bareCall, listMethods } from "./bare.ts";
 import { answer, receive } from "./exchange.ts";
 import { jsonRpc } from "./jsonrpc/endpoint.ts";
+import { peerOf } from "./peer.ts";
 import { unknownPath, wrongVerb } from "./router.ts";
 import { STREAM_PATHS, streamRoutes } from "./stream-routes.ts";
 
@@ -69,14 +69,3 @@ const BARE: Readonly<Record<string, readonly string[]>> = {
   TaskService: ["Submit", "Query", "Cancel", "Subscribe"],
   DiscoveryService: ["Register", "Renew", "Deregister", "List", "Resolve", "Watch"],
 };
-
-const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
-
-/** What a proxy, or a browser, says of those that it speaks for. */
-const SPEAKS_FOR_OTHERS = ["x-forwarded-for", "forwarded", "via", "x-real-ip", "origin", "sec-fetch-site"];
-
-export function peerOf({ clientAddress }: RequestFacts, headers: Headers): Peer {
-  // A page in somebody's browser calls from this machine too, and so does a proxy that does not say for whom.
-  const isItself = LOOPBACK.test(clientAddress) && !SPEAKS_FOR_OTHERS.some((name) => headers.has(name));
-  return { address: clientAddress, isLoopback: isItself, certificate: null };
-}

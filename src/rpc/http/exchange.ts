@@ -28,7 +28,7 @@ export interface Exchange {
 export interface ExchangeParts {
   readonly formats: Formats;
   readonly config: () => RpcDocument;
-  readonly peerOf: (facts: RequestFacts, headers: Headers) => Peer;
+  readonly peerOf: (facts: RequestFacts, headers: Headers, config: RpcDocument) => Peer;
 }
 
 /** What came, as far as it could be read. */
@@ -109,7 +109,7 @@ export function incomingOf(
     kind,
     message,
     headers: request.headers,
-    peer: peerOf(facts, request.headers),
+    peer: peerOf(facts, request.headers, config),
     config,
     startedAt,
     startedAtMs,

@@ -2,6 +2,7 @@
 import type { Call } from "../pipeline/call.ts";
 import type { Outcome } from "../pipeline/outcome.ts";
 import type { PeerSummary } from "../registry/call-context.ts";
+import { told } from "../security/certificate-summary.ts";
 import { methodOf } from "./access-line.ts";
 import { auditValue, cutText } from "./audit-value.ts";
 
@@ -85,7 +86,8 @@ export class Audit {
 
   #write(call: Call, kind: AuditKind, more: Readonly<Record<string, unknown>>, ended?: Ended): void {
     const { identity, incoming } = call;
-    const { certificate } = incoming.peer;
+    const { certificate, turnedAway } = incoming.peer;
+    const shown = certificate ?? turnedAway;
     const error = ended?.outcome.status === "error" ? ended.outcome.error : undefined;
     const text = (value: string | null | undefined) => (value ? cutText(value) : HYPHEN);
     this.sink().write({
@@ -107,7 +109,7 @@ export class Audit {
       status: ended?.outcome.status ?? HYPHEN,
       error_code: error?.code ?? HYPHEN,
       duration_ms: ended?.durationMs ?? HYPHEN,
-      ...(certificate !== null && { peer_certificate: certificateOf(certificate) }),
+      ...(shown !== undefined && { peer_certificate: certificateOf(shown, certificate !== null) }),
       ...more,
     });
   }
@@ -116,23 +118,22 @@ export class Audit {
 /** Of what is missing. */
 const HYPHEN = "-";
 const MAX_NAMES = 3;
-const FINGERPRINT = 16;
-const SERIAL = 8;
 
 const isOn = ({ config }: Call): boolean => config.security.audit_enabled;
 
-/** Contract 18.4: enough to tell certificates apart, too little to be one. */
-function certificateOf(peer: PeerSummary): Readonly<Record<string, unknown>> {
+/** Contract 18.4. */
+function certificateOf(peer: PeerSummary, isTaken: boolean): Readonly<Record<string, unknown>> {
   const names = (all: readonly string[]) => all.slice(0, MAX_NAMES).map(cutText);
-  const hex = (text: string) => text.replaceAll(":", "").toLowerCase();
+  const { serial, fingerprint } = told(peer);
   return {
     common_name: cutText(peer.common_name ?? HYPHEN),
     san_dns: names(peer.san_dns),
     san_uri: names(peer.san_uri),
     issuer: cutText(peer.issuer ?? HYPHEN),
-    serial: hex(peer.serial).slice(0, SERIAL),
-    fingerprint: hex(peer.fingerprint).slice(0, FINGERPRINT),
-    not_before: cutText(peer.not_before),
-    not_after: cutText(peer.not_after),
+    serial: serial || HYPHEN,
+    fingerprint,
+    not_before: cutText(peer.not_before || HYPHEN),
+    not_after: cutText(peer.not_after || HYPHEN),
+    accepted: isTaken,
   };
 }

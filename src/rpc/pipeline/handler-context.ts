@@ -8,6 +8,7 @@ import {
   type PeerSummary,
   type Principal,
 } from "../registry/call-context.ts";
+import { told } from "../security/certificate-summary.ts";
 import { isSensitive, REDACTED } from "../wire/redact.ts";
 import type { Pagination } from "../wire/response.ts";
 import type { Call } from "./call.ts";
@@ -98,7 +99,8 @@ export class HandlerContext implements CallContext {
     return this.#call.attempt;
   }
   get peer(): PeerSummary | null {
-    return this.#call.incoming.peer.certificate;
+    const { certificate } = this.#call.incoming.peer;
+    return certificate && told(certificate);
   }
   get log(): Logger {
     this.#ownLog ??= callLog(this.#call, this.#log);

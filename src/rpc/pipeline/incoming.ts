@@ -15,8 +15,12 @@ export interface Peer {
   readonly address: string;
   /** A program on this machine, which speaks for nobody else. */
   readonly isLoopback: boolean;
-  /** Of a client certificate that was verified; null without one. */
+  /** Of a client certificate that was verified and may call; null without one. */
   readonly certificate: PeerSummary | null;
+  /** One that was verified, and is not among those that may call or no longer holds: for the audit, it proves nothing. */
+  readonly turnedAway?: PeerSummary | undefined;
+  /** Nothing is taken from there, whatever it presents: its certificate does not do where one is required, or it does not come through TLS. */
+  readonly barred?: "certificate" | "plain" | undefined;
 }
 
 /** What the caller called: the unary endpoint, the one of streams, or one that takes several messages. */

@@ -26,6 +26,7 @@ export class Authenticators implements Authentication {
   identify(call: Call): Identity | Promise<Identity> {
     const auth = call.asked.metadata?.auth;
     const { headers, peer } = call.incoming;
+    refuseBarred(call);
     if (auth?.scheme === "mtls" && peer.certificate === null) throw noCertificate();
     const credentials = auth?.credentials || fromHeaders(headers);
     const others = this.others();
@@ -42,6 +43,21 @@ export class Authenticators implements Authentication {
       boundOf(call),
     ).then((known) => decide(call, credentials, known ?? builtIn(call, credentials, true)));
   }
+}
+
+/** Of the room itself, whatever the document calls anonymous: whoever watches a server asks for it. */
+const HEALTH = "rpc.v2/HealthService/";
+
+/** Before anything that is presented is looked at (contract 18.1, 18.2). */
+function refuseBarred({ incoming, asked, about }: Call): void {
+  const { barred } = incoming.peer;
+  if (barred === undefined) return;
+  if (barred === "plain" && (about ?? asked.method.full).startsWith(HEALTH)) return;
+  throw rpcError(
+    3000,
+    "permission_denied",
+    barred === "plain" ? "calls come through TLS only" : "the client certificate is not one that may call",
+  );
 }
 
 const noCertificate = (): RpcError =>
