@@ -1,12 +1,15 @@
 // The compiled file alone on a machine: nothing beside it, nothing in the environment. Skipped by name when it was not built.
 import { afterEach, beforeEach, expect } from "bun:test";
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { testCertificates, withOpenssl } from "./support/certificates.ts";
 import { executable, Folder } from "./support/executable.ts";
+import { freePort } from "./support/free-port.ts";
 import { DeskCli } from "./support/hapi-desk.ts";
 import { asking } from "./support/hapi-hub-on.ts";
 import { newAccount } from "./support/happy-client.ts";
 import { needs } from "./support/needs.ts";
+import { TlsRpcClient } from "./support/rpc-tls-client.ts";
 import { login } from "./support/topics-client.ts";
 import { until } from "./support/until.ts";
 import { KEYS, VoiceVendors } from "./support/voice-vendors.ts";
@@ -210,6 +213,45 @@ built("takes no setting from files that happen to lie where it was started", asy
   await Bun.write(join(folder.path, "package.json"), "{ not json");
   const server = await serving();
   expect((await fetch(`${server.url}/health`)).status).toBe(200);
+});
+
+const builtWithOpenssl = needs.all(needs.executable(file), withOpenssl).test;
+
+builtWithOpenssl("takes calls at a TLS port, and knows callers by their certificates", async () => {
+  const { certificates, authority, server, alice, falseAlice } = await testCertificates();
+  try {
+    const port = freePort();
+    const lines = [
+      `rpc: { tls: { port: ${port}, host: 127.0.0.1 } }`,
+      "security:",
+      "  tls:",
+      `    server_cert_path: ${server.paths.cert}`,
+      `    server_key_path: ${server.paths.key}`,
+      `    ca_cert_path: ${authority.paths.cert}`,
+      "    client_cert_verification: required",
+      "    required_for_rpc: true",
+    ];
+    writeFileSync(join(folder.path, "calls.yaml"), lines.join("\n"), { mode: 0o600 });
+    const { url, end } = await serving({
+      ROOST_RPC_ENABLED: "true",
+      ROOST_RPC_FIXTURES: "true",
+      ROOST_RPC_CONFIG: "calls.yaml",
+    });
+    const target = { port, authority };
+    const client = await TlsRpcClient.open(target, alice);
+    const { status, body } = await client.call("DemoService/WhoAmI");
+    expect([status, body.result.principal.id]).toEqual([200, "spiffe://example/alice"]);
+    client.close();
+    for (const pair of [undefined, falseAlice])
+      await expect(
+        TlsRpcClient.open(target, pair).then((stranger) => stranger.call("DemoService/WhoAmI")),
+      ).rejects.toThrow();
+    const plain = await fetch(`${url}/aduib_rpc/v2/methods`);
+    expect(plain.status).toBe(401);
+    expect(await end()).toMatchObject({ code: 0 });
+  } finally {
+    certificates[Symbol.dispose]();
+  }
 });
 
 built("answers bad usage with one sentence and 2, and a failure with one sentence and 1", async () => {

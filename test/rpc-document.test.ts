@@ -177,6 +177,10 @@ test("Nacos says the rest, below the environment and above the file", async () =
   await until("the key to be refused", () =>
     logged.some((line) => line.includes("config cannot be said there")),
   );
+  nacos.set("security: { tls: { http: { server_key_path: /etc/shadow } } }");
+  await until("the word about a file of this machine", () =>
+    logged.some((line) => line.includes("security.tls.http.server_key_path cannot be said there")),
+  );
 });
 
 test("a start without what Nacos says is refused: it could let in everybody", async () => {

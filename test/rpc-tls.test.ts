@@ -2,13 +2,24 @@
 // keep-alive, resumption and renewal, and what the audit says (V56).
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import { X509Certificate } from "node:crypto";
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ConnectionOptions } from "node:tls";
+import { startServer } from "../src/context.ts";
+import { createLog } from "../src/observability/log.ts";
 import { type Pair, type TestCertificates, testCertificates, withOpenssl } from "./support/certificates.ts";
 import { freePort } from "./support/free-port.ts";
-import { KEY, type Served, served, sha256, stopServers } from "./support/rpc-server.ts";
+import { onLinux } from "./support/needs.ts";
+import { KEY, rpcHome, type Served, served, sha256, stopServers } from "./support/rpc-server.ts";
 import { TlsRpcClient } from "./support/rpc-tls-client.ts";
 import { until } from "./support/until.ts";
 
@@ -50,10 +61,10 @@ async function room(tls: Record<string, unknown>, security: Record<string, unkno
     server_key_path,
     ...(isAsked && { ca_cert_path: made.authority.paths.cert }),
   };
-  const server = await served({
-    rpc: { tls: { port, ...rpcTls } },
-    security: { ...security, tls: { ...own, ...tls } },
-  });
+  const server = await served(
+    { rpc: { tls: { port, ...rpcTls } }, security: { ...security, tls: { ...own, ...tls } } },
+    { metricsToken: "figures" },
+  );
   const opened: Room = {
     ...server,
     tlsPort: port,
@@ -150,6 +161,12 @@ describe("by the matrix of certificates", () => {
       const { status, body } = await bob.call(method);
       expect([status, body.error.code]).toEqual([401, 3000]);
     }
+    const call = { id: "1", method: "rpc.v2/StreamService/Count", data: { n: 1 } };
+    const stream = await bob.post("/v2/rpc/stream", call);
+    expect([stream.status, stream.body.error.code]).toEqual([401, 3000]);
+    const [params, jsonrpc] = [{}, { jsonrpc: "2.0", id: 1, method: "rpc.v2/EchoService/Echo" }];
+    expect(JSON.stringify((await bob.post("", { ...jsonrpc, params })).body)).toContain("3000");
+    expect((await bob.get("/v2/methods")).status).toBe(401);
     // Nothing else that is presented lets it in.
     const { status } = await bob.call("EchoService/Echo", null, mtls());
     expect(status).toBe(401);
@@ -402,6 +419,43 @@ describe("bounds and starts", () => {
     await expect(room(required, {}, { port: taken.port })).rejects.toThrow(
       `Port ${taken.port} is already in use. Stop the other program, or choose another port.`,
     );
+  });
+
+  test("what authorities revoked stays out", async () => {
+    const crl_path = join(made.certificates.folder, "revoked.pem");
+    writeFileSync(crl_path, await made.certificates.revoked(made.authority, made.bob));
+    const target = await room({ ...required, crl_path });
+    await handshakeFails(target, made.bob);
+    expect(await whoAmI(await target.client(made.alice))).toMatchObject({ principal: ALICE });
+  });
+
+  test("a server that stops ends its streams with a word, and the port", async () => {
+    const port = freePort();
+    const { server, authority, alice } = made;
+    const tls = { ...required, server_cert: server.cert, server_key: server.key, ca_cert: authority.cert };
+    const { config, protocols, remove } = rpcHome({ rpc: { tls: { port } }, security: { tls } }, {}, []);
+    cleanup.push(remove);
+    const running = await startServer(config, createLog("silent"), protocols);
+    const client = await TlsRpcClient.open({ port, authority }, alice);
+    const frames = await client.stream("StreamService/Count", { n: 100_000, delay_ms: 20 });
+    await until("frames", () => frames().length > 2);
+    await running.stop();
+    await until("the end", () => client.isOver);
+    expect(frames().slice(-2)).toMatchObject([{ type: "error" }, { type: "end" }]);
+    await expect(TlsRpcClient.open({ port, authority }, alice)).rejects.toThrow();
+  });
+
+  onLinux.test("a connection over which somebody proved who it is is no stranger's", async () => {
+    const target = await room(optional);
+    const known = async () => {
+      const page = await fetch(`${target.url}/metrics`, { headers: { authorization: "Bearer figures" } });
+      return Number(/^roost_connections\{of="accounts"\} (\d+)/m.exec(await page.text())?.[1]);
+    };
+    const stranger = await target.client();
+    await whoAmI(stranger, { metadata: { timestamp_ms: 1, auth: { principal: "anna" } } });
+    expect(await known()).toBe(0);
+    await whoAmI(await target.client(made.alice));
+    expect(await known()).toBe(1);
   });
 
   test("texts in place of files, and a key with a password", async () => {

@@ -35,10 +35,7 @@ export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument
   const security = { hasModules: false };
   const source = await openDocument(house, security, given);
   const document = source.current;
-  const listeners = await ownListeners(document()).catch(async (error: unknown) => {
-    await source.close();
-    throw error;
-  });
+  const listeners = await ownListeners(document());
   const registry = new Registry();
   let lateResults = 0;
   const { base_path: basePath } = document().rpc;

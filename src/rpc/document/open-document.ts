@@ -41,6 +41,7 @@ export async function openDocument(
   if (given === undefined) return configured(house, security);
   const { config, log } = house;
   refuse(given(), security, config);
+  await tryTls(given());
   for (const sentence of warnings(given(), security, config)) log.warn(sentence);
   return { current: given, onChange: () => {}, close: async () => {} };
 }
@@ -49,6 +50,11 @@ export async function openDocument(
 function refuse(document: RpcDocument, security: SecurityFacts, { port }: RpcConfig): void {
   refuseSecurity(document, security);
   refuseTls(document, port);
+}
+
+/** With the files that it names. @throws Error with a sentence. */
+async function tryTls(document: RpcDocument): Promise<void> {
+  if (document.rpc.tls.port > 0) (await import("../security/tls-listener.ts")).tlsListener(document);
 }
 
 const warnings = (document: RpcDocument, security: SecurityFacts, { host }: RpcConfig): readonly string[] => [
@@ -95,6 +101,7 @@ export async function configured(
       const { NacosProvider } = await import("./nacos-provider.ts");
       await source.add({ provider: new NacosProvider(nacos), without: ONLY_HERE }, [environment]);
     }
+    await tryTls(source.current());
     source.start();
     return source;
   } catch (error) {

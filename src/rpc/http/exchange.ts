@@ -14,7 +14,7 @@ import {
   streamAnswerForm,
 } from "../formats/negotiation.ts";
 import type { Call } from "../pipeline/call.ts";
-import type { CallKind, Incoming, Peer } from "../pipeline/incoming.ts";
+import type { CallKind, HeaderSource, Incoming, Peer } from "../pipeline/incoming.ts";
 import type { Finished } from "../pipeline/pipeline.ts";
 import type { Transport } from "../registry/call-context.ts";
 import { RpcError, rpcError } from "../wire/rpc-error.ts";
@@ -28,7 +28,7 @@ export interface Exchange {
 export interface ExchangeParts {
   readonly formats: Formats;
   readonly config: () => RpcDocument;
-  readonly peerOf: (facts: RequestFacts, headers: Headers, config: RpcDocument) => Peer;
+  readonly peerOf: (facts: RequestFacts, headers: HeaderSource, config: RpcDocument) => Peer;
 }
 
 /** What came, as far as it could be read. */

@@ -38,14 +38,14 @@ function peer({ tls = {}, certificate, headers, peer = "203.0.113.7", ...asked }
   const end = { address: peer, port: 50_000, localPort };
   const caller = new Caller(client, end, new Addresses(), new KnownPeers());
   const facts = { ...requestFacts(), caller, clientAddress: client, certificate };
-  return peerOf(facts, new Headers(headers), document);
+  return { ...peerOf(facts, new Headers(headers), document), caller };
 }
 const required = { client_cert_verification: "required" };
 const proxied = { trusted_proxy: { addresses: ["203.0.113.0/24"], header: "X-Cert" } };
 
 describe("a certificate", () => {
   test("counts at the room's own port", () => {
-    expect(peer({ tls: required, certificate: CERTIFICATE })).toEqual({
+    expect(peer({ tls: required, certificate: CERTIFICATE })).toMatchObject({
       address: "203.0.113.7",
       isLoopback: false,
       certificate: expect.objectContaining({ common_name: "alice", not_after: expect.any(String) }),
@@ -68,6 +68,15 @@ describe("a certificate", () => {
       });
     }
   });
+});
+
+test("who proves an account is no stranger, at any port", () => {
+  for (const port of [0, 4000]) {
+    const { proved, caller } = peer({ port, localPort: 3005 });
+    expect(caller.isKnown).toBe(false);
+    proved?.("rpc/alice");
+    expect(caller.isKnown).toBe(true);
+  }
 });
 
 test("elsewhere nothing is taken where TLS is required", () => {

@@ -4,7 +4,7 @@ import { type AddressRange, isTrusted, parseRanges } from "../../server/client-a
 import type { RequestFacts } from "../../server/request-facts.ts";
 import { isAllowed } from "../../server/tls-door-certificate.ts";
 import type { RpcDocument } from "../document/document.ts";
-import type { Peer } from "../pipeline/incoming.ts";
+import type { HeaderSource, Peer } from "../pipeline/incoming.ts";
 import type { PeerSummary } from "../registry/call-context.ts";
 import { summaryOf } from "../security/certificate-summary.ts";
 import { proxiedCertificate } from "../security/proxied-certificate.ts";
@@ -17,16 +17,22 @@ const SPEAKS_FOR_OTHERS = ["x-forwarded-for", "forwarded", "via", "x-real-ip", "
 
 export type PeerFacts = Pick<RequestFacts, "caller" | "certificate" | "clientAddress">;
 
-export function peerOf(facts: PeerFacts, headers: Headers, { rpc, security: { tls } }: RpcDocument): Peer {
+export function peerOf(
+  facts: PeerFacts,
+  headers: HeaderSource,
+  { rpc, security: { tls } }: RpcDocument,
+): Peer {
   const { clientAddress: address } = facts;
   // A page in somebody's browser calls from this machine too, and so does a proxy that does not say for whom.
-  const isItself = LOOPBACK.test(address) && !SPEAKS_FOR_OTHERS.some((name) => headers.has(name));
+  const isItself = LOOPBACK.test(address) && !SPEAKS_FOR_OTHERS.some((name) => headers.get(name) !== null);
+  const proved = (account: string) => facts.caller.authenticated(account);
   const { port } = rpc.tls;
   if (port === 0 && tls.trusted_proxy === undefined)
     return {
       address,
       isLoopback: isItself,
       certificate: null,
+      proved,
       ...(tls.required_for_rpc && { barred: "plain" }),
     };
   const { peer } = facts.caller;
@@ -42,6 +48,7 @@ export function peerOf(facts: PeerFacts, headers: Headers, { rpc, security: { tl
     address,
     isLoopback: isItself && !isProxied,
     certificate,
+    proved,
     ...(shown !== false && certificate === null && { turnedAway: shown.summary }),
     ...(isBarred && certificate === null && { barred: isOwnPort ? "certificate" : "plain" }),
   };

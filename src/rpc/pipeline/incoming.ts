@@ -21,6 +21,8 @@ export interface Peer {
   readonly turnedAway?: PeerSummary | undefined;
   /** Nothing is taken from there, whatever it presents: its certificate does not do where one is required, or it does not come through TLS. */
   readonly barred?: "certificate" | "plain" | undefined;
+  /** Hears of an account that has proved itself there: what bounds strangers does not count it. */
+  readonly proved?: ((account: string) => void) | undefined;
 }
 
 /** What the caller called: the unary endpoint, the one of streams, or one that takes several messages. */

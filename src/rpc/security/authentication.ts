@@ -95,12 +95,13 @@ function builtIn(
 
 function decide(call: Call, credentials: string | undefined, token: Identity | undefined): Identity {
   const { security } = call.config;
-  const { certificate } = call.incoming.peer;
+  const { certificate, proved } = call.incoming.peer;
   const peer = certificate === null ? undefined : certificateIdentity(certificate, security.tls.principal);
   const scheme = call.asked.metadata?.auth?.scheme;
   // One that names nobody proves nothing.
   if (scheme === "mtls" && peer === undefined && token === undefined) throw noCertificate();
   const identity = oneOf(token, peer, security);
+  if (identity?.verified === true) proved?.(`rpc/${identity.id}`);
   if (identity !== undefined && (identity.verified || !security.require_auth)) return identity;
   if (security.require_auth && !isAnonymousMethod(call))
     throw new RpcError(credentials === undefined || identity !== undefined ? 3000 : 3001);

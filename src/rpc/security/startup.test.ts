@@ -18,12 +18,20 @@ describe("roles without anybody who proves a caller", () => {
       "security.rbac_enabled",
     );
     expect(refuse({ rbac_enabled: true }, false, { tls: { port: 1 } })).toThrow("security.rbac_enabled");
+    const tls = { client_cert_verification: "required", http: { client_cert_verification: "none" } };
+    expect(refuse({ rbac_enabled: true, tls }, false, { tls: { port: 1 } })).toThrow("security.rbac_enabled");
   });
 
   test.each<[string, Record<string, unknown>, boolean, Record<string, unknown>]>([
     ["a secret of tokens", { jwt }, false, {}],
     ["API keys", { api_keys: [key] }, false, {}],
     ["a module", {}, true, {}],
+    [
+      "a proxy that verifies certificates",
+      { tls: { trusted_proxy: { addresses: ["10.0.0.1"], header: "x-cert" } } },
+      false,
+      {},
+    ],
     ["trust, for development", { trust_metadata_identity: true }, false, {}],
     ["client certificates", { tls: { client_cert_verification: "optional" } }, false, { tls: { port: 1 } }],
     [

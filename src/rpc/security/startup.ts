@@ -1,6 +1,7 @@
 // What a document says of security that would let in nobody, or everybody: a start, and a change while the server runs, is refused for it,
 // with a sentence (contract 9.3, 16).
 import type { RpcDocument } from "../document/document.ts";
+import { clientCertificates } from "./tls-rules.ts";
 
 export interface SecurityFacts {
   /** Modules bring authenticators. */
@@ -10,11 +11,10 @@ export interface SecurityFacts {
 /** Somebody looks at what callers present. */
 export function hasAuthenticator({ security, rpc }: RpcDocument, { hasModules }: SecurityFacts): boolean {
   const { jwt, api_keys, tls } = security;
-  const asksForCertificates = [tls, { ...tls, ...tls.http }, { ...tls, ...tls.grpc }].some(
-    ({ client_cert_verification }) => (client_cert_verification ?? "none") !== "none",
-  );
-  const hasTls = rpc.tls.port > 0 && asksForCertificates;
-  return jwt !== undefined || api_keys.length > 0 || hasModules || hasTls;
+  const asked = [clientCertificates(tls), tls.grpc?.client_cert_verification ?? "none"];
+  const hasTls = rpc.tls.port > 0 && asked.some((one) => one !== "none");
+  const hasProxy = tls.trusted_proxy !== undefined;
+  return jwt !== undefined || api_keys.length > 0 || hasModules || hasTls || hasProxy;
 }
 
 /** @throws Error with a sentence for the person */

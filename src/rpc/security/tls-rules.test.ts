@@ -20,7 +20,6 @@ describe("a start is refused", () => {
     ["with a port and no certificate", [{}, 1], "set security.tls.server_cert_path"],
     ["with a port and no key", [{ server_cert: "PEM" }, 1], "set security.tls.server_key_path"],
     ["with one port for both", [pair, 3005], "the server's own port"],
-    ["with terms of what is not served", [{ grpc: {} }], "security.tls.grpc"],
     [
       "that trusts everybody's word",
       [{ trusted_proxy: { ...proxy, addresses: ["10.0.0.1", "0.0.0.0/0"] } }],
@@ -60,6 +59,7 @@ test("warnings: a plain port beside one that requires certificates, a certificat
   expect(tlsWarnings(documentOf({ ...required, required_for_rpc: true }, 1))).toEqual([]);
   expect(tlsWarnings(documentOf(required, 1, { require_auth: true }))).toEqual([]);
   expect(tlsWarnings(documentOf(pair))).toEqual([expect.stringContaining("rpc.tls.port")]);
+  expect(tlsWarnings(documentOf({ grpc: {} }))).toEqual([expect.stringContaining("security.tls.grpc")]);
   expect(tlsWarnings(documentOf({}))).toEqual([]);
 });
 

@@ -28,8 +28,6 @@ export function allowedNames(tls: Tls): AllowedNames | undefined {
 
 /** `port`: the server's own. @throws Error with a sentence for the person */
 export function refuseTls({ rpc, security: { tls } }: RpcDocument, port: number): void {
-  if (tls.grpc !== undefined)
-    throw new Error("security.tls.grpc is for gRPC, which is not served: remove it.");
   const every = tls.trusted_proxy?.addresses.find((range) => /\/0+$/.test(range));
   if (every !== undefined)
     throw new Error(
@@ -59,12 +57,15 @@ export function refuseTls({ rpc, security: { tls } }: RpcDocument, port: number)
 /** Sentences for the log. */
 export function tlsWarnings({ rpc, security }: RpcDocument): readonly string[] {
   const { tls, require_auth } = security;
+  const warnings: string[] = [];
   const isRequired = rpc.tls.port > 0 && clientCertificates(tls) === "required";
   if (isRequired && !tls.required_for_rpc && !require_auth)
-    return [
+    warnings.push(
       "Calls at the server's own port need no client certificate: set security.tls.required_for_rpc, or security.require_auth.",
-    ];
+    );
   if (rpc.tls.port === 0 && [tls, tls.http].some((one) => one?.server_cert ?? one?.server_cert_path))
-    return ["security.tls names a certificate, but no port shows it: set rpc.tls.port."];
-  return [];
+    warnings.push("security.tls names a certificate, but no port shows it: set rpc.tls.port.");
+  if (tls.grpc !== undefined)
+    warnings.push("security.tls.grpc has no effect: gRPC is not served yet, and no port is opened for it.");
+  return warnings;
 }
