@@ -126,8 +126,9 @@ export class Admission {
 
 /** The query wins over the header. */
 function tokenOf(request: Request, query: URLSearchParams): string | undefined {
-  const token = query.get("token");
-  if (token !== null && token !== "") return token;
+  // As a command prints it, or a file ends, there is a line's end behind it.
+  const token = query.get("token")?.trim();
+  if (token !== undefined && token !== "") return token;
   return bearerToken(request.headers.get("authorization"), "several blanks");
 }
 
