@@ -232,11 +232,12 @@ builtWithOpenssl("takes calls at a TLS port, and knows callers by their certific
       "    required_for_rpc: true",
     ];
     writeFileSync(join(folder.path, "calls.yaml"), lines.join("\n"), { mode: 0o600 });
-    const { url, end } = await serving({
+    const settings = {
       ROOST_RPC_ENABLED: "true",
       ROOST_RPC_FIXTURES: "true",
       ROOST_RPC_CONFIG: "calls.yaml",
-    });
+    };
+    const { url, end } = await serving(settings);
     const target = { port, authority };
     const client = await TlsRpcClient.open(target, alice);
     const { status, body } = await client.call("DemoService/WhoAmI");
@@ -248,6 +249,9 @@ builtWithOpenssl("takes calls at a TLS port, and knows callers by their certific
       ).rejects.toThrow();
     const plain = await fetch(`${url}/aduib_rpc/v2/methods`);
     expect(plain.status).toBe(401);
+    const second = [file, "--port", "0", "--host", "127.0.0.1", "--data-dir", "other"];
+    const sentence = `Port ${port} is already in use. Stop the other program, or choose another port.`;
+    expect(await folder.run(second, settings)).toMatchObject({ code: 1, stderr: `roost: ${sentence}\n` });
     expect(await end()).toMatchObject({ code: 0 });
   } finally {
     certificates[Symbol.dispose]();

@@ -10,6 +10,7 @@ import { keepMemorySmall } from "../ops/idle-memory.ts";
 import { serviceManager } from "../ops/service-manager.ts";
 import type { HouseConfig } from "../protocol/house-settings.ts";
 import type { Program } from "../protocol/program.ts";
+import { OtherPortError } from "../server/front-door.ts";
 import { followChanges, logCertificate } from "./follow-changes.ts";
 import { addresses, greeting } from "./greeting.ts";
 
@@ -79,6 +80,7 @@ export const serve: Command<Program> = {
 
 /** The system's error codes as a sentence that says what to do. */
 function explained(error: unknown, { port, dataDir }: HouseConfig): unknown {
+  if (error instanceof OtherPortError) return error;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "EADDRINUSE") {
     return new Error(

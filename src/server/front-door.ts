@@ -196,15 +196,27 @@ function listenAll(planned: readonly ListenerPlan[], parts: ListenerParts): List
   } catch (error) {
     for (const listener of listeners) void listener.stop(true);
     // Of the main port whoever opens the door knows what to say.
-    throw listeners.length === 0 ? error : (taken(planned[listeners.length]?.port, error) ?? error);
+    throw listeners.length === 0 ? error : (aboutPort(planned[listeners.length]?.port, error) ?? error);
   }
 }
 
-/** Of a port beside the main one: its sentence names it. */
-function taken(port: number | undefined, error: unknown): Error | undefined {
+/** The system's error about a port beside the main one, with a sentence that names it. */
+export class OtherPortError extends Error {
+  constructor(
+    sentence: string,
+    readonly code: string,
+  ) {
+    super(sentence);
+  }
+}
+
+function aboutPort(port: number | undefined, error: unknown): OtherPortError | undefined {
   const code = codeOf(error);
   if (code === "EADDRINUSE")
-    return new Error(`Port ${port} is already in use. Stop the other program, or choose another port.`);
+    return new OtherPortError(
+      `Port ${port} is already in use. Stop the other program, or choose another port.`,
+      code,
+    );
   if (code !== "EACCES") return undefined;
-  return new Error(`Port ${port} may not be opened by this user. Choose one above 1023.`);
+  return new OtherPortError(`Port ${port} may not be opened by this user. Choose one above 1023.`, code);
 }
