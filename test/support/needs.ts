@@ -5,6 +5,7 @@ import { describe, test } from "bun:test";
 /** Programs that tests run, and the Debian package that brings each. `.ci/run` installs all of them (needs.test.ts compares). */
 export const PACKAGES = {
   chromium: "chromium",
+  curl: "curl",
   etcd: "etcd-server",
   faketime: "faketime",
   nginx: "nginx-light",

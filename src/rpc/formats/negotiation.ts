@@ -54,9 +54,14 @@ export function otherFormat(message: unknown, read: ContentType): RpcError | und
 }
 
 function refuseType(requested: string, supported: readonly ContentType[]): never {
-  throw rpcError(1003, "UnsupportedContentType", "the format of the body is not served", {
-    metadata: { requested: requested.slice(0, 256), supported },
-  });
+  throw rpcError(
+    1003,
+    "UnsupportedContentType",
+    "the type of the body is not served: send a supported one and name it in Content-Type",
+    {
+      metadata: { requested: requested.slice(0, 256), supported },
+    },
+  );
 }
 
 const enabled = <T>(one: T, list: readonly T[]): T | undefined => (list.includes(one) ? one : undefined);
@@ -244,9 +249,14 @@ export function requestCompression(
   if (name === "identity") return undefined;
   const known = name === "x-gzip" ? "gzip" : SERVER_ORDER.find((one) => one === name);
   if (known !== undefined && protocol.compressions.includes(known)) return known;
-  throw rpcError(1004, "UnsupportedCompression", "the compression of the body is not served", {
-    metadata: { requested: name.slice(0, 256), supported: protocol.compressions },
-  });
+  throw rpcError(
+    1004,
+    "UnsupportedCompression",
+    "the compression of the body is not served: name a supported one in Content-Encoding",
+    {
+      metadata: { requested: name.slice(0, 256), supported: protocol.compressions },
+    },
+  );
 }
 
 export const isContentType = (text: string): text is ContentType =>

@@ -11,7 +11,7 @@ interface RouterParts extends ExchangeParts {
 
 /** 404, error 4001. */
 export const unknownPath = (request: Request, facts: RequestFacts, parts: RouterParts): Promise<Response> => {
-  const details = [detail("MethodNotFound", "no such path")];
+  const details = [detail("MethodNotFound", "no such path: GET v2/methods lists what can be called")];
   return refused(request, facts, parts, new RpcError(4001, { details }));
 };
 

@@ -125,9 +125,19 @@ export class Registry {
     const field = { field: "method" };
     if (this.#services.has(name))
       return new RpcError(4001, {
-        details: [detail("MethodNotFound", "no such method of the service", field)],
+        details: [
+          detail(
+            "MethodNotFound",
+            "no such method of the service: rpc.v2/SystemService/Methods lists them",
+            field,
+          ),
+        ],
       });
-    return new RpcError(4002, { details: [detail("ServiceNotFound", "no such service", field)] });
+    return new RpcError(4002, {
+      details: [
+        detail("ServiceNotFound", "no such service: rpc.v2/SystemService/Methods lists what there is", field),
+      ],
+    });
   }
 
   #refuseAlias(alias: string, full: string): void {
