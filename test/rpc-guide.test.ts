@@ -1,6 +1,6 @@
 // The guide docs/rpc.md does what it says: every command in it is run, in its order, against one real server, and its answer compared.
 // What differs from run to run (ids, traces, times) is compared by its kind; of an object the guide may show less than there is.
-import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";

@@ -206,7 +206,7 @@ async function* contents({
     manifest.files[name] = facts;
   };
   for (const name of databases) yield* fileEntry(name, join(snapshots, name), enter, progress);
-  for (const name of [...SINGLE_FILES, ...filesInHomes(known)])
+  for (const name of [...SINGLE_FILES, ...configurations(known), ...filesInHomes(known)])
     yield* fileEntry(name, placeOf(known, dataDir, name), enter, progress);
   for await (const { name, path } of archivedBlobs(join(dataDir, BLOB_FOLDER)))
     yield* fileEntry(name, path, enter, progress);
@@ -222,6 +222,9 @@ async function* contents({
     content: Readable.from([text]),
   };
 }
+
+const configurations = (known: readonly KnownDatabase[]): Set<string> =>
+  new Set(known.flatMap(({ configured }) => configured ?? []));
 
 const filesInHomes = (known: readonly KnownDatabase[]): Set<string> =>
   new Set(known.flatMap(({ home }) => home?.files.map((file) => `${home.name}/${file}`) ?? []));

@@ -11,6 +11,8 @@ export interface KnownDatabase {
   /** The newest version that this executable can open. */
   readonly newest: number;
   readonly highWater: readonly HighWaterQuestion[];
+  /** Small YAML files of the data folder that say how it is served. */
+  readonly configured?: readonly string[] | undefined;
   /** The folder of its own. */
   readonly home?: KnownHome | undefined;
 }

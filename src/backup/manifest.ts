@@ -15,10 +15,12 @@ const NAME = "[a-z][a-z0-9-]{0,40}";
 const DATABASE = new RegExp(`^(?!${BLOB_FOLDER}/)(${NAME}/)?${NAME}\\.db$`);
 /** Keys and settings beside a database in a folder of its own. */
 const BESIDE = new RegExp(`^(?!${BLOB_FOLDER}/)${NAME}/${NAME}\\.json$`);
+/** What says how a database of the data folder is served. */
+const CONFIGURATION = new RegExp(`^${NAME}\\.yaml$`);
 export const isDatabaseName = (name: string): boolean => DATABASE.test(name);
 /** A secret or a configuration: never large. */
 export const isSmallFile = (name: string): boolean =>
-  (SINGLE_FILES as readonly string[]).includes(name) || BESIDE.test(name);
+  (SINGLE_FILES as readonly string[]).includes(name) || BESIDE.test(name) || CONFIGURATION.test(name);
 
 /** Of a file in a folder of a home: enough for what protocols name them, and no more than every file system takes. */
 const MAX_PARTS = 8;

@@ -26,6 +26,7 @@ export function knownDatabases(
       identity: spec.identity,
       newest: (await spec.migrations()).length,
       highWater: spec.highWater,
+      configured: spec.configured,
       home,
     })),
   );

@@ -16,6 +16,8 @@ export interface DatabaseSpec {
   readonly highWater: readonly HighWaterQuestion[];
   /** What becomes unreadable when the data folder's secret is lost, and a query that gives a row when there is any. */
   readonly sealed?: Sealed & { readonly sql: string };
+  /** Small YAML files of the data folder that say how it is served, where they are there: in backups, as who may come in stands in them. */
+  readonly configured?: readonly string[];
   /** The folder of its own that it lies in; without one it is in the data folder itself. */
   readonly home?: HomeSpec;
 }

@@ -13,6 +13,8 @@ export const rpc: ProtocolManifest<RpcConfig> = {
     {
       name: "rpc",
       identity: OWN,
+      // Who may call stands in it.
+      configured: ["rpc.yaml"],
       migrations: async () => (await import("./store/migrations.ts")).migrations,
       highWater: [
         {
@@ -22,6 +24,13 @@ export const rpc: ProtocolManifest<RpcConfig> = {
       ],
     },
   ],
+  doctor: {
+    names: ["rpc-document"],
+    machine: async function* (config) {
+      yield* (await import("./doctor.ts")).findings(config);
+    },
+  },
+  greeting: async (facts) => (await import("./greeting.ts")).greeting(facts),
   offline: async (parts) => (await import("./offline.ts")).offline(parts),
   open: async (house) => (await import("./index.ts")).openRpc(house),
 };

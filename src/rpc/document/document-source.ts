@@ -7,6 +7,7 @@ import { checked } from "./check.ts";
 import { keepCold } from "./cold.ts";
 import { DEFAULT_DOCUMENT, type RpcDocument } from "./document.ts";
 import { type GivenOptions, givenFields } from "./given.ts";
+import { notServed } from "./not-served.ts";
 import type { Provider } from "./provider.ts";
 
 export interface Source extends GivenOptions {
@@ -157,7 +158,8 @@ export class DocumentSource {
   }
 
   #warn(): void {
-    for (const sentence of this.parts.warnings(this.#document)) this.#once(sentence);
+    for (const sentence of [...this.parts.warnings(this.#document), ...notServed(this.#document)])
+      this.#once(sentence);
   }
 
   #once(sentence: string): void {

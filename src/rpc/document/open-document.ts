@@ -13,9 +13,12 @@ import { FileProvider } from "./file-provider.ts";
 import type { Provider } from "./provider.ts";
 import { SettingProvider } from "./setting-provider.ts";
 
-export type DocumentHouse = Pick<House<RpcConfig>, "config" | "log" | "metrics" | "cluster">;
+export type DocumentHouse = Pick<House<RpcConfig>, "config" | "log" | "metrics" | "cluster"> & {
+  /** What a network says is left out: somebody only looks. */
+  readonly isHereOnly?: boolean;
+};
 
-const DEFAULT_FILE = "rpc.yaml";
+export const DEFAULT_FILE = "rpc.yaml";
 /** Where documents come from, and what files of this machine are read, run and written: no document of a network decides about them. */
 const ONLY_HERE = [
   "config",
@@ -25,6 +28,8 @@ const ONLY_HERE = [
     ["server_cert_path", "server_key_path", "ca_cert_path", "crl_path"].map((key) => `${tls}.${key}`),
   ),
 ];
+
+const NOWHERE: RpcDocument["config"] = {};
 
 /** What the room is told by. */
 export type LiveDocument = Pick<DocumentSource, "current" | "onChange" | "close">;
@@ -87,7 +92,7 @@ export async function configured(
   try {
     await source.add({ provider: first, variables });
     await source.add({ provider: environment });
-    const { etcd, nacos } = source.current().config;
+    const { etcd, nacos } = house.isHereOnly === true ? NOWHERE : source.current().config;
     if (etcd !== undefined) {
       const board = cluster?.bus.values;
       if (board === undefined)

@@ -54,7 +54,7 @@ export function securityWarnings(
     );
   if (!isLoopback(host) && !hasAuthenticator(document, facts))
     warnings.push(
-      "Everybody who reaches this server may call its methods: set security.jwt or security.api_keys, and security.require_auth, or listen on 127.0.0.1.",
+      "Everybody who reaches this server may call its methods: set security.api_keys or security.jwt, and security.require_auth, in rpc.yaml of the data folder (docs/rpc.md), or listen on 127.0.0.1.",
     );
   if (security.jwt !== undefined && Buffer.byteLength(security.jwt.secret) < SHORTEST_SECRET_BYTES)
     warnings.push(
