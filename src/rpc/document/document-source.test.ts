@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test";
 import type { Logger } from "pino";
 import { createLog } from "../../observability/log.ts";
 import { refuseSecurity } from "../security/startup.ts";
-import { DEFAULT_DOCUMENT, type RpcDocument } from "./document.ts";
+import { DEFAULT_DOCUMENT, type RpcDocument, rpcDocument } from "./document.ts";
 import { DocumentSource, type Source } from "./document-source.ts";
 import { EnvironmentProvider } from "./environment-provider.ts";
 import { MemoryProvider } from "./memory-provider.ts";
@@ -328,4 +328,12 @@ describe("a change", () => {
     provider.set({ observability: { audit_file: "/root/.profile" } });
     expect([one.rejected, one.document().observability.audit_file]).toEqual([1, undefined]);
   });
+});
+
+test("versions that nobody could speak are refused: they would be agreed on, and every call would fail", () => {
+  for (const version of ["3.0", "1.0", "02.0", "2.00", "2", "2.0.1", ""])
+    expect([version, rpcDocument.safeParse({ protocol: { supported_versions: [version] } }).success]).toEqual(
+      [version, false],
+    );
+  expect(rpcDocument.safeParse({ protocol: { supported_versions: ["2.0", "2.10"] } }).success).toBe(true);
 });

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { parseRanges } from "../../server/client-address.ts";
 import { isTenant } from "../wire/request-metadata.ts";
+import { protocolVersion } from "../wire/version.ts";
 
 const KEYS = ["tenant", "service", "method", "principal"] as const;
 export type GuardKey = (typeof KEYS)[number];
@@ -19,7 +20,9 @@ function isRange(text: string): boolean {
 
 const whole = (min: number, max = Number.MAX_SAFE_INTEGER) => z.int().min(min).max(max);
 const key = (...standard: GuardKey[]) => z.array(z.enum(KEYS)).min(1).default(standard);
-const versions = z.array(z.string().regex(/^\d{1,9}\.\d{1,9}$/)).min(1);
+/** Another major version is another protocol. */
+const isServed = (version: string): boolean => protocolVersion(version)?.major === 2;
+const versions = z.array(z.string().refine(isServed, "is no version 2.x of the protocol")).min(1);
 
 export const CONTENT_TYPES = [
   "application/json",

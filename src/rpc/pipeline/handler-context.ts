@@ -13,6 +13,7 @@ import { isSensitive, REDACTED } from "../wire/redact.ts";
 import type { Pagination } from "../wire/response.ts";
 import type { Call } from "./call.ts";
 import { carryTrace } from "./carry-trace.ts";
+import { dependencyError } from "./dependency-error.ts";
 
 /** Of HTTP, and no envelope may say otherwise. */
 const FROM_TRANSPORT = new Set([
@@ -115,7 +116,9 @@ export class HandlerContext implements CallContext {
     const headers = new Headers(init.headers);
     const { trace } = this.#call;
     if (trace !== undefined) carryTrace(headers, trace);
-    return fetch(input, { signal: this.signal, ...init, headers });
+    return fetch(input, { signal: this.signal, ...init, headers }).catch((error: unknown) => {
+      throw dependencyError(error);
+    });
   }
 
   emit_progress(current: number, total: number, message?: string): void {

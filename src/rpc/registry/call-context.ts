@@ -69,7 +69,7 @@ export interface CallContext {
   readonly log: Logger;
   /** The messages after the first of a method with `streamingInput`; empty for others. */
   readonly items: AsyncIterable<unknown>;
-  /** An HTTP call that carries this call's trace (contract 8). */
+  /** An HTTP call that carries this call's trace (contract 8). @throws RpcError 6002 not reached, 6001 late, 6000 broken off (5.3) */
   fetch(input: string | URL, init?: RequestInit): Promise<Response>;
   /** Of a task; elsewhere it has no effect. */
   emit_progress(current: number, total: number, message?: string): void;

@@ -1,5 +1,6 @@
 // What a method is (contract 15.1): how it is called, by whom, in which versions, and the function that answers it.
 import type { ErrorDetail } from "../wire/rpc-error.ts";
+import { compareVersions } from "../wire/version.ts";
 import type { CallContext } from "./call-context.ts";
 
 export type Data = Readonly<Record<string, unknown>> | null;
@@ -77,3 +78,14 @@ export interface CpuModule {
 
 export const fullName = ({ service, handler }: Pick<MethodDefinition, "service" | "handler">): string =>
   `rpc.v2/${service}/${handler}`;
+
+/** Where a method does not say since when it is there. */
+export const FIRST_VERSION = "2.0";
+
+/** Contract 15.2. */
+export function isCallable(
+  { since = FIRST_VERSION, until }: Pick<MethodDefinition, "since" | "until">,
+  version: string,
+): boolean {
+  return compareVersions(since, version) <= 0 && (until === undefined || compareVersions(until, version) > 0);
+}

@@ -2,7 +2,7 @@
 import { methodName } from "../wire/method-name.ts";
 import { detail, RpcError } from "../wire/rpc-error.ts";
 import { compareVersions } from "../wire/version.ts";
-import { fullName, type MethodDefinition } from "./definition.ts";
+import { FIRST_VERSION, fullName, isCallable, type MethodDefinition } from "./definition.ts";
 
 export interface Found {
   readonly method: MethodDefinition;
@@ -10,8 +10,6 @@ export interface Found {
   /** The name that was called, where it is another one's alias. */
   readonly aliasOf: string | undefined;
 }
-
-const FIRST_VERSION = "2.0";
 
 export class Registry {
   /** By full name: of several, each has versions of its own. */
@@ -150,11 +148,6 @@ export class Registry {
   #changed(): void {
     for (const listener of [...this.#listeners]) listener();
   }
-}
-
-/** Contract 15.2. */
-function isCallable({ since = FIRST_VERSION, until }: MethodDefinition, version: string): boolean {
-  return compareVersions(since, version) <= 0 && (until === undefined || compareVersions(until, version) > 0);
 }
 
 function overlap(a: MethodDefinition, b: MethodDefinition): boolean {

@@ -1,6 +1,6 @@
 // Descriptors of methods (contract 15.1), without their schemas: what a client may know of a method before it calls it.
-import { fullName, type MethodDefinition } from "../registry/definition.ts";
-import { CURRENT_VERSION, compareVersions, protocolVersion } from "../wire/version.ts";
+import { FIRST_VERSION, fullName, isCallable, type MethodDefinition } from "../registry/definition.ts";
+import { protocolVersion } from "../wire/version.ts";
 
 export function descriptorOf(definition: MethodDefinition) {
   const { service, handler, deprecated, permission } = definition;
@@ -9,7 +9,7 @@ export function descriptorOf(definition: MethodDefinition) {
     service,
     handler,
     version: definition.version ?? "1.0.0",
-    since: definition.since ?? CURRENT_VERSION,
+    since: definition.since ?? FIRST_VERSION,
     until: definition.until ?? null,
     streaming_input: definition.streamingInput === true,
     streaming_output: definition.streamingOutput === true,
@@ -42,8 +42,5 @@ export function descriptors(
     .map(descriptorOf);
 }
 
-function isIn({ since = CURRENT_VERSION, until }: MethodDefinition, version: string | undefined): boolean {
-  if (version === undefined) return true;
-  if (protocolVersion(version) === undefined) return false;
-  return compareVersions(since, version) <= 0 && (until === undefined || compareVersions(until, version) > 0);
-}
+const isIn = (one: MethodDefinition, version: string | undefined): boolean =>
+  version === undefined || (protocolVersion(version) !== undefined && isCallable(one, version));
