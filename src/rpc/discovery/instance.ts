@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { HealthStatus } from "../services/health.ts";
 
-export const SCHEMES = ["http", "https", "grpc", "grpcs", "jsonrpc", "jsonrpcs", "thrift"] as const;
+const SCHEMES = ["http", "https", "grpc", "grpcs", "jsonrpc", "jsonrpcs", "thrift"] as const;
 
 /** As text: what it can do is a list of any things. */
 export const MAX_INSTANCE_BYTES = 64 * 1024;

@@ -208,7 +208,8 @@ function copied(value: Fields): Mutable {
   );
 }
 
-function look(fields: Fields, place: string): unknown {
+/** Undefined where nothing is said. `place`: a dotted key. */
+export function look(fields: Fields, place: string): unknown {
   let value: unknown = fields;
   for (const key of place.split(".")) {
     if (!isFields(value) || !Object.hasOwn(value, key)) return undefined;

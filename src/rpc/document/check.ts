@@ -9,7 +9,7 @@ import { merged } from "./given.ts";
 import { allPlaces, nodeAt } from "./schema-node.ts";
 
 /** One sentence for each mistake. */
-export class DocumentError extends Error {}
+class DocumentError extends Error {}
 
 export interface Layer {
   /** Of its provider. */

@@ -1,8 +1,8 @@
 // The document that counts now, made from what several providers say: defaults below all, the later provider wins. A change counts whole or
 // not at all. What was refused is tried again when another provider changes, since the two may belong together.
 import type { Logger } from "pino";
-import { type Fields, isFields } from "../wire/problems.ts";
-import { renamed } from "./aliases.ts";
+import type { Fields } from "../wire/problems.ts";
+import { look, renamed } from "./aliases.ts";
 import { checked } from "./check.ts";
 import { keepCold } from "./cold.ts";
 import { DEFAULT_DOCUMENT, type RpcDocument } from "./document.ts";
@@ -99,7 +99,8 @@ export class DocumentSource {
   #fieldsOf({ provider, variables, without = [] }: Source, given: unknown): Fields {
     const { fields, notes } = renamed(givenFields(given, { variables }));
     for (const key of without)
-      if (isSaid(fields, key)) throw new Error(`${key} cannot be said there, only where the server is`);
+      if (look(fields, key) !== undefined)
+        throw new Error(`${key} cannot be said there, only where the server is`);
     for (const note of notes) this.#once(`${provider.name}: ${note}`);
     return fields;
   }
@@ -167,15 +168,6 @@ export class DocumentSource {
     this.#warned.add(sentence);
     this.parts.log.warn(sentence);
   }
-}
-
-function isSaid(fields: Fields, place: string): boolean {
-  let value: unknown = fields;
-  for (const key of place.split(".")) {
-    if (!isFields(value) || !Object.hasOwn(value, key)) return false;
-    value = value[key];
-  }
-  return true;
 }
 
 /** Sentences name keys, which a document may make up. */

@@ -1,6 +1,6 @@
 // One key of the etcd that the nodes of a cluster already speak through: all of them follow one document (contract 16).
 import type { ValueBoard, WatchedValue } from "../../bus/message-bus.ts";
-import { readText } from "./given.ts";
+import { readText, tell } from "./given.ts";
 import type { Provider, ProviderHooks } from "./provider.ts";
 
 /** For the first answer at a start. */
@@ -66,15 +66,6 @@ export class EtcdProvider implements Provider {
     const value = bytes === undefined ? undefined : Buffer.from(bytes);
     if (value !== undefined && this.#seen?.equals(value) === true) return;
     this.#seen = value;
-    let given: unknown;
-    try {
-      if (value === undefined) throw new Error("the key is gone; what it said last stays");
-      given = readText(value);
-      if (given === undefined) throw new Error("it is empty; what it said last stays");
-    } catch (error) {
-      hooks?.failed(error instanceof Error ? error : new Error("it cannot be read"));
-      return;
-    }
-    hooks?.changed(given);
+    if (hooks !== undefined) tell(hooks, value, "the key is gone");
   }
 }

@@ -1,7 +1,7 @@
 // What a provider wrote, made into a map of keys: YAML or JSON read, variables put in where they may be, the key `aduib_rpc` opened.
 import { parseDocument } from "yaml";
 import { type Fields, isFields } from "../wire/problems.ts";
-import { MAX_DOCUMENT_BYTES } from "./provider.ts";
+import { MAX_DOCUMENT_BYTES, type ProviderHooks } from "./provider.ts";
 import { nodeAt } from "./schema-node.ts";
 import { writtenValue } from "./written-value.ts";
 
@@ -26,6 +26,20 @@ export function readText(bytes: Uint8Array): unknown {
 /** The reader's own sentence can hold a piece of the text, and that may be a secret. */
 const plain = (code: string): string =>
   `it is neither YAML nor JSON (${code.toLowerCase().replaceAll("_", " ")})`;
+
+/** What a network has of the document now, told on; or why it is none. */
+export function tell(hooks: ProviderHooks, bytes: Uint8Array | undefined, gone: string): void {
+  let given: unknown;
+  try {
+    if (bytes === undefined) throw new Error(`${gone}; what it said last stays`);
+    given = readText(bytes);
+    if (given === undefined) throw new Error("it is empty; what it said last stays");
+  } catch (error) {
+    hooks.failed(error instanceof Error ? error : new Error("it cannot be read"));
+    return;
+  }
+  hooks.changed(given);
+}
 
 export interface GivenOptions {
   /** Values may name variables, as `${NAME}` and `${NAME:-default}`: only where whoever writes it owns this machine's environment. */

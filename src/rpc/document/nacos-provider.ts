@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import { callService, type ServiceAnswer, type ServiceCall, serviceUrl } from "../../http/service-call.ts";
 import type { RpcDocument } from "./document.ts";
-import { readText } from "./given.ts";
+import { readText, tell } from "./given.ts";
 import { MAX_DOCUMENT_BYTES, type Provider, type ProviderHooks } from "./provider.ts";
 
 export type NacosSettings = NonNullable<RpcDocument["config"]["nacos"]>;
@@ -103,16 +103,7 @@ export class NacosProvider implements Provider {
     const before = this.#md5;
     const bytes = await this.#read();
     if (this.#stop.signal.aborted || this.#md5 === before) return;
-    let given: unknown;
-    try {
-      if (bytes === undefined) throw new Error("it is gone; what it said last stays");
-      given = readText(bytes);
-      if (given === undefined) throw new Error("it is empty; what it said last stays");
-    } catch (error) {
-      hooks.failed(error instanceof Error ? error : new Error("it cannot be read"));
-      return;
-    }
-    hooks.changed(given);
+    tell(hooks, bytes, "it is gone");
   }
 
   /** Undefined: nothing is stored there. */

@@ -1,12 +1,10 @@
-// The protobuf messages of contract 19, from the one text that is also printed for people. Here Struct and Value are bytes, which struct.ts
+// The protobuf messages of contract 19, from the one text that people read too. Here Struct and Value are bytes, which struct.ts
 // reads and writes, and 64-bit integers are numbers.
 import protobuf from "protobufjs";
 import proto from "./aduib-v2.proto" with { type: "text" };
 
 protobuf.util.Long = undefined as never;
 protobuf.configure();
-
-export const PROTO_TEXT: string = proto;
 
 const inner = proto
   .replace(/^import .*$/m, "")

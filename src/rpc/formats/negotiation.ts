@@ -1,6 +1,6 @@
 // In which format and compression a body is read and an answer is written (contract 11.1 to 11.3). What the envelope says of it comes
 // before HTTP's own headers; both are asked before the envelope is checked, so that also its refusal has a form that its client reads.
-import { CONTENT_TYPES, type Compression, type ContentType, type RpcDocument } from "../document/document.ts";
+import type { Compression, ContentType, RpcDocument } from "../document/document.ts";
 import type { HeaderSource } from "../pipeline/incoming.ts";
 import { absent, isFields } from "../wire/problems.ts";
 import { type RpcError, rpcError } from "../wire/rpc-error.ts";
@@ -84,30 +84,17 @@ function wishes(message: unknown): { readonly accept: unknown; readonly compress
   return { accept: metadata?.accept, compression: metadata?.compression };
 }
 
-/** Of a whole answer. `read`: the format of the request, where it could be told. */
-export function answerForm(
+/** `format`: what is chosen of what the envelope accepts. */
+function formOf(
   message: unknown,
   headers: HeaderSource,
-  read: ContentType | undefined,
   config: RpcDocument,
+  format: (accept: unknown) => ContentType,
 ): AskedForm {
   const { accept, compression } = wishes(message);
   try {
-    const format = absent(accept)
-      ? byAccept(headers.get("accept"), read ?? "application/json", config)
-      : byEnvelope(accept, config);
-    return { format, compression: answerCompression(compression, headers.get("accept-encoding"), config) };
-  } catch (refused) {
-    return { ...PLAIN, refused: refused as RpcError };
-  }
-}
-
-/** Of an answer that is JSON whatever the client would like; only its compression is asked. `wished`: of the envelope, where there is one. */
-export function jsonForm(wished: unknown, headers: HeaderSource, config: RpcDocument): AskedForm {
-  try {
-    const { compression } = wishes(wished);
     return {
-      format: "application/json",
+      format: format(accept),
       compression: answerCompression(compression, headers.get("accept-encoding"), config),
     };
   } catch (refused) {
@@ -115,27 +102,38 @@ export function jsonForm(wished: unknown, headers: HeaderSource, config: RpcDocu
   }
 }
 
-/**
- * Of a stream, whose frames are JSON in any case: only a refusal before it has the form. What admits no frames is refused (contract 11.2).
- */
-export function streamAnswerForm(
+/** Of a whole answer. `read`: the format of the request, where it could be told. */
+export const answerForm = (
   message: unknown,
   headers: HeaderSource,
   read: ContentType | undefined,
   config: RpcDocument,
-): AskedForm {
-  const { accept, compression } = wishes(message);
-  try {
-    const format = absent(accept)
-      ? streamByAccept(headers.get("accept"), read ?? "application/json", config)
-      : byEnvelope(accept, config);
-    const isJson = absent(accept) || (accept as readonly unknown[]).includes("application/json");
-    if (!isJson) throw notAcceptable("metadata.accept", accept as unknown[], ["application/json"]);
-    return { format, compression: answerCompression(compression, headers.get("accept-encoding"), config) };
-  } catch (refused) {
-    return { ...PLAIN, refused: refused as RpcError };
-  }
-}
+): AskedForm =>
+  formOf(message, headers, config, (accept) =>
+    absent(accept)
+      ? byAccept(headers.get("accept"), read ?? "application/json", config)
+      : byEnvelope(accept, config),
+  );
+
+/** Of an answer that is JSON whatever the client would like; only its compression is asked. `wished`: of the envelope, where there is one. */
+export const jsonForm = (wished: unknown, headers: HeaderSource, config: RpcDocument): AskedForm =>
+  formOf(wished, headers, config, () => "application/json");
+
+/**
+ * Of a stream, whose frames are JSON in any case: only a refusal before it has the form. What admits no frames is refused (contract 11.2).
+ */
+export const streamAnswerForm = (
+  message: unknown,
+  headers: HeaderSource,
+  read: ContentType | undefined,
+  config: RpcDocument,
+): AskedForm =>
+  formOf(message, headers, config, (accept) => {
+    if (absent(accept)) return streamByAccept(headers.get("accept"), read ?? "application/json", config);
+    const format = byEnvelope(accept, config);
+    if ((accept as readonly unknown[]).includes("application/json")) return format;
+    throw notAcceptable("metadata.accept", accept as unknown[], ["application/json"]);
+  });
 
 const EVENTS = "text/event-stream";
 /** Any of them lets frames through; what is excluded by name is not let in again by a wildcard. */
@@ -258,6 +256,3 @@ export function requestCompression(
     },
   );
 }
-
-export const isContentType = (text: string): text is ContentType =>
-  (CONTENT_TYPES as readonly string[]).includes(text);

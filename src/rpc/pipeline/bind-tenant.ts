@@ -4,7 +4,7 @@ import { isTenant } from "../wire/request-metadata.ts";
 import { rpcError } from "../wire/rpc-error.ts";
 import type { Call } from "./call.ts";
 
-export const DEFAULT_TENANT = "default";
+const DEFAULT_TENANT = "default";
 
 /** @throws RpcError 3010 of a tenant that the principal is not bound to, 2003 of a header that names none */
 export function bindTenant(call: Call): void {

@@ -1,42 +1,18 @@
 // Who a caller is, and who it is not: every way to present something, and what is made of it when it is wrong, old or somebody else's.
 import { describe, expect, test } from "bun:test";
-import { createHmac, generateKeyPairSync, hash, sign } from "node:crypto";
-import { type CallFrom, callFrom } from "../../../test/support/rpc-call.ts";
-import type { Identity } from "../pipeline/call.ts";
-import { RpcError } from "../wire/rpc-error.ts";
-import { Authenticators } from "./authentication.ts";
-import type { Authenticate } from "./module-authenticator.ts";
-
-const SECRET = "a secret that is long enough for HS256";
-const KEY = "key-of-a-robot";
-const sha256 = (text: string | Buffer) => hash("sha256", text, "hex");
-const jwt = { secret: SECRET, issuer: "house" };
-const api_keys = [
-  { sha256: sha256("another"), principal: "other" },
-  { sha256: sha256(KEY), principal: "robot", roles: ["reader"], scopes: ["docs.read"], tenant: "acme" },
-];
-const both = { security: { jwt, api_keys } };
-const soon = () => Math.floor(Date.now() / 1_000) + 60;
-
-const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url");
-function token(
-  claims: Record<string, unknown> = {},
-  header: unknown = { alg: "HS256", typ: "JWT" },
-  secret = SECRET,
-) {
-  const text = `${base64(header)}.${base64({ iss: "house", sub: "anna", exp: soon(), ...claims })}`;
-  return `${text}.${createHmac("sha256", secret).update(text).digest("base64url")}`;
-}
-
-/** The identity, or the code. */
-async function identify(from: CallFrom, ...others: Authenticate[]): Promise<Identity | number> {
-  try {
-    return await new Authenticators(() => others).identify(callFrom(from));
-  } catch (error) {
-    if (error instanceof RpcError) return error.code;
-    throw error;
-  }
-}
+import { createHmac, generateKeyPairSync, sign } from "node:crypto";
+import type { CallFrom } from "../../../test/support/rpc-call.ts";
+import {
+  api_keys,
+  base64,
+  both,
+  identify,
+  jwt,
+  KEY,
+  sha256,
+  soon,
+  token,
+} from "../../../test/support/rpc-identify.ts";
 
 describe("without an authenticator", () => {
   test("a caller is what it says, unproved", async () => {
@@ -343,111 +319,5 @@ describe("client certificates", () => {
       id: "robot",
       auth_scheme: "api_key",
     });
-  });
-});
-
-describe("authenticators of modules", () => {
-  const required = { security: { require_auth: true } };
-
-  test("are asked with everything that was presented, before the built-in ones", async () => {
-    const seen: unknown[] = [];
-    const known = await identify(
-      {
-        document: both,
-        auth: { scheme: "api_key", credentials: KEY },
-        headers: { cookie: "c=1" },
-        certificate: { common_name: "cn" },
-      },
-      (input) => {
-        seen.push(
-          input.scheme,
-          input.credentials,
-          input.headers.get("cookie"),
-          input.certificate?.common_name,
-          input.method,
-        );
-        return { id: "from-module", roles: ["r"], scopes: ["s"], tenant: "t", type: "service" };
-      },
-    );
-    expect(seen).toEqual(["api_key", KEY, "c=1", "cn", "rpc.v2/EchoService/Echo"]);
-    expect(known).toEqual({
-      id: "from-module",
-      type: "service",
-      roles: ["r"],
-      scopes: ["s"],
-      verified: true,
-      auth_scheme: "api_key",
-      tenant: "t",
-    });
-  });
-
-  test("who knows nothing leaves it to the next, and to the built-in ones", async () => {
-    const nothing: Authenticate[] = [() => null, async () => undefined];
-    expect(await identify({ document: both, headers: { "x-api-key": KEY } }, ...nothing)).toMatchObject({
-      id: "robot",
-    });
-    expect(await identify({ document: required }, ...nothing)).toBe(3000);
-    expect(await identify({ headers: { "x-api-key": KEY } }, ...nothing)).toBe(3001);
-    expect(await identify({}, ...nothing)).toMatchObject({ id: "anonymous" });
-    expect(await identify({}, ...nothing, () => ({ id: "last" }))).toMatchObject({
-      id: "last",
-      type: "user",
-      roles: [],
-      verified: true,
-    });
-  });
-
-  test("refuse with a code, as an error of their own", async () => {
-    for (const code of [3000, 3001, 3002])
-      expect(
-        await identify({ headers: { "x-api-key": "k" } }, () =>
-          Promise.reject(Object.assign(new Error("no"), { code })),
-        ),
-      ).toBe(code);
-    expect(
-      await identify({}, () => {
-        throw new RpcError(6002);
-      }),
-    ).toBe(6002);
-  });
-
-  test.each<[string, unknown]>([
-    ["true", true],
-    ["a text", "anna"],
-    ["nobody", {}],
-    ["an empty name", { id: "" }],
-    ["a name that is a number", { id: 5 }],
-    ["roles as text", { id: "a", roles: "admin" }],
-    ["a tenant that is none", { id: "a", tenant: "a b" }],
-    ["a list", [{ id: "a" }]],
-  ])("who answers %s lets nobody in", async (_name, answer) => {
-    await expect(identify({}, () => answer)).rejects.toThrow();
-  });
-
-  test("who throws what means nothing lets nobody in either", async () => {
-    await expect(
-      identify({}, () => {
-        throw new Error("broken");
-      }),
-    ).rejects.toThrow("broken");
-    await expect(
-      identify({}, () => Promise.reject(Object.assign(new Error("odd"), { code: 4000 }))),
-    ).rejects.toThrow("odd");
-  });
-
-  test("who calls somebody anonymous has proved nothing", async () => {
-    const guest: Authenticate = () => ({ id: "guest", type: "anonymous", roles: ["admin"] });
-    expect(await identify({}, guest)).toMatchObject({ id: "guest", verified: false });
-    expect(await identify({ document: required }, guest)).toBe(3000);
-    expect(await identify({ certificate: { common_name: "cn" } }, guest)).toMatchObject({
-      id: "cn",
-      verified: true,
-    });
-  });
-
-  test("who does not answer holds nobody longer than the call may take", async () => {
-    const began = performance.now();
-    expect(await identify({ qos: { timeout_ms: 50 } }, () => new Promise(() => {}))).toBe(5003);
-    expect(performance.now() - began).toBeLessThan(5_000);
   });
 });

@@ -9,7 +9,7 @@ export interface SecurityFacts {
 }
 
 /** Somebody looks at what callers present. */
-export function hasAuthenticator({ security, rpc }: RpcDocument, { hasModules }: SecurityFacts): boolean {
+function hasAuthenticator({ security, rpc }: RpcDocument, { hasModules }: SecurityFacts): boolean {
   const { jwt, api_keys, tls } = security;
   const asked = [clientCertificates(tls), tls.grpc?.client_cert_verification ?? "none"];
   const hasTls = rpc.tls.port > 0 && asked.some((one) => one !== "none");

@@ -44,7 +44,7 @@ interface Ended {
   readonly at: number;
 }
 
-export const MAX_STREAMS = 10_000;
+const MAX_STREAMS = 10_000;
 const MAX_ENDED = 10_000;
 const ENDED_MS = 60_000;
 

@@ -1,6 +1,5 @@
 // What callers of TaskService send (contract 13.1), read by hand: a mandatory field that is missing is 2002, a wrong type 2001, a value out
 // of range 2003.
-import type { CallContext } from "../registry/call-context.ts";
 import type { Data } from "../registry/definition.ts";
 import { type MethodName, methodName } from "../wire/method-name.ts";
 import { absent, type Fields, isFields, isSafeInteger } from "../wire/problems.ts";
@@ -87,9 +86,6 @@ export function eventFilter(data: Data): ReadonlySet<TaskEventName> | undefined 
 
 /** Of another tenant too: that it exists is nobody else's matter. */
 export const unknownTask = (): RpcError => rpcError(4000, "task", "no such task", { field: "task_id" });
-
-/** The one who submits. */
-export const submitter = ({ principal, tenant_id: tenant }: CallContext) => ({ principal, tenant });
 
 /** The original's client sends one that was not set as a list of one. */
 function priority(value: unknown): Priority {

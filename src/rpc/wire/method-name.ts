@@ -8,7 +8,7 @@ export interface MethodName {
 }
 
 export const METHOD_PREFIX = "rpc.v2/";
-export const MAX_METHOD = 256;
+const MAX_METHOD = 256;
 
 const PART = "[A-Za-z][A-Za-z0-9_]*(?:\\.[A-Za-z][A-Za-z0-9_]*)*";
 const METHOD = new RegExp(`^rpc\\.v2/(${PART})/(${PART})$`);

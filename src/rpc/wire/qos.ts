@@ -6,7 +6,7 @@ import { absent, type Fields, isSafeInteger, objectField, type Problems } from "
 /** 0 low, 1 normal, 2 high, 3 critical. */
 export type Priority = 0 | 1 | 2 | 3;
 
-export const PRIORITY_NAMES = ["low", "normal", "high", "critical"] as const;
+const PRIORITY_NAMES = ["low", "normal", "high", "critical"] as const;
 
 export interface RetryConfig {
   readonly maxAttempts: number;

@@ -40,7 +40,7 @@ export interface RequestMetadata {
 }
 
 /** Contract 3.6. */
-export const HEADERS_BOUND: MapBound = { entries: 64, key: 128, value: 4_096 };
+const HEADERS_BOUND: MapBound = { entries: 64, key: 128, value: 4_096 };
 const MAX_CLIENT = 256;
 const MAX_CREDENTIALS = 16 * 1024;
 const TENANT = /^[A-Za-z0-9._:-]{1,128}$/;

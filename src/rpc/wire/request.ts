@@ -96,14 +96,3 @@ function requestMethod(problems: Problems, value: unknown): MethodName | undefin
   const reason = absent(value) ? "is required" : "must be rpc.v2/<service>/<handler>";
   return problems.shape("method", reason, "InvalidMethod");
 }
-
-/** The id of a message that is not read further, as far as there is one. */
-export function idOf(message: unknown): string {
-  if (!isFields(message)) return "";
-  return readableId(message.id);
-}
-
-function readableId(value: unknown): string {
-  const text = isSafeInteger(value) ? String(value) : value;
-  return typeof text === "string" && ID.test(text) ? text : "";
-}

@@ -19,7 +19,7 @@ export interface TraceParent {
 }
 
 /** As metadata.headers (contract 3.6). */
-export const BAGGAGE_BOUND: MapBound = { entries: 64, key: 128, value: 4_096 };
+const BAGGAGE_BOUND: MapBound = { entries: 64, key: 128, value: 4_096 };
 
 const TRACE_ID = /^[0-9a-f]{32}$/i;
 const SPAN_ID = /^[0-9a-f]{16}$/i;

@@ -5,7 +5,7 @@ export interface ProtocolVersion {
   readonly minor: number;
 }
 
-export const CURRENT_VERSION = "2.0";
+const CURRENT_VERSION = "2.0";
 
 const VERSION = /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/;
 

@@ -146,7 +146,7 @@ function incoming(
 }
 
 /** Whether an `Accept` admits events and nothing else that could be answered. */
-export function wantsOnlyEvents(accept: string | null): boolean {
+function wantsOnlyEvents(accept: string | null): boolean {
   if (accept === null) return false;
   const admitted = weightedList(accept).filter(({ weight }) => weight > 0);
   return admitted.length > 0 && admitted.every(({ name }) => name === "text/event-stream");

@@ -26,11 +26,7 @@ export interface JsonRpcRequest {
 }
 
 /** Of these, params without an envelope are the message itself (contract 1). */
-export const BARE_SERVICES: ReadonlySet<string> = new Set([
-  "TaskService",
-  "HealthService",
-  "DiscoveryService",
-]);
+const BARE_SERVICES: ReadonlySet<string> = new Set(["TaskService", "HealthService", "DiscoveryService"]);
 
 const ENDPOINTS = "rpc.v2/AduibRpcService/";
 const NO_ID = { message: undefined, target: "", endpoint: undefined, isBare: false };
