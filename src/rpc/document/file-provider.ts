@@ -35,7 +35,7 @@ export class FileProvider implements Provider {
     this.#state = await this.#look();
     if (this.#state === GONE) {
       if (this.parts.isOptional) return undefined;
-      throw new Error("it is not there");
+      throw new Error("it is not there: make it, or name another file with --rpc-config");
     }
     if (this.#state.startsWith(NOT_READABLE)) throw new Error(`it is ${this.#state}`);
     return readText(await this.#read());
