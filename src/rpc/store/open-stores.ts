@@ -44,7 +44,9 @@ export async function openStores({ database, document, listener, log }: StoresPa
   let link: RedisLink | undefined;
   const redis = (): RedisLink => {
     if (said.redis_url === undefined)
-      throw new Error("A store of the RPC protocol is Redis, and tasks.redis_url does not say where it is, such as redis://127.0.0.1:6379.");
+      throw new Error(
+        "A store of the RPC protocol is Redis, and tasks.redis_url does not say where it is, such as redis://127.0.0.1:6379.",
+      );
     link ??= new RedisLink(said.redis_url, log);
     return link;
   };
