@@ -99,7 +99,11 @@ test.each([
   log.info(fact);
   log.info({ one: fact });
   log.info({ one: { two: fact } });
-  expect(lines.map((line) => line.split("[hidden]").length)).toEqual([2, 2, 2]);
+  log.info({ one: [fact] });
+  log.child(fact).child({ area: "of a child" }).info("bound");
+  log.child({ one: fact }).info("bound");
+  expect(lines.map((line) => line.split("[hidden]").length)).toEqual([2, 2, 2, 2, 2, 2]);
+  expect(fact).toEqual({ [key]: "h1dden" });
   expect(lines.join("")).not.toContain("h1dden");
 });
 

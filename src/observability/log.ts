@@ -2,13 +2,14 @@
 // whatever a caller passes.
 import pino, { type Logger } from "pino";
 import type { LogLevels } from "../config/values.ts";
+import { hideValues } from "./hidden-values.ts";
 import { openChannel } from "./log-channel.ts";
 import { LogOutput } from "./log-output.ts";
 import { logText } from "./log-text.ts";
 import type { Metrics } from "./metrics.ts";
 
 /** Keys whose values never reach a log line, at any of the first three levels. */
-const HIDDEN = [
+const HIDDEN: ReadonlySet<string> = new Set([
   "token",
   "authorization",
   "secret",
@@ -19,7 +20,7 @@ const HIDDEN = [
   "response",
   "metadata",
   "content",
-];
+]);
 
 /** What looks like a token although it stands in a text: the second net under the keys above. */
 const TOKEN = /\b(eyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?|Bearer [\w.~+/=-]+)/g;
@@ -50,10 +51,15 @@ export function createLog(
           line.includes("eyJ") || line.includes("Bearer ") ? line.replace(TOKEN, "[hidden]") : line,
       },
       timestamp: pino.stdTimeFunctions.isoTime,
-      redact: { paths: HIDDEN.flatMap((key) => [key, `*.${key}`, `*.*.${key}`]), censor: "[hidden]" },
+      formatters: { log: (line) => hideValues(line, HIDDEN) },
     },
     destination,
   );
+  // What was made from it inherits this too; pino formats the bindings of the first one only.
+  const child = log.child;
+  log.child = function (this: Logger, bindings: pino.Bindings, ...options: []) {
+    return child.call(this, hideValues(bindings, HIDDEN), ...options);
+  } as typeof log.child;
   families.set(log, family);
   return log;
 }

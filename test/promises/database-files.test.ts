@@ -43,6 +43,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/http/static-site.ts":
     "the web app's folder, which may not hold the data folder (storage/private-folder.ts)",
   "src/observability/log-channel.ts": "standard output once more, when it is a pipe or a terminal",
+  "src/ops/program-pages.ts": "what the kernel says of this process's memory",
   "src/retention/clock.ts": "a small file of its own",
   "src/server/certificate.ts": "certificates",
   "src/server/descriptors.ts": "what the kernel says of this process",

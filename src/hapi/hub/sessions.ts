@@ -71,7 +71,12 @@ export class Sessions {
   /** For the guard of a route. One that is at work is known without asking the store; what is done with it asks anyway. */
   async standing(key: SessionKey): Promise<Result<{ readonly isActive: boolean }>> {
     const live = this.core.sessions.get(key.id);
-    if (live?.presence.active !== true) return this.find(key);
+    if (live?.presence.active !== true) {
+      const found = await this.core.store.lookForSession(key);
+      return typeof found === "string"
+        ? denial("session", found)
+        : { ok: true, isActive: this.core.isActive(key.id) };
+    }
     return live.namespace === key.namespace
       ? { ok: true, isActive: true }
       : denial("session", "access-denied");

@@ -14,7 +14,11 @@ export class StoredContent implements StoredJson {
   #text: string | undefined;
   #value: { readonly value: Json } | undefined;
 
-  constructor(private readonly cell: Cell) {}
+  /** `isJson` of a text that was looked at. */
+  constructor(
+    private readonly cell: Cell,
+    private readonly isJson = false,
+  ) {}
 
   /** What was just encoded need not be decoded. */
   static of(value: Json, text: string): StoredContent {
@@ -40,6 +44,7 @@ export class StoredContent implements StoredJson {
 
   /** Another hub's text may be no JSON, or stand on several lines. */
   #checked(): string {
+    if (this.isJson && typeof this.cell === "string" && !this.cell.includes("\n")) return this.cell;
     const text = cellText(this.cell);
     const { value } = this;
     return text === undefined || value === UNREADABLE || text.includes("\n") ? JSON.stringify(value) : text;

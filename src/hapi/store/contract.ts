@@ -73,6 +73,8 @@ export interface HapiStore {
    */
   openSession(session: OpenSession, announce?: Announce<OpenedSession>): Promise<OpenedSession>;
   findSession(key: SessionKey): Promise<Access<SessionRow>>;
+  /** Whether it is there and the namespace's, without reading it. */
+  lookForSession(key: SessionKey): Promise<Access<{ readonly isThere: true }>>;
   /** Whoever's it is: for what the server does by itself. */
   findAnySession(id: string): Promise<SessionRow | undefined>;
   /** The only one of the namespace whose id begins so; undefined when there is none or several. */

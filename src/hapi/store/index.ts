@@ -50,6 +50,7 @@ import {
   findSessionByPrefix,
   listAgentSessions,
   listSessions,
+  lookForSession,
   openSession,
   setSessionColumns,
 } from "./sessions.ts";
@@ -90,6 +91,7 @@ type OnDatabase<F> = F extends (...given: infer A) => infer R
 const OPERATIONS: { readonly [K in keyof HapiStore]: OnDatabase<HapiStore[K]> } = {
   openSession,
   findSession,
+  lookForSession,
   findAnySession,
   findSessionByPrefix,
   listSessions,

@@ -1,5 +1,6 @@
-// Rows of messages, read with or without their content. What may be large is weighed first, which reads no content; a heavy list is read
-// row by row while it is written, each by its id, so that memory holds one of them.
+// Rows of messages, read with or without their content. Of a page the contents that are small are read at once. If one of them is not, or
+// all together are not, the rows are weighed, which reads no content, and read one by one while they are written, so that memory holds
+// one of them.
 import type { Db } from "../../storage/query.ts";
 import type { Rows } from "../../storage/weighed-list.ts";
 import { WHOLE_BYTES } from "../../storage/weighed-list.ts";
@@ -20,12 +21,22 @@ export interface StoredReceipt {
 export interface StoredMessage extends StoredReceipt {
   readonly content: Cell;
 }
-/** A row by its place and its size. */
-export interface Weighed {
-  readonly place: number;
+/** A row by its position. */
+export interface Placed {
   readonly id: string;
   readonly at: number;
   readonly seq: number;
+}
+/** The whole row, if its content is small. */
+interface SmallRow extends Placed, Omit<StoredReceipt, "sessionId"> {
+  /** Null where it is larger than `SMALL_BYTES`. */
+  readonly content: Cell | null;
+  /** 1 for a text that is JSON. */
+  readonly isJson: number | null;
+}
+/** A row by its place and its size. */
+export interface Weighed extends Placed {
+  readonly place: number;
   readonly bytes: number;
   readonly head: Uint8Array | null;
 }
@@ -65,6 +76,63 @@ export const messageOf = (row: StoredMessage): MessageRow => ({
 
 const stateOf = (text: string): DeliveryState =>
   text === "dispatching" || text === "indeterminate" ? text : "queued";
+
+const SMALL_BYTES = 8 * 1024;
+const SMALL = `id, ${AT} AS at, seq, local_id AS localId, created_at AS createdAt, invoked_at AS invokedAt, scheduled_at AS scheduledAt,
+  delivery_state AS deliveryState, iif(octet_length(content) <= ${SMALL_BYTES}, content, NULL) AS content,
+  iif(typeof(content) = 'text' AND octet_length(content) <= ${SMALL_BYTES}, json_valid(content), NULL) AS isJson`;
+
+type Values = Readonly<Record<string, string | number>>;
+
+/** A query of messages: what follows SELECT ..., for each of what it may read of a row. */
+export interface Listing {
+  readonly small: Reading<SmallRow>;
+  readonly weighed: Reading<Weighed>;
+}
+type Reading<Row> = (db: Db) => { all(values: Values): Row[] };
+
+export const listing = (tail: string): Listing => ({
+  small: statement<SmallRow>(`SELECT ${SMALL} ${tail}`),
+  weighed: statement<Weighed>(`SELECT ${WEIGHED} ${tail}`),
+});
+
+/** Gives the rows of a listing. */
+export type Take<Row extends Placed> = (from: Listing, values: Values) => Row[];
+
+/** What `gather` puts together of listings; it runs once more where not all is small. */
+export function readListings<Found extends object>(
+  db: Db,
+  session: string,
+  gather: <Row extends Placed>(take: Take<Row>) => Found & { readonly rows: readonly Row[] },
+): Found & { readonly messages: Rows<MessageRow> } {
+  const small = gather<SmallRow>((from, values) => from.small(db).all(values));
+  if (areLight(small.rows))
+    return { ...small, messages: { isHeavy: false, rows: whole(session, small.rows) } };
+  const weighed = gather<Weighed>((from, values) => from.weighed(db).all(values));
+  return { ...weighed, messages: messagesOf(db, session, weighed.rows) };
+}
+
+function areLight(rows: readonly SmallRow[]): boolean {
+  let bytes = 0;
+  for (const { content } of rows) {
+    if (content === null) return false;
+    bytes += typeof content === "string" ? content.length : plainBytes(content.byteLength, content);
+  }
+  return bytes <= WHOLE_BYTES && rows.length <= WHOLE_ROWS;
+}
+
+const whole = (session: string, rows: readonly SmallRow[]): MessageRow[] =>
+  rows.map((row) => ({
+    id: row.id,
+    sessionId: session,
+    seq: row.seq,
+    localId: row.localId,
+    createdAt: row.createdAt,
+    invokedAt: row.invokedAt,
+    scheduledAt: row.scheduledAt,
+    deliveryState: stateOf(row.deliveryState),
+    content: new StoredContent(row.content ?? "", row.isJson === 1),
+  }));
 
 /** The session's message of this id, or of this localId. */
 export function readMessage(db: Db, session: string, idOrLocalId: string): MessageRow | undefined {

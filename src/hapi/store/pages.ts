@@ -6,11 +6,11 @@ import type { Rows } from "../../storage/weighed-list.ts";
 import { denied } from "./access.ts";
 import { plainBytes } from "./content.ts";
 import { countMessages, epochOf } from "./facts.ts";
-import { AT, messagesOf, readMessage, WEIGHED, type Weighed } from "./message-rows.ts";
+import { AT, listing, messagesOf, readListings, readMessage, WEIGHED, type Weighed } from "./message-rows.ts";
 import type { Access, MessagePage, MessageRow, PageQuery, Position, SessionKey } from "./rows.ts";
 import { statement } from "./statement.ts";
 
-const OF_SESSION = `SELECT ${WEIGHED} FROM messages WHERE session_id = $session`;
+const OF_SESSION = "FROM messages WHERE session_id = $session";
 const NEWEST_FIRST = `ORDER BY ${AT} DESC, seq DESC LIMIT $limit`;
 
 /** Exported for the test of their plans. */
@@ -23,13 +23,14 @@ export const PAGES = {
   backfill: `${OF_SESSION} AND seq > $after AND (delivery_state = 'queued' OR invoked_at IS NOT NULL)
     AND (scheduled_at IS NULL OR scheduled_at <= $now OR invoked_at IS NOT NULL) ORDER BY seq LIMIT $limit`,
 } as const;
-const latest = statement<Weighed>(PAGES.latest);
-const before = statement<Weighed>(PAGES.before);
-const after = statement<Weighed>(PAGES.after);
-const waiting = statement<Weighed>(PAGES.waiting);
-const backfill = statement<Weighed>(PAGES.backfill);
-const recent = statement<Weighed>(`${OF_SESSION} ORDER BY seq DESC LIMIT $limit`);
-const first = statement<Weighed>(`${OF_SESSION} ORDER BY seq LIMIT $limit`);
+const latest = listing(PAGES.latest);
+const before = listing(PAGES.before);
+const after = listing(PAGES.after);
+const waiting = listing(PAGES.waiting);
+const backfill = listing(PAGES.backfill);
+const newest = statement<Position>(`SELECT ${AT} AS at, seq ${OF_SESSION} ${NEWEST_FIRST}`);
+const recent = statement<Weighed>(`SELECT ${WEIGHED} ${OF_SESSION} ORDER BY seq DESC LIMIT $limit`);
+const first = statement<Weighed>(`SELECT ${WEIGHED} ${OF_SESSION} ORDER BY seq LIMIT $limit`);
 
 /** Waiting rows that a latest page carries out of turn. */
 const MAX_WAITING = 1_000;
@@ -57,22 +58,25 @@ function backwardPage(
   reset = false,
 ): MessagePage {
   const { limit } = query;
-  const found =
-    query.direction === "before"
-      ? before(db).all({ session, ...query.before, limit: limit + 1 })
-      : latest(db).all({ session, limit: limit + 1 });
-  const page = found.slice(0, limit);
+  const { page, hasMore, messages } = readListings(db, session, (take) => {
+    const found =
+      query.direction === "before"
+        ? take(before, { session, ...query.before, limit: limit + 1 })
+        : take(latest, { session, limit: limit + 1 });
+    const page = found.slice(0, limit);
+    const outOfTurn =
+      query.direction === "latest"
+        ? take(waiting, { session, limit: MAX_WAITING }).filter(({ id }) =>
+            page.every((row) => row.id !== id),
+          )
+        : [];
+    const rows = [...page, ...outOfTurn].sort((a, b) => a.at - b.at || a.seq - b.seq);
+    return { page: page as readonly Position[], hasMore: found.length > limit, rows };
+  });
   const oldest = page.at(-1);
   const head = query.direction === "latest" ? page[0] : headOf(db, session);
-  const outOfTurn =
-    query.direction === "latest"
-      ? waiting(db)
-          .all({ session, limit: MAX_WAITING })
-          .filter(({ id }) => page.every((row) => row.id !== id))
-      : [];
-  const rows = [...page, ...outOfTurn].sort((a, b) => a.at - b.at || a.seq - b.seq);
   return {
-    messages: messagesOf(db, session, rows),
+    messages,
     page: {
       direction: query.direction,
       limit,
@@ -84,7 +88,7 @@ function backwardPage(
       nextAfterAt: null,
       snapshotHeadSeq: head?.seq ?? null,
       snapshotHeadAt: head?.at ?? null,
-      hasMore: found.length > limit,
+      hasMore,
     },
   };
 }
@@ -97,14 +101,17 @@ function forwardPage(
 ): MessagePage {
   const head = headOf(db, session);
   const bound = head === undefined || until === undefined ? (head ?? until) : lower(head, until);
-  const found =
-    head === undefined || bound === undefined
-      ? []
-      : after(db).all({ session, ...from, untilAt: bound.at, untilSeq: bound.seq, limit: limit + 1 });
-  const page = found.slice(0, limit);
+  const { page, hasMore, messages } = readListings(db, session, (take) => {
+    const found =
+      head === undefined || bound === undefined
+        ? []
+        : take(after, { session, ...from, untilAt: bound.at, untilSeq: bound.seq, limit: limit + 1 });
+    const rows = found.slice(0, limit);
+    return { page: rows as readonly Position[], hasMore: found.length > limit, rows };
+  });
   const last = page.at(-1) ?? from;
   return {
-    messages: messagesOf(db, session, page),
+    messages,
     page: {
       direction: "after",
       limit,
@@ -116,14 +123,13 @@ function forwardPage(
       nextAfterAt: last.at,
       snapshotHeadSeq: bound?.seq ?? null,
       snapshotHeadAt: bound?.at ?? null,
-      hasMore: found.length > limit,
+      hasMore,
     },
   };
 }
 
 function headOf(db: Db, session: string): Position | undefined {
-  const head = latest(db).get({ session, limit: 1 });
-  return head === null ? undefined : { at: head.at, seq: head.seq };
+  return newest(db).get({ session, limit: 1 }) ?? undefined;
 }
 
 const lower = (a: Position, b: Position) => (a.at < b.at || (a.at === b.at && a.seq < b.seq) ? a : b);
@@ -135,8 +141,8 @@ export async function messagesAfter(
 ): Promise<Access<Rows<MessageRow>>> {
   const refused = denied(reads, "sessions", key);
   if (refused !== undefined) return refused;
-  const found = backfill(reads).all({ session: key.id, after: afterSeq, now: Date.now(), limit });
-  return messagesOf(reads, key.id, found);
+  const values = { session: key.id, after: afterSeq, now: Date.now(), limit };
+  return readListings(reads, key.id, (take) => ({ rows: take(backfill, values) })).messages;
 }
 
 /** Of a reading that holds all of it: what is beyond is left out. */
@@ -176,7 +182,7 @@ export async function exportMessages(
 async function* allOf(db: Db, session: string): AsyncGenerator<MessageRow> {
   let from: Position = { at: Number.MIN_SAFE_INTEGER, seq: 0 };
   for (;;) {
-    const found = after(db).all({ session, ...from, ...END, limit: EXPORT_ROWS });
+    const found = after.weighed(db).all({ session, ...from, ...END, limit: EXPORT_ROWS });
     const last = found.at(-1);
     if (last === undefined) return;
     yield* messagesOf(db, session, found).rows;

@@ -83,6 +83,13 @@ export async function findSession({ reads }: Database, key: SessionKey): Promise
   return row.namespace === key.namespace ? row : "access-denied";
 }
 
+export async function lookForSession(
+  { reads }: Database,
+  key: SessionKey,
+): Promise<Access<{ readonly isThere: true }>> {
+  return denied(reads, "sessions", key) ?? { isThere: true };
+}
+
 export async function findAnySession({ reads }: Database, id: string): Promise<SessionRow | undefined> {
   return readSession(reads, id);
 }
