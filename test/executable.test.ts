@@ -9,6 +9,7 @@ import { DeskCli } from "./support/hapi-desk.ts";
 import { asking } from "./support/hapi-hub-on.ts";
 import { newAccount } from "./support/happy-client.ts";
 import { needs } from "./support/needs.ts";
+import { rpcClient } from "./support/rpc-document-server.ts";
 import { TlsRpcClient } from "./support/rpc-tls-client.ts";
 import { login } from "./support/topics-client.ts";
 import { until } from "./support/until.ts";
@@ -175,6 +176,24 @@ built(
     } finally {
       await Promise.all([service.stop(), vendors.stop()]);
     }
+  },
+  60_000,
+);
+
+built(
+  "ends an RPC method that blocks at its deadline: its thread is embedded",
+  async () => {
+    const server = await serving({ ROOST_RPC_ENABLED: "true", ROOST_RPC_FIXTURES: "true" });
+    const { call } = rpcClient(server.url);
+    const burn = (ms: number) => call("DemoService/Burn", { ms }, { qos: { timeout_ms: 5_000 } });
+    expect((await burn(1)).body).toMatchObject({ status: "success", result: { burnt: 1, is_main: false } });
+    const began = performance.now();
+    const blocking = burn(60_000);
+    expect((await call("EchoService/Echo", { a: 1 })).body.result).toEqual({ a: 1 });
+    expect(performance.now() - began).toBeLessThan(4_000);
+    expect((await blocking).body.error).toMatchObject({ code: 5003 });
+    expect((await burn(1)).status).toBe(200);
+    expect(await server.end()).toMatchObject({ code: 0, stderr: "" });
   },
   60_000,
 );

@@ -1,6 +1,7 @@
 // The RPC room as one value. This module is loaded only when the room is on.
 import { build } from "../build-info.ts";
 import type { House, OpenProtocol, OwnListener } from "../protocol/house.ts";
+import { CpuThreads } from "./cpu/cpu-threads.ts";
 import { openDiscovery } from "./discovery/open-discovery.ts";
 import type { RpcDocument } from "./document/document.ts";
 import { openDocument } from "./document/open-document.ts";
@@ -71,6 +72,10 @@ export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument
       bulkheads: document().resilience.bulkhead.key,
     }),
   });
+  const threads = new CpuThreads({ document });
+  house.metrics
+    .gauge("rpc_cpu_threads", "Threads for methods that block")
+    .report(() => threads.figures.threads);
   // The pipeline and what tasks are made of need each other.
   let listener: TaskListener | undefined;
   let long: LongTasks | undefined;
@@ -89,6 +94,7 @@ export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument
     rateLimiting: new RateLimit({ decided: (call, isAllowed) => observer.rateLimited(call, isAllowed) }),
     idempotency: new KeyedCalls({ store: stores.calls, log }),
     guards,
+    blocking: threads,
     observer,
     longTasks: { takes: (call) => long?.takes(call) ?? false, defers: (call) => long?.defers(call) },
   });
@@ -162,6 +168,7 @@ export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument
       streams.stop();
       discovery.stop();
       await tasks.stop();
+      threads.stop();
       await stores.close();
       await Promise.all([source.close(), observing.close()]);
     },

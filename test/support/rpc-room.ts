@@ -3,6 +3,7 @@ import type { MessageBus } from "../../src/bus/message-bus.ts";
 import type { Limits } from "../../src/limits/limits.ts";
 import { createLog } from "../../src/observability/log.ts";
 import { Metrics } from "../../src/observability/metrics.ts";
+import { CpuThreads } from "../../src/rpc/cpu/cpu-threads.ts";
 import { DEFAULT_DOCUMENT, type RpcDocument, rpcDocument } from "../../src/rpc/document/document.ts";
 import { fixtures } from "../../src/rpc/fixtures/services.ts";
 import { Formats } from "../../src/rpc/formats/formats.ts";
@@ -78,6 +79,7 @@ export async function rpcRoom(options: RpcRoomOptions = {}): Promise<RpcRoom> {
     rateLimiting: { take: () => {} },
     idempotency: { enter: async () => undefined, completed: async () => {}, released: async () => {} },
     guards,
+    blocking: new CpuThreads({ document: () => document }),
     observer: {
       began: () => {},
       identified: () => {},

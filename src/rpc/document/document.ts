@@ -283,6 +283,11 @@ export const rpcDocument = z.strictObject({
     redis_url: z.string().optional(),
     long_task_compat: z.boolean().default(false),
   }),
+  /** Threads for methods that block, of all services together, and calls that wait for one. */
+  cpu: section({
+    workers: whole(1, 256).default(2),
+    queue_depth: whole(0, 100_000).default(64),
+  }),
   discovery: section({
     allow_degraded: z.boolean().default(false),
     fallback_to_any: z.boolean().default(false),

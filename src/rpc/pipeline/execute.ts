@@ -12,11 +12,12 @@ import { RpcError } from "../wire/rpc-error.ts";
 import type { Call, EndedBy } from "./call.ts";
 import { HandlerContext } from "./handler-context.ts";
 import { errorOutcome, type Outcome, outcomeOf } from "./outcome.ts";
-import type { Guards, Observer, Slot } from "./parts.ts";
+import type { Blocking, Guards, Observer, Slot } from "./parts.ts";
 
 export interface ExecuteParts {
   readonly guards: Guards;
   readonly observer: Observer;
+  readonly blocking: Blocking;
   readonly log: Logger;
 }
 
@@ -126,7 +127,9 @@ function attempt(call: Call, handler: Handler, parts: ExecuteParts, run: Run): O
   let value: unknown;
   if (call.remainingMs() <= 0) return expired(call, "deadline");
   try {
-    value = handler(call.asked.data, new HandlerContext(call, parts.log));
+    const context = new HandlerContext(call, parts.log);
+    const { cpu } = call.definition;
+    value = cpu === undefined ? handler(call.asked.data, context) : parts.blocking.run(cpu, call, context);
   } catch (error) {
     return failed(call, error, parts);
   }

@@ -1,5 +1,7 @@
 // What the stages of the pipeline stand on; each part has one file or folder of its own.
 import type { Logger } from "pino";
+import type { CallContext } from "../registry/call-context.ts";
+import type { CpuModule } from "../registry/definition.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { Call, Identity } from "./call.ts";
 import type { Outcome } from "./outcome.ts";
@@ -39,6 +41,12 @@ export interface Guards {
 export interface Slot {
   /** Idempotent. */
   release(): void;
+}
+
+/** Stage 15, of a method that blocks its thread: runs it in another one. */
+export interface Blocking {
+  /** Ends what runs when the call's signal fires. Like a handler it returns a result or throws. */
+  run(module: CpuModule, call: Call, context: CallContext): Promise<unknown>;
 }
 
 /** One request counts once, after its retries. */
@@ -92,6 +100,7 @@ export interface PipelineParts {
   readonly rateLimiting: RateLimiting;
   readonly idempotency: Idempotency;
   readonly guards: Guards;
+  readonly blocking: Blocking;
   readonly observer: Observer;
   readonly longTasks?: LongTasks;
   readonly server: { readonly id: string; readonly version: string };

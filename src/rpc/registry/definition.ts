@@ -62,7 +62,7 @@ export interface MethodDefinition {
   readonly scopes?: readonly string[];
   readonly params?: ParamsSchema;
   readonly timeoutMs?: number;
-  /** Blocks its thread: runs in a worker that can be ended. */
+  /** Blocks its thread: what runs is the method of this name in that module, in a thread that can be ended, and never `run`. */
   readonly cpu?: CpuModule;
   /** Full method names that mean this one. */
   readonly aliases?: readonly string[];
@@ -71,7 +71,7 @@ export interface MethodDefinition {
   readonly fallback?: Handler;
 }
 
-/** Where a worker finds the function of a method that blocks. */
+/** Where a thread finds the function of a method that blocks: `methods` of the default export, by the handler's name (contract 27.3). */
 export interface CpuModule {
   readonly path: string;
 }

@@ -25,6 +25,8 @@ export class Registry {
     for (const [index, definition] of definitions.entries()) {
       const full = fullName(definition);
       if (methodName(full)?.full !== full) throw new Error(`${full} is no method name.`);
+      if (definition.cpu !== undefined && (definition.streamingInput || definition.streamingOutput))
+        throw new Error(`${full} cannot have a thread of its own and stream as well.`);
       const rivals = [
         ...(this.#methods.get(full) ?? []),
         ...definitions.slice(0, index).filter((other) => fullName(other) === full),

@@ -5,6 +5,7 @@ import { documentFrom } from "../../../test/support/rpc-call.ts";
 import { until } from "../../../test/support/until.ts";
 import { createLog } from "../../observability/log.ts";
 import { Metrics } from "../../observability/metrics.ts";
+import { CpuThreads } from "../cpu/cpu-threads.ts";
 import { MemoryCalls } from "../idempotency/memory-calls.ts";
 import { NOBODY } from "../pipeline/call.ts";
 import { Pipeline } from "../pipeline/pipeline.ts";
@@ -76,6 +77,7 @@ async function open(methods: Record<string, Run>, document: Record<string, unkno
     authorization: { check: nothing },
     rateLimiting: { take: nothing },
     idempotency: { enter: async () => undefined, completed: async () => {}, released: async () => {} },
+    blocking: new CpuThreads({ document: () => documentFrom(document) }),
     guards: {
       enter: () => ({ release: nothing }),
       admit: () => ({ succeeded: nothing, failed: nothing, ignored: nothing }),
