@@ -74,8 +74,8 @@ const oldestOver = statement<{ task_id: string }>(
   "SELECT task_id FROM rpc_tasks WHERE completed_at_ms IS NOT NULL ORDER BY completed_at_ms, seq LIMIT 1",
 );
 const remove = statement("DELETE FROM rpc_tasks WHERE task_id = $id");
-const old = statement<{ task_id: string }>(
-  "SELECT task_id FROM rpc_tasks WHERE completed_at_ms <= $before AND completed_at_ms + ttl_ms <= $now LIMIT $limit",
+const old = statement<{ task_id: string; bytes: number }>(
+  "SELECT task_id, bytes FROM rpc_tasks WHERE completed_at_ms <= $before AND completed_at_ms + ttl_ms <= $now LIMIT $limit",
 );
 const oldByTenant = statement<OldTasks>(
   `SELECT tenant_id AS tenant, count(*) AS count, sum(bytes) AS bytes FROM rpc_tasks
@@ -87,6 +87,8 @@ const newest = statement<{ at: number | null }>(
 const shortest = statement<{ ms: number | null }>("SELECT min(ttl_ms) AS ms FROM rpc_tasks");
 
 const STEP = 200;
+/** Large results hold the thread for long when they go together. */
+const STEP_BYTES = 16 * 1024 * 1024;
 const PRIORITIES = [3, 2, 1, 0] as const;
 
 export interface SqliteTasksParts {
@@ -134,12 +136,13 @@ export class SqliteTasks implements TaskStore {
     });
   }
 
-  update(task: Task, result?: string): Promise<Task | undefined> {
+  update(task: Task, result?: string, bounds?: TaskBounds): Promise<Task | undefined> {
     return this.#database.writer.run(
       (db) => {
         const row = find(db).get({ id: task.id });
         if (row === null || row.version !== task.version) return undefined;
         const grown = result === undefined ? 0 : Buffer.byteLength(result);
+        if (grown > 0 && bounds !== undefined) makeRoom(db, bounds, grown);
         const changed = { ...updated(task, this.#now()), bytes: task.bytes + grown };
         change(db).run(rowOf(changed));
         if (result !== undefined) insertResult(db).run({ id: task.id, result });
@@ -232,9 +235,14 @@ export class SqliteTasks implements TaskStore {
 
   removeExpired(now: number): Promise<number> {
     return this.#database.writer.run((db) => {
-      const gone = old(db).all({ now, before: now, limit: STEP });
-      for (const { task_id: id } of gone) remove(db).run({ id });
-      return gone.length;
+      let [removed, removedBytes] = [0, 0];
+      for (const { task_id: id, bytes } of old(db).all({ now, before: now, limit: STEP })) {
+        if (removedBytes >= STEP_BYTES) break;
+        remove(db).run({ id });
+        removed++;
+        removedBytes += bytes;
+      }
+      return removed;
     });
   }
 

@@ -53,9 +53,10 @@ export class MemoryTasks implements TaskStore {
     return entry === undefined ? undefined : { task: entry.task, result: entry.result };
   }
 
-  async update(task: Task, result?: string): Promise<Task | undefined> {
+  async update(task: Task, result?: string, bounds?: TaskBounds): Promise<Task | undefined> {
     const entry = this.#entries.get(task.id);
     if (entry === undefined || entry.task.version !== task.version) return undefined;
+    if (result !== undefined && bounds !== undefined) this.#makeRoom(bounds, Buffer.byteLength(result));
     return this.#change(entry, updated(task, this.now()), result);
   }
 

@@ -113,7 +113,14 @@ return {row(ARGV[1]), redis.call('HGET', keyOf(ARGV[1]), 'result')}
 const UPDATE = new RedisScript(`${COMMON}
 local id = ARGV[1]
 if column(id, 'version') ~= ARGV[2] then return false end
-local values = {unpack(ARGV, 6)}
+if ARGV[3] == '1' and ARGV[7] ~= '' then
+  while tonumber(redis.call('GET', all .. 'bytes') or '0') + tonumber(ARGV[6]) > tonumber(ARGV[7]) do
+    local oldest = redis.call('ZRANGE', all .. 'over', 0, 0)[1]
+    if not oldest then break end
+    drop(oldest)
+  end
+end
+local values = {unpack(ARGV, 8)}
 local function set(name, value)
   values[#values + 1] = name
   values[#values + 1] = value
@@ -264,14 +271,16 @@ export class RedisTasks implements TaskStore {
     return reply === null ? undefined : { task: taskFrom(reply[0]), result: reply[1] ?? undefined };
   }
 
-  async update(task: Task, result?: string): Promise<Task | undefined> {
-    const bytes = task.bytes + (result === undefined ? 0 : Buffer.byteLength(result));
+  async update(task: Task, result?: string, bounds?: TaskBounds): Promise<Task | undefined> {
+    const grown = result === undefined ? 0 : Buffer.byteLength(result);
+    const bytes = task.bytes + grown;
     const pauseMs =
       task.status === "retrying" && task.nextRetryAtMs !== null
         ? Math.max(0, task.nextRetryAtMs - task.updatedAtMs)
         : "";
     const reply = (await this.#run(UPDATE, [
       ...[task.id, task.version, result === undefined ? "0" : "1", result ?? "", pauseMs],
+      ...[grown, bounds?.bytes ?? ""],
       ...fieldsOf({ ...task, bytes }),
     ])) as Row | null;
     return reply === null ? undefined : taskFrom(reply);

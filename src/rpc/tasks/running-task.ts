@@ -2,11 +2,18 @@
 import type { Call } from "../pipeline/call.ts";
 import type { Progress } from "../registry/call-context.ts";
 import type { Task } from "./task.ts";
-import type { TaskStore } from "./task-store.ts";
+import type { TaskBounds, TaskStore } from "./task-store.ts";
 
 /** That wait to be stored; the newest takes the place of the one before it when there are more. */
 const MAX_WAITING = 32;
 const MAX_MESSAGE = 1_024;
+
+export interface Change {
+  readonly task: Task;
+  readonly result?: string;
+  /** Of all tasks, where a result is stored. */
+  readonly bounds?: TaskBounds;
+}
 
 export class RunningTask {
   #task: Task;
@@ -60,10 +67,10 @@ export class RunningTask {
   }
 
   /** @throws what the store throws; false when the attempt is lost */
-  async store(change: (task: Task) => { readonly task: Task; readonly result?: string }): Promise<boolean> {
+  async store(change: (task: Task) => Change): Promise<boolean> {
     while (!this.isLost) {
-      const { task, result } = change(this.#task);
-      const stored = await this.tasks.update(task, result);
+      const { task, result, bounds } = change(this.#task);
+      const stored = await this.tasks.update(task, result, bounds);
       if (stored !== undefined) {
         this.#task = stored;
         return true;

@@ -35,8 +35,11 @@ export interface TaskStore {
   save(task: Task, params: string, bounds: TaskBounds): Promise<Saved>;
   /** `result` is undefined while there is none. */
   get(id: string): Promise<{ readonly task: Task; readonly result: string | undefined } | undefined>;
-  /** Stores `task` where that has still the version that `task` says, under the next one. Undefined: somebody else was first. */
-  update(task: Task, result?: string): Promise<Task | undefined>;
+  /**
+   * Stores `task` where that has still the version that `task` says, under the next one. Undefined: somebody else was first. Where a result
+   * is more than `bounds` leave room for, finished tasks go, oldest first; what a task returned is never refused for want of room.
+   */
+  update(task: Task, result?: string, bounds?: TaskBounds): Promise<Task | undefined>;
   /** The next that may run, by effective priority and then by age; it runs from now on, under a lease of `owner`. */
   claim(owner: string): Promise<Claimed | undefined>;
   /** Those whose time has come may run. @returns how many; there may be more. */

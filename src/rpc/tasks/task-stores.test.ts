@@ -294,6 +294,36 @@ for (const kind of kinds) {
     expect((large as RpcError).code).toBe(5021);
   });
 
+  its(
+    `${kind.name}: a result makes room among finished tasks, oldest first, and is itself never refused`,
+    async () => {
+      const store = await open();
+      const held = { tasks: 100, bytes: 300_000 };
+      const result = JSON.stringify("x".repeat(90_000));
+      for (let n = 0; n < 8; n++) {
+        await store.save(task(`t${n}`, { bytes: 1_000, keyId: `k${n}` }), "{}", held);
+        const { task: claimed } = (await store.claim("me")) ?? { task: task("none") };
+        await store.update(over(claimed, now + n), result, held);
+      }
+      const there = async () => {
+        const found: string[] = [];
+        for (let n = 0; n < 10; n++) if ((await store.get(`t${n}`)) !== undefined) found.push(`t${n}`);
+        return found;
+      };
+      expect(await there()).toEqual(["t5", "t6", "t7"]);
+      expect((await store.get("t7"))?.result).toBe(result);
+      // What waits is nobody's to remove, and what a task returned is kept all the same.
+      await store.save(task("t8", { bytes: 1_000 }), "{}", held);
+      const { task: last } = (await store.claim("me")) ?? { task: task("none") };
+      await store.save(task("t9", { bytes: 200_000 }), "{}", held);
+      expect(await there()).toEqual(["t8", "t9"]);
+      const large = JSON.stringify("x".repeat(200_000));
+      await store.update(over(last, now + 9), large, held);
+      expect((await store.get("t8"))?.result).toBe(large);
+      expect((await store.save(task("anew", { keyId: "k0" }), "{}", BOUNDS)).isNew).toBe(true);
+    },
+  );
+
   its(`${kind.name}: finished tasks go when they were kept for long enough`, async () => {
     const store = await open();
     for (const [id, ttlMs] of [

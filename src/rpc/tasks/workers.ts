@@ -13,7 +13,7 @@ import { methodName } from "../wire/method-name.ts";
 import type { Fields } from "../wire/problems.ts";
 import { type ErrorBody, errorBody, RpcError, rpcError } from "../wire/rpc-error.ts";
 import { storedText, storedValue } from "../wire/stored-value.ts";
-import { RunningTask } from "./running-task.ts";
+import { type Change, RunningTask } from "./running-task.ts";
 import type { Task } from "./task.ts";
 import { taskCall } from "./task-call.ts";
 import { type Claimed, MAX_RETRY_DELAY_MS, RENEW_MS, type TaskStore } from "./task-store.ts";
@@ -193,13 +193,14 @@ export class TaskWorkers {
     }
   }
 
-  #after(task: Task, call: Call, outcome: Outcome): { readonly task: Task; readonly result?: string } {
+  #after(task: Task, call: Call, outcome: Outcome): Change {
     if (outcome.status === "error") return { task: this.#afterError(task, call, outcome.error) };
     try {
       const result = storedText(task.isCompat ? this.#envelope(call, outcome) : outcome.result);
-      if (Buffer.byteLength(result) * SHARE_OF_ONE > call.config.tasks.max_bytes)
+      const { max: tasks, max_bytes: bytes } = this.parts.document().tasks;
+      if (Buffer.byteLength(result) * SHARE_OF_ONE > bytes)
         return { task: ended(task, rpcError(5021, "task", "the result is too large to be kept")) };
-      return { task: { ...over(task, "succeeded"), error: null }, result };
+      return { task: { ...over(task, "succeeded"), error: null }, result, bounds: { tasks, bytes } };
     } catch (cause) {
       this.parts.pipeline.parts.observer.unexpected(call, cause);
       return { task: this.#afterError(task, call, new RpcError(5000, { cause })) };
