@@ -13,6 +13,7 @@ import { reportGuards, reportInstances } from "./observe/call-metrics.ts";
 import { openObserving } from "./observe/open-observing.ts";
 import type { LongTasks } from "./pipeline/parts.ts";
 import { Pipeline } from "./pipeline/pipeline.ts";
+import type { MethodDefinition } from "./registry/definition.ts";
 import { Registry } from "./registry/registry.ts";
 import { InboundGuards } from "./resilience/guards.ts";
 import { RateLimit } from "./resilience/rate-limit.ts";
@@ -30,8 +31,12 @@ import { liveTasks } from "./tasks/live-tasks.ts";
 import { openTasks } from "./tasks/open-tasks.ts";
 import type { TaskListener } from "./tasks/task-store.ts";
 
-/** `given`: the document that counts now, in place of the configured one. @throws Error with a sentence for one that nobody may start with */
-export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument): Promise<OpenProtocol> {
+/** `given`: the document that counts now, in place of the configured one. `own`: methods of a program that embeds this room. @throws Error with a sentence for one that nobody may start with */
+export async function openRpc(
+  house: House<RpcConfig>,
+  given?: () => RpcDocument,
+  own: readonly MethodDefinition[] = [],
+): Promise<OpenProtocol> {
   const { config, log } = house;
   const security = { hasModules: false };
   const source = await openDocument(house, security, given);
@@ -127,6 +132,7 @@ export async function openRpc(house: House<RpcConfig>, given?: () => RpcDocument
   for (const need of stores.needs) health.depend(need);
   reportInstances(house.metrics, () => discovery.instances.entries());
   registry.register([
+    ...own,
     ...discovery.methods,
     ...tasks.methods,
     ...healthService(health),

@@ -22,6 +22,8 @@ export interface Launch {
   /** 0, the default, picks a free one. */
   readonly port?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** In place of Roost: a program of its own that serves like it. */
+  readonly command?: readonly string[];
   /** Words before the command, such as `setpriv ... --`. */
   readonly wrapper?: readonly string[];
 }
@@ -59,9 +61,9 @@ export function memoryOf(pid: number): { resident: number; peak: number } | unde
   return { resident: bytes("VmRSS"), peak: bytes("VmHWM") };
 }
 
-function spawn({ dataDir, port = 0, env = {}, wrapper = [] }: Launch): Started {
+function spawn({ dataDir, port = 0, env = {}, wrapper = [], command = serveCommand() }: Launch): Started {
   const flags = ["--host", "127.0.0.1", "--port", `${port}`, "--data-dir", dataDir];
-  return start([...wrapper, ...serveCommand(), ...flags], {
+  return start([...wrapper, ...command, ...flags], {
     env: {
       PATH: process.env.PATH ?? "",
       HOME: process.env.HOME ?? "/",
