@@ -5,6 +5,7 @@
 // the time of this one, so that a clock that is a day off ends nothing early and keeps nothing for a day.
 import type { Database } from "../../storage/database.ts";
 import { durably } from "../../storage/durable-store.ts";
+import { StorageError } from "../../storage/errors.ts";
 import type { Db } from "../../storage/query.ts";
 import { steadyNow } from "../../storage/steady-time.ts";
 import {
@@ -88,11 +89,13 @@ class SqliteCalls implements CallStore {
         return known ?? { kind: "begun" };
       });
     }
-    return database.writer.run((db) => {
-      const known = this.#look(db, call);
-      if (known?.kind === "done") touch(db).run({ id: call.id });
-      return known ?? this.#mark(db, call);
-    });
+    return database.writer
+      .run((db) => {
+        const known = this.#look(db, call);
+        if (known?.kind === "done") touch(db).run({ id: call.id });
+        return known ?? this.#mark(db, call);
+      })
+      .catch((error: unknown) => this.#known(call, error));
   }
 
   complete({ id, hash, answer, ttlMs }: DoneCall): Promise<void> {
@@ -134,6 +137,16 @@ class SqliteCalls implements CallStore {
   }
 
   async close(): Promise<void> {}
+
+  /** A disk that takes nothing still says what was answered. */
+  #known(call: NewCall, error: unknown): Promise<Begun> {
+    const { database } = this.parts;
+    return durably(database, async () => {
+      const known = error instanceof StorageError ? this.#look(database.reads, call) : undefined;
+      if (known === undefined) throw error;
+      return known;
+    });
+  }
 
   /** Undefined: it may begin. */
   #look(db: Db, { id, isIdempotent }: NewCall): Begun | undefined {

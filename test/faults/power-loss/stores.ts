@@ -5,6 +5,7 @@ import { type Account, accountWith, type Listener, newAccount } from "../../supp
 import { login, site, TOPICS_SECRET, type TopicsUser } from "../../support/topics-client.ts";
 import type { ServerProcess } from "../server-process.ts";
 import { HAPI_STORE_ENV, HAPI_STORES, type HapiWorld, openHapiWorld } from "./hapi-stores.ts";
+import { RPC_STORE_ENV, RPC_STORES } from "./rpc-stores.ts";
 
 /** A running server with somebody in it. */
 export interface World {
@@ -38,13 +39,14 @@ export interface Store {
 }
 
 /** In the data folder. */
-export const DATABASES = ["happy.db", "topics.db", "hapi/hapi.db"] as const;
+export const DATABASES = ["happy.db", "topics.db", "hapi/hapi.db", "rpc.db"] as const;
 /** Where blobs are. */
 export const BLOB_FOLDERS = ["files", "hapi/scratchlist-attachments"] as const;
 
 /** What the server needs for all rows. */
 export const STORE_ENV = {
   ...HAPI_STORE_ENV,
+  ...RPC_STORE_ENV,
   ROOST_TOPICS_ENABLED: "true",
   JWT_SECRET: TOPICS_SECRET,
   ADMIN_USERNAME: "admin",
@@ -276,6 +278,7 @@ export const STORES: readonly Store[] = [
     kept: { database: "topics.db", sql: "SELECT payload FROM ws_events" },
   },
   ...HAPI_STORES,
+  ...RPC_STORES,
 ];
 
 function base64(text: string): string {
