@@ -31,6 +31,9 @@ import { liveTasks } from "./tasks/live-tasks.ts";
 import { openTasks } from "./tasks/open-tasks.ts";
 import type { TaskListener } from "./tasks/task-store.ts";
 
+/** For calls to end by themselves once the door closes, which waits a little longer. */
+const FINISH_MS = 2_000;
+
 /** `given`: the document that counts now, in place of the configured one. `own`: methods of a program that embeds this room. @throws Error with a sentence for one that nobody may start with */
 export async function openRpc(
   house: House<RpcConfig>,
@@ -160,7 +163,10 @@ export async function openRpc(
     http: [{ prefixes: [basePath], fetch: app }],
     sockets: [],
     listeners,
-    endAnswers: () => streams.endAnswers(),
+    endAnswers: () => {
+      streams.endAnswers();
+      setTimeout(() => pipeline.endCalls(), FINISH_MS).unref();
+    },
     retention: tasks.retention,
     // Other rooms are open by then. What an earlier process left is called once every method is there.
     start: () => {

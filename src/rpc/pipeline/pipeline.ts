@@ -32,12 +32,29 @@ export const isAdmitted = (stream: Finished | AdmittedStream): stream is Admitte
 export const isLetIn = (call: Finished | Call): call is Call => call instanceof Call;
 
 export class Pipeline {
+  /** Unary calls that are not answered yet, with what answers each. */
+  readonly #open = new Map<Call, (outcome: Outcome) => void>();
+
   constructor(readonly parts: PipelineParts) {}
 
   /** Never rejects. */
   async unary(incoming: Incoming): Promise<Finished> {
     const call = new Call(incoming);
-    return this.finish(call, await this.#unary(call));
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    this.#open.set(call, resolve);
+    // What ends after the answer is settled where it runs.
+    void this.#unary(call).then(resolve);
+    const outcome = await promise;
+    this.#open.delete(call);
+    return this.finish(call, outcome);
+  }
+
+  /** The server ends: whoever still waits for an answer, in a queue or for a handler, gets one, and handlers are told. */
+  endCalls(): void {
+    for (const [call, answer] of [...this.#open]) {
+      call.end("shutdown");
+      answer({ status: "error", error: new RpcError(5002) });
+    }
   }
 
   async #unary(call: Call): Promise<Outcome> {
