@@ -11,15 +11,20 @@ export interface RetentionJobOptions {
   readonly log: Logger;
 }
 
+/** A round may come every second; what a person has to do about the clock is said now and then. */
+const TOLD_AGAIN_MS = 3_600_000;
+
 export class RetentionJob extends Rounds {
   constructor({ retention, clock, log }: RetentionJobOptions) {
+    let toldAt = Number.NEGATIVE_INFINITY;
     super({
       everyMs: retention.everyMs,
       problem: "old things could not all be deleted",
       log,
       work: async (goOn) => {
         const doubt = await clock.doubt(retention.shortestMs());
-        if (doubt !== undefined) {
+        if (doubt !== undefined && performance.now() >= toldAt + TOLD_AGAIN_MS) {
+          toldAt = performance.now();
           const { problem, fix } = doubtInWords(doubt);
           log.warn(`${problem} ${fix}`);
         }

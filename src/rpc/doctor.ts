@@ -25,6 +25,15 @@ export async function* findings(config: RpcConfig): AsyncGenerator<Finding> {
   }
 }
 
+/** Finished tasks go by their age. What is wrong with a document is said by its own finding. */
+export async function shortestAgeMs(config: RpcConfig): Promise<number> {
+  try {
+    return (await lookHere(config)).document.tasks.ttl_s * 1_000;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
 function placeOf({ rpcDocument, rpcConfig, dataDir }: RpcConfig): string {
   if (rpcDocument !== undefined) return "rpc.document of roost.yaml says";
   const path = resolve(rpcConfig ?? join(dataDir, DEFAULT_FILE));

@@ -29,6 +29,7 @@ export const rpc: ProtocolManifest<RpcConfig> = {
     machine: async function* (config) {
       yield* (await import("./doctor.ts")).findings(config);
     },
+    shortestAgeMs: async (config) => (await import("./doctor.ts")).shortestAgeMs(config),
   },
   greeting: async (facts) => (await import("./greeting.ts")).greeting(facts),
   offline: async (parts) => (await import("./offline.ts")).offline(parts),
