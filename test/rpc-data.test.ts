@@ -168,6 +168,25 @@ test(
 );
 
 test(
+  "no document and no audit is under a name of databases: opening one past SQLite would take its locks away",
+  async () => {
+    const dataDir = freshFolder();
+    for (const name of ["rpc.db", "happy.db-wal"]) {
+      const path = join(dataDir, name);
+      const config = await refusedProcess({ dataDir, env: { ...RPC, ROOST_RPC_CONFIG: path } });
+      expect([config.code, config.stderr]).toEqual([
+        1,
+        expect.stringContaining(`${path} has a name of databases`),
+      ]);
+      const document = JSON.stringify({ observability: { audit_file: path } });
+      const audit = await refusedProcess({ dataDir, env: { ...RPC, ROOST_RPC_DOCUMENT: document } });
+      expect([audit.code, audit.stderr]).toEqual([1, expect.stringContaining("is a name of databases")]);
+    }
+  },
+  BOUND_MS,
+);
+
+test(
   "the storage maximum refuses new tasks and registrations in words; calls, questions and answers go on",
   async () => {
     const server = await started(freshFolder(), { ROOST_MAX_STORAGE_BYTES: "1000" });

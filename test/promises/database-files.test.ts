@@ -45,11 +45,14 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/observability/log-channel.ts": "standard output once more, when it is a pipe or a terminal",
   "src/ops/program-pages.ts": "what the kernel says of this process's memory",
   "src/retention/clock.ts": "a small file of its own",
+  "src/rpc/document/file-provider.ts": "the document of calls, under no name that databases have",
+  "src/rpc/observe/audit-file.ts": "the audit, under no name that databases have",
   "src/server/certificate.ts": "certificates",
   "src/server/descriptors.ts": "what the kernel says of this process",
   "src/server/own-address.ts": "the address in a file of its own",
   "src/server/paused-reading.ts":
     "what the kernel says of this process's event loops, under /proc/self/fdinfo",
+  "src/server/tls-door-terms.ts": "certificates",
   "src/storage/durable-file.ts": "small files that it makes itself, and folders",
   "src/storage/local-blobs.ts": "blobs by their checked keys",
   "src/storage/log-sync.ts":
@@ -87,6 +90,8 @@ const TESTS: Readonly<Record<string, string>> = {
   "test/faults/database-file.ts": "the server is another process, and is dead or only read",
   "test/faults/migrating-start.test.ts": "a fixture, before anything opens the copy",
   "test/migrate.test.ts": "a fixture, before anything opens the copy",
+  "test/rpc-data.test.ts": "its server has not started, or has ended",
+  "test/rpc-observability.test.ts": "the audit's file only",
   "test/promises/a-folder-of-its-own.test.ts": "compared byte by byte while no server runs",
   "test/upgrade-from-first-release.test.ts": "a fixture, before anything opens the copy",
   "src/storage/log-sync.test.ts": "a file under the log's name, while the log has another",

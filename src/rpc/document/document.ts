@@ -242,7 +242,11 @@ export const rpcDocument = z.strictObject({
     audit_params: z.boolean().default(false),
     audit_response: z.boolean().default(false),
     /** In the data folder unless it says otherwise; "-" is the server's own log. */
-    audit_file: z.string().min(1).optional(),
+    audit_file: z
+      .string()
+      .min(1)
+      .refine((name) => !/\.db(-wal|-shm|-journal)?$/i.test(name), "is a name of databases")
+      .optional(),
     audit_max_bytes: whole(65_536, 2 ** 40).default(16 * 2 ** 20),
     /** Older files beside the present one. */
     audit_keep: whole(1, 1_000).default(5),

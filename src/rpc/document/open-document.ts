@@ -120,6 +120,9 @@ export function written(config: RpcConfig): Provider {
   const { rpcConfig, rpcDocument, dataDir } = config;
   const standard = join(resolve(dataDir), DEFAULT_FILE);
   const named = rpcConfig === undefined ? undefined : resolve(rpcConfig);
+  // Opening a database past SQLite, and closing it again, takes its locks away.
+  if (named !== undefined && /\.db(-wal|-shm|-journal)?$/i.test(named))
+    throw new Error(`${named} has a name of databases: it cannot say how calls are served.`);
   if (rpcDocument === undefined)
     return new FileProvider({ path: named ?? standard, isOptional: named === undefined });
   const other = named ?? (existsSync(standard) ? standard : undefined);
