@@ -116,7 +116,7 @@ export async function configured(
 }
 
 /** The file or the map in roost.yaml: what is said twice is a mistake. @throws Error with a sentence. */
-export function written(config: RpcConfig): Provider {
+function written(config: RpcConfig): Provider {
   const { rpcConfig, rpcDocument, dataDir } = config;
   const standard = join(resolve(dataDir), DEFAULT_FILE);
   const named = rpcConfig === undefined ? undefined : resolve(rpcConfig);
