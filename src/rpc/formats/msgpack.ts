@@ -2,7 +2,7 @@
 import { decode, Encoder } from "@msgpack/msgpack";
 import { RpcError } from "../wire/rpc-error.ts";
 import { withBytes } from "./bytes.ts";
-import type { Format } from "./format.ts";
+import { type Format, UNCLAIMED } from "./format.ts";
 import { msgpackShape } from "./msgpack-shape.ts";
 
 /** An answer may be nested deeper than a request. */
@@ -10,8 +10,9 @@ const ENCODED_DEPTH = 256;
 
 export const msgpackFormat: Format = {
   contentType: "application/msgpack",
-  decode: (bytes) => {
-    const { hasBinary } = msgpackShape(bytes);
+  decode: (bytes, claim = UNCLAIMED) => {
+    const { hasBinary, heldBytes } = msgpackShape(bytes);
+    claim(heldBytes);
     try {
       const message = decode(bytes);
       return hasBinary ? withBytes(message) : message;

@@ -9,6 +9,7 @@ import type { Formats } from "../formats/formats.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Streams } from "../streams/streams.ts";
 import { bareCall, listMethods } from "./bare.ts";
+import type { CallerBodies } from "./caller-bodies.ts";
 import { answer, receive } from "./exchange.ts";
 import { jsonRpc } from "./jsonrpc/endpoint.ts";
 import { peerOf } from "./peer.ts";
@@ -21,21 +22,21 @@ export interface RpcHttpParts {
   readonly streams: Streams;
   readonly config: () => RpcDocument;
   readonly basePath: string;
-  readonly limits: Pick<Limits, "bodies" | "bounds" | "largeBodies" | "strangers">;
+  readonly limits: Pick<Limits, "bounds" | "largeBodies" | "strangers" | "queues">;
+  readonly bodies: CallerBodies;
   readonly areStrangersLimited: () => boolean;
 }
 
 export function rpcApp(parts: RpcHttpParts) {
-  const { pipeline, formats, streams, config, basePath } = parts;
+  const { pipeline, formats, streams, config, basePath, limits, bodies } = parts;
   const maxBody = () => config().protocol.max_body_bytes;
   const budget = bodyBudget({
-    limits: parts.limits,
+    limits: { ...limits, bodies },
     accountBytes: maxBody,
-    // Who calls is known only when the envelope was read; the budget keeps strangers to their share of the memory.
     strangerBytes: maxBody,
     areStrangersLimited: parts.areStrangersLimited,
   });
-  const exchange = { formats, config, peerOf, pipeline, streams };
+  const exchange = { formats, config, peerOf, pipeline, streams, bodies, queues: limits.queues };
   const app = new Hono<BodyEnv>().basePath(basePath);
   // Before every path, known or not: a body that is left unread ends its connection.
   app.use(routeName, budget);

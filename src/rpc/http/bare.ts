@@ -32,7 +32,7 @@ export async function bareCall(
   parts: BareParts,
 ): Promise<Response> {
   const { pipeline } = parts;
-  const received = await decodeBody(request, body, parts, "json");
+  const received = await decodeBody(request, facts, body, parts, "json");
   const { message, config } = received;
   const isEnvelope = isFields(message) && Object.hasOwn(message, "aduib_rpc");
   const asked = isEnvelope ? named(message, method) : implied(message, method);

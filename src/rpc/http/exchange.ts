@@ -1,8 +1,8 @@
 // Stages 1 to 4 of a request over HTTP (contract 2), and its answer as bytes: size, compression and format of the body, the form of the
 // answer. What is refused here still runs through the pipeline, so that its answer has an id, a trace and a line in the log.
-import { BodyRefused, isLarge, type RequestBody } from "../../http/request-body.ts";
+import { BodyRefused, bodyRefused, isLarge, type RequestBody } from "../../http/request-body.ts";
 import type { RequestFacts } from "../../server/request-facts.ts";
-import type { ContentType, RpcDocument } from "../document/document.ts";
+import type { Compression, ContentType, RpcDocument } from "../document/document.ts";
 import type { Formats } from "../formats/formats.ts";
 import {
   type AnswerForm,
@@ -19,6 +19,7 @@ import type { Finished } from "../pipeline/pipeline.ts";
 import type { Transport } from "../registry/call-context.ts";
 import { RpcError, rpcError } from "../wire/rpc-error.ts";
 import { traceParentHeader } from "../wire/trace-context.ts";
+import type { CallerBodies } from "./caller-bodies.ts";
 
 export interface Exchange {
   readonly incoming: Incoming;
@@ -29,12 +30,15 @@ export interface ExchangeParts {
   readonly formats: Formats;
   readonly config: () => RpcDocument;
   readonly peerOf: (facts: RequestFacts, headers: HeaderSource, config: RpcDocument) => Peer;
+  readonly bodies: Pick<CallerBodies, "turn">;
 }
 
 /** What came, as far as it could be read. */
 export interface Received {
   readonly message: unknown;
   readonly requestBytes: number;
+  /** Of the message, expanded and decoded: what it holds in memory. */
+  readonly messageBytes: number;
   /** Undefined where the format could not be told. */
   readonly read: ContentType | undefined;
   readonly refused: unknown;
@@ -49,8 +53,9 @@ export type Admitted = "any" | "json";
 /** Stages 1 to 3. Never rejects for what a client sent. */
 export async function decodeBody(
   { headers }: Request,
+  { clientAddress }: Pick<RequestFacts, "clientAddress">,
   body: RequestBody,
-  { formats, config: current }: ExchangeParts,
+  { formats, config: current, bodies }: ExchangeParts,
   admitted: Admitted = "any",
 ): Promise<Received> {
   const startedAt = performance.now();
@@ -58,6 +63,8 @@ export async function decodeBody(
   const config = current();
   let message: unknown;
   let requestBytes = 0;
+  let messageBytes = 0;
+  let endTurn = () => {};
   let refused: unknown;
   let read: ContentType | undefined;
   try {
@@ -68,15 +75,50 @@ export async function decodeBody(
     const type = requestFormat(headers.get("content-type"), config);
     if (admitted === "json" && type !== "application/json") throw onlyJson(type);
     read = type;
+    const inTurn = async () => {
+      endTurn = await bodies.turn(clientAddress, config.protocol.max_expanded_bytes);
+    };
+    if (compression === undefined && bytes.byteLength > SMALL_BYTES) await inTurn();
     const plain =
-      compression === undefined
-        ? bytes
-        : await formats.expand(bytes, compression, config.protocol.max_expanded_bytes);
-    message = await formats.decode(plain, read);
+      compression === undefined ? bytes : await expanded(bytes, compression, { formats, config, inTurn });
+    messageBytes = plain.byteLength;
+    if (messageBytes > requestBytes) body.share.take(messageBytes - requestBytes);
+    message = await formats.decode(plain, read, (more) => {
+      messageBytes += more;
+      body.share.take(more);
+    });
   } catch (error) {
-    refused = bodyError(error, config);
+    refused = bodyError(bodyRefused(error), config);
+  } finally {
+    endTurn();
   }
-  return { message, requestBytes, read, refused, config, startedAt, startedAtMs };
+  return { message, requestBytes, messageBytes, read, refused, config, startedAt, startedAtMs };
+}
+
+/** What is larger is expanded and decoded in turn. */
+const SMALL_BYTES = 256 * 1024;
+
+interface Expanding {
+  readonly formats: Formats;
+  readonly config: RpcDocument;
+  readonly inTurn: () => Promise<void>;
+}
+
+/** Few bytes do not tell what they become: what turns out to be large is begun anew when it is its turn. */
+async function expanded(
+  bytes: Uint8Array,
+  compression: Compression,
+  { formats, config: { protocol }, inTurn }: Expanding,
+): Promise<Uint8Array> {
+  const limit = protocol.max_expanded_bytes;
+  if (limit <= SMALL_BYTES) return formats.expand(bytes, compression, limit);
+  try {
+    return await formats.expand(bytes, compression, SMALL_BYTES);
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.code !== 2004) throw error;
+  }
+  await inTurn();
+  return formats.expand(bytes, compression, limit);
 }
 
 const onlyJson = (requested: string): RpcError =>
@@ -88,6 +130,7 @@ const onlyJson = (requested: string): RpcError =>
 export const nothingReceived = (config: RpcDocument, refused: unknown = undefined): Received => ({
   message: undefined,
   requestBytes: 0,
+  messageBytes: 0,
   read: undefined,
   refused,
   config,
@@ -99,7 +142,7 @@ export const nothingReceived = (config: RpcDocument, refused: unknown = undefine
 export function incomingOf(
   request: Request,
   facts: RequestFacts,
-  { message, requestBytes, read, refused, config, startedAt, startedAtMs }: Received,
+  { message, requestBytes, messageBytes, read, refused, config, startedAt, startedAtMs }: Received,
   form: AskedForm,
   { transport = "rest", kind = "unary" }: { readonly transport?: Transport; readonly kind?: CallKind },
   { peerOf }: Pick<ExchangeParts, "peerOf">,
@@ -114,6 +157,7 @@ export function incomingOf(
     startedAt,
     startedAtMs,
     requestBytes,
+    messageBytes,
     disconnected: request.signal,
     contentType: form.format,
     contentEncoding: form.compression,
@@ -129,7 +173,7 @@ export async function receive(
   kind: CallKind,
   parts: ExchangeParts,
 ): Promise<Exchange> {
-  const received = await decodeBody(request, body, parts);
+  const received = await decodeBody(request, facts, body, parts);
   const formOf = kind === "stream" ? streamAnswerForm : answerForm;
   const form = formOf(received.message, request.headers, received.read, received.config);
   return { form, incoming: incomingOf(request, facts, received, form, { kind }, parts) };

@@ -54,7 +54,7 @@ export function streamRoutes(parts: StreamRoutesParts) {
 
   app.post(CONTROL, async (c) => {
     const request = c.req.raw;
-    const received = await decodeBody(request, c.var.body, parts);
+    const received = await decodeBody(request, c.env, c.var.body, parts);
     const { message, read, config } = received;
     // Of its metadata only who asks is read, so nothing else of it is a wish or can be wrong.
     const form = answerForm(undefined, request.headers, read, config);

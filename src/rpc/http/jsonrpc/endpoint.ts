@@ -44,7 +44,7 @@ export async function jsonRpc(
   body: RequestBody,
   parts: JsonRpcParts,
 ): Promise<Response> {
-  const received = await decodeBody(request, body, parts, "json");
+  const received = await decodeBody(request, facts, body, parts, "json");
   const asking = { request, facts, received, parts };
   if (received.refused !== undefined) return single(asking, unreadable(received));
   const { message } = received;
