@@ -4,6 +4,7 @@ import { RpcError } from "../wire/rpc-error.ts";
 import { withBytes } from "./bytes.ts";
 import { type Format, UNCLAIMED } from "./format.ts";
 import { msgpackShape } from "./msgpack-shape.ts";
+import { wellFormed } from "./well-formed.ts";
 
 /** An answer may be nested deeper than a request. */
 const ENCODED_DEPTH = 256;
@@ -23,6 +24,6 @@ export const msgpackFormat: Format = {
   // Of its own for each: one that encodes grows its buffer and keeps it.
   encode: (response) => {
     const encoder = new Encoder({ ignoreUndefined: true, maxDepth: ENCODED_DEPTH });
-    return encoder.encode(response) as Uint8Array<ArrayBuffer>;
+    return encoder.encode(wellFormed(response)) as Uint8Array<ArrayBuffer>;
   },
 };

@@ -10,6 +10,7 @@ import { messageType } from "./aduib-proto.ts";
 import { type Claim, type Format, UNCLAIMED } from "./format.ts";
 import { readStruct, valueBytes } from "./struct.ts";
 import { ValueCount } from "./value-count.ts";
+import { wellFormed } from "./well-formed.ts";
 
 const requestType = messageType("Request");
 const responseType = messageType("Response");
@@ -131,16 +132,16 @@ function qosOf(qos: Fields | undefined): Fields | undefined {
 
 /** As the message has it; without undefined members, which the encoder would refuse. */
 export function responseMessage(response: RpcResponse): Fields {
-  const { aduib_rpc, id, status, negotiated_version, trace_context, metadata } = response;
+  const { aduib_rpc, id, status, negotiated_version, trace_context } = response;
   return {
     aduib_rpc,
     id,
     status: STATUS[status],
     ...(response.status === "error"
-      ? { error: errorMessage(response.error) }
+      ? { error: errorMessage(wellFormed(response.error)) }
       : { result: valueBytes(response.result) }),
     ...(trace_context !== undefined && { trace_context }),
-    metadata,
+    metadata: wellFormed(response.metadata),
     ...(negotiated_version !== undefined && { negotiated_version }),
   };
 }

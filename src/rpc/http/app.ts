@@ -13,7 +13,7 @@ import type { CallerBodies } from "./caller-bodies.ts";
 import { answer, receive } from "./exchange.ts";
 import { jsonRpc } from "./jsonrpc/endpoint.ts";
 import { peerOf } from "./peer.ts";
-import { unknownPath, wrongVerb } from "./router.ts";
+import { unexpected, unknownPath, wrongVerb } from "./router.ts";
 import { STREAM_PATHS, streamRoutes } from "./stream-routes.ts";
 
 export interface RpcHttpParts {
@@ -42,7 +42,7 @@ export function rpcApp(parts: RpcHttpParts) {
   app.use(routeName, budget);
   app.on("POST", UNARY, async (c) => {
     const { incoming, form } = await receive(c.req.raw, c.env, c.var.body, "unary", exchange);
-    return answer(await pipeline.unary(incoming), form, formats);
+    return answer(await pipeline.unary(incoming), form, exchange);
   });
   app.route("/", streamRoutes(exchange));
   app.on("POST", JSON_RPC, (c) => jsonRpc(c.req.raw, c.env, c.var.body, exchange));
@@ -56,6 +56,7 @@ export function rpcApp(parts: RpcHttpParts) {
   const posted = Object.entries(BARE).flatMap(([service, all]) => all.map((one) => `/v2/${service}/${one}`));
   for (const path of [...UNARY, ...STREAM_PATHS, ...JSON_RPC, ...posted])
     app.all(path, (c) => wrongVerb(c.req.raw, c.env, exchange, "POST"));
+  app.onError((error, c) => unexpected(c.req.raw, c.env, exchange, error));
   app.all("/*", (c) => unknownPath(c.req.raw, c.env, exchange));
   return (request: Request, facts: RequestFacts): Response | Promise<Response> => app.fetch(request, facts);
 }

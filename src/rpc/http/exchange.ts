@@ -1,6 +1,7 @@
 // Stages 1 to 4 of a request over HTTP (contract 2), and its answer as bytes: size, compression and format of the body, the form of the
 // answer. What is refused here still runs through the pipeline, so that its answer has an id, a trace and a line in the log.
 import { BodyRefused, bodyRefused, isLarge, type RequestBody } from "../../http/request-body.ts";
+import type { MemoryPieces } from "../../limits/memory-pieces.ts";
 import type { RequestFacts } from "../../server/request-facts.ts";
 import type { Compression, ContentType, RpcDocument } from "../document/document.ts";
 import type { Formats } from "../formats/formats.ts";
@@ -15,11 +16,14 @@ import {
 } from "../formats/negotiation.ts";
 import type { Call } from "../pipeline/call.ts";
 import type { CallKind, HeaderSource, Incoming, Peer } from "../pipeline/incoming.ts";
+import { errorOutcome } from "../pipeline/outcome.ts";
 import type { Finished } from "../pipeline/pipeline.ts";
+import { respond } from "../pipeline/respond.ts";
 import type { Transport } from "../registry/call-context.ts";
 import { RpcError, rpcError } from "../wire/rpc-error.ts";
 import { traceParentHeader } from "../wire/trace-context.ts";
 import type { CallerBodies } from "./caller-bodies.ts";
+import { PACED_BYTES, pacedBody } from "./paced-body.ts";
 
 export interface Exchange {
   readonly incoming: Incoming;
@@ -31,6 +35,8 @@ export interface ExchangeParts {
   readonly config: () => RpcDocument;
   readonly peerOf: (facts: RequestFacts, headers: HeaderSource, config: RpcDocument) => Peer;
   readonly bodies: Pick<CallerBodies, "turn">;
+  /** What waits for slow clients. */
+  readonly queues: MemoryPieces;
 }
 
 /** What came, as far as it could be read. */
@@ -197,16 +203,44 @@ export function bodyError(error: unknown, { protocol }: RpcDocument): unknown {
   return new RpcError(1003);
 }
 
+type Encoded = string | Uint8Array<ArrayBuffer>;
+
 /** The whole answer. */
-export async function answer(finished: Finished, form: AnswerForm, formats: Formats): Promise<Response> {
-  const { response, http, call } = finished;
+export async function answer(
+  finished: Finished,
+  form: AnswerForm,
+  { formats, queues }: AnswerParts,
+): Promise<Response> {
+  const done = await written(finished, ({ response }) => formats.encode(response, form.format));
+  const { http, call } = done.finished;
   const type = form.format === "application/json" ? JSON_TYPE : form.format;
-  return bytesAnswer(
-    await formats.encode(response, form.format),
-    { ...callHeaders(call), "content-type": type },
-    http,
-    { form, formats, config: call.config, finished },
-  );
+  return bytesAnswer(done.encoded, { ...callHeaders(call), "content-type": type }, http, {
+    form,
+    formats,
+    queues,
+    config: call.config,
+    finished: done.finished,
+  });
+}
+
+export interface Written {
+  readonly encoded: Encoded;
+  readonly finished: Finished;
+}
+
+/** What a handler returned may have no bytes, such as a list that contains itself: then that is how the call ended. */
+export async function written(
+  finished: Finished,
+  write: (finished: Finished) => Encoded | Promise<Encoded>,
+): Promise<Written> {
+  try {
+    return { encoded: await write(finished), finished };
+  } catch (error) {
+    const { call, observer, server } = finished;
+    observer.unexpected(call, error);
+    const failed = { ...finished, ...respond(call, errorOutcome(error), server) };
+    return { encoded: await write(failed), finished: failed };
+  }
 }
 
 export const JSON_TYPE = "application/json; charset=utf-8";
@@ -219,9 +253,14 @@ export function callHeaders(call: Call): Record<string, string> {
   return headers;
 }
 
-export interface FormParts {
-  readonly form: AnswerForm;
+export interface AnswerParts {
   readonly formats: Formats;
+  /** What waits for slow clients. */
+  readonly queues: MemoryPieces;
+}
+
+export interface FormParts extends AnswerParts {
+  readonly form: AnswerForm;
   readonly config: RpcDocument;
   /** Of one call. */
   readonly finished?: Finished;
@@ -229,21 +268,25 @@ export interface FormParts {
 
 /** Compressed as the form says. */
 export async function bytesAnswer(
-  encoded: string | Uint8Array<ArrayBuffer>,
+  encoded: Encoded,
   given: Readonly<Record<string, string>>,
   status: number,
-  { form, formats, config, finished }: FormParts,
+  { form, formats, queues, config, finished }: FormParts,
 ): Promise<Response> {
   const headers: Record<string, string> = { vary: "Accept, Accept-Encoding", ...given };
   const sent = (bytes: number) => finished?.observer.answered(finished.call, bytes);
+  const body = (bytes: Encoded) =>
+    bytes.length <= PACED_BYTES
+      ? bytes
+      : pacedBody(typeof bytes === "string" ? Buffer.from(bytes) : bytes, queues);
   if (form.compression === undefined) {
     sent(typeof encoded === "string" ? Buffer.byteLength(encoded) : encoded.byteLength);
-    return new Response(encoded, { status, headers });
+    return new Response(body(encoded), { status, headers });
   }
   const plain = typeof encoded === "string" ? Buffer.from(encoded) : encoded;
   const isSmall = plain.byteLength < config.compression.min_bytes;
   if (!isSmall) headers["content-encoding"] = form.compression;
   const bytes = isSmall ? plain : await formats.compress(plain, form.compression);
   sent(bytes.byteLength);
-  return new Response(bytes, { status, headers });
+  return new Response(body(bytes), { status, headers });
 }
