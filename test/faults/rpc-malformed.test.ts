@@ -18,7 +18,7 @@ const REQUESTS = 10_000;
 const AT_ONCE = 16;
 const MIB = 1024 * 1024;
 /** Of the server, above what it had before. */
-const MAX_GROWTH = 300 * MIB;
+const MAX_GROWTH = 400 * MIB;
 const BOUND_MS = 240_000;
 
 // biome-ignore lint/suspicious/noExplicitAny: what comes from the wire is looked at field by field
