@@ -151,6 +151,7 @@ export class Streams {
         "a stream is neither retried nor answered twice",
       );
     const stream = new LiveStream(admitted, {
+      blocking: pipeline.parts.blocking,
       log,
       unexpected: (...facts) => pipeline.parts.observer.unexpected(...facts),
       sent: (type) => this.#figures.frame(type),
