@@ -60,7 +60,10 @@ async function send({ path, headers, body }: OddRequest) {
 
 const KNOWN = new Set(ERROR_CODES.map(({ code }) => code));
 /** What is nobody's fault but the caller's, and what says that there is no room. */
-const isCallers = (code: number) => code < 5000 || code === 5001 || code === 5020 || code === 5021;
+const isCallers = (code: number) => code < 5000 || [5001, 5020, 5021].includes(code);
+/** Who is not right may have asked for a deadline of a millisecond. */
+const isAskedFor = (code: number, { isRight }: OddRequest) => code === 5003 && !isRight;
+const readableKey = (key: unknown) => (key === "__proto__" ? "proto" : String(key));
 const protobufStatus = ["", "success", "error", "partial"];
 const avroType = avsc.Type.forSchema(responseSchema as avsc.Schema);
 
@@ -75,7 +78,8 @@ function read(type: string, bytes: Uint8Array, path: string): Json {
       frames: frames.map((part) => /^data: (.*)$/m.exec(part)?.[1] ?? "null").map((line) => JSON.parse(line)),
     };
   }
-  if (type === "application/msgpack") return decode(bytes);
+  // A key that this library does not read is one that the caller sent.
+  if (type === "application/msgpack") return decode(bytes, { mapKeyConverter: readableKey });
   if (type === "application/protobuf") {
     const type = messageType("Response");
     const message: Json = type.toObject(type.decode(bytes), { defaults: true });
@@ -101,7 +105,9 @@ function wrong(
     if ((error === undefined) === (result === undefined) || id === undefined) return "no JSON-RPC answer";
     if (error === undefined) return undefined;
     if (!KNOWN.has(error.data?.code)) return `JSON-RPC error without its data: ${JSON.stringify(error)}`;
-    return isCallers(error.data.code) ? undefined : `the server's fault: ${JSON.stringify(error)}`;
+    return isCallers(error.data.code) || isAskedFor(error.data.code, request)
+      ? undefined
+      : `the server's fault: ${JSON.stringify(error)}`;
   }
   if (answer.status === "error" && answer.aduib_rpc === "2.0") {
     const { code } = answer.error;
@@ -109,7 +115,9 @@ function wrong(
     if (typeof answer.id !== "string") return "no id";
     if (status !== httpStatusOf(code) && status !== 405) return `code ${code} under ${status}`;
     if (request.isRight) return `refused though it is right: ${JSON.stringify(answer.error)}`;
-    return isCallers(code) ? undefined : `the server's fault: ${JSON.stringify(answer.error)}`;
+    return isCallers(code) || isAskedFor(code, request)
+      ? undefined
+      : `the server's fault: ${JSON.stringify(answer.error)}`;
   }
   if (status !== 200) return `status ${status} without an error`;
   const isBare = /^\/v2\/(Task|Health|Discovery)/.test(request.path);
