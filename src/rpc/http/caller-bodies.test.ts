@@ -44,17 +44,17 @@ test("of one network so many large ones wait; another one waits behind none of t
     bounds: testLimits().bounds,
     large: new LargeBodies(20_000),
   });
-  const first = await bodies.turn("10.0.0.1", 1);
+  const first = await bodies.turn("10.0.0.1");
   const order: string[] = [];
   const turn = async (address: string) => {
-    const end = await bodies.turn(address, 1);
+    const end = await bodies.turn(address);
     order.push(address);
-    end();
+    end(1);
   };
   const waiting = Array.from({ length: 8 }, () => turn("10.0.0.1"));
-  await expect(bodies.turn("10.0.0.1", 1)).rejects.toThrow(OverBudget);
+  await expect(bodies.turn("10.0.0.1")).rejects.toThrow(OverBudget);
   const other = turn("10.0.0.2");
-  first();
+  first(9_000_000);
   await Promise.all([...waiting, other]);
   expect(order.indexOf("10.0.0.2")).toBe(1);
   expect(bodies.networks).toBe(0);

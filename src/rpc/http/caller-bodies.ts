@@ -15,6 +15,8 @@ const ONE_NETWORK = 1 / 2;
 const PROMISED_BYTES = 4 * 1024 * 1024;
 /** Large ones of one network that wait for their turn. */
 const MAX_TURNS = 8;
+/** What a larger one left behind is collected before the next comes. */
+const COLLECTED_BYTES = 8 * 1024 * 1024;
 /** Far longer than any takes. */
 const TURN_MS = 10_000;
 
@@ -76,13 +78,20 @@ export class CallerBodies {
     };
   }
 
-  /** Resolves when a large one may be expanded and read. @returns how to end the turn. @throws OverBudget */
-  async turn(address: string, bytes: number): Promise<() => void> {
+  /** Resolves when a large one may be expanded and read. @returns how to end the turn, with what it took. @throws OverBudget */
+  async turn(address: string): Promise<(bytes: number) => void> {
     const key = networkOf(address);
     if ((this.#networks.get(key)?.turns ?? 0) >= MAX_TURNS) this.#refuse(address, MAX_TURNS);
     this.#change(key, { turns: 1 });
     try {
-      return await this.#large.turn(key, bytes);
+      const end = await this.#large.turn(key);
+      return (bytes) => {
+        if (bytes <= COLLECTED_BYTES) return end();
+        setImmediate(() => {
+          Bun.gc(true);
+          end();
+        });
+      };
     } finally {
       this.#change(key, { turns: -1 });
     }

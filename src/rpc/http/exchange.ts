@@ -70,7 +70,7 @@ export async function decodeBody(
   let message: unknown;
   let requestBytes = 0;
   let messageBytes = 0;
-  let endTurn = () => {};
+  let endTurn = (_bytes: number) => {};
   let refused: unknown;
   let read: ContentType | undefined;
   try {
@@ -82,7 +82,7 @@ export async function decodeBody(
     if (admitted === "json" && type !== "application/json") throw onlyJson(type);
     read = type;
     const inTurn = async () => {
-      endTurn = await bodies.turn(clientAddress, config.protocol.max_expanded_bytes);
+      endTurn = await bodies.turn(clientAddress);
     };
     if (compression === undefined && bytes.byteLength > SMALL_BYTES) await inTurn();
     const plain =
@@ -96,7 +96,8 @@ export async function decodeBody(
   } catch (error) {
     refused = bodyError(bodyRefused(error), config);
   } finally {
-    endTurn();
+    // Of one that was refused nobody knows how far it came.
+    endTurn(refused === undefined ? messageBytes : config.protocol.max_expanded_bytes);
   }
   return { message, requestBytes, messageBytes, read, refused, config, startedAt, startedAtMs };
 }
