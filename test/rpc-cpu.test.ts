@@ -92,3 +92,10 @@ test("a stop ends one that blocks, and does not wait for it", async () => {
   await blocking;
   expect((await call("DemoService/Burn", { ms: 1 })).status).toBe(200);
 });
+
+test("at the endpoint of streams one is one item, in its thread too", async () => {
+  const { stream } = await open();
+  const frames = await Array.fromAsync(stream("DemoService/Burn", { ms: 1 }));
+  expect(frames.map(({ type }) => type)).toEqual(["data", "end"]);
+  expect(frames[0].payload.data).toMatchObject({ burnt: 1, is_main: false });
+});

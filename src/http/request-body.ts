@@ -1,7 +1,7 @@
 // How much of a request body is read, and for whom: who has proved an account may send what its protocol permits, a stranger little, in
 // time, and nothing from an address that has cost too much. What is held is counted in the body budget until the answer is ready, and large
 // bodies are handled in turn. A refusal is a code: its words are the protocol's.
-import { type BodyShare, OverBudget } from "../limits/body-budget.ts";
+import { type BodyBudget, type BodyShare, OverBudget } from "../limits/body-budget.ts";
 import { isTooDeep } from "../limits/json-depth.ts";
 import { LARGE_BODY_BYTES } from "../limits/large-bodies.ts";
 import type { Limits } from "../limits/limits.ts";
@@ -74,7 +74,9 @@ export interface LargeBody {
 export const isLarge = (raw: RawBody): raw is LargeBody => "chunks" in raw;
 
 export interface BodyParts {
-  readonly limits: Pick<Limits, "bodies" | "bounds" | "largeBodies" | "strangers">;
+  readonly limits: Pick<Limits, "bounds" | "largeBodies" | "strangers"> & {
+    readonly bodies: Pick<BodyBudget, "share">;
+  };
   /** Of an account's body, in bytes. These three are asked each time: they may change while the server runs. */
   readonly accountBytes: () => number;
   /** Of a stranger's body. */

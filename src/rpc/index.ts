@@ -8,6 +8,7 @@ import { openDocument } from "./document/open-document.ts";
 import { fixtures } from "./fixtures/services.ts";
 import { Formats } from "./formats/formats.ts";
 import { rpcApp } from "./http/app.ts";
+import { CallerBodies } from "./http/caller-bodies.ts";
 import { KeyedCalls } from "./idempotency/keyed-calls.ts";
 import { reportGuards, reportInstances } from "./observe/call-metrics.ts";
 import { openObserving } from "./observe/open-observing.ts";
@@ -30,6 +31,9 @@ import { Streams } from "./streams/streams.ts";
 import { liveTasks } from "./tasks/live-tasks.ts";
 import { openTasks } from "./tasks/open-tasks.ts";
 import type { TaskListener } from "./tasks/task-store.ts";
+
+/** Of what the server may hold of request bodies. */
+const SHARE_OF_BODIES = 1 / 4;
 
 /** For calls to end by themselves once the door closes, which waits a little longer. */
 const FINISH_MS = 2_000;
@@ -149,6 +153,11 @@ export async function openRpc(
       tasks: () => liveTasks(stores.tasks),
     }),
   ]);
+  const bodies = new CallerBodies({
+    limitBytes: () => config.maxBodyBytesInFlight * SHARE_OF_BODIES,
+    bounds: house.limits.bounds,
+  });
+  const leaveMemory = house.limits.memory.join({ name: "calls", held: () => bodies.heldBytes });
   const app = rpcApp({
     pipeline,
     formats: new Formats(),
@@ -156,6 +165,7 @@ export async function openRpc(
     config: document,
     basePath,
     limits: house.limits,
+    bodies,
     areStrangersLimited: () => config.rateLimits,
   });
   return {
@@ -177,6 +187,7 @@ export async function openRpc(
       discovery.start();
     },
     stop: async () => {
+      leaveMemory();
       streams.stop();
       discovery.stop();
       await tasks.stop();

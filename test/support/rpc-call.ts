@@ -66,6 +66,7 @@ export function callFrom(from: CallFrom = {}): Call {
     startedAt: performance.now(),
     startedAtMs: Date.now(),
     requestBytes: 0,
+    messageBytes: 0,
     disconnected: undefined,
     contentType: "application/json",
     contentEncoding: undefined,

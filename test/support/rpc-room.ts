@@ -8,6 +8,7 @@ import { DEFAULT_DOCUMENT, type RpcDocument, rpcDocument } from "../../src/rpc/d
 import { fixtures } from "../../src/rpc/fixtures/services.ts";
 import { Formats } from "../../src/rpc/formats/formats.ts";
 import { rpcApp } from "../../src/rpc/http/app.ts";
+import { CallerBodies } from "../../src/rpc/http/caller-bodies.ts";
 import type { PipelineParts } from "../../src/rpc/pipeline/parts.ts";
 import { Pipeline } from "../../src/rpc/pipeline/pipeline.ts";
 import type { MethodDefinition } from "../../src/rpc/registry/definition.ts";
@@ -114,6 +115,7 @@ export async function rpcRoom(options: RpcRoomOptions = {}): Promise<RpcRoom> {
     config: () => document,
     basePath: "/aduib_rpc",
     limits,
+    bodies: new CallerBodies({ limitBytes: () => 32 * 1024 * 1024, bounds: limits.bounds }),
     areStrangersLimited: () => false,
   });
   const door = openFrontDoor({

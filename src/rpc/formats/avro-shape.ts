@@ -1,6 +1,9 @@
 // Walks an Avro datum along its schema before it is decoded: the decoder believes every length and every count, and a body of ten bytes
 // could claim two thousand million items.
+import { isUtf8 } from "node:buffer";
 import { RpcError } from "../wire/rpc-error.ts";
+import type { Claim } from "./format.ts";
+import { ValueCount } from "./value-count.ts";
 
 const broken = (message: string) =>
   new RpcError(1003, { message: `the body is no Avro request: ${message}` });
@@ -15,15 +18,17 @@ interface SchemaObject {
   readonly values?: unknown;
 }
 
-/** @throws RpcError 1003 unless exactly one datum is there */
-export function checkAvro(bytes: Uint8Array, schema: unknown): void {
+/** @throws RpcError 1003 unless exactly one datum is there; 2004 for more values than a message may have */
+export function checkAvro(bytes: Uint8Array, schema: unknown, claim: Claim): void {
   const walk = new Walk(bytes);
   walk.datum(schema);
   walk.end();
+  claim(walk.count.bytes);
 }
 
 class Walk {
   #at = 0;
+  readonly count = new ValueCount();
 
   constructor(private readonly bytes: Uint8Array) {}
 
@@ -38,7 +43,7 @@ class Walk {
   }
 
   #primitive(name: string): void {
-    if (name === "string") this.#skip(this.#varint());
+    if (name === "string") this.#text(this.#varint());
     else if (name === "int" || name === "long") this.#varint();
     else if (name === "double") this.#skip(8);
     else if (name === "boolean") this.#skip(1);
@@ -71,8 +76,16 @@ class Walk {
       }
       // Each item takes a byte at least.
       if (count > this.bytes.byteLength - this.#at) throw broken("it is cut short");
+      this.count.value(count);
       for (; count > 0; count--) item();
     }
+  }
+
+  /** Read as something else, two different texts would be the same one. */
+  #text(length: number): void {
+    const start = this.#at;
+    this.#skip(length);
+    if (!isUtf8(this.bytes.subarray(start, this.#at))) throw broken("a text is no UTF-8");
   }
 
   #skip(count: number): void {

@@ -6,7 +6,7 @@ import type { RpcResponse } from "../wire/response.ts";
 import { RpcError } from "../wire/rpc-error.ts";
 import { REQUEST_FINGERPRINT, RESPONSE_FINGERPRINT, requestSchema, responseSchema } from "./avro-schema.ts";
 import { checkAvro } from "./avro-shape.ts";
-import type { Format } from "./format.ts";
+import { type Format, UNCLAIMED } from "./format.ts";
 import { parseJson } from "./json.ts";
 
 const requestType = avsc.Type.forSchema(requestSchema as avsc.Schema);
@@ -21,14 +21,14 @@ const RESPONSE_HEAD = head(RESPONSE_FINGERPRINT);
 
 export const avroFormat: Format = {
   contentType: "application/avro",
-  decode: (bytes) => {
+  decode: (bytes, claim = UNCLAIMED) => {
     const body = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     if (!body.subarray(0, HEAD_BYTES).equals(REQUEST_HEAD))
       throw new RpcError(1003, {
         message: "the body has not the marker and the fingerprint of an Avro request",
       });
     const datum = body.subarray(HEAD_BYTES);
-    checkAvro(datum, requestSchema);
+    checkAvro(datum, requestSchema, claim);
     let message: unknown;
     try {
       message = requestType.fromBuffer(datum);
@@ -37,7 +37,7 @@ export const avroFormat: Format = {
     }
     if (!isFields(message)) throw new RpcError(1003);
     const { data } = message;
-    return { ...message, data: typeof data === "string" ? parseJson(data) : null };
+    return { ...message, data: typeof data === "string" ? parseJson(data, claim) : null };
   },
   encode: (response) => {
     const datum = responseType.toBuffer(datumOf(response));

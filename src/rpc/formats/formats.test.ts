@@ -256,3 +256,58 @@ function crc64(bytes: Uint8Array): string {
   }
   return sum.toString(16).padStart(16, "0");
 }
+
+describe("what is made of few bytes", () => {
+  const lists = (count: number) => `{"data":{"a":[${"[],".repeat(count)}0]}}`;
+  const weigh = (decode: (claim: (bytes: number) => void) => unknown) => {
+    let held = 0;
+    return [
+      code(() => {
+        decode((bytes) => {
+          held += bytes;
+        });
+        return "read";
+      }),
+      held > 0,
+    ];
+  };
+
+  test("is counted before it is made, and has a bound, in every format", () => {
+    const many = (count: number) => Array.from({ length: count }, () => []);
+    const bytes = (text: string) => new Uint8Array(Buffer.from(text));
+    const struct = (count: number) => {
+      const data = structBytes({ a: many(count) });
+      return messageType("Request")
+        .encode({ data } as never)
+        .finish();
+    };
+    for (const [count, expected] of [
+      [1_000, "read"],
+      [190_000, "read"],
+      [260_000, 2004],
+    ] as const) {
+      const told = [expected, expected === "read"];
+      expect(weigh((claim) => jsonFormat.decode(bytes(lists(count)), claim))).toEqual(told);
+      expect(weigh((claim) => msgpackFormat.decode(msgpack({ data: many(count) }), claim))).toEqual(told);
+      expect(weigh((claim) => protobufFormat.decode(struct(count), claim))).toEqual(told);
+    }
+    // Text is no structure.
+    const text = JSON.stringify({ data: { a: "[],{},".repeat(500_000) } });
+    expect(code(() => jsonFormat.decode(bytes(text)) && "read")).toBe("read");
+    // Beside the data an envelope is small.
+    const versions = new Uint8Array(3_000_000);
+    for (let at = 0; at < versions.length; at += 2) versions[at] = 0x4a;
+    expect(code(() => protobufFormat.decode(versions))).toBe(2004);
+  });
+
+  test("texts are UTF-8: two that differ are never read as one", () => {
+    expect(code(() => msgpackFormat.decode(hex("81a161a1ff")))).toBe(1003);
+    expect(code(() => msgpackFormat.decode(hex("81a1ffa161")))).toBe(1003);
+    expect(code(() => msgpackFormat.decode(hex(`81a161d928${"ff".repeat(40)}`)))).toBe(1003);
+    // An id, and a text within the data.
+    expect(code(() => protobufFormat.decode(hex("1201ff")))).toBe(1003);
+    expect(code(() => protobufFormat.decode(hex("2a0a0a080a016112031a01ff")))).toBe(1003);
+    const broken = AVRO.replace("06322e30", "0632ff30");
+    expect(code(() => avroFormat.decode(hex(broken)))).toBe(1003);
+  });
+});

@@ -1,7 +1,7 @@
 // All formats and compressions, each loaded when a body first asks for it.
 import type { Compression, ContentType } from "../document/document.ts";
 import type { RpcResponse } from "../wire/response.ts";
-import type { Format } from "./format.ts";
+import type { Claim, Format } from "./format.ts";
 import { jsonFormat } from "./json.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -9,12 +9,12 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export class Formats {
   readonly #loaded = new Map<ContentType, Format>([["application/json", jsonFormat]]);
 
-  /** @throws RpcError 1003 */
-  decode(bytes: Uint8Array, type: ContentType): unknown {
+  /** @throws RpcError 1003, 2004; what `claim` throws */
+  decode(bytes: Uint8Array, type: ContentType, claim: Claim): unknown {
     const format = this.#loaded.get(type);
     return format === undefined
-      ? this.#load(type).then((loaded) => loaded.decode(bytes))
-      : format.decode(bytes);
+      ? this.#load(type).then((loaded) => loaded.decode(bytes, claim))
+      : format.decode(bytes, claim);
   }
 
   encode(response: RpcResponse, type: ContentType): string | Bytes | Promise<string | Bytes> {

@@ -2,16 +2,18 @@
 import { decode, Encoder } from "@msgpack/msgpack";
 import { RpcError } from "../wire/rpc-error.ts";
 import { withBytes } from "./bytes.ts";
-import type { Format } from "./format.ts";
+import { type Format, UNCLAIMED } from "./format.ts";
 import { msgpackShape } from "./msgpack-shape.ts";
+import { wellFormed } from "./well-formed.ts";
 
 /** An answer may be nested deeper than a request. */
 const ENCODED_DEPTH = 256;
 
 export const msgpackFormat: Format = {
   contentType: "application/msgpack",
-  decode: (bytes) => {
-    const { hasBinary } = msgpackShape(bytes);
+  decode: (bytes, claim = UNCLAIMED) => {
+    const { hasBinary, heldBytes } = msgpackShape(bytes);
+    claim(heldBytes);
     try {
       const message = decode(bytes);
       return hasBinary ? withBytes(message) : message;
@@ -22,6 +24,6 @@ export const msgpackFormat: Format = {
   // Of its own for each: one that encodes grows its buffer and keeps it.
   encode: (response) => {
     const encoder = new Encoder({ ignoreUndefined: true, maxDepth: ENCODED_DEPTH });
-    return encoder.encode(response) as Uint8Array<ArrayBuffer>;
+    return encoder.encode(wellFormed(response)) as Uint8Array<ArrayBuffer>;
   },
 };

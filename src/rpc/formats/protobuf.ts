@@ -1,13 +1,16 @@
 // Protobuf bodies (contract 11.4, 19): a Request or a Response. An enum's UNSPECIFIED is an absent field, and so is an empty id; priorities
 // are shifted by one; what is not a string in a detail's metadata is its JSON text.
 import { Reader } from "protobufjs/minimal";
+import { OverBudget } from "../../limits/body-budget.ts";
 import { COMPRESSIONS, CONTENT_TYPES } from "../document/document.ts";
 import { type Fields, isFields } from "../wire/problems.ts";
 import type { RpcResponse } from "../wire/response.ts";
 import { type ErrorBody, type ErrorDetail, RpcError } from "../wire/rpc-error.ts";
 import { messageType } from "./aduib-proto.ts";
-import type { Format } from "./format.ts";
+import { type Claim, type Format, UNCLAIMED } from "./format.ts";
 import { readStruct, valueBytes } from "./struct.ts";
+import { ValueCount } from "./value-count.ts";
+import { wellFormed } from "./well-formed.ts";
 
 const requestType = messageType("Request");
 const responseType = messageType("Response");
@@ -18,17 +21,47 @@ const STATUS = { success: 1, error: 2, partial: 3 } as const;
 
 export const protobufFormat: Format = {
   contentType: "application/protobuf",
-  decode: (bytes) => {
+  decode: (bytes, claim = UNCLAIMED) => {
     try {
-      return requestOf(requestType.decode(bytes) as unknown as Fields);
+      checkHead(bytes);
+      return requestOf(requestType.decode(bytes) as unknown as Fields, claim);
     } catch (cause) {
-      if (cause instanceof RpcError) throw cause;
+      if (cause instanceof RpcError || cause instanceof OverBudget) throw cause;
       throw new RpcError(1003, { message: "the body is no protobuf message", cause });
     }
   },
   encode: (response) =>
     responseType.encode(responseMessage(response) as never).finish() as Uint8Array<ArrayBuffer>,
 };
+
+const DATA = 5;
+/** Far more than all that an envelope may have beside its data. */
+const MAX_HEAD_BYTES = 2 * 1024 * 1024;
+
+/** What stands beside the data becomes objects as it is read, so there is not much of it. @throws RpcError 2004 */
+function checkHead(bytes: Uint8Array): void {
+  if (bytes.byteLength <= MAX_HEAD_BYTES) return;
+  const reader = Reader.create(bytes);
+  let head = 0;
+  while (reader.pos < reader.len) {
+    const start = reader.pos;
+    const tag = reader.uint32();
+    reader.skipType(tag & 7);
+    if (tag >>> 3 !== DATA) head += reader.pos - start;
+    if (head > MAX_HEAD_BYTES)
+      throw new RpcError(2004, {
+        message: `an envelope has more than ${MAX_HEAD_BYTES} bytes beside its data`,
+      });
+  }
+}
+
+/** Told after it is made: until then the bound of its values holds. */
+function structOf(data: Uint8Array, claim: Claim): Fields {
+  const count = new ValueCount();
+  const value = readStruct(Reader.create(data), data.byteLength, 1, count);
+  claim(count.bytes);
+  return value;
+}
 
 /** Undefined for an empty one, which is how an absent one looks. */
 const text = (value: unknown) => (value === "" ? undefined : value);
@@ -42,7 +75,7 @@ function named(list: readonly string[], value: unknown): unknown {
   return list[value - 1] ?? String(value);
 }
 
-function requestOf(message: Fields): Fields {
+function requestOf(message: Fields, claim: Claim): Fields {
   const { aduib_rpc, id, method, data, name, supported_versions, trace_context, metadata, qos } = message;
   const trace = fields(trace_context);
   return {
@@ -50,7 +83,7 @@ function requestOf(message: Fields): Fields {
     id: text(id),
     method: text(method),
     name,
-    data: data instanceof Uint8Array ? readStruct(Reader.create(data), data.byteLength) : undefined,
+    data: data instanceof Uint8Array ? structOf(data, claim) : undefined,
     supported_versions,
     // A plain bool: left out it is false (contract 19).
     trace_context: trace && { ...trace, sampled: trace.sampled === true, baggage: own(trace.baggage) },
@@ -99,16 +132,16 @@ function qosOf(qos: Fields | undefined): Fields | undefined {
 
 /** As the message has it; without undefined members, which the encoder would refuse. */
 export function responseMessage(response: RpcResponse): Fields {
-  const { aduib_rpc, id, status, negotiated_version, trace_context, metadata } = response;
+  const { aduib_rpc, id, status, negotiated_version, trace_context } = response;
   return {
     aduib_rpc,
     id,
     status: STATUS[status],
     ...(response.status === "error"
-      ? { error: errorMessage(response.error) }
+      ? { error: errorMessage(wellFormed(response.error)) }
       : { result: valueBytes(response.result) }),
     ...(trace_context !== undefined && { trace_context }),
-    metadata,
+    metadata: wellFormed(response.metadata),
     ...(negotiated_version !== undefined && { negotiated_version }),
   };
 }

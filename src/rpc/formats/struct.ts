@@ -1,8 +1,9 @@
 // google.protobuf.Struct and Value, read from bytes and written to them without the objects in between. Numbers are doubles, levels are
-// bounded, an object's prototype is never reached.
+// bounded, an object's prototype is never reached, texts are UTF-8 on both ways.
 import { type Reader, Writer } from "protobufjs/minimal";
 import { RpcError } from "../wire/rpc-error.ts";
 import { MAX_NESTING } from "./format.ts";
+import { ValueCount } from "./value-count.ts";
 
 const tooDeep = () =>
   new RpcError(1003, { message: `the body is nested more than ${MAX_NESTING} levels deep` });
@@ -10,8 +11,9 @@ const tooDeep = () =>
 type Fields = Record<string, unknown>;
 
 /** `end`: where it ends in the reader. */
-export function readStruct(reader: Reader, end: number, depth = 1): Fields {
+export function readStruct(reader: Reader, end: number, depth = 1, count = new ValueCount()): Fields {
   if (depth > MAX_NESTING) throw tooDeep();
+  count.container();
   const fields: Fields = {};
   while (reader.pos < end) {
     const tag = reader.uint32();
@@ -24,8 +26,8 @@ export function readStruct(reader: Reader, end: number, depth = 1): Fields {
     let value: unknown = null;
     while (reader.pos < entryEnd) {
       const part = reader.uint32();
-      if (part >>> 3 === 1) key = reader.string();
-      else if (part >>> 3 === 2) value = readValue(reader, reader.uint32() + reader.pos, depth);
+      if (part >>> 3 === 1) key = reader.stringVerify();
+      else if (part >>> 3 === 2) value = readValue(reader, reader.uint32() + reader.pos, depth, count);
       else reader.skipType(part & 7);
     }
     if (key === "__proto__")
@@ -35,7 +37,8 @@ export function readStruct(reader: Reader, end: number, depth = 1): Fields {
   return fields;
 }
 
-export function readValue(reader: Reader, end: number, depth = 0): unknown {
+export function readValue(reader: Reader, end: number, depth = 0, count = new ValueCount()): unknown {
+  count.value();
   let value: unknown = null;
   while (reader.pos < end) {
     const tag = reader.uint32();
@@ -48,16 +51,16 @@ export function readValue(reader: Reader, end: number, depth = 0): unknown {
         value = reader.double();
         break;
       case 3:
-        value = reader.string();
+        value = reader.stringVerify();
         break;
       case 4:
         value = reader.bool();
         break;
       case 5:
-        value = readStruct(reader, reader.uint32() + reader.pos, depth + 1);
+        value = readStruct(reader, reader.uint32() + reader.pos, depth + 1, count);
         break;
       case 6:
-        value = readList(reader, reader.uint32() + reader.pos, depth + 1);
+        value = readList(reader, reader.uint32() + reader.pos, depth + 1, count);
         break;
       default:
         reader.skipType(tag & 7);
@@ -66,12 +69,13 @@ export function readValue(reader: Reader, end: number, depth = 0): unknown {
   return value;
 }
 
-function readList(reader: Reader, end: number, depth: number): unknown[] {
+function readList(reader: Reader, end: number, depth: number, count: ValueCount): unknown[] {
   if (depth > MAX_NESTING) throw tooDeep();
+  count.container();
   const items: unknown[] = [];
   while (reader.pos < end) {
     const tag = reader.uint32();
-    if (tag >>> 3 === 1) items.push(readValue(reader, reader.uint32() + reader.pos, depth));
+    if (tag >>> 3 === 1) items.push(readValue(reader, reader.uint32() + reader.pos, depth, count));
     else reader.skipType(tag & 7);
   }
   return items;
@@ -91,7 +95,7 @@ function writeStruct(writer: Writer, fields: Readonly<Fields>): Writer {
   for (const key of Object.keys(fields)) {
     const value = plain(fields[key]);
     if (isLeftOut(value)) continue;
-    writer.uint32(0x0a).fork().uint32(0x0a).string(key).uint32(0x12).fork();
+    writer.uint32(0x0a).fork().uint32(0x0a).string(key.toWellFormed()).uint32(0x12).fork();
     writeValue(writer, value).ldelim().ldelim();
   }
   return writer;
@@ -100,7 +104,7 @@ function writeStruct(writer: Writer, fields: Readonly<Fields>): Writer {
 function writeValue(writer: Writer, given: unknown): Writer {
   const value = plain(given);
   if (typeof value === "number" && Number.isFinite(value)) return writer.uint32(0x11).double(value);
-  if (typeof value === "string") return writer.uint32(0x1a).string(value);
+  if (typeof value === "string") return writer.uint32(0x1a).string(value.toWellFormed());
   if (typeof value === "boolean") return writer.uint32(0x20).bool(value);
   if (Array.isArray(value)) {
     writer.uint32(0x32).fork();

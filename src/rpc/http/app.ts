@@ -9,10 +9,11 @@ import type { Formats } from "../formats/formats.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { Streams } from "../streams/streams.ts";
 import { bareCall, listMethods } from "./bare.ts";
+import type { CallerBodies } from "./caller-bodies.ts";
 import { answer, receive } from "./exchange.ts";
 import { jsonRpc } from "./jsonrpc/endpoint.ts";
 import { peerOf } from "./peer.ts";
-import { unknownPath, wrongVerb } from "./router.ts";
+import { unexpected, unknownPath, wrongVerb } from "./router.ts";
 import { STREAM_PATHS, streamRoutes } from "./stream-routes.ts";
 
 export interface RpcHttpParts {
@@ -21,27 +22,27 @@ export interface RpcHttpParts {
   readonly streams: Streams;
   readonly config: () => RpcDocument;
   readonly basePath: string;
-  readonly limits: Pick<Limits, "bodies" | "bounds" | "largeBodies" | "strangers">;
+  readonly limits: Pick<Limits, "bounds" | "largeBodies" | "strangers" | "queues">;
+  readonly bodies: CallerBodies;
   readonly areStrangersLimited: () => boolean;
 }
 
 export function rpcApp(parts: RpcHttpParts) {
-  const { pipeline, formats, streams, config, basePath } = parts;
+  const { pipeline, formats, streams, config, basePath, limits, bodies } = parts;
   const maxBody = () => config().protocol.max_body_bytes;
   const budget = bodyBudget({
-    limits: parts.limits,
+    limits: { ...limits, bodies },
     accountBytes: maxBody,
-    // Who calls is known only when the envelope was read; the budget keeps strangers to their share of the memory.
     strangerBytes: maxBody,
     areStrangersLimited: parts.areStrangersLimited,
   });
-  const exchange = { formats, config, peerOf, pipeline, streams };
+  const exchange = { formats, config, peerOf, pipeline, streams, bodies, queues: limits.queues };
   const app = new Hono<BodyEnv>().basePath(basePath);
   // Before every path, known or not: a body that is left unread ends its connection.
   app.use(routeName, budget);
   app.on("POST", UNARY, async (c) => {
     const { incoming, form } = await receive(c.req.raw, c.env, c.var.body, "unary", exchange);
-    return answer(await pipeline.unary(incoming), form, formats);
+    return answer(await pipeline.unary(incoming), form, exchange);
   });
   app.route("/", streamRoutes(exchange));
   app.on("POST", JSON_RPC, (c) => jsonRpc(c.req.raw, c.env, c.var.body, exchange));
@@ -55,6 +56,7 @@ export function rpcApp(parts: RpcHttpParts) {
   const posted = Object.entries(BARE).flatMap(([service, all]) => all.map((one) => `/v2/${service}/${one}`));
   for (const path of [...UNARY, ...STREAM_PATHS, ...JSON_RPC, ...posted])
     app.all(path, (c) => wrongVerb(c.req.raw, c.env, exchange, "POST"));
+  app.onError((error, c) => unexpected(c.req.raw, c.env, exchange, error));
   app.all("/*", (c) => unknownPath(c.req.raw, c.env, exchange));
   return (request: Request, facts: RequestFacts): Response | Promise<Response> => app.fetch(request, facts);
 }

@@ -10,6 +10,7 @@ import { methodName } from "../wire/method-name.ts";
 import { absent, type Fields, isFields } from "../wire/problems.ts";
 import { type RpcError, rpcError } from "../wire/rpc-error.ts";
 import {
+  type AnswerParts,
   answer,
   bytesAnswer,
   callHeaders,
@@ -18,6 +19,7 @@ import {
   incomingOf,
   JSON_TYPE,
   nothingReceived,
+  written,
 } from "./exchange.ts";
 import { type StreamParts, streamAnswer } from "./stream-answer.ts";
 
@@ -32,7 +34,7 @@ export async function bareCall(
   parts: BareParts,
 ): Promise<Response> {
   const { pipeline } = parts;
-  const received = await decodeBody(request, body, parts, "json");
+  const received = await decodeBody(request, facts, body, parts, "json");
   const { message, config } = received;
   const isEnvelope = isFields(message) && Object.hasOwn(message, "aduib_rpc");
   const asked = isEnvelope ? named(message, method) : implied(message, method);
@@ -55,7 +57,7 @@ export async function bareCall(
       )
     : await pipeline.unary(incoming);
   if (answered instanceof Response) return answered;
-  return isEnvelope ? answer(answered, form, parts.formats) : bare(answered, message, form, parts);
+  return isEnvelope ? answer(answered, form, parts) : bare(answered, message, form, parts);
 }
 
 type FormOf = (message: unknown, headers: Headers, config: RpcDocument) => AskedForm;
@@ -102,18 +104,21 @@ const implied = (message: unknown, method: string): Asked => ({
 });
 
 /** The result alone; an error in an envelope, with the message's own id where it has one. */
-function bare(
-  finished: Finished,
+async function bare(
+  asked: Finished,
   message: unknown,
   form: AskedForm,
-  { formats }: Pick<BareParts, "formats">,
+  { formats, queues }: AnswerParts,
 ): Promise<Response> {
-  const { call, response, http } = finished;
   const own = isFields(message) && typeof message.id === "string" ? message.id : "";
-  const body = response.status === "error" ? { ...response, id: own } : response.result;
-  return bytesAnswer(JSON.stringify(body), { ...callHeaders(call), "content-type": JSON_TYPE }, http, {
+  const { encoded, finished } = await written(asked, ({ response }) =>
+    JSON.stringify(response.status === "error" ? { ...response, id: own } : response.result),
+  );
+  const { call, http } = finished;
+  return bytesAnswer(encoded, { ...callHeaders(call), "content-type": JSON_TYPE }, http, {
     form,
     formats,
+    queues,
     config: call.config,
     finished,
   });

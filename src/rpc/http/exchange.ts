@@ -1,8 +1,9 @@
 // Stages 1 to 4 of a request over HTTP (contract 2), and its answer as bytes: size, compression and format of the body, the form of the
 // answer. What is refused here still runs through the pipeline, so that its answer has an id, a trace and a line in the log.
-import { BodyRefused, isLarge, type RequestBody } from "../../http/request-body.ts";
+import { BodyRefused, bodyRefused, isLarge, type RequestBody } from "../../http/request-body.ts";
+import type { MemoryPieces } from "../../limits/memory-pieces.ts";
 import type { RequestFacts } from "../../server/request-facts.ts";
-import type { ContentType, RpcDocument } from "../document/document.ts";
+import type { Compression, ContentType, RpcDocument } from "../document/document.ts";
 import type { Formats } from "../formats/formats.ts";
 import {
   type AnswerForm,
@@ -15,10 +16,14 @@ import {
 } from "../formats/negotiation.ts";
 import type { Call } from "../pipeline/call.ts";
 import type { CallKind, HeaderSource, Incoming, Peer } from "../pipeline/incoming.ts";
+import { errorOutcome } from "../pipeline/outcome.ts";
 import type { Finished } from "../pipeline/pipeline.ts";
+import { respond } from "../pipeline/respond.ts";
 import type { Transport } from "../registry/call-context.ts";
 import { RpcError, rpcError } from "../wire/rpc-error.ts";
 import { traceParentHeader } from "../wire/trace-context.ts";
+import type { CallerBodies } from "./caller-bodies.ts";
+import { PACED_BYTES, pacedBody } from "./paced-body.ts";
 
 export interface Exchange {
   readonly incoming: Incoming;
@@ -29,12 +34,17 @@ export interface ExchangeParts {
   readonly formats: Formats;
   readonly config: () => RpcDocument;
   readonly peerOf: (facts: RequestFacts, headers: HeaderSource, config: RpcDocument) => Peer;
+  readonly bodies: Pick<CallerBodies, "turn">;
+  /** What waits for slow clients. */
+  readonly queues: MemoryPieces;
 }
 
 /** What came, as far as it could be read. */
 export interface Received {
   readonly message: unknown;
   readonly requestBytes: number;
+  /** Of the message, expanded and decoded: what it holds in memory. */
+  readonly messageBytes: number;
   /** Undefined where the format could not be told. */
   readonly read: ContentType | undefined;
   readonly refused: unknown;
@@ -49,8 +59,9 @@ export type Admitted = "any" | "json";
 /** Stages 1 to 3. Never rejects for what a client sent. */
 export async function decodeBody(
   { headers }: Request,
+  { clientAddress }: Pick<RequestFacts, "clientAddress">,
   body: RequestBody,
-  { formats, config: current }: ExchangeParts,
+  { formats, config: current, bodies }: ExchangeParts,
   admitted: Admitted = "any",
 ): Promise<Received> {
   const startedAt = performance.now();
@@ -58,6 +69,8 @@ export async function decodeBody(
   const config = current();
   let message: unknown;
   let requestBytes = 0;
+  let messageBytes = 0;
+  let endTurn = (_bytes: number) => {};
   let refused: unknown;
   let read: ContentType | undefined;
   try {
@@ -68,15 +81,51 @@ export async function decodeBody(
     const type = requestFormat(headers.get("content-type"), config);
     if (admitted === "json" && type !== "application/json") throw onlyJson(type);
     read = type;
+    const inTurn = async () => {
+      endTurn = await bodies.turn(clientAddress);
+    };
+    if (compression === undefined && bytes.byteLength > SMALL_BYTES) await inTurn();
     const plain =
-      compression === undefined
-        ? bytes
-        : await formats.expand(bytes, compression, config.protocol.max_expanded_bytes);
-    message = await formats.decode(plain, read);
+      compression === undefined ? bytes : await expanded(bytes, compression, { formats, config, inTurn });
+    messageBytes = plain.byteLength;
+    if (messageBytes > requestBytes) body.share.take(messageBytes - requestBytes);
+    message = await formats.decode(plain, read, (more) => {
+      messageBytes += more;
+      body.share.take(more);
+    });
   } catch (error) {
-    refused = bodyError(error, config);
+    refused = bodyError(bodyRefused(error), config);
+  } finally {
+    // Of one that was refused nobody knows how far it came.
+    endTurn(refused === undefined ? messageBytes : config.protocol.max_expanded_bytes);
   }
-  return { message, requestBytes, read, refused, config, startedAt, startedAtMs };
+  return { message, requestBytes, messageBytes, read, refused, config, startedAt, startedAtMs };
+}
+
+/** What is larger is expanded and decoded in turn. */
+const SMALL_BYTES = 256 * 1024;
+
+interface Expanding {
+  readonly formats: Formats;
+  readonly config: RpcDocument;
+  readonly inTurn: () => Promise<void>;
+}
+
+/** Few bytes do not tell what they become: what turns out to be large is begun anew when it is its turn. */
+async function expanded(
+  bytes: Uint8Array,
+  compression: Compression,
+  { formats, config: { protocol }, inTurn }: Expanding,
+): Promise<Uint8Array> {
+  const limit = protocol.max_expanded_bytes;
+  if (limit <= SMALL_BYTES) return formats.expand(bytes, compression, limit);
+  try {
+    return await formats.expand(bytes, compression, SMALL_BYTES);
+  } catch (error) {
+    if (!(error instanceof RpcError) || error.code !== 2004) throw error;
+  }
+  await inTurn();
+  return formats.expand(bytes, compression, limit);
 }
 
 const onlyJson = (requested: string): RpcError =>
@@ -88,6 +137,7 @@ const onlyJson = (requested: string): RpcError =>
 export const nothingReceived = (config: RpcDocument, refused: unknown = undefined): Received => ({
   message: undefined,
   requestBytes: 0,
+  messageBytes: 0,
   read: undefined,
   refused,
   config,
@@ -99,7 +149,7 @@ export const nothingReceived = (config: RpcDocument, refused: unknown = undefine
 export function incomingOf(
   request: Request,
   facts: RequestFacts,
-  { message, requestBytes, read, refused, config, startedAt, startedAtMs }: Received,
+  { message, requestBytes, messageBytes, read, refused, config, startedAt, startedAtMs }: Received,
   form: AskedForm,
   { transport = "rest", kind = "unary" }: { readonly transport?: Transport; readonly kind?: CallKind },
   { peerOf }: Pick<ExchangeParts, "peerOf">,
@@ -114,6 +164,7 @@ export function incomingOf(
     startedAt,
     startedAtMs,
     requestBytes,
+    messageBytes,
     disconnected: request.signal,
     contentType: form.format,
     contentEncoding: form.compression,
@@ -129,7 +180,7 @@ export async function receive(
   kind: CallKind,
   parts: ExchangeParts,
 ): Promise<Exchange> {
-  const received = await decodeBody(request, body, parts);
+  const received = await decodeBody(request, facts, body, parts);
   const formOf = kind === "stream" ? streamAnswerForm : answerForm;
   const form = formOf(received.message, request.headers, received.read, received.config);
   return { form, incoming: incomingOf(request, facts, received, form, { kind }, parts) };
@@ -153,16 +204,44 @@ export function bodyError(error: unknown, { protocol }: RpcDocument): unknown {
   return new RpcError(1003);
 }
 
+type Encoded = string | Uint8Array<ArrayBuffer>;
+
 /** The whole answer. */
-export async function answer(finished: Finished, form: AnswerForm, formats: Formats): Promise<Response> {
-  const { response, http, call } = finished;
+export async function answer(
+  finished: Finished,
+  form: AnswerForm,
+  { formats, queues }: AnswerParts,
+): Promise<Response> {
+  const done = await written(finished, ({ response }) => formats.encode(response, form.format));
+  const { http, call } = done.finished;
   const type = form.format === "application/json" ? JSON_TYPE : form.format;
-  return bytesAnswer(
-    await formats.encode(response, form.format),
-    { ...callHeaders(call), "content-type": type },
-    http,
-    { form, formats, config: call.config, finished },
-  );
+  return bytesAnswer(done.encoded, { ...callHeaders(call), "content-type": type }, http, {
+    form,
+    formats,
+    queues,
+    config: call.config,
+    finished: done.finished,
+  });
+}
+
+export interface Written {
+  readonly encoded: Encoded;
+  readonly finished: Finished;
+}
+
+/** What a handler returned may have no bytes, such as a list that contains itself: then that is how the call ended. */
+export async function written(
+  finished: Finished,
+  write: (finished: Finished) => Encoded | Promise<Encoded>,
+): Promise<Written> {
+  try {
+    return { encoded: await write(finished), finished };
+  } catch (error) {
+    const { call, observer, server } = finished;
+    observer.unexpected(call, error);
+    const failed = { ...finished, ...respond(call, errorOutcome(error), server) };
+    return { encoded: await write(failed), finished: failed };
+  }
 }
 
 export const JSON_TYPE = "application/json; charset=utf-8";
@@ -175,9 +254,14 @@ export function callHeaders(call: Call): Record<string, string> {
   return headers;
 }
 
-export interface FormParts {
-  readonly form: AnswerForm;
+export interface AnswerParts {
   readonly formats: Formats;
+  /** What waits for slow clients. */
+  readonly queues: MemoryPieces;
+}
+
+export interface FormParts extends AnswerParts {
+  readonly form: AnswerForm;
   readonly config: RpcDocument;
   /** Of one call. */
   readonly finished?: Finished;
@@ -185,21 +269,25 @@ export interface FormParts {
 
 /** Compressed as the form says. */
 export async function bytesAnswer(
-  encoded: string | Uint8Array<ArrayBuffer>,
+  encoded: Encoded,
   given: Readonly<Record<string, string>>,
   status: number,
-  { form, formats, config, finished }: FormParts,
+  { form, formats, queues, config, finished }: FormParts,
 ): Promise<Response> {
   const headers: Record<string, string> = { vary: "Accept, Accept-Encoding", ...given };
   const sent = (bytes: number) => finished?.observer.answered(finished.call, bytes);
+  const body = (bytes: Encoded) =>
+    bytes.length <= PACED_BYTES
+      ? bytes
+      : pacedBody(typeof bytes === "string" ? Buffer.from(bytes) : bytes, queues);
   if (form.compression === undefined) {
     sent(typeof encoded === "string" ? Buffer.byteLength(encoded) : encoded.byteLength);
-    return new Response(encoded, { status, headers });
+    return new Response(body(encoded), { status, headers });
   }
   const plain = typeof encoded === "string" ? Buffer.from(encoded) : encoded;
   const isSmall = plain.byteLength < config.compression.min_bytes;
   if (!isSmall) headers["content-encoding"] = form.compression;
   const bytes = isSmall ? plain : await formats.compress(plain, form.compression);
   sent(bytes.byteLength);
-  return new Response(bytes, { status, headers });
+  return new Response(body(bytes), { status, headers });
 }

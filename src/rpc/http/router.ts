@@ -29,14 +29,22 @@ export async function wrongVerb(
   return response;
 }
 
+/** What nobody expected, on any path: told in the shape of every other error, and without its text. */
+export const unexpected = (
+  request: Request,
+  facts: RequestFacts,
+  parts: RouterParts,
+  error: unknown,
+): Promise<Response> => refused(request, facts, parts, error);
+
 async function refused(
   request: Request,
   facts: RequestFacts,
   parts: RouterParts,
-  error: RpcError,
+  error: unknown,
   routerStatus?: number,
 ): Promise<Response> {
-  const { pipeline, formats, config: current } = parts;
+  const { pipeline, config: current } = parts;
   const config = current();
   // A wish that cannot be met hides no wrong path.
   const { refused: _unmet, ...form } = answerForm(undefined, request.headers, undefined, config);
@@ -44,5 +52,5 @@ async function refused(
   const finished = await pipeline.unary(
     routerStatus === undefined ? incoming : { ...incoming, routerStatus },
   );
-  return answer(finished, form, formats);
+  return answer(finished, form, parts);
 }

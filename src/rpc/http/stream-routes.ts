@@ -30,7 +30,7 @@ export const STREAM_PATHS: readonly string[] = [...STREAM, CONTROL, ...NOT_HERE]
 
 /** Bodies come within a budget that whoever mounts them sets. */
 export function streamRoutes(parts: StreamRoutesParts) {
-  const { pipeline, streams, formats } = parts;
+  const { pipeline, streams } = parts;
   const app = new Hono<BodyEnv>();
 
   app.on("POST", STREAM, async (c) => {
@@ -49,12 +49,12 @@ export function streamRoutes(parts: StreamRoutesParts) {
       },
       parts,
     );
-    return answered instanceof Response ? answered : answer(answered, form, formats);
+    return answered instanceof Response ? answered : answer(answered, form, parts);
   });
 
   app.post(CONTROL, async (c) => {
     const request = c.req.raw;
-    const received = await decodeBody(request, c.var.body, parts);
+    const received = await decodeBody(request, c.env, c.var.body, parts);
     const { message, read, config } = received;
     // Of its metadata only who asks is read, so nothing else of it is a wish or can be wrong.
     const form = answerForm(undefined, request.headers, read, config);
@@ -62,20 +62,20 @@ export function streamRoutes(parts: StreamRoutesParts) {
     const asked = readControl(message);
     const { control } = asked;
     const call = await pipeline.letIn(incoming, asked, control && streams.methodOf(control.streamId));
-    if (!isLetIn(call)) return answer(call, form, formats);
+    if (!isLetIn(call)) return answer(call, form, parts);
     try {
       // What was let in was read.
       const result = await streams.control(control as NonNullable<typeof control>, call);
-      return answer(pipeline.finish(call, { status: "success", result }), form, formats);
+      return answer(pipeline.finish(call, { status: "success", result }), form, parts);
     } catch (error) {
-      return answer(pipeline.fail(call, error), form, formats);
+      return answer(pipeline.fail(call, error), form, parts);
     }
   });
 
   app.on("POST", NOT_HERE, async (c) => {
     const { incoming, form } = await receive(c.req.raw, c.env, c.var.body, "unary", parts);
     const refused = new RpcError(5001, { message: "HTTP carries no stream of requests; gRPC does" });
-    return answer(await pipeline.unary({ ...incoming, refused }), form, formats);
+    return answer(await pipeline.unary({ ...incoming, refused }), form, parts);
   });
 
   async function resumed(
@@ -86,13 +86,13 @@ export function streamRoutes(parts: StreamRoutesParts) {
   ): Promise<Response> {
     const { incoming, after } = await resumption(request, facts, body, parts);
     const call = await pipeline.letIn(incoming, resumeRequest(), streams.methodOf(streamId));
-    if (!isLetIn(call)) return answer(call, PLAIN, formats);
+    if (!isLetIn(call)) return answer(call, PLAIN, parts);
     try {
       const opened = streams.resume(streamId, after, call, { request, facts });
       pipeline.ended(call, { status: "success", result: null });
       return opened;
     } catch (error) {
-      return answer(pipeline.fail(call, error), PLAIN, formats);
+      return answer(pipeline.fail(call, error), PLAIN, parts);
     }
   }
   return app;

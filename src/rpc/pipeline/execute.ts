@@ -34,14 +34,15 @@ export function setDeadline(call: Call): void {
 /** Never rejects. */
 export async function execute(call: Call, parts: ExecuteParts): Promise<Outcome> {
   let slot: Slot | undefined;
-  const run = { isOver: true };
+  const run: Run = { isOver: true, hasBegun: false };
   try {
     const entered = parts.guards.enter(call);
     slot = entered instanceof Promise ? await entered : entered;
     const ticket = parts.guards.admit(call);
     const outcome = await attempts(call, parts, run);
     const code = outcome.status === "error" ? outcome.error.code : undefined;
-    if (call.endedBy !== undefined && call.endedBy !== "deadline") ticket.ignored();
+    // A deadline that passed while its caller sent the call, or while it waited, says nothing of the handler.
+    if (!run.hasBegun || (call.endedBy !== undefined && call.endedBy !== "deadline")) ticket.ignored();
     else if (code === undefined) ticket.succeeded();
     else ticket.failed(code);
     return outcome.status === "error" ? await fallback(call, outcome, parts) : outcome;
@@ -54,6 +55,7 @@ export async function execute(call: Call, parts: ExecuteParts): Promise<Outcome>
 }
 
 interface Run {
+  hasBegun: boolean;
   /** The handler has ended; false while one goes on whose caller was answered. */
   isOver: boolean;
   onOver?: () => void;
@@ -126,6 +128,7 @@ function delayBefore(
 function attempt(call: Call, handler: Handler, parts: ExecuteParts, run: Run): Outcome | Promise<Outcome> {
   let value: unknown;
   if (call.remainingMs() <= 0) return expired(call, "deadline");
+  run.hasBegun = true;
   try {
     const context = new HandlerContext(call, parts.log);
     const { cpu } = call.definition;

@@ -43,6 +43,8 @@ export interface Incoming {
   readonly startedAtMs: number;
   /** Of the body on the wire. */
   readonly requestBytes: number;
+  /** Of the message that was decoded from it; 0 where that is not held. */
+  readonly messageBytes: number;
   /** The client left. */
   readonly disconnected: AbortSignal | undefined;
   /** Messages after the first. */

@@ -17,7 +17,8 @@ import { type Answer, respond } from "./respond.ts";
 export interface Finished extends Answer {
   readonly call: Call;
   /** Told how large the answer was, once it is bytes. */
-  readonly observer: Pick<Observer, "answered">;
+  readonly observer: Pick<Observer, "answered" | "unexpected">;
+  readonly server: PipelineParts["server"];
 }
 
 /** A stream that was let in: whoever runs it gives its place back and settles its ticket. */
@@ -155,7 +156,7 @@ export class Pipeline {
     this.parts.observer.ended(call, outcome, answer);
     if (outcome.status === "error" && outcome.error.retryAfterMs !== undefined)
       call.httpHeaders["retry-after"] = String(Math.max(1, Math.ceil(outcome.error.retryAfterMs / 1_000)));
-    return { ...answer, call, observer: this.parts.observer };
+    return { ...answer, call, observer: this.parts.observer, server: this.parts.server };
   }
 
   /** Stages 5 to 13. Synchronous unless somebody has to be asked who the caller is. @throws RpcError */

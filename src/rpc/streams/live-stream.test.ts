@@ -41,6 +41,7 @@ function made(run: Handler, { document, sink = {}, timeoutMs }: Options = {}) {
     },
     {
       log: createLog("silent"),
+      blocking: undefined as never,
       unexpected: (_call, error) => told.push(`unexpected ${(error as Error).message}`),
       sent: () => {},
       ended: ({ state }, { status }) => told.push(`${state} ${status}`),

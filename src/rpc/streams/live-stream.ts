@@ -9,6 +9,7 @@ import type { Call, EndedBy } from "../pipeline/call.ts";
 import { debugInfo, isDebugOn } from "../pipeline/debug.ts";
 import { HandlerContext } from "../pipeline/handler-context.ts";
 import { errorOutcome, type Outcome } from "../pipeline/outcome.ts";
+import type { Blocking } from "../pipeline/parts.ts";
 import type { AdmittedStream } from "../pipeline/pipeline.ts";
 import { Fragment, PartialResult } from "../registry/call-context.ts";
 import { type ErrorBody, errorBody, RpcError } from "../wire/rpc-error.ts";
@@ -35,6 +36,7 @@ export interface FrameSink {
 }
 
 export interface LiveStreamParts {
+  readonly blocking: Blocking;
   readonly log: Logger;
   /** A handler threw what is no RpcError. */
   readonly unexpected: (call: Call, error: unknown) => void;
@@ -142,8 +144,10 @@ export class LiveStream {
 
   async #pull(): Promise<void> {
     const { call } = this;
+    const context = new HandlerContext(call, this.parts.log);
+    const { cpu, run } = call.definition;
     const value = await this.#orOver(
-      call.definition.run(call.asked.data, new HandlerContext(call, this.parts.log)),
+      cpu === undefined ? run(call.asked.data, context) : this.parts.blocking.run(cpu, call, context),
     );
     if (value === OVER) return;
     if (isAsyncIterable(value)) await this.#each(value[Symbol.asyncIterator]());

@@ -25,7 +25,13 @@ function made(list: LiveStreams, { tenant, principal, verified }: Owner, id = "r
       slot: { release: () => {} },
       ticket: { succeeded: () => {}, failed: () => {}, ignored: () => {} },
     },
-    { log: undefined as never, unexpected: () => {}, sent: () => {}, ended: (one) => list.end(one) },
+    {
+      blocking: undefined as never,
+      log: undefined as never,
+      unexpected: () => {},
+      sent: () => {},
+      ended: (one) => list.end(one),
+    },
   );
   list.add(stream);
   return stream;

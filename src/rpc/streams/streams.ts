@@ -71,6 +71,8 @@ export interface ControlResult {
 /** Streams that are over and may be gone on with; the first to end goes for a further one. */
 const MAX_RESUMABLE_OVER = 1_000;
 const SWEEP_MS = 10_000;
+/** Of what was sent with a call: less is not worth counting. */
+const SMALL_MESSAGE = 16 * 1024;
 const STREAM_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 export class Streams {
@@ -149,6 +151,7 @@ export class Streams {
         "a stream is neither retried nor answered twice",
       );
     const stream = new LiveStream(admitted, {
+      blocking: pipeline.parts.blocking,
       log,
       unexpected: (...facts) => pipeline.parts.observer.unexpected(...facts),
       sent: (type) => this.#figures.frame(type),
@@ -156,7 +159,15 @@ export class Streams {
     });
     this.list.add(stream);
     this.#figures.opened(stream);
+    this.#holds(stream);
     return stream;
+  }
+
+  /** What was sent with a call is there as long as its stream, which may be for hours: it counts as what waits for the client. */
+  #holds(stream: LiveStream): void {
+    const { messageBytes } = stream.call.incoming;
+    if (messageBytes > SMALL_MESSAGE)
+      this.parts.limits.queues.set(stream, messageBytes, () => stream.shutdown());
   }
 
   /** The answer that carries the frames as server-sent events, or a refusal after all. */
@@ -295,6 +306,7 @@ export class Streams {
   #ended(stream: LiveStream, outcome: Outcome): void {
     const { pipeline } = this.parts;
     this.list.end(stream);
+    this.parts.limits.queues.forget(stream);
     if (stream.state === "cancelled") pipeline.parts.observer.cancelled(stream.call, "stream");
     pipeline.ended(stream.call, outcome);
     const kept = this.#resumable.get(stream.id);

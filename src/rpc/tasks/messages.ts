@@ -25,8 +25,8 @@ const MAX_ATTEMPTS = 100;
 const MAX_TASK_ID = 128;
 const MAX_REASON = 1_024;
 const MAX_METADATA_BYTES = 64 * 1024;
-/** As a Date can have it. */
-const MAX_TIME_MS = 8.64e15;
+/** A task that waits takes room until it has run: nobody keeps it for ever. */
+const MAX_AHEAD_MS = 366 * 24 * 3_600_000;
 
 const missing = (field: string): RpcError => rpcError(2002, "MissingField", "is required", { field });
 const wrongType = (field: string, reason: string): RpcError =>
@@ -52,7 +52,7 @@ export function submission(data: Data): Submission {
     // Of a client that sends what it leaves out as 0.
     maxAttempts: data?.max_attempts === 0 ? undefined : whole(data, "max_attempts", 1, MAX_ATTEMPTS),
     timeoutMs: whole(data, "timeout_ms", 1, Number.MAX_SAFE_INTEGER),
-    scheduledAtMs: whole(data, "scheduled_at_ms", 0, MAX_TIME_MS),
+    scheduledAtMs: whole(data, "scheduled_at_ms", 0, Date.now() + MAX_AHEAD_MS),
     key,
     metadata,
   };

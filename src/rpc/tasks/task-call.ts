@@ -25,6 +25,7 @@ export function taskCall({ task, params, config, left }: TaskCallParts): Call {
     startedAt: performance.now(),
     startedAtMs: Date.now(),
     requestBytes: 0,
+    messageBytes: 0,
     disconnected: left,
     contentType: "application/json",
     contentEncoding: undefined,

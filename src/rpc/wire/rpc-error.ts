@@ -50,6 +50,7 @@ export interface ErrorBody {
   readonly debug?: DebugInfo;
 }
 
+const INTERNAL = 5000;
 const MAX_MESSAGE = 1_024;
 /** Of one answer, however much is wrong (contract 5.3). */
 export const MAX_DETAILS = 20;
@@ -71,7 +72,9 @@ export class RpcError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly #name: string;
 
-  constructor(code: number, parts: RpcErrorParts = {}) {
+  /** `given`: one that no format can carry (contract 19: 32 bits) is none. */
+  constructor(given: number, parts: RpcErrorParts = {}) {
+    const code = given === (given | 0) ? given : INTERNAL;
     const known = errorCode(code);
     super((parts.message ?? known?.message ?? "Error").slice(0, MAX_MESSAGE), { cause: parts.cause });
     this.code = code;

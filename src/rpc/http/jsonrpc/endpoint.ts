@@ -6,7 +6,7 @@ import { type AskedForm, jsonForm } from "../../formats/negotiation.ts";
 import { weightedList } from "../../formats/weighted.ts";
 import type { CallKind, Incoming } from "../../pipeline/incoming.ts";
 import type { Finished } from "../../pipeline/pipeline.ts";
-import { type RpcError, rpcError } from "../../wire/rpc-error.ts";
+import { errorBody, RpcError, rpcError } from "../../wire/rpc-error.ts";
 import {
   bytesAnswer,
   callHeaders,
@@ -15,9 +15,10 @@ import {
   incomingOf,
   JSON_TYPE,
   type Received,
+  written,
 } from "../exchange.ts";
 import { type StreamParts, streamAnswer } from "../stream-answer.ts";
-import { jsonRpcAnswer } from "./answer.ts";
+import { jsonRpcAnswer, jsonRpcError } from "./answer.ts";
 import {
   INVALID_REQUEST,
   invalidRequest,
@@ -44,7 +45,7 @@ export async function jsonRpc(
   body: RequestBody,
   parts: JsonRpcParts,
 ): Promise<Response> {
-  const received = await decodeBody(request, body, parts, "json");
+  const received = await decodeBody(request, facts, body, parts, "json");
   const asking = { request, facts, received, parts };
   if (received.refused !== undefined) return single(asking, unreadable(received));
   const { message } = received;
@@ -94,20 +95,23 @@ async function streamed(asking: Asking, asked: JsonRpcRequest, form: AskedForm):
   return answered instanceof Response ? answered : whole(asking, asked, form, answered.http, answered);
 }
 
-function whole(
-  { received: { config }, parts: { formats } }: Asking,
+async function whole(
+  { received: { config }, parts: { formats, queues } }: Asking,
   asked: JsonRpcRequest,
   form: AskedForm,
   status: number,
-  finished: Finished,
+  answered: Finished,
 ): Promise<Response> {
-  const { call, response } = finished;
-  return bytesAnswer(
+  const { encoded, finished } = await written(answered, ({ response }) =>
     JSON.stringify(jsonRpcAnswer(asked, response)),
-    { ...callHeaders(call), "content-type": JSON_TYPE },
-    status,
-    { form, formats, config, finished },
   );
+  return bytesAnswer(encoded, { ...callHeaders(finished.call), "content-type": JSON_TYPE }, status, {
+    form,
+    formats,
+    queues,
+    config,
+    finished,
+  });
 }
 
 async function batch(asking: Asking, all: readonly JsonRpcRequest[]): Promise<Response> {
@@ -116,19 +120,30 @@ async function batch(asking: Asking, all: readonly JsonRpcRequest[]): Promise<Re
   const form = jsonForm(undefined, request.headers, received.config);
   const requestBytes = Math.floor(received.requestBytes / all.length);
   const each = { ...asking, received: { ...received, requestBytes } };
-  const finished = await Promise.all(
+  let left = received.config.protocol.max_expanded_bytes;
+  const answers = await Promise.all(
     all.map(async (asked) => {
       const one = asked.endpoint === "stream" ? refusedStream(asked) : asked;
-      const { response } = await parts.pipeline.unary(incoming(each, one, "unary", form));
-      return jsonRpcAnswer(asked, response);
+      const answered = await parts.pipeline.unary(incoming(each, one, "unary", form));
+      const { encoded } = await written(answered, ({ response }) =>
+        JSON.stringify(jsonRpcAnswer(asked, response)),
+      );
+      // Each of them may be large, and fifty are one answer.
+      if (encoded.length > left) return JSON.stringify(jsonRpcError(asked.id, errorBody(tooLarge())));
+      left -= encoded.length;
+      return encoded;
     }),
   );
-  return bytesAnswer(JSON.stringify(finished), { "content-type": JSON_TYPE }, 200, {
+  return bytesAnswer(`[${answers.join()}]`, { "content-type": JSON_TYPE }, 200, {
     form,
     formats: parts.formats,
+    queues: parts.queues,
     config: received.config,
   });
 }
+
+const tooLarge = (): RpcError =>
+  new RpcError(5021, { message: "The call ran; the answers of its batch are too large together" });
 
 const refusedStream = (asked: JsonRpcRequest): JsonRpcRequest => ({
   ...asked,
