@@ -82,9 +82,13 @@ test("what is stored for a web client", () => {
   expect(webContent({ text: "", attachments }, "telegram-bot", "queue")).toMatchObject({
     content: { attachments },
   });
-  expect(webContent({ text: "x", attachments: [] }, "webapp", "queue")).not.toHaveProperty(
-    "content.attachments",
-  );
+  // As it was sent, none too (probed).
+  expect(webContent({ text: "x", attachments: [] }, "webapp", "queue").content).toEqual({
+    type: "text",
+    text: "x",
+    attachments: [],
+  });
+  expect(webContent({ text: "x" }, "webapp", "queue").content).toEqual({ type: "text", text: "x" });
 });
 
 test("only pi is steered", () => {
