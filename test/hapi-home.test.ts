@@ -91,6 +91,24 @@ test("it is there by itself with a token of its own, and HAPI_HOME alone takes n
   expect(readdirSync(home)).toEqual([]);
 });
 
+// Upstream fault: one run with another address decides all later ones (hapi-data 8).
+test("what a variable says holds for this run, and is in no file afterwards; only a token is kept", async () => {
+  const dataDir = sibling("variables");
+  const variables = {
+    HAPI_PUBLIC_URL: "https://hub.example",
+    CORS_ORIGINS: "https://page.example",
+    CLI_API_TOKEN: "kX9_long_and_of_chance",
+  };
+  const server = await serve(["--data-dir", dataDir], variables);
+  const asked = { headers: { origin: "https://page.example" } };
+  const answer = await fetch(`${server.url}/api/sessions`, asked);
+  expect(answer.headers.get("access-control-allow-origin")).toBe("https://page.example");
+  expect(await server.stop()).toBe(0);
+  const kept = settingsOf(join(dataDir, "hapi"));
+  expect(Object.keys(kept).sort()).toEqual(["cliApiToken", "vapidKeys"]);
+  expect(kept.cliApiToken).toBe(variables.CLI_API_TOKEN);
+});
+
 test("switched off nothing of it is there: no path, no folder, no line at the start", async () => {
   const dataDir = sibling("without");
   const server = await serve(["--data-dir", dataDir, "--hapi-enabled", "false"]);

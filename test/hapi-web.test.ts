@@ -218,6 +218,30 @@ describe("installed", () => {
   });
 });
 
+test("at the hub's own port everybody gets the page, as from the original: programs that look whether it is there too", async () => {
+  const [dataDir, hapiPort] = [folder(), freePort()];
+  await web(dataDir, "install", "--from", hub.url);
+  const roost = await server({ dataDir, hapiPort });
+  const own = `http://127.0.0.1:${hapiPort}`;
+  try {
+    for (const path of ["/", "/?token=x", "/whatever", "/share", "/Sessions"])
+      for (const headers of [{}, HTML, { accept: "application/json" }])
+        expect([path, (await ask(own + path, headers)).text]).toEqual([path, page()]);
+    const { status, headers, text } = await ask(own, {}, "HEAD");
+    expect([status, text]).toEqual([200, ""]);
+    expect(`${headers.get("vary")}`).not.toMatch(/accept(?!-encoding)/);
+    for (const [method, path] of [
+      ["POST", "/"],
+      ["OPTIONS", "/"],
+      ["GET", "/apifoo"],
+    ] as const)
+      expect([path, (await ask(own + path, {}, method)).text]).toEqual([path, "404 Not Found"]);
+    expect((await ask(`${own}/metrics`, HTML)).text).not.toBe(page());
+  } finally {
+    await roost.stop();
+  }
+});
+
 describe("not installed", () => {
   test("a page of the house says how to get it, without a script, and quotes whatever the request says", async () => {
     const roost = await server({ dataDir: folder() });

@@ -72,6 +72,29 @@ test("addresses, origins and Telegram: given, else the home's, else the server's
   });
 });
 
+test("an origin is listed as browsers write it, as with the original", () => {
+  const hapiCorsOrigins = [
+    "https://a.example/",
+    "https://B.Example",
+    "http://c.example:80",
+    "https://d.example:443/path?x",
+    "https://e.example:8443",
+    "capacitor://localhost/",
+    "f.example",
+    "*",
+  ];
+  expect(effect({ hapiCorsOrigins }).corsOrigins).toEqual([
+    "https://a.example",
+    "https://b.example",
+    "http://c.example",
+    "https://d.example",
+    "https://e.example:8443",
+    "capacitor://localhost",
+    "f.example",
+    "*",
+  ]);
+});
+
 test("the original's variables configure it", async () => {
   const { config: read } = await loadConfig(["--data-dir", home], {
     CLI_API_TOKEN: "t",

@@ -23,13 +23,17 @@ export function inEffect(config: HapiConfig, home: KnownSettings): InEffect {
   return {
     listener: listenerOf(config, home),
     publicUrl: (config.hapiPublicUrl ?? home.publicUrl ?? config.publicUrl)?.replace(/\/+$/, ""),
-    corsOrigins: (config.hapiCorsOrigins ?? home.corsOrigins ?? []).map((origin) =>
-      origin.replace(/\/+$/, ""),
-    ),
+    corsOrigins: (config.hapiCorsOrigins ?? home.corsOrigins ?? []).map(originOf),
     telegramBotToken: config.hapiTelegramBotToken ?? home.telegramBotToken,
     telegramNotification: config.hapiTelegramNotification ?? home.telegramNotification ?? true,
     serverChan: serverChanOf(config, home),
   };
+}
+
+/** As browsers write it, whatever else an entry says: its path, its own port, capitals. Apps have schemes that have no origin. */
+function originOf(entry: string): string {
+  const origin = URL.parse(entry)?.origin;
+  return origin === undefined || origin === "null" ? entry.replace(/\/+$/, "") : origin;
 }
 
 function serverChanOf(config: HapiConfig, home: KnownSettings): InEffect["serverChan"] {

@@ -44,6 +44,7 @@ export async function openHapi(house: House<HapiConfig>): Promise<OpenProtocol> 
   const allowsOrigin = allowedOrigins({
     listed: () => inEffect.corsOrigins,
     config: { port: config.port, publicUrl: inEffect.publicUrl },
+    ownPort: inEffect.listener?.port,
     webPort: config.hapiWebPort,
   });
   const pace = new MessagePace({ perSecond: () => config.maxAccountMessagesPerSecond, ...limits });

@@ -133,3 +133,23 @@ test("while a frame is handled nobody's comes, also not one that has only begun"
   expect(look(8, true)).toBe("pause b, resume , end ");
   expect(look()).toBe("pause , resume a, end ");
 });
+
+test("frames that are handled one after the other keep nobody longer than anything else, and who has waited so long is not stopped again", () => {
+  const { sender, look } = stage(50);
+  const [a, b] = [sender("a"), sender("b")];
+  a.has(5);
+  b.has(4);
+  expect(look(8, true)).toBe("pause ab, resume , end ");
+  for (let waited = 0; waited < 16_900; waited += 100) expect(look(100, true)).toBe(NOTHING);
+  // The first goes on, the other comes again.
+  expect(look(200, true)).toBe("pause , resume a, end b");
+  a.has(20);
+  expect(look(8, true)).toBe(NOTHING);
+  // Also while buffers of others are in the way.
+  sender("k").has(0, 40);
+  expect([look(), look(8, true)]).toEqual([NOTHING, NOTHING]);
+  a.handed();
+  a.gone();
+  a.has(5);
+  expect(look(8, true)).toBe("pause a, resume , end ");
+});

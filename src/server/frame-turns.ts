@@ -33,6 +33,8 @@ interface Frame {
   rate: number;
   /** Since when. */
   waits: number | undefined;
+  /** It has waited as long as anybody may: nothing makes it wait again. */
+  goesOn: boolean;
 }
 
 const MIB = 1024 * 1024;
@@ -65,9 +67,11 @@ export class FrameTurns<S extends object> {
     return this.#known.get(key)?.waits !== undefined;
   }
 
-  /** Those whose frames are coming now. */
+  /** Those whose frames are coming now, and may be made to wait. */
   running(): S[] {
-    return [...this.#known].flatMap(([key, { waits }]) => (waits === undefined ? [key] : []));
+    return [...this.#known].flatMap(([key, { waits, goesOn }]) =>
+      waits === undefined && !goesOn ? [key] : [],
+    );
   }
 
   /** No large frame is coming or waiting. */
@@ -102,7 +106,10 @@ export class FrameTurns<S extends object> {
     this.#known.delete(key);
   }
 
-  /** `isHandling`: a frame is being handled, and nobody else's comes meanwhile. */
+  /**
+   * `isHandling`: a frame is being handled, and nobody else's comes meanwhile; but those of one that sends faster than they are handled keep
+   * nobody longer than anything else does.
+   */
   look(senders: ReadonlyMap<S, LargeSender>, isHandling = false): FrameDecision<S> {
     const now = this.now();
     const decision: FrameDecision<S> = { pause: [], resume: [], end: [] };
@@ -112,8 +119,9 @@ export class FrameTurns<S extends object> {
       this.#note(key, sender, now, decision);
     }
     for (const key of this.#known.keys()) if (!senders.has(key)) this.#known.delete(key);
-    if (isHandling) {
+    if (isHandling && !this.#isOverdue(now)) {
       for (const [key, frame] of this.#known) {
+        if (frame.goesOn) continue;
         if (frame.waits === undefined) decision.pause.push(key);
         frame.waits ??= now;
       }
@@ -155,7 +163,8 @@ export class FrameTurns<S extends object> {
       );
       const isDue = frame.waits !== undefined && now - frame.waits > MAX_WAIT_MS;
       const fits = held + bytes <= room && (isFirst || coming + expected <= room * COMING_SHARE);
-      if (fits || (isFirst && (isDue || !keepsRoom))) {
+      if (fits || frame.goesOn || (isFirst && (isDue || !keepsRoom))) {
+        frame.goesOn ||= isDue;
         held += bytes;
         coming += expected;
         if (frame.waits !== undefined) decision.resume.push(key);
@@ -176,6 +185,12 @@ export class FrameTurns<S extends object> {
     return { ...decision, pause: decision.pause.filter((key) => !ended.has(key)) };
   }
 
+  #isOverdue(now: number): boolean {
+    for (const { waits } of this.#known.values())
+      if (waits !== undefined && now - waits > MAX_WAIT_MS) return true;
+    return false;
+  }
+
   #note(key: S, sender: LargeSender, now: number, { resume }: FrameDecision<S>): void {
     const { unfinished: bytes } = sender;
     const known = this.#known.get(key);
@@ -183,7 +198,7 @@ export class FrameTurns<S extends object> {
       if (known?.waits !== undefined) resume.push(key);
       this.#known.delete(key);
     } else if (known === undefined) {
-      const looked = { since: now, lookedAt: now, movedAt: now };
+      const looked = { since: now, lookedAt: now, movedAt: now, goesOn: false };
       // Until it has shown that it is slow.
       const rate = sender.maxBytes / AHEAD_MS;
       this.#known.set(key, { ...looked, sender, bytes, rate, waits: undefined });

@@ -12,7 +12,8 @@ import type { HubUnderTest } from "./hub-under-test.ts";
 /** The path of the executable; undefined where it was never installed. */
 export const originalHub = installedHapi;
 
-export async function startOriginalHub(): Promise<HubUnderTest> {
+/** @param environment variables beside what it always has */
+export async function startOriginalHub(environment: Record<string, string> = {}): Promise<HubUnderTest> {
   const executable = installedHapi();
   if (executable === undefined) throw new Error("The released hapi is not installed.");
   const home = mkdtempSync(join(tmpdir(), "roost-hapi-original-"));
@@ -28,6 +29,7 @@ export async function startOriginalHub(): Promise<HubUnderTest> {
       HAPI_ANDROID_PUSH: "off",
       HAPI_IOS_PUSH: "off",
       CLI_API_TOKEN: token,
+      ...environment,
     },
   });
   const url = `http://127.0.0.1:${port}`;

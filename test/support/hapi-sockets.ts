@@ -168,6 +168,7 @@ export interface OpenHapiSockets {
 export interface OpenHapiOptions {
   readonly config?: Partial<Config>;
   readonly origins?: readonly string[];
+  readonly ownPort?: number;
   readonly terminals?: { readonly max: number; readonly idleMs: number };
   /** Claims of others on the same paths, before ours. */
   readonly also?: (paths: SocketIoPaths) => void;
@@ -200,7 +201,11 @@ export async function openHapiSockets(options: OpenHapiOptions = {}): Promise<Op
       ...(options.guesses !== undefined && { guesses: options.guesses }),
       loginClaims: async (token) => (token.startsWith("jwt:") ? JSON.parse(token.slice(4)) : undefined),
     },
-    allowsOrigin: allowedOrigins({ listed: () => options.origins ?? [], config }),
+    allowsOrigin: allowedOrigins({
+      listed: () => options.origins ?? [],
+      config,
+      ownPort: options.ownPort,
+    }),
     pace: { turn: (_account, _bytes, work) => work() },
     log,
   });

@@ -237,8 +237,10 @@ test("answers of /api are gzip where the client takes it: short ones, refusals, 
   };
   expect(await read("/api/who", login)).toEqual(["gzip", `{"uid":${OWNER},"ns":"team"}`, "Origin"]);
   expect(await read("/api/who")).toEqual(["gzip", '{"error":"Missing authorization token"}', "Origin"]);
+  expect(await read("/api/none", login)).toEqual(["gzip", "404 Not Found", "Origin"]);
   expect(await read("/api/pieces", login)).toEqual(["gzip", '{"long":1}', "Origin"]);
-  expect(await read("/api/broken", login)).toEqual([null, "Internal Server Error", "Origin"]);
+  // As the released hub does with its texts too (probed).
+  expect(await read("/api/broken", login)).toEqual(["gzip", "Internal Server Error", "Origin"]);
   expect(await read("/cli/who", TOKEN)).toEqual([null, '{"ns":"default"}', "Origin"]);
 });
 

@@ -89,7 +89,7 @@ export class Messages {
   /** Of a person, for the CLI of a session that is at work. */
   async post(message: PostedMessage): Promise<Result> {
     const { core } = this;
-    const { session, text, attachments = [], localId, scheduledAt = null } = message;
+    const { session, text, attachments, localId, scheduledAt = null } = message;
     // One that is at work is known without asking the store, which looks whose it is when it stores the message.
     const live = core.sessions.get(session.id);
     const isAtWork = live?.namespace === session.namespace && live.presence.active;
@@ -99,7 +99,7 @@ export class Messages {
     if (!core.isActive(session.id)) return INACTIVE;
     const fieldErrors = schedulingFaults(message, core.now());
     if (fieldErrors !== undefined) return { ...refusal("invalid", "Invalid body"), fieldErrors };
-    if (text === "" && attachments.length === 0) {
+    if (text === "" && (attachments ?? []).length === 0) {
       return refusal("invalid", "Message requires text or attachments");
     }
     const deliveryMode = deliveryModeFor(row?.metadata, message.deliveryMode);

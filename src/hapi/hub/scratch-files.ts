@@ -11,6 +11,7 @@ import { syncFolders } from "../../storage/durable-file.ts";
 import { codeOf, isAbsent, StorageError } from "../../storage/errors.ts";
 import type { SessionKey } from "../store/rows.ts";
 import { isObject } from "../wire/shape.ts";
+import { AbandonedFiles } from "./abandoned-files.ts";
 import { ScratchRoom } from "./scratch-room.ts";
 import { type Clocks, SeenClocks } from "./seen-clocks.ts";
 
@@ -51,7 +52,7 @@ export const FOLDER = "scratchlist-attachments";
 const PREFIX = "hapi-hub:scratchlist/";
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ABANDONED_MS = 24 * 60 * 60 * 1_000;
-/** A clock may have been set while no server ran. Whoever uploaded before that, and comes back, has so long for the note. */
+/** A clock may have been set while no server ran. Whoever uploaded before that, and comes back, has so long of a running server for the note. */
 const SETTLED_MS = 5 * 60 * 60 * 1_000;
 /** How often a folder is made again that was swept away as an empty one, by this process or by a command beside it. */
 const MAX_TRIES = 10;
@@ -71,10 +72,14 @@ export class ScratchFiles {
   readonly #root: string;
   readonly #room: ScratchRoom;
   readonly #clocks: SeenClocks;
+  readonly #home: string;
+  /** Of looks through all. */
+  #abandoned: AbandonedFiles | undefined;
   /** When the first sweep of all began, by the steady clock. */
   #firstLook: number | undefined;
 
   constructor({ home, maxBytes = () => 0, clocks }: ScratchFilesParts) {
+    this.#home = home;
     this.#root = join(home, FOLDER);
     this.#clocks = new SeenClocks(ABANDONED_MS, clocks);
     this.#room = new ScratchRoom({
@@ -223,6 +228,8 @@ export class ScratchFiles {
     // Of most sessions there is none, and what is named is a long list.
     else if (!(await isFolderHere(this.#folderOf({ namespace: gone.namespace, session: gone.id })))) return 0;
     const isSettled = began - (this.#firstLook ?? began) >= SETTLED_MS;
+    if (gone === undefined) this.#abandoned ??= new AbandonedFiles(this.#home, () => this.#clocks.steady());
+    const look = gone === undefined ? this.#abandoned?.look() : undefined;
     const names = await named();
     for (const namespace of await this.#folders(this.#root)) {
       if (gone !== undefined && namespace !== segment(gone.namespace)) continue;
@@ -239,7 +246,8 @@ export class ScratchFiles {
             const now = this.#clocks.look();
             // A clock was ahead when it came: it is as old as this look.
             if (facts.mtimeMs > now) lutimesSync(path, now / 1_000, now / 1_000);
-            if (!isSettled || this.#clocks.earliest() - facts.mtimeMs < ABANDONED_MS) continue;
+            if (this.#clocks.earliest() - facts.mtimeMs < ABANDONED_MS) continue;
+            if (!isSettled && look?.isFor(path, SETTLED_MS) !== true) continue;
           }
           rmSync(path, { force: true });
           this.#room.freed(namespace, facts.size);
@@ -249,7 +257,13 @@ export class ScratchFiles {
       }
       await rmdir(join(this.#root, namespace)).catch(() => {});
     }
+    look?.end();
     return removed;
+  }
+
+  /** That it runs counts for what looks abandoned, also in the runs after it. */
+  keepAge(): void {
+    this.#abandoned?.keep();
   }
 
   async #folders(folder: string): Promise<string[]> {

@@ -39,6 +39,8 @@ export const MAX_NOTES = 200;
 const NO_NOTE = refuse("note-not-found", "Scratchlist entry not found");
 const NO_FILE = refuse("file-not-found", "Attachment not found");
 const SWEEP_MS = 6 * 60 * 60 * 1_000;
+/** So much of a run is lost to the age of what looks abandoned when the server is killed. */
+const KEEP_AGE_MS = 10 * 60 * 1_000;
 
 export interface ScratchlistParts {
   readonly core: HubCore;
@@ -60,7 +62,7 @@ export class Scratchlist {
   /** Of each session at most one that changes files: a file is not taken away while a note comes to name it. */
   readonly #turns = new Map<string, Promise<unknown>>();
   private readonly core: HubCore;
-  #timer: Timer | undefined;
+  readonly #timers: Timer[] = [];
 
   constructor(private readonly parts: ScratchlistParts) {
     this.core = parts.core;
@@ -70,12 +72,21 @@ export class Scratchlist {
   start(): void {
     const sweep = () => this.core.inBackground(this.sweep(), "files of notes could not be looked through");
     sweep();
-    this.#timer = setInterval(sweep, SWEEP_MS);
-    this.#timer.unref();
+    this.#timers.push(
+      setInterval(sweep, SWEEP_MS),
+      setInterval(() => this.#keepAge(), KEEP_AGE_MS),
+    );
+    for (const timer of this.#timers) timer.unref();
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#keepAge();
+  }
+
+  #keepAge(): void {
+    const kept = Promise.try(() => this.#files.keepAge());
+    this.core.inBackground(kept, "how long files of notes have looked abandoned could not be kept");
   }
 
   /** With its files, but for those that went over to another session with their notes. */

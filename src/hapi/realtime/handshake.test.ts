@@ -10,8 +10,9 @@ import {
 } from "../../../test/support/hapi-sockets.ts";
 import { claimOf } from "../../../test/support/shared-sockets.ts";
 import { until } from "../../../test/support/until.ts";
-import { CLI_FRAME_BYTES } from "./sockets.ts";
 
+/** Of the contract (hapi-socket 2). */
+const CLI_FRAME_BYTES = 50_331_648;
 const MIB = 1024 * 1024;
 let opened: OpenHapiSockets;
 afterEach(() => opened.close());
@@ -206,6 +207,20 @@ describe("pages", () => {
     expect(await status("https://lan.example", { host: "lan.example" })).toEqual([200, "open"]);
     // Nobody trusts this peer to speak for others.
     expect(await status("https://evil.example", { "x-forwarded-host": "evil.example" })).toEqual(refusal);
+  });
+
+  test("of the usual address are allowed where nobody gave another or a list, as by the original", async () => {
+    const config = { port: 3005 };
+    await open({ config, ownPort: 3006 });
+    expect(await status("http://localhost:3006")).toEqual([200, "open"]);
+    expect(await status("http://localhost:3005")).toEqual(refusal);
+    expect(await status("https://localhost:3006")).toEqual(refusal);
+    await opened.close();
+    await open({ config, ownPort: 3006, origins: ["https://listed.example"] });
+    expect(await status("http://localhost:3006")).toEqual(refusal);
+    await opened.close();
+    await open({ config: { ...config, publicUrl: "https://hub.example" }, ownPort: 3006 });
+    expect(await status("http://localhost:3006")).toEqual(refusal);
   });
 
   test("where every origin is listed all are allowed", async () => {

@@ -9,6 +9,8 @@ export interface OriginsParts {
   /** Asked each time. `*` among them is every origin. */
   readonly listed: () => readonly string[];
   readonly config: Pick<ServerConfig, "publicUrl" | "port">;
+  /** Of the hub's own listener: what nobody gave an address or a list has the original's default address (A3). */
+  readonly ownPort?: number | undefined;
   /** Where the web app is served by itself (H5). */
   readonly webPort?: number | undefined;
 }
@@ -19,13 +21,15 @@ export type AllowsOrigin = (
   facts: Pick<RequestFacts, "trustedProxy" | "isSecure">,
 ) => boolean;
 
-export function allowedOrigins({ listed, config, webPort }: OriginsParts): AllowsOrigin {
+export function allowedOrigins({ listed, config, ownPort, webPort }: OriginsParts): AllowsOrigin {
+  const usual = `http://localhost:${ownPort ?? config.port}`;
   return (origin, request, facts) => {
     const all = listed();
     if (all.includes("*") || all.includes(origin)) return true;
     const from = URL.parse(origin);
     if (from === null || from.host === "") return false;
-    if (config.publicUrl !== undefined && URL.parse(config.publicUrl)?.origin === from.origin) return true;
+    const address = config.publicUrl ?? (all.length === 0 ? usual : undefined);
+    if (address !== undefined && URL.parse(address)?.origin === from.origin) return true;
     // A port that goes without saying depends on the scheme; a proxy may have taken the scheme away.
     const used = URL.parse(clientUrl(request, facts, { ...config, publicUrl: undefined }));
     if (used === null || used.hostname !== from.hostname) return false;

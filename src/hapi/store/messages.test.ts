@@ -262,6 +262,11 @@ test("an empty session has a page of nothing", async () => {
     seqs: [],
     page: { ...nothing, nextAfterSeq: 1, nextAfterAt: 1 },
   });
+  // All was looked at up to the bound that was given (probed).
+  const until = (at: number) =>
+    page({ direction: "after", limit: 5, after: { at: 5, seq: 1 }, until: { at, seq: 9 } });
+  expect((await until(9)).page).toMatchObject({ nextAfterSeq: 9, nextAfterAt: 9, snapshotHeadAt: 9 });
+  expect((await until(2)).page).toMatchObject({ nextAfterSeq: 1, nextAfterAt: 5, snapshotHeadAt: 2 });
 });
 
 test("a page of large contents is read while it is written, and one of small ones at once", async () => {

@@ -109,7 +109,7 @@ function forwardPage(
     const rows = found.slice(0, limit);
     return { page: rows as readonly Position[], hasMore: found.length > limit, rows };
   });
-  const last = page.at(-1) ?? from;
+  const last = page.at(-1) ?? (bound === undefined ? from : higher(from, bound));
   return {
     messages,
     page: {
@@ -132,7 +132,9 @@ function headOf(db: Db, session: string): Position | undefined {
   return newest(db).get({ session, limit: 1 }) ?? undefined;
 }
 
-const lower = (a: Position, b: Position) => (a.at < b.at || (a.at === b.at && a.seq < b.seq) ? a : b);
+const isBefore = (a: Position, b: Position) => a.at < b.at || (a.at === b.at && a.seq < b.seq);
+const lower = (a: Position, b: Position) => (isBefore(a, b) ? a : b);
+const higher = (a: Position, b: Position) => (isBefore(a, b) ? b : a);
 
 export async function messagesAfter(
   { reads }: Database,

@@ -105,10 +105,12 @@ export class Credentials {
         if (value === null || value === "") delete kept[name];
         else kept[name] = value;
       }
-      // A key that nobody may read must not be sent where it was not meant to go either.
-      const isElsewhere = before !== undefined && originOf(kept.TRANSCRIPTION_BASE_URL) !== before;
-      if (isElsewhere && !changes.some(([name]) => name === "TRANSCRIPTION_API_KEY"))
-        delete kept.TRANSCRIPTION_API_KEY;
+      const setsKey = changes.some(([name]) => name === "TRANSCRIPTION_API_KEY");
+      // A key that nobody may read must not be sent where it was not meant to go either, nor to the first address that comes.
+      if (!setsKey && originOf(kept.TRANSCRIPTION_BASE_URL) !== before) delete kept.TRANSCRIPTION_API_KEY;
+      // One that is set now is for the address that this server was given, whatever address there was before.
+      if (setsKey && this.#given("TRANSCRIPTION_BASE_URL") !== undefined && !this.#isOfItsAddress(kept))
+        delete kept.TRANSCRIPTION_BASE_URL;
       return { ...file, providerCredentials: kept };
     });
     this.#kept = keptIn(written);
@@ -154,7 +156,15 @@ export class Credentials {
     return this.#owners(name) === undefined ? "none" : "settings";
   }
 
+  /** The owner's key of one's own service is for the address beside it; without one, for the address that this server was given. */
+  #isOfItsAddress(kept: Readonly<Record<string, unknown>>): boolean {
+    const own = originOf(kept.TRANSCRIPTION_BASE_URL);
+    const given = originOf(this.#given("TRANSCRIPTION_BASE_URL"));
+    return own === undefined ? given !== undefined : given === undefined || given === own;
+  }
+
   #owners(name: CredentialName): string | undefined {
+    if (name === "TRANSCRIPTION_API_KEY" && !this.#isOfItsAddress(this.#kept)) return undefined;
     const value = this.#kept[name];
     return typeof value === "string" && value.trim() !== "" ? value.trim() : undefined;
   }

@@ -24,20 +24,21 @@ export interface WebShareParts {
 
 type Facts = Pick<RequestFacts, "trustedProxy" | "isSecure">;
 
-/** At a port with the hub. `isShared`: other protocols answer there too. */
+/** At a port with the hub. `isShared`: other protocols answer there too, and programs find theirs; else everybody gets the page (E3). */
 export function appWithHub(parts: WebShareParts, isShared: boolean): AppShare {
   const { site } = parts;
   const isHidden = isShared && parts.rootIsTaken;
   return {
     root: async (request) => {
       const isRead = request.method === "GET" || request.method === "HEAD";
-      if (isHidden || !isRead || !wantsPage(request)) return undefined;
+      if (isHidden || !isRead || (isShared && !wantsPage(request))) return undefined;
       const page = await site.index(request);
       // Programs find something else at this address.
-      page?.headers.append("vary", "accept");
+      if (isShared) page?.headers.append("vary", "accept");
       return page;
     },
-    unclaimed: async (request) => (isHidden ? undefined : site.answer(request, pathOf(request.url))),
+    unclaimed: async (request) =>
+      isHidden ? undefined : site.answer(request, pathOf(request.url), !isShared),
     section: (request, facts) => {
       const { publicUrl, mainPort } = parts;
       return sectionOf(parts, { hub: clientUrl(request, facts, { publicUrl, port: mainPort() }), isHidden });

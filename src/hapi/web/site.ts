@@ -51,8 +51,8 @@ export class WebAppSite {
     return this.#indexOf(await this.#shown(), request);
   }
 
-  /** For paths that nobody else claims. Undefined leaves it to others. */
-  async answer(request: Request, path: string): Promise<Response | undefined> {
+  /** For paths that nobody else claims. `isAlone`: its page answers there whoever asks (E3). Undefined leaves it to others. */
+  async answer(request: Request, path: string, isAlone = false): Promise<Response | undefined> {
     if ((request.method !== "GET" && request.method !== "HEAD") || path.startsWith("/api")) return undefined;
     const decoded = decode(path);
     const shown = await this.#shown();
@@ -60,7 +60,7 @@ export class WebAppSite {
     const file = await this.#file(shown, request, decoded);
     if (file !== undefined) return file;
     if (isOthers(path)) return undefined;
-    return isAppsPage(path) || wantsPage(request) ? this.#indexOf(shown, request) : undefined;
+    return isAlone || isAppsPage(path) || wantsPage(request) ? this.#indexOf(shown, request) : undefined;
   }
 
   async #file({ site, before }: Shown, request: Request, path: string): Promise<Response | undefined> {

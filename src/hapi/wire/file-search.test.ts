@@ -14,9 +14,19 @@ test.each([
   ["app", 5, ["src/app.ts", "src/App.test.ts"]],
   ["app", 1, ["src/app.ts"]],
   ["", 9, ["src/app.ts", "src/App.test.ts", "README.md"]],
-  ["s*test", 9, ["src/App.test.ts"]],
-  ["app.t?", 9, ["src/app.ts", "src/App.test.ts"]],
-  ["a?p?ts", 9, ["src/app.ts"]],
+  // The whole path is like the pattern.
+  ["*.ts", 9, ["src/app.ts", "src/App.test.ts"]],
+  ["s*test*", 9, ["src/App.test.ts"]],
+  ["s*test", 9, []],
+  ["app*", 9, []],
+  ["*app*", 9, ["src/app.ts", "src/App.test.ts"]],
+  ["*/app.t?", 9, ["src/app.ts"]],
+  ["src?a?p?ts", 9, ["src/app.ts"]],
+  ["*md*me*", 9, []],
+  ["read*me.md", 9, ["README.md"]],
+  ["readme*me.md", 9, []],
+  ["?????????", 9, ["README.md"]],
+  ["?", 9, []],
   ["*", 9, ["src/app.ts", "src/App.test.ts", "README.md"]],
   ["zzz", 9, []],
 ])("%p, at most %i", (query, limit, paths) => {
@@ -35,6 +45,7 @@ test("a pattern made to take long does not", () => {
   const started = performance.now();
   filesIn(path, `${"a*".repeat(200)}b`, 9);
   filesIn(path, `${"?".repeat(200)}b`, 9);
+  filesIn(path, `*${"?".repeat(200)}b*c`, 9);
   expect(performance.now() - started).toBeLessThan(2_000);
 });
 

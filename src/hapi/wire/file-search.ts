@@ -19,33 +19,46 @@ export function searchArgs(query: string): readonly string[] {
   return ["--files", "--iglob", `*${query.replace(/[[\]{}!\\]/g, "\\$&")}*`];
 }
 
-/** Whether a path has the query in it, whatever the case; with wildcards, whether some part of it is like the pattern. */
+/**
+ * Whether a path has the query in it, whatever the case; with wildcards, whether the whole path is like the pattern, where `*` is anything,
+ * also across folders, and `?` one character (probed).
+ */
 function matcher(query: string): (path: string) => boolean {
   const wanted = query.toLowerCase();
   if (!hasWildcard(query)) return (path) => path.toLowerCase().includes(wanted);
-  const parts = wanted.split("*").filter((part) => part !== "");
+  const parts = wanted.split("*");
   return (path) => isLike(path.toLowerCase(), parts);
 }
 
-/** Each part after the one before it, as early as it goes: never more than one look at each place. */
+/** What is before the first `*` begins the path, what is after the last ends it; each part between as early as it goes. */
 function isLike(path: string, parts: readonly string[]): boolean {
-  let from = 0;
-  for (const part of parts) {
-    const at = indexOf(path, part, from);
+  const [first = "", ...rest] = parts;
+  const last = rest.pop();
+  if (last === undefined) return path.length === first.length && isAt(path, first, 0);
+  const end = path.length - last.length;
+  if (end < first.length || !isAt(path, first, 0) || !isAt(path, last, end)) return false;
+  let from = first.length;
+  for (const part of rest) {
+    const at = indexOf(path, part, from, end);
     if (at < 0) return false;
     from = at + part.length;
   }
   return true;
 }
 
-function indexOf(path: string, part: string, from: number): number {
-  if (!part.includes("?")) return path.indexOf(part, from);
-  for (let at = from; at + part.length <= path.length; at++) {
-    let same = 0;
-    while (same < part.length && (part[same] === "?" || part[same] === path[at + same])) same++;
-    if (same === part.length) return at;
+function indexOf(path: string, part: string, from: number, end: number): number {
+  if (!part.includes("?")) {
+    const at = path.indexOf(part, from);
+    return at + part.length <= end ? at : -1;
   }
+  for (let at = from; at + part.length <= end; at++) if (isAt(path, part, at)) return at;
   return -1;
+}
+
+function isAt(path: string, part: string, at: number): boolean {
+  let same = 0;
+  while (same < part.length && (part[same] === "?" || part[same] === path[at + same])) same++;
+  return same === part.length;
 }
 
 export function filesIn(stdout: string, query: string, limit: number): readonly FoundFile[] {

@@ -89,7 +89,7 @@ export const webContent = (
   content: {
     type: "text",
     text,
-    ...(attachments !== undefined && attachments.length > 0 ? { attachments } : undefined),
+    ...(attachments === undefined ? undefined : { attachments }),
   },
   meta: { sentFrom, deliveryMode },
 });

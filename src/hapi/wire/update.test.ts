@@ -82,9 +82,10 @@ test("what is stored for a web client", () => {
   expect(webContent({ text: "", attachments }, "telegram-bot", "queue")).toMatchObject({
     content: { attachments },
   });
-  expect(webContent({ text: "x", attachments: [] }, "webapp", "queue")).not.toHaveProperty(
-    "content.attachments",
-  );
+  // As it was sent, none too (probed).
+  const said = (attachments?: []) => webContent({ text: "x", attachments }, "webapp", "queue");
+  expect(said([])).toHaveProperty("content", { type: "text", text: "x", attachments: [] });
+  expect(said()).toHaveProperty("content", { type: "text", text: "x" });
 });
 
 test("only pi is steered", () => {

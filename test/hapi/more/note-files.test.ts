@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { GoneFiles } from "../../../src/hapi/hub/gone-files.ts";
-import { ScratchFiles } from "../../../src/hapi/hub/scratch-files.ts";
+import { ScratchFiles, type ScratchPlace, scratchPlace } from "../../../src/hapi/hub/scratch-files.ts";
 import { hapi } from "../../../src/hapi/protocol.ts";
 import type { HapiConfig } from "../../../src/hapi/settings.ts";
 import { createLog } from "../../../src/observability/log.ts";
@@ -353,3 +353,44 @@ test.each<[string, [number, number], boolean]>([
     expect(await files.sweep(none)).toBe(1);
   },
 );
+
+test("a server that never runs for five hours removes what was given up too, and time without a server does not count", async () => {
+  desk = await HapiDesk.open();
+  const { home } = desk;
+  const { clocks, pass, step, restart } = machine(Date.now());
+  const none = async () => new Set<string>();
+  const key = { namespace: "default", id: "s" };
+  const add = (files: ScratchFiles) =>
+    files.add(key, { filename: "a.txt", mimeType: "text/plain", bytes: Buffer.from("a") });
+  let files = new ScratchFiles({ home, clocks });
+  const [given, named] = [await add(files), await add(files)];
+  // A day and more without a server, or a clock that somebody has set: nobody can tell.
+  step(2 * DAY);
+  /** Half an hour, a stop in order or a kill, and a start. @returns what its first look removed */
+  const run = async (isKilled = false) => {
+    restart();
+    files = new ScratchFiles({ home, clocks });
+    const removed = await files.sweep(none);
+    pass(30 * MINUTE);
+    if (!isKilled) files.keepAge();
+    return removed;
+  };
+  for (let hours = 0; hours < 5; hours += 0.5) {
+    expect(await run()).toBe(0);
+    // Its person came back for one of them.
+    if (hours === 2) expect(await files.keep(scratchPlace(named?.path ?? "") as ScratchPlace)).toBe(1);
+    step(7 * 60 * MINUTE);
+  }
+  expect(await files.find(key, given?.id ?? "")).toBeDefined();
+  expect(await run()).toBe(1);
+  expect(await files.find(key, given?.id ?? "")).toBeUndefined();
+  expect(await files.find(key, named?.id ?? "")).toBeDefined();
+  // Runs that are killed before they have said how long they ran do not count; a damaged note of it is none.
+  for (let runs = 0; runs < 20; runs++) expect(await run(true)).toBe(0);
+  writeFileSync(join(home, "roost-abandoned.json"), "{cut");
+  expect(await run()).toBe(0);
+  await files.sweep(none, key);
+  files = new ScratchFiles({ home, clocks });
+  await files.sweep(none);
+  expect(existsSync(join(home, "roost-abandoned.json"))).toBe(false);
+});

@@ -171,6 +171,28 @@ test("a key of one's own service goes to the address that it was set with, and t
     expect(await moves({ baseUrl: "http://own.example/v1" })).toBeUndefined();
     expect(await moves({ baseUrl: null })).toBeUndefined();
     expect(await moves({ baseUrl: "https://other.example", apiKey: "another" })).toBe("another");
+    // Without an address it is nobody's, and not the first one's that comes.
+    const file = join(home, "settings.json");
+    const keep = (providerCredentials: object) =>
+      writeFileSync(file, JSON.stringify({ providerCredentials }));
+    keep({ TRANSCRIPTION_API_KEY: KEYS.own, TRANSCRIPTION_MODEL: "m" });
+    const keyless = new Credentials(home, {} as CredentialConfig);
+    expect(keyless.view().openaiCompatible.apiKey).toMatchObject({ configured: false, editable: true });
+    await keyless.change({ openaiCompatible: { baseUrl: "https://thief.example/v1" } });
+    expect(keyless.value("TRANSCRIPTION_API_KEY")).toBeUndefined();
+    expect(readFileSync(file, "utf8")).not.toContain(KEYS.own);
+    // But of the one that the server was given, which nobody changes in the app; not when it was another one's.
+    const served = { hapiTranscriptionUrl: url } as CredentialConfig;
+    keep({ TRANSCRIPTION_API_KEY: KEYS.own });
+    expect(new Credentials(home, served).value("TRANSCRIPTION_API_KEY")).toBe(KEYS.own);
+    keep({ TRANSCRIPTION_API_KEY: KEYS.own, TRANSCRIPTION_BASE_URL: "https://own.example/v9" });
+    expect(new Credentials(home, served).value("TRANSCRIPTION_API_KEY")).toBe(KEYS.own);
+    keep({ TRANSCRIPTION_API_KEY: KEYS.own, TRANSCRIPTION_BASE_URL: "https://former.example/v1" });
+    const moved = new Credentials(home, served);
+    expect(moved.value("TRANSCRIPTION_API_KEY")).toBeUndefined();
+    await moved.change({ openaiCompatible: { apiKey: "for this one" } });
+    expect(moved.value("TRANSCRIPTION_API_KEY")).toBe("for this one");
+    expect(new Credentials(home, served).value("TRANSCRIPTION_API_KEY")).toBe("for this one");
   } finally {
     rmSync(home, { recursive: true, force: true });
   }

@@ -1,4 +1,5 @@
-// Answers of /api in gzip, where the client takes it (HTTP contract, E4): JSON of any length, refusals too. Streams of events are
+// Answers of /api in gzip, where the client takes it (HTTP contract, E4): JSON of any length, refusals too, also those that
+// are text. Streams of events are
 // encoded where they are made, and lists that are written piece by piece stay streams.
 import { promisify } from "node:util";
 import { gzip as gzipInThread } from "node:zlib";
@@ -15,8 +16,9 @@ const inThread = promisify(gzipInThread);
 export const gzipAnswers: MiddlewareHandler<OpenEnv> = async (c, next) => {
   await next();
   const { res } = c;
-  const isJson = res.headers.get("content-type")?.startsWith("application/json") === true;
-  if (!isJson || res.body === null || res.headers.has("content-encoding")) return;
+  const type = res.headers.get("content-type") ?? "";
+  const isPacked = type.startsWith("application/json") || (type.startsWith("text/plain") && !res.ok);
+  if (!isPacked || res.body === null || res.headers.has("content-encoding")) return;
   if (c.req.method === "HEAD" || !acceptsGzip(c.req.raw.headers.get("accept-encoding"))) return;
   const body =
     c.var.isStream === true ? res.body.pipeThrough(new CompressionStream("gzip")) : await packed(res);
