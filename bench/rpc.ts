@@ -135,7 +135,14 @@ export async function memory(): Promise<Result> {
   try {
     await Bun.sleep(3_000);
     const idle = server.residentMb();
-    await measured(server, { kind: "calls", format: "json", inFlight: 64, ms: 600_000, count: CALLS });
+    await measured(server, {
+      kind: "calls",
+      format: "json",
+      inFlight: 64,
+      ms: 600_000,
+      count: CALLS,
+      isCold: true,
+    });
     const after = server.residentMb();
     await Bun.sleep(20_000);
     return {

@@ -14,6 +14,7 @@ export type Work =
       readonly inFlight: number;
       readonly ms: number;
       readonly count?: number;
+      readonly isCold?: boolean;
     }
   /** The same of a path that answers GET. */
   | { readonly kind: "asks"; readonly path: string; readonly inFlight: number; readonly ms: number }
@@ -39,14 +40,16 @@ export interface Done {
 }
 
 const say = (line: unknown) => console.log(JSON.stringify(line));
-const WARM_UP_MS = 1_500;
+/** What is called often is compiled by then. */
+const WARM_UP = 20_000;
 
-/** Whatever is answered until the warm-up is over does not count. */
+/** Whatever is answered until the warm-up is over does not count. `isCold`: there is none. */
 async function measured(
-  parts: { readonly ms: number; readonly count?: number | undefined },
+  parts: { readonly ms: number; readonly count?: number; readonly isCold?: boolean },
   loop: (answered: (tookMs: number) => boolean) => Promise<void>,
 ): Promise<Done> {
-  const { ms, count = Number.POSITIVE_INFINITY } = parts;
+  const { ms, count = Number.POSITIVE_INFINITY, isCold = false } = parts;
+  let left = isCold ? 0 : WARM_UP;
   let tookMs: number[] = [];
   let isOver = false;
   let began = 0;
@@ -72,10 +75,13 @@ async function measured(
     began = performance.now();
     setTimeout(() => !isOver && end(), ms);
   };
-  if (count === Number.POSITIVE_INFINITY) setTimeout(begin, WARM_UP_MS);
-  else begin();
+  if (isCold) begin();
   await loop((took) => {
     if (isOver) return false;
+    if (left > 0) {
+      if (--left === 0) begin();
+      return true;
+    }
     tookMs.push(took);
     if (tookMs.length >= count) end();
     return !isOver;

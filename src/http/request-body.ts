@@ -112,7 +112,7 @@ export class RequestBody {
 
   /** Whether there is a body that was not begun to be read. */
   get isLeft(): boolean {
-    return this.request.body !== null && !this.request.bodyUsed;
+    return !this.request.bodyUsed && this.request.body !== null;
   }
 
   /**
@@ -205,7 +205,7 @@ export async function readRaw(
   share: BodyShare,
   arrived?: () => void,
 ): Promise<RawBody> {
-  if (request.body === null || (!isChunked(request) && promisedBytes(request) <= LARGE_BODY_BYTES))
+  if ((promisedBytes(request) <= LARGE_BODY_BYTES && !isChunked(request)) || request.body === null)
     return { bytes: await readBody(request, limitBytes, share, arrived) };
   const { chunks, length } = await readChunks(request, limitBytes, share, arrived);
   return length > LARGE_BODY_BYTES ? { chunks, length } : { bytes: Buffer.concat(chunks) };

@@ -56,7 +56,7 @@ export async function readBody(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const promised = promisedBytes(request);
   if (promised > limitBytes) throw new BodyTooLarge();
-  if (request.body === null) return new Uint8Array();
+  // Before `body` is looked at: that makes a stream, which costs a third of a small request.
   if (promised <= SMALL_BYTES && (share === undefined || share.expect(promised))) {
     let whole: ArrayBuffer;
     try {
@@ -69,6 +69,7 @@ export async function readBody(
     share?.take(whole.byteLength);
     return new Uint8Array(whole);
   }
+  if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   for await (const chunk of streamBody(request, limitBytes, arrived)) {
     share?.take(chunk.byteLength);
