@@ -25,6 +25,8 @@ export interface StrangersParts {
 /** A body did not come in time, or made place for a newer one. */
 export class GivenUp extends Error {}
 
+const givenUp = (): Error => new GivenUp();
+
 interface Account {
   /** Seconds of the rate that were used and have not come back yet. */
   bytes: number;
@@ -92,13 +94,13 @@ export class Strangers {
 
   /**
    * What `arriving` resolves with, unless it takes too long or a newer stranger needs the place.
-   * @throws GivenUp
+   * @throws what `late` makes, GivenUp by itself
    */
-  patiently<T>(address: string, arriving: Promise<T>): Promise<T> {
+  patiently<T>(address: string, arriving: Promise<T>, late: () => Error = givenUp): Promise<T> {
     const network = networkOf(address);
     this.#makePlace(network, address);
     return new Promise((resolve, reject) => {
-      const giveUp = () => reject(new GivenUp());
+      const giveUp = () => reject(late());
       const waiting = { network, until: performance.now() + BODY_MS, giveUp };
       this.#waiting.add(waiting);
       this.#waitingOf.set(network, (this.#waitingOf.get(network) ?? 0) + 1);

@@ -107,7 +107,7 @@ function bare(
   message: unknown,
   form: AskedForm,
   { formats }: Pick<BareParts, "formats">,
-): Promise<Response> {
+): Response | Promise<Response> {
   const { call, response, http } = finished;
   const own = isFields(message) && typeof message.id === "string" ? message.id : "";
   const body = response.status === "error" ? { ...response, id: own } : response.result;

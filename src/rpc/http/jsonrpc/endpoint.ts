@@ -100,7 +100,7 @@ function whole(
   form: AskedForm,
   status: number,
   finished: Finished,
-): Promise<Response> {
+): Response | Promise<Response> {
   const { call, response } = finished;
   return bytesAnswer(
     JSON.stringify(jsonRpcAnswer(asked, response)),
