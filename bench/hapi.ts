@@ -3,6 +3,7 @@
 import { Database } from "bun:sqlite";
 import { dirname, join } from "node:path";
 import { freePort } from "../test/support/free-port.ts";
+import { type ClientProcess, clientProcess } from "./client-process.ts";
 import { median, type Result } from "./figures.ts";
 import { type Hub, type HubProcess, hubs, openSessions } from "./hapi/hubs.ts";
 import type { Done, Task, Work } from "./hapi/load.ts";
@@ -208,37 +209,9 @@ async function measured(
   }
 }
 
-/** What the clients say, line by line. */
-function load({ url, jwt }: HubProcess, work: Work) {
+function load({ url, jwt }: HubProcess, work: Work): ClientProcess {
   const task: Task = { url, jwt, work };
-  const child = Bun.spawn(
-    [process.execPath, join(import.meta.dir, "hapi", "load.ts"), JSON.stringify(task)],
-    {
-      stdio: ["pipe", "pipe", "inherit"],
-    },
-  );
-  const lines = linesOf(child.stdout);
-  return {
-    next: async (): Promise<unknown> => {
-      const { value } = await lines.next();
-      if (value === undefined) throw new Error("the clients ended early");
-      return JSON.parse(value);
-    },
-    end: async () => {
-      child.stdin.end();
-      await child.exited;
-    },
-  };
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string> {
-  let rest = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of stream) {
-    const parts = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = parts.pop() ?? "";
-    yield* parts;
-  }
+  return clientProcess(join(import.meta.dir, "hapi", "load.ts"), task);
 }
 
 /** Of a hub that is at rest: the folder to start it on again. */

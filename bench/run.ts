@@ -7,6 +7,7 @@ import type { Result, Scenario } from "./figures.ts";
 import { framesBroadcast } from "./frames.ts";
 import * as hapi from "./hapi.ts";
 import { idleSockets, latency, rpc, sessionList, startAndIdle, throughput } from "./happy.ts";
+import * as roomRpc from "./rpc.ts";
 import { topicReplay, topicUpdate } from "./topics.ts";
 
 const scenarios: Readonly<Record<string, Scenario>> = {
@@ -23,6 +24,11 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   "hapi-pages": hapi.pages,
   "hapi-long-list": hapi.longList,
   "hapi-idle-crowd": hapi.idleCrowd,
+  "rpc-unary": roomRpc.unary,
+  "rpc-stream": roomRpc.streamed,
+  "rpc-tasks": roomRpc.tasks,
+  "rpc-memory": roomRpc.memory,
+  "rpc-off-and-on": roomRpc.offAndOn,
   "topics-update": topicUpdate,
   "topics-replay": topicReplay,
   "frames-broadcast": framesBroadcast,

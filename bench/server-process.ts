@@ -18,15 +18,21 @@ export interface ServerProcess {
 }
 
 export async function serverProcess(
-  options: { dataDir?: string; env?: Record<string, string>; flags?: string[] } = {},
+  options: {
+    dataDir?: string;
+    env?: Record<string, string>;
+    flags?: readonly string[];
+    executable?: string;
+  } = {},
 ): Promise<ServerProcess> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "roost-bench-"));
+  const { executable = EXECUTABLE } = options;
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const started = performance.now();
   const child = Bun.spawn(
     [
-      EXECUTABLE,
+      executable,
       "serve",
       "--port",
       String(port),
@@ -49,7 +55,7 @@ export async function serverProcess(
       await (await fetch(url)).text();
       break;
     } catch {
-      if (child.exitCode !== null) throw new Error(`${EXECUTABLE} exited with ${child.exitCode}`);
+      if (child.exitCode !== null) throw new Error(`${executable} exited with ${child.exitCode}`);
       await Bun.sleep(2);
     }
   }

@@ -24,6 +24,31 @@ export function bodyBudget(parts: BodyParts): MiddlewareHandler<BodyEnv> {
     } finally {
       body.release();
     }
-    if (body.isLeft && c.res.status >= 400) c.res.headers.set("connection", "close");
+    endIfLeft(c.res, body);
   };
+}
+
+/** The same for a handler that stands in no app, and that throws nothing before it gives its promise. */
+export function withBody(
+  request: Request,
+  facts: RequestFacts,
+  parts: BodyParts,
+  handle: (body: RequestBody) => Promise<Response>,
+): Promise<Response> {
+  const body = new RequestBody(request, facts, parts);
+  return handle(body).then(
+    (answer) => {
+      body.release();
+      endIfLeft(answer, body);
+      return answer;
+    },
+    (error: unknown) => {
+      body.release();
+      throw error;
+    },
+  );
+}
+
+function endIfLeft(answer: Response, body: RequestBody): void {
+  if (answer.status >= 400 && body.isLeft) answer.headers.set("connection", "close");
 }

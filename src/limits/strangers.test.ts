@@ -120,3 +120,25 @@ test("what does not come is given up after 20 s", async () => {
     jest.useRealTimers();
   }
 });
+
+test("each is given up at its own time, though one timer serves all", () => {
+  jest.useFakeTimers();
+  try {
+    const { strangers: some } = strangers();
+    const begin = () => some.patiently(A, never()).catch(() => {});
+    void begin();
+    jest.advanceTimersByTime(15_000);
+    void begin();
+    jest.advanceTimersByTime(5_000);
+    expect(some.waiting).toBe(1);
+    jest.advanceTimersByTime(14_999);
+    expect(some.waiting).toBe(1);
+    jest.advanceTimersByTime(1);
+    expect(some.waiting).toBe(0);
+    void begin();
+    jest.advanceTimersByTime(20_000);
+    expect(some.waiting).toBe(0);
+  } finally {
+    jest.useRealTimers();
+  }
+});

@@ -25,6 +25,8 @@ export interface StrangersParts {
 /** A body did not come in time, or made place for a newer one. */
 export class GivenUp extends Error {}
 
+const givenUp = (): Error => new GivenUp();
+
 interface Account {
   /** Seconds of the rate that were used and have not come back yet. */
   bytes: number;
@@ -34,6 +36,8 @@ interface Account {
 
 interface Waiting {
   readonly network: string;
+  /** Of `performance.now()`: given up then. */
+  readonly until: number;
   giveUp(): void;
 }
 
@@ -43,6 +47,8 @@ export class Strangers {
   /** Oldest first. */
   readonly #waiting = new Set<Waiting>();
   readonly #waitingOf = new Map<string, number>();
+  /** One for all: each waits for the same time, so the oldest is due first. */
+  #timer: Timer | undefined;
   readonly #now: () => number;
 
   constructor(private readonly parts: StrangersParts) {
@@ -88,24 +94,28 @@ export class Strangers {
 
   /**
    * What `arriving` resolves with, unless it takes too long or a newer stranger needs the place.
-   * @throws GivenUp
+   * @throws what `late` makes, GivenUp by itself
    */
-  async patiently<T>(address: string, arriving: Promise<T>): Promise<T> {
+  patiently<T>(address: string, arriving: Promise<T>, late: () => Error = givenUp): Promise<T> {
     const network = networkOf(address);
-    this.#makePlace(network, this.parts.addresses.widened(MAX_WAITING_PER_ADDRESS, address));
-    const { promise: givenUp, reject } = Promise.withResolvers<never>();
-    const giveUp = () => reject(new GivenUp());
-    const timer = setTimeout(giveUp, BODY_MS);
-    const waiting = { network, giveUp };
-    this.#waiting.add(waiting);
-    this.#waitingOf.set(network, (this.#waitingOf.get(network) ?? 0) + 1);
-    try {
-      return await Promise.race([arriving, givenUp]);
-    } finally {
-      clearTimeout(timer);
-      this.#leave(waiting);
-      arriving.catch(() => {});
-    }
+    this.#makePlace(network, address);
+    return new Promise((resolve, reject) => {
+      const giveUp = () => reject(late());
+      const waiting = { network, until: performance.now() + BODY_MS, giveUp };
+      this.#waiting.add(waiting);
+      this.#waitingOf.set(network, (this.#waitingOf.get(network) ?? 0) + 1);
+      this.#timer ??= this.#giveUpIn(BODY_MS);
+      arriving.then(
+        (arrived) => {
+          this.#leave(waiting);
+          resolve(arrived);
+        },
+        (error: unknown) => {
+          this.#leave(waiting);
+          reject(error);
+        },
+      );
+    });
   }
 
   /** Bodies of strangers that are on their way. */
@@ -113,8 +123,29 @@ export class Strangers {
     return this.#waiting.size;
   }
 
-  #makePlace(network: string, limit: number): void {
-    const own = (this.#waitingOf.get(network) ?? 0) >= limit;
+  /** Those that are due by then, and the next ones at their time. */
+  #giveUpIn(ms: number): Timer {
+    const timer = setTimeout(() => {
+      this.#timer = undefined;
+      for (const oldest of this.#waiting) {
+        const leftMs = oldest.until - performance.now();
+        if (leftMs >= 1) {
+          this.#timer = this.#giveUpIn(leftMs);
+          return;
+        }
+        this.#leave(oldest);
+        oldest.giveUp();
+      }
+    }, ms);
+    timer.unref();
+    return timer;
+  }
+
+  #makePlace(network: string, address: string): void {
+    const of = this.#waitingOf.get(network) ?? 0;
+    // An address is looked up only where it matters: no standing makes the bound smaller.
+    const own =
+      of >= MAX_WAITING_PER_ADDRESS && of >= this.parts.addresses.widened(MAX_WAITING_PER_ADDRESS, address);
     if (!own && this.#waiting.size < MAX_WAITING) return;
     for (const oldest of this.#waiting) {
       if (own && oldest.network !== network) continue;

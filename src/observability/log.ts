@@ -7,6 +7,7 @@ import { openChannel } from "./log-channel.ts";
 import { LogOutput } from "./log-output.ts";
 import { logText } from "./log-text.ts";
 import type { Metrics } from "./metrics.ts";
+import { withoutTokens } from "./tokens.ts";
 
 /** Keys whose values never reach a log line, at any of the first three levels. */
 const HIDDEN: ReadonlySet<string> = new Set([
@@ -21,9 +22,6 @@ const HIDDEN: ReadonlySet<string> = new Set([
   "metadata",
   "content",
 ]);
-
-/** What looks like a token although it stands in a text: the second net under the keys above. */
-const TOKEN = /\b(eyJ[\w-]{8,}\.[\w-]+(\.[\w-]*)?|Bearer [\w.~+/=-]+)/g;
 
 export function createLog(
   level: string,
@@ -46,10 +44,7 @@ export function createLog(
         pruneAt = Math.max(64, 2 * children.size);
       },
       serializers: { err: plainError },
-      hooks: {
-        streamWrite: (line) =>
-          line.includes("eyJ") || line.includes("Bearer ") ? line.replace(TOKEN, "[hidden]") : line,
-      },
+      hooks: { streamWrite: withoutTokens },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { log: (line) => hideValues(line, HIDDEN) },
     },

@@ -171,22 +171,43 @@ export class Listener {
     });
   }
 
-  async #serve(request: Request, facts: RequestFacts, bun: BunServer<SocketData>): Promise<Response> {
+  /** At once where the handler answers at once. */
+  #serve(request: Request, facts: RequestFacts, bun: BunServer<SocketData>): Response | Promise<Response> {
     const { http, endpoints } = this.plan.routes;
     const path = pathOf(request.url);
     const endpoint = endpoints.get(path);
-    const startedAt = performance.now();
-    let answer: Response;
+    const startedAt = endpoint === undefined ? performance.now() : undefined;
+    let answer: Response | Promise<Response>;
     try {
-      answer = await (endpoint === undefined
-        ? (http(path) ?? nothingThere)(withHost(request), facts)
-        : endpoint.handle(withHost(request), upgraderFor(endpoint, bun, facts), facts));
+      answer =
+        endpoint === undefined
+          ? (http(path) ?? nothingThere)(withHost(request), facts)
+          : endpoint.handle(withHost(request), upgraderFor(endpoint, bun, facts), facts);
+    } catch (error) {
+      answer = this.#unexpected(error);
+    }
+    if (!(answer instanceof Promise)) return this.#answered(request, facts, answer, startedAt);
+    return answer.then(
+      (late) => this.#answered(request, facts, late, startedAt),
+      (error: unknown) => this.#answered(request, facts, this.#unexpected(error), startedAt),
+    );
+  }
+
+  /** `startedAt`: of a request whose figures are kept. */
+  #answered(
+    request: Request,
+    facts: RequestFacts,
+    given: Response,
+    startedAt: number | undefined,
+  ): Response | Promise<Response> {
+    let answer = given;
+    try {
       // What a person can quote, and the log knows.
       if (answer.status >= 500) answer.headers.set("x-request-id", facts.id);
     } catch (error) {
       answer = this.#unexpected(error);
     }
-    if (endpoint === undefined)
+    if (startedAt !== undefined)
       this.parts.finished(request, facts, answer.status, performance.now() - startedAt);
     // What the answer reveals was announced before it: the frames that say so leave first.
     this.parts.sockets.turn.flush();

@@ -1,6 +1,12 @@
 // Stages 1 to 4 of a request over HTTP (contract 2), and its answer as bytes: size, compression and format of the body, the form of the
 // answer. What is refused here still runs through the pipeline, so that its answer has an id, a trace and a line in the log.
-import { BodyRefused, bodyRefused, isLarge, type RequestBody } from "../../http/request-body.ts";
+import {
+  BodyRefused,
+  bodyRefused,
+  isLarge,
+  type RawBody,
+  type RequestBody,
+} from "../../http/request-body.ts";
 import type { MemoryPieces } from "../../limits/memory-pieces.ts";
 import type { RequestFacts } from "../../server/request-facts.ts";
 import type { Compression, ContentType, RpcDocument } from "../document/document.ts";
@@ -23,6 +29,7 @@ import type { Transport } from "../registry/call-context.ts";
 import { RpcError, rpcError } from "../wire/rpc-error.ts";
 import { traceParentHeader } from "../wire/trace-context.ts";
 import type { CallerBodies } from "./caller-bodies.ts";
+import { HeaderSnapshot } from "./header-snapshot.ts";
 import { PACED_BYTES, pacedBody } from "./paced-body.ts";
 
 export interface Exchange {
@@ -51,55 +58,105 @@ export interface Received {
   readonly config: RpcDocument;
   readonly startedAt: number;
   readonly startedAtMs: number;
+  /** Read already, for the stages after this. */
+  readonly headers?: HeaderSource;
 }
 
 /** Formats of a body: whatever the document serves, or JSON alone. */
 export type Admitted = "any" | "json";
 
 /** Stages 1 to 3. Never rejects for what a client sent. */
-export async function decodeBody(
-  { headers }: Request,
-  { clientAddress }: Pick<RequestFacts, "clientAddress">,
+export function decodeBody(
+  request: Request,
+  facts: Pick<RequestFacts, "clientAddress">,
   body: RequestBody,
-  { formats, config: current, bodies }: ExchangeParts,
+  parts: ExchangeParts,
   admitted: Admitted = "any",
 ): Promise<Received> {
-  const startedAt = performance.now();
-  const startedAtMs = Date.now();
-  const config = current();
-  let message: unknown;
+  const begun: Received = {
+    message: undefined,
+    requestBytes: 0,
+    messageBytes: 0,
+    read: undefined,
+    refused: undefined,
+    config: parts.config(),
+    startedAt: performance.now(),
+    startedAtMs: Date.now(),
+    headers: new HeaderSnapshot(request.headers),
+  };
+  return body.read().then(
+    (raw) => decoded(raw, begun, body, facts, parts, admitted),
+    (error: unknown) => ({ ...begun, refused: bodyError(error, begun.config) }),
+  );
+}
+
+function decoded(
+  raw: RawBody,
+  begun: Received,
+  { share }: RequestBody,
+  facts: Pick<RequestFacts, "clientAddress">,
+  { formats, bodies }: ExchangeParts,
+  admitted: Admitted,
+): Received | Promise<Received> {
+  const { config, headers } = begun;
   let requestBytes = 0;
   let messageBytes = 0;
-  let endTurn = (_bytes: number) => {};
-  let refused: unknown;
   let read: ContentType | undefined;
+  const received = (message: unknown, refused: unknown): Received => ({
+    ...begun,
+    message,
+    requestBytes,
+    messageBytes,
+    read,
+    refused,
+  });
+  const failed = (error: unknown) => received(undefined, bodyError(bodyRefused(error), config));
+  const grown = (more: number) => {
+    messageBytes += more;
+    share.take(more);
+  };
+  const inTurn = async (bytes: Uint8Array, compression: Compression | undefined, type: ContentType) => {
+    let endTurn = (_bytes: number) => {};
+    const turn = async () => {
+      endTurn = await bodies.turn(facts.clientAddress);
+    };
+    // Of one that is refused nobody knows how far it came.
+    let endedBytes = config.protocol.max_expanded_bytes;
+    try {
+      if (compression === undefined) await turn();
+      const plain =
+        compression === undefined
+          ? bytes
+          : await expanded(bytes, compression, { formats, config, inTurn: turn });
+      messageBytes = plain.byteLength;
+      if (messageBytes > requestBytes) share.take(messageBytes - requestBytes);
+      const message = await formats.decode(plain, type, grown);
+      endedBytes = messageBytes;
+      return received(message, undefined);
+    } catch (error) {
+      return failed(error);
+    } finally {
+      endTurn(endedBytes);
+    }
+  };
   try {
-    const raw = await body.read();
     const bytes = isLarge(raw) ? Buffer.concat(raw.chunks as Uint8Array[]) : raw.bytes;
     requestBytes = bytes.byteLength;
-    const compression = requestCompression(headers.get("content-encoding"), config);
-    const type = requestFormat(headers.get("content-type"), config);
+    const compression = requestCompression(headers?.get("content-encoding") ?? null, config);
+    const type = requestFormat(headers?.get("content-type") ?? null, config);
     if (admitted === "json" && type !== "application/json") throw onlyJson(type);
     read = type;
-    const inTurn = async () => {
-      endTurn = await bodies.turn(clientAddress);
-    };
-    if (compression === undefined && bytes.byteLength > SMALL_BYTES) await inTurn();
-    const plain =
-      compression === undefined ? bytes : await expanded(bytes, compression, { formats, config, inTurn });
-    messageBytes = plain.byteLength;
-    if (messageBytes > requestBytes) body.share.take(messageBytes - requestBytes);
-    message = await formats.decode(plain, read, (more) => {
-      messageBytes += more;
-      body.share.take(more);
-    });
+    if (compression === undefined && bytes.byteLength <= SMALL_BYTES) {
+      messageBytes = requestBytes;
+      const message = formats.decode(bytes, type, grown);
+      return message instanceof Promise
+        ? message.then((it) => received(it, undefined), failed)
+        : received(message, undefined);
+    }
+    return inTurn(bytes, compression, type);
   } catch (error) {
-    refused = bodyError(bodyRefused(error), config);
-  } finally {
-    // Of one that was refused nobody knows how far it came.
-    endTurn(refused === undefined ? messageBytes : config.protocol.max_expanded_bytes);
+    return failed(error);
   }
-  return { message, requestBytes, messageBytes, read, refused, config, startedAt, startedAtMs };
 }
 
 /** What is larger is expanded and decoded in turn. */
@@ -149,23 +206,28 @@ export const nothingReceived = (config: RpcDocument, refused: unknown = undefine
 export function incomingOf(
   request: Request,
   facts: RequestFacts,
-  { message, requestBytes, messageBytes, read, refused, config, startedAt, startedAtMs }: Received,
+  received: Received,
   form: AskedForm,
   { transport = "rest", kind = "unary" }: { readonly transport?: Transport; readonly kind?: CallKind },
   { peerOf }: Pick<ExchangeParts, "peerOf">,
 ): Incoming {
+  const { message, requestBytes, read, refused, config, startedAt, startedAtMs } = received;
+  const headers = received.headers ?? new HeaderSnapshot(request.headers);
   return {
     transport,
     kind,
     message,
-    headers: request.headers,
-    peer: peerOf(facts, request.headers, config),
+    headers,
+    peer: peerOf(facts, headers, config),
     config,
     startedAt,
     startedAtMs,
     requestBytes,
-    messageBytes,
-    disconnected: request.signal,
+    messageBytes: received.messageBytes,
+    // Made by Bun when somebody asks: most calls are over before anybody does. One that is asked for late tells what was before.
+    get disconnected() {
+      return request.signal;
+    },
     contentType: form.format,
     contentEncoding: form.compression,
     refused: refused ?? (read && otherFormat(message, read)) ?? form.refused,
@@ -173,17 +235,19 @@ export function incomingOf(
 }
 
 /** Stages 1 to 4. Never rejects for what a client sent. */
-export async function receive(
+export function receive(
   request: Request,
   facts: RequestFacts,
   body: RequestBody,
   kind: CallKind,
   parts: ExchangeParts,
 ): Promise<Exchange> {
-  const received = await decodeBody(request, facts, body, parts);
-  const formOf = kind === "stream" ? streamAnswerForm : answerForm;
-  const form = formOf(received.message, request.headers, received.read, received.config);
-  return { form, incoming: incomingOf(request, facts, received, form, { kind }, parts) };
+  return decodeBody(request, facts, body, parts).then((received) => {
+    const formOf = kind === "stream" ? streamAnswerForm : answerForm;
+    const { message, headers = request.headers, read, config } = received;
+    const form = formOf(message, headers, read, config);
+    return { form, incoming: incomingOf(request, facts, received, form, { kind }, parts) };
+  });
 }
 
 /** Of what reading a body throws. */
@@ -207,21 +271,24 @@ export function bodyError(error: unknown, { protocol }: RpcDocument): unknown {
 type Encoded = string | Uint8Array<ArrayBuffer>;
 
 /** The whole answer. */
-export async function answer(
+export function answer(
   finished: Finished,
   form: AnswerForm,
+  parts: AnswerParts,
+): Response | Promise<Response> {
+  const done = written(finished, ({ response }) => parts.formats.encode(response, form.format));
+  return done instanceof Promise ? done.then((late) => sent(late, form, parts)) : sent(done, form, parts);
+}
+
+function sent(
+  { encoded, finished }: Written,
+  form: AnswerForm,
   { formats, queues }: AnswerParts,
-): Promise<Response> {
-  const done = await written(finished, ({ response }) => formats.encode(response, form.format));
-  const { http, call } = done.finished;
-  const type = form.format === "application/json" ? JSON_TYPE : form.format;
-  return bytesAnswer(done.encoded, { ...callHeaders(call), "content-type": type }, http, {
-    form,
-    formats,
-    queues,
-    config: call.config,
-    finished: done.finished,
-  });
+): Response | Promise<Response> {
+  const { call, http } = finished;
+  const headers = callHeaders(call);
+  headers["content-type"] = form.format === "application/json" ? JSON_TYPE : form.format;
+  return bytesAnswer(encoded, headers, http, { form, formats, queues, config: call.config, finished });
 }
 
 export interface Written {
@@ -229,26 +296,34 @@ export interface Written {
   readonly finished: Finished;
 }
 
+type Write = (finished: Finished) => Encoded | Promise<Encoded>;
+
 /** What a handler returned may have no bytes, such as a list that contains itself: then that is how the call ended. */
-export async function written(
-  finished: Finished,
-  write: (finished: Finished) => Encoded | Promise<Encoded>,
-): Promise<Written> {
+export function written(finished: Finished, write: Write): Written | Promise<Written> {
   try {
-    return { encoded: await write(finished), finished };
+    const encoded = write(finished);
+    if (!(encoded instanceof Promise)) return { encoded, finished };
+    return encoded.then(
+      (bytes) => ({ encoded: bytes, finished }),
+      (error: unknown) => unwritable(finished, write, error),
+    );
   } catch (error) {
-    const { call, observer, server } = finished;
-    observer.unexpected(call, error);
-    const failed = { ...finished, ...respond(call, errorOutcome(error), server) };
-    return { encoded: await write(failed), finished: failed };
+    return unwritable(finished, write, error);
   }
+}
+
+async function unwritable(finished: Finished, write: Write, error: unknown): Promise<Written> {
+  const { call, observer, server } = finished;
+  observer.unexpected(call, error);
+  const failed = { ...finished, ...respond(call, errorOutcome(error), server) };
+  return { encoded: await write(failed), finished: failed };
 }
 
 export const JSON_TYPE = "application/json; charset=utf-8";
 
 /** Of an answer to one call. */
 export function callHeaders(call: Call): Record<string, string> {
-  const headers: Record<string, string> = { ...call.httpHeaders };
+  const headers = { ...call.httpHeaders };
   if (call.version !== undefined) headers["x-aduib-negotiated-version"] = call.version;
   if (call.trace !== undefined) headers.traceparent = traceParentHeader(call.trace);
   return headers;
@@ -267,27 +342,40 @@ export interface FormParts extends AnswerParts {
   readonly finished?: Finished;
 }
 
-/** Compressed as the form says. */
-export async function bytesAnswer(
+/** Compressed as the form says. `headers` are the answer's from here on. */
+export function bytesAnswer(
   encoded: Encoded,
-  given: Readonly<Record<string, string>>,
+  headers: Record<string, string>,
   status: number,
-  { form, formats, queues, config, finished }: FormParts,
+  parts: FormParts,
+): Response | Promise<Response> {
+  headers.vary ??= "Accept, Accept-Encoding";
+  const { form, finished, queues } = parts;
+  if (form.compression !== undefined)
+    return compressed(encoded, headers, status, { ...parts, compression: form.compression });
+  finished?.observer.answered(
+    finished.call,
+    typeof encoded === "string" ? Buffer.byteLength(encoded) : encoded.byteLength,
+  );
+  return new Response(paced(encoded, queues), { status, headers });
+}
+
+/** A large one waits, counted, for its reader. */
+const paced = (bytes: Encoded, queues: MemoryPieces): Encoded | ReadableStream<Uint8Array> =>
+  bytes.length <= PACED_BYTES
+    ? bytes
+    : pacedBody(typeof bytes === "string" ? Buffer.from(bytes) : bytes, queues);
+
+async function compressed(
+  encoded: Encoded,
+  headers: Record<string, string>,
+  status: number,
+  { compression, formats, config, finished, queues }: FormParts & { readonly compression: Compression },
 ): Promise<Response> {
-  const headers: Record<string, string> = { vary: "Accept, Accept-Encoding", ...given };
-  const sent = (bytes: number) => finished?.observer.answered(finished.call, bytes);
-  const body = (bytes: Encoded) =>
-    bytes.length <= PACED_BYTES
-      ? bytes
-      : pacedBody(typeof bytes === "string" ? Buffer.from(bytes) : bytes, queues);
-  if (form.compression === undefined) {
-    sent(typeof encoded === "string" ? Buffer.byteLength(encoded) : encoded.byteLength);
-    return new Response(body(encoded), { status, headers });
-  }
   const plain = typeof encoded === "string" ? Buffer.from(encoded) : encoded;
   const isSmall = plain.byteLength < config.compression.min_bytes;
-  if (!isSmall) headers["content-encoding"] = form.compression;
-  const bytes = isSmall ? plain : await formats.compress(plain, form.compression);
-  sent(bytes.byteLength);
-  return new Response(body(bytes), { status, headers });
+  if (!isSmall) headers["content-encoding"] = compression;
+  const bytes = isSmall ? plain : await formats.compress(plain, compression);
+  finished?.observer.answered(finished.call, bytes.byteLength);
+  return new Response(paced(bytes, queues), { status, headers });
 }

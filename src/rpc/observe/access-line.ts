@@ -1,24 +1,32 @@
 // One line of the log for each call that was answered (contract 17.1): who, what, how it ended. Nothing of what was said in it.
-import type { Logger } from "pino";
+import type { ReadyLines } from "../../observability/ready-lines.ts";
 import type { Call } from "../pipeline/call.ts";
 import type { Outcome } from "../pipeline/outcome.ts";
 import { type LogLevel, logLevelOf } from "../wire/error-codes.ts";
 
 const RANK: Readonly<Record<LogLevel | "debug", number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
-export function logAccess(log: Logger, call: Call, outcome: Outcome, durationMs: number, http: number): void {
+export function logAccess(
+  lines: ReadyLines,
+  call: Call,
+  outcome: Outcome,
+  durationMs: number,
+  http: number,
+): void {
   const { log_level: least, log_format: format } = call.config.observability;
   const code = outcome.status === "error" ? outcome.error.code : undefined;
   // What the client itself ended is nobody's fault.
   const isLeft = call.endedBy === "disconnect" || call.endedBy === "cancel";
   const level = code === undefined || isLeft ? "info" : logLevelOf(code);
-  if (RANK[level] < RANK[least] || !log.isLevelEnabled(level)) return;
+  if (RANK[level] < RANK[least] || !lines.isEnabled(level)) return;
   const facts = factsOf(call, outcome, durationMs, http);
-  if (format === "json") log[level](facts, "rpc call");
-  else log[level](`rpc call ${asText(facts)}`);
+  if (format === "json") lines.write(level, asJson(facts), "rpc call");
+  else lines.write(level, "", `rpc call ${asText(facts)}`);
 }
 
-function factsOf(call: Call, outcome: Outcome, durationMs: number, http: number) {
+type Facts = Readonly<Record<string, string | number | undefined>>;
+
+function factsOf(call: Call, outcome: Outcome, durationMs: number, http: number): Facts {
   const { request, identity, trace, incoming } = call;
   return {
     method: methodOf(call),
@@ -44,12 +52,18 @@ function factsOf(call: Call, outcome: Outcome, durationMs: number, http: number)
   };
 }
 
+/** As members of an object, each with a comma before it. */
+const asJson = (facts: Facts): string => {
+  const text = JSON.stringify(facts);
+  return text === "{}" ? "" : `,${text.slice(1, -1)}`;
+};
+
 /** As it was found, else as it was asked for. */
 export const methodOf = ({ methodName, request }: Call): string | undefined =>
   methodName === "" ? request?.method.full : methodName;
 
 /** `key=value`, with quotes where a value has a space or a line end in it: one line stays one line. */
-function asText(facts: Readonly<Record<string, unknown>>): string {
+function asText(facts: Facts): string {
   return Object.entries(facts)
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => {

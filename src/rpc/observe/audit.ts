@@ -1,4 +1,5 @@
 // The audit (contract 17.3): what was asked and answered, who was refused and why. An event is handed to its sink and never waits for it.
+import { isoNow } from "../../observability/iso-now.ts";
 import type { Call } from "../pipeline/call.ts";
 import type { Outcome } from "../pipeline/outcome.ts";
 import type { PeerSummary } from "../registry/call-context.ts";
@@ -39,81 +40,79 @@ export class Audit {
 
   request(call: Call): void {
     if (!isOn(call)) return;
-    const { audit_params: hasParams } = call.config.observability;
-    this.#write(call, "rpc_request", {
-      ...(hasParams && { params: auditValue(call.asked.data) }),
-    });
+    const event = eventOf(call, "rpc_request", undefined);
+    if (call.config.observability.audit_params) event.params = auditValue(call.asked.data);
+    this.#write(event);
   }
 
   response(call: Call, ended: Ended): void {
     if (!isOn(call)) return;
     const { outcome } = ended;
-    const isShown = call.config.observability.audit_response && outcome.status !== "error";
-    this.#write(
-      call,
-      "rpc_response",
-      {
-        ...(isShown && { response: auditValue(outcome.result) }),
-        ...(ended.fellBack !== undefined && { details: { fallback_for: ended.fellBack } }),
-      },
-      ended,
-    );
+    const event = eventOf(call, "rpc_response", ended);
+    if (call.config.observability.audit_response && outcome.status !== "error")
+      event.response = auditValue(outcome.result);
+    if (ended.fellBack !== undefined) event.details = { fallback_for: ended.fellBack };
+    this.#write(event);
   }
 
   authFailed(call: Call, ended: Ended): void {
-    if (isOn(call))
-      this.#write(
-        call,
-        "auth_failed",
-        { details: { scheme: call.asked.metadata?.auth?.scheme ?? HYPHEN } },
-        ended,
-      );
+    if (!isOn(call)) return;
+    const details = { scheme: call.asked.metadata?.auth?.scheme ?? HYPHEN };
+    this.#write({ ...eventOf(call, "auth_failed", ended), details });
   }
 
   access(call: Call, isGranted: boolean): void {
     if (!isOn(call)) return;
     const { permission } = call.definition;
     const { roles } = call.identity;
-    this.#write(call, isGranted ? "security_access_granted" : "security_access_denied", {
-      details: auditValue({ permission: permission ?? HYPHEN, roles }),
-    });
+    const kind = isGranted ? "security_access_granted" : "security_access_denied";
+    const details = auditValue({ permission: permission ?? HYPHEN, roles });
+    this.#write({ ...eventOf(call, kind, undefined), details });
   }
 
   rateLimited(call: Call): void {
-    if (isOn(call))
-      this.#write(call, "security_rate_limited", { details: { limit: call.rateLimit?.limit ?? HYPHEN } });
+    if (!isOn(call)) return;
+    const details = { limit: call.rateLimit?.limit ?? HYPHEN };
+    this.#write({ ...eventOf(call, "security_rate_limited", undefined), details });
   }
 
-  #write(call: Call, kind: AuditKind, more: Readonly<Record<string, unknown>>, ended?: Ended): void {
-    const { identity, incoming } = call;
-    const { certificate, turnedAway } = incoming.peer;
-    const shown = certificate ?? turnedAway;
-    const error = ended?.outcome.status === "error" ? ended.outcome.error : undefined;
-    const text = (value: string | null | undefined) => (value ? cutText(value) : HYPHEN);
-    this.sink().write({
-      event_type: kind,
-      timestamp: new Date().toISOString(),
-      level: kind === "rpc_request" || kind === "rpc_response" ? "info" : "warn",
-      tenant_id: text(call.tenant),
-      request_id: text(call.id),
-      trace_id: text(call.trace?.traceId),
-      span_id: text(call.trace?.spanId),
-      principal: text(identity.id),
-      verified: identity.verified,
-      auth_scheme: text(identity.auth_scheme),
-      method: text(methodOf(call)),
-      alias_of: text(call.aliasOf),
-      negotiated_version: text(call.version),
-      transport: incoming.transport,
-      remote_address: text(incoming.peer.address),
-      status: ended?.outcome.status ?? HYPHEN,
-      error_code: error?.code ?? HYPHEN,
-      duration_ms: ended?.durationMs ?? HYPHEN,
-      ...(shown !== undefined && { peer_certificate: certificateOf(shown, certificate !== null) }),
-      ...more,
-    });
+  #write(event: AuditEvent): void {
+    this.sink().write(event);
   }
 }
+
+type Growing = AuditEvent & Record<string, unknown>;
+
+function eventOf(call: Call, kind: AuditKind, ended: Ended | undefined): Growing {
+  const { identity, incoming } = call;
+  const { address, certificate, turnedAway } = incoming.peer;
+  const shown = certificate ?? turnedAway;
+  const outcome = ended?.outcome;
+  const event: Growing = {
+    event_type: kind,
+    timestamp: isoNow(),
+    level: kind === "rpc_request" || kind === "rpc_response" ? "info" : "warn",
+    tenant_id: textOf(call.tenant),
+    request_id: textOf(call.id),
+    trace_id: textOf(call.trace?.traceId),
+    span_id: textOf(call.trace?.spanId),
+    principal: textOf(identity.id),
+    verified: identity.verified,
+    auth_scheme: textOf(identity.auth_scheme),
+    method: textOf(methodOf(call)),
+    alias_of: textOf(call.aliasOf),
+    negotiated_version: textOf(call.version),
+    transport: incoming.transport,
+    remote_address: textOf(address),
+    status: outcome?.status ?? HYPHEN,
+    error_code: outcome?.status === "error" ? outcome.error.code : HYPHEN,
+    duration_ms: ended?.durationMs ?? HYPHEN,
+  };
+  if (shown !== undefined) event.peer_certificate = certificateOf(shown, certificate !== null);
+  return event;
+}
+
+const textOf = (value: string | null | undefined): string => (value ? cutText(value) : HYPHEN);
 
 /** Of what is missing. */
 const HYPHEN = "-";

@@ -1,6 +1,7 @@
 // What happens to calls, told to whom it concerns (contract 17): one line in the log, figures, the audit, a span. All of one call have the
 // same ids. Nothing here may hold up or fail a call.
 import type { Logger } from "pino";
+import type { ReadyLines } from "../../observability/ready-lines.ts";
 import type { Call } from "../pipeline/call.ts";
 import type { Outcome } from "../pipeline/outcome.ts";
 import type { Observer } from "../pipeline/parts.ts";
@@ -11,8 +12,8 @@ import { type Span, spanOf } from "./span.ts";
 
 export interface ObservingParts {
   readonly log: Logger;
-  /** Of one line for each call. */
-  readonly accessLog: Logger;
+  /** One for each call. */
+  readonly accessLines: ReadyLines;
   readonly metrics: CallMetrics;
   readonly audit: Audit;
   /** Undefined without an endpoint. */
@@ -28,25 +29,35 @@ interface Running {
   /** Its request is in the audit. */
   isAudited: boolean;
   /** The code that a fallback stands for. */
-  fellBack?: number;
+  fellBack: number | undefined;
 }
 
+const runningOf = (call: Call): Running | undefined => call.observed as Running | undefined;
+
 export class Observing implements Observer {
-  readonly #running = new WeakMap<Call, Running>();
   /** By method: when its last warning was (contract 15.3). */
   readonly #warned = new Map<string, number>();
 
   constructor(private readonly parts: ObservingParts) {}
 
   began(call: Call): void {
-    this.#running.set(call, { isOver: this.parts.metrics.began(call), isAudited: false });
+    const running: Running = {
+      isOver: this.parts.metrics.began(call),
+      isAudited: false,
+      fellBack: undefined,
+    };
+    call.observed = running;
   }
 
   identified(call: Call): void {
-    const running = this.#running.get(call);
+    const running = runningOf(call);
     if (running === undefined || running.isAudited) return;
     running.isAudited = true;
-    this.#safely(() => this.parts.audit.request(call));
+    try {
+      this.parts.audit.request(call);
+    } catch (error) {
+      this.#untold(error);
+    }
   }
 
   ended(
@@ -54,22 +65,35 @@ export class Observing implements Observer {
     outcome: Outcome,
     { durationMs, http }: { readonly durationMs: number; readonly http: number },
   ): void {
-    const running = this.#running.get(call);
-    this.#running.delete(call);
+    const running = runningOf(call);
+    call.observed = undefined;
     running?.isOver();
-    this.#safely(() => {
+    // A result may do anything when it is looked at; its call goes on, and so does the rest of this.
+    try {
       this.parts.ended(call, outcome);
       this.#count(call, outcome, durationMs, http);
-    });
-    this.#safely(() => logAccess(this.parts.accessLog, call, outcome, durationMs, http));
-    // What could not be read is no request.
-    if (running !== undefined) this.#safely(() => this.#audit(call, running, { outcome, durationMs }));
+    } catch (error) {
+      this.#untold(error);
+    }
+    try {
+      logAccess(this.parts.accessLines, call, outcome, durationMs, http);
+    } catch (error) {
+      this.#untold(error);
+    }
+    try {
+      // What could not be read is no request.
+      if (running !== undefined) this.#audit(call, running, outcome, durationMs);
+    } catch (error) {
+      this.#untold(error);
+    }
     const { spans } = this.parts;
     if (spans === undefined) return;
-    this.#safely(() => {
+    try {
       const span = spanOf(call, outcome);
       if (span !== undefined) spans.add(span);
-    });
+    } catch (error) {
+      this.#untold(error);
+    }
   }
 
   #count(call: Call, outcome: Outcome, durationMs: number, http: number): void {
@@ -82,20 +106,16 @@ export class Observing implements Observer {
     if (isLeft && call.incoming.kind === "unary") metrics.cancelled(call, "unary");
   }
 
-  #audit(call: Call, { isAudited, fellBack }: Running, ended: Ended): void {
+  #audit(call: Call, { isAudited, fellBack }: Running, outcome: Outcome, durationMs: number): void {
     const { audit } = this.parts;
+    const ended: Ended = { outcome, durationMs, fellBack };
     if (!isAudited) audit.request(call);
-    if (isRefusedAtTheDoor(call, ended.outcome)) audit.authFailed(call, ended);
-    audit.response(call, { ...ended, fellBack });
+    if (isRefusedAtTheDoor(call, outcome)) audit.authFailed(call, ended);
+    audit.response(call, ended);
   }
 
-  /** A result may do anything when it is looked at; its call goes on. */
-  #safely(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.parts.log.error({ err: error }, "what happened to a call could not be told");
-    }
+  #untold(error: unknown): void {
+    this.parts.log.error({ err: error }, "what happened to a call could not be told");
   }
 
   answered(call: Call, bytes: number): void {
@@ -127,7 +147,7 @@ export class Observing implements Observer {
   }
 
   fellBack(call: Call, code: number): void {
-    const running = this.#running.get(call);
+    const running = runningOf(call);
     if (running !== undefined) running.fellBack = code;
     if (isCounted(call)) this.parts.metrics.failed(call, code);
   }

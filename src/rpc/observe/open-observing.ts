@@ -1,6 +1,7 @@
 // Where what is observed goes: the figures' page, the log, the audit's file, a collector. What nobody asked for is not loaded.
 import { resolve } from "node:path";
 import type { Logger } from "pino";
+import { ReadyLines } from "../../observability/ready-lines.ts";
 import type { House } from "../../protocol/house.ts";
 import type { RpcDocument } from "../document/document.ts";
 import type { Call } from "../pipeline/call.ts";
@@ -12,7 +13,6 @@ import { AuditFile } from "./audit-file.ts";
 import { AuditLog } from "./audit-log.ts";
 import { CallMetrics } from "./call-metrics.ts";
 import { Observing } from "./observing.ts";
-import { plainLog } from "./plain-log.ts";
 
 export interface OpenObservingParts {
   readonly house: Pick<House<RpcConfig>, "config" | "metrics" | "log">;
@@ -55,7 +55,7 @@ export async function openObserving(parts: OpenObservingParts): Promise<OpenObse
   return {
     observer: new Observing({
       log,
-      accessLog: plainLog(log),
+      accessLines: new ReadyLines(log),
       metrics: new CallMetrics(metrics, registry),
       audit: new Audit(() => audit.current()),
       spans,

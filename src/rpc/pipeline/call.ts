@@ -68,6 +68,8 @@ export class Call {
   progress: ((progress: Progress) => void) | undefined;
   /** Set where the caller was answered before the handler ended: how it ends after all. Never rejects. */
   late: Promise<Outcome> | undefined;
+  /** What the observer remembers of it. */
+  observed: object | undefined;
   #controller: AbortController | undefined;
   #endedBy: EndedBy | undefined;
 

@@ -12,7 +12,7 @@ import { RpcError } from "../wire/rpc-error.ts";
 import type { Call, EndedBy } from "./call.ts";
 import { HandlerContext } from "./handler-context.ts";
 import { errorOutcome, type Outcome, outcomeOf } from "./outcome.ts";
-import type { Blocking, Guards, Observer, Slot } from "./parts.ts";
+import type { Blocking, BreakerTicket, Guards, Observer, Slot } from "./parts.ts";
 
 export interface ExecuteParts {
   readonly guards: Guards;
@@ -31,27 +31,77 @@ export function setDeadline(call: Call): void {
   call.deadlineAt = call.incoming.startedAt + Math.min(asked, qos.max_timeout_ms);
 }
 
-/** Never rejects. */
-export async function execute(call: Call, parts: ExecuteParts): Promise<Outcome> {
-  let slot: Slot | undefined;
-  const run: Run = { isOver: true, hasBegun: false };
+/**
+ * Never rejects. Answers at once where nobody has to be waited for: each further promise on the way would cost a small call more than its
+ * handler does.
+ */
+export function execute(call: Call, parts: ExecuteParts): Outcome | Promise<Outcome> {
   try {
     const entered = parts.guards.enter(call);
-    slot = entered instanceof Promise ? await entered : entered;
-    const ticket = parts.guards.admit(call);
-    const outcome = await attempts(call, parts, run);
-    const code = outcome.status === "error" ? outcome.error.code : undefined;
-    // A deadline that passed while its caller sent the call, or while it waited, says nothing of the handler.
-    if (!run.hasBegun || (call.endedBy !== undefined && call.endedBy !== "deadline")) ticket.ignored();
-    else if (code === undefined) ticket.succeeded();
-    else ticket.failed(code);
-    return outcome.status === "error" ? await fallback(call, outcome, parts) : outcome;
+    if (!(entered instanceof Promise)) return inPlace(call, entered, parts);
+    return entered.then(
+      (slot) => inPlace(call, slot, parts),
+      (error: unknown) => refused(call, error, parts),
+    );
   } catch (error) {
-    const refused = errorOutcome(error);
-    return refused.error.code === 5010 ? await fallback(call, refused, parts) : refused;
-  } finally {
-    if (slot !== undefined) releaseWhenOver(call, slot, run, parts);
+    return refused(call, error, parts);
   }
+}
+
+/** With a place, which is given back. */
+function inPlace(call: Call, slot: Slot, parts: ExecuteParts): Outcome | Promise<Outcome> {
+  const run: Run = { isOver: true, hasBegun: false };
+  let outcome: Outcome | Promise<Outcome>;
+  try {
+    const ticket = parts.guards.admit(call);
+    const tried = attempts(call, parts, run);
+    outcome =
+      tried instanceof Promise
+        ? tried.then((last) => settled(call, ticket, last, run, parts))
+        : settled(call, ticket, tried, run, parts);
+  } catch (error) {
+    outcome = refused(call, error, parts);
+  }
+  if (outcome instanceof Promise) return whenOver(call, slot, run, parts, outcome);
+  releaseWhenOver(call, slot, run, parts);
+  return outcome;
+}
+
+async function whenOver(
+  call: Call,
+  slot: Slot,
+  run: Run,
+  parts: ExecuteParts,
+  outcome: Promise<Outcome>,
+): Promise<Outcome> {
+  try {
+    return await outcome;
+  } catch (error) {
+    return await refused(call, error, parts);
+  } finally {
+    releaseWhenOver(call, slot, run, parts);
+  }
+}
+
+/** The breaker is told. */
+function settled(
+  call: Call,
+  ticket: BreakerTicket,
+  outcome: Outcome,
+  { hasBegun }: Run,
+  parts: ExecuteParts,
+): Outcome | Promise<Outcome> {
+  const code = outcome.status === "error" ? outcome.error.code : undefined;
+  // A deadline that passed while its caller sent the call, or while it waited, says nothing of the handler.
+  if (!hasBegun || (call.endedBy !== undefined && call.endedBy !== "deadline")) ticket.ignored();
+  else if (code === undefined) ticket.succeeded();
+  else ticket.failed(code);
+  return outcome.status === "error" ? fallback(call, outcome, parts) : outcome;
+}
+
+function refused(call: Call, error: unknown, parts: ExecuteParts): Outcome | Promise<Outcome> {
+  const outcome = errorOutcome(error);
+  return outcome.error.code === 5010 ? fallback(call, outcome, parts) : outcome;
 }
 
 interface Run {
@@ -80,12 +130,22 @@ function releaseWhenOver(call: Call, slot: Slot, run: Run, { log }: ExecuteParts
   };
 }
 
-async function attempts(call: Call, parts: ExecuteParts, run: Run): Promise<Outcome> {
+function attempts(call: Call, parts: ExecuteParts, run: Run): Outcome | Promise<Outcome> {
   const retry = retryOf(call);
-  for (;;) {
-    const outcome = await attempt(call, call.definition.run, parts, run);
-    if (outcome.status !== "error" || retry === undefined || call.endedBy !== undefined)
-      return counted(call, outcome);
+  const first = attempt(call, call.definition.run, parts, run);
+  const isLast = retry === undefined || (!(first instanceof Promise) && first.status !== "error");
+  return isLast ? first : retried(call, retry, first, parts, run);
+}
+
+async function retried(
+  call: Call,
+  retry: RetryConfig,
+  first: Outcome | Promise<Outcome>,
+  parts: ExecuteParts,
+  run: Run,
+): Promise<Outcome> {
+  for (let outcome = await first; ; outcome = await attempt(call, call.definition.run, parts, run)) {
+    if (outcome.status !== "error" || call.endedBy !== undefined) return counted(call, outcome);
     if (call.attempt >= retry.maxAttempts || !isRetried(outcome.error.code, retry))
       return counted(call, outcome);
     const delayMs = delayBefore(call.attempt, retry);
@@ -193,14 +253,23 @@ function failed(call: Call, thrown: unknown, { observer }: ExecuteParts): Outcom
 }
 
 /** Of a method that has one (contract 12.4). When it fails too, the first error counts. */
-async function fallback(
+function fallback(
   call: Call,
   outcome: Outcome & { readonly status: "error" },
-  { log, observer }: ExecuteParts,
-): Promise<Outcome> {
+  parts: ExecuteParts,
+): Outcome | Promise<Outcome> {
   const { fallback: handler } = call.definition;
   const isOurs = outcome.error.code === 5010 || countsAsFailure(outcome.error.code);
   if (handler === undefined || !isOurs || call.endedBy !== undefined) return outcome;
+  return fallenBack(call, outcome, handler, parts);
+}
+
+async function fallenBack(
+  call: Call,
+  outcome: Outcome & { readonly status: "error" },
+  handler: Handler,
+  { log, observer }: ExecuteParts,
+): Promise<Outcome> {
   try {
     const result = outcomeOf(await handler(call.asked.data, new HandlerContext(call, log)));
     call.headers.fallback = "true";

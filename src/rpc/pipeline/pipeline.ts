@@ -33,21 +33,24 @@ export const isAdmitted = (stream: Finished | AdmittedStream): stream is Admitte
 export const isLetIn = (call: Finished | Call): call is Call => call instanceof Call;
 
 export class Pipeline {
-  /** Unary calls that are not answered yet, with what answers each. */
+  /** Unary calls that wait for something, with what answers each. */
   readonly #open = new Map<Call, (outcome: Outcome) => void>();
 
   constructor(readonly parts: PipelineParts) {}
 
-  /** Never rejects. */
-  async unary(incoming: Incoming): Promise<Finished> {
+  /** Never rejects, nor throws. Answers at once where no stage has to wait. */
+  unary(incoming: Incoming): Finished | Promise<Finished> {
     const call = new Call(incoming);
+    const outcome = this.#unary(call);
+    if (!(outcome instanceof Promise)) return this.finish(call, outcome);
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     this.#open.set(call, resolve);
     // What ends after the answer is settled where it runs.
-    void this.#unary(call).then(resolve);
-    const outcome = await promise;
-    this.#open.delete(call);
-    return this.finish(call, outcome);
+    void outcome.then(resolve);
+    return promise.then((waited) => {
+      this.#open.delete(call);
+      return this.finish(call, waited);
+    });
   }
 
   /** The server ends: whoever still waits for an answer, in a queue or for a handler, gets one, and handlers are told. */
@@ -58,16 +61,22 @@ export class Pipeline {
     }
   }
 
-  async #unary(call: Call): Promise<Outcome> {
+  #unary(call: Call): Outcome | Promise<Outcome> {
     try {
       const admitting = this.#admit(call);
-      if (admitting !== undefined) await admitting;
-      setDeadline(call);
-      if (call.asked.qos.idempotencyKey === undefined) return await execute(call, this.parts);
-      return await this.#once(call);
+      const running =
+        admitting === undefined ? this.#admitted(call) : admitting.then(() => this.#admitted(call));
+      return running instanceof Promise
+        ? running.catch((error: unknown) => this.#refusal(call, error))
+        : running;
     } catch (error) {
       return this.#refusal(call, error);
     }
+  }
+
+  #admitted(call: Call): Outcome | Promise<Outcome> {
+    setDeadline(call);
+    return call.asked.qos.idempotencyKey === undefined ? execute(call, this.parts) : this.#once(call);
   }
 
   /** Before a stream begins, a refusal is an answer like every other (contract 7.4). Never rejects. */
