@@ -37,6 +37,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "src/hapi/home/settings-file.ts": "the settings of a home",
   "src/hapi/web/copies.ts": "new files in a folder of its own, and notes beside them",
   "src/hapi/web/download.ts": "a new file in a temporary folder",
+  "src/hapi/hub/abandoned-files.ts": "a small file of its own in the home, and the folders of notes",
   "src/hapi/hub/scratch-files.ts":
     "files of notes three folders down in one of their own, each by a name that begins with its id",
   "src/happy/client-logs.ts": "logs in a folder of their own",

@@ -149,9 +149,10 @@ test("heartbeats are stored by themselves every few seconds, and what still wait
 });
 
 test("a stop turns nobody inactive, not even who is within a grace", async () => {
-  const presence = presenceWith({ graceMs: 20 });
   const now = Date.now();
+  // Before it starts: one grace after that it takes whoever has not joined for gone.
   await stored("machine", "in grace", true, now);
+  const presence = presenceWith({ graceMs: 20 });
   presence.socketJoined("machine", ME, "in grace", SOCKET);
   presence.socketLeft(SOCKET);
   await presence.stop();
@@ -226,11 +227,13 @@ test("the sweep finds what has been without a speaker for ten minutes of its own
 });
 
 test("the sweep never turns inactive what a connected socket speaks for, however long it says nothing", async () => {
-  const presence = presenceWith({ sweepMs: 5, silenceMs: 20 });
   await stored("session", "quiet", true, 1);
   await stored("machine", "connected", true, 1);
-  await hear(presence, "session", "quiet", Date.now());
+  const presence = presenceWith({ sweepMs: 5, silenceMs: 20 });
+  // In the turn of its start, before the first sweep.
+  const heard = hear(presence, "session", "quiet", Date.now());
   presence.socketJoined("machine", ME, "connected", "its daemon");
+  await heard;
   // What has nobody shows when the sweep has come around several times.
   for (const marker of ["first", "second"]) {
     await stored("session", marker, true, Date.now());
@@ -344,7 +347,7 @@ test("a person's archive goes on when the minute after it is over", async () => 
 });
 
 test("an end that could not be stored leaves the session as it was: heard, and in its grace when nothing speaks for it", async () => {
-  const presence = presenceWith({ graceMs: 60 });
+  const presence = presenceWith({ graceMs: 1_000 });
   for (const id of ["spoken", "lost"]) await stored("session", id, true, Date.now());
   await hear(presence, "session", "spoken", Date.now());
   await presence.heard("session", ME, "lost", Date.now(), false, "gone");
