@@ -42,6 +42,21 @@ test("a quick reader gets each line at once", () => {
   expect(output.waitingBytes).toBe(0);
 });
 
+test("lines of one turn that may wait for its end go together, in their order, and no later than what goes at once", async () => {
+  const reader = new Reader();
+  const output = new LogOutput(reader);
+  for (let n = 0; n < 3; n++) output.writeSoon(line(n, 5));
+  expect(reader.calls).toBe(0);
+  await new Promise(setImmediate);
+  expect([reader.calls, reader.lines.length]).toEqual([1, 3]);
+  output.writeSoon(line(3, 5));
+  output.write(line(4, 5));
+  expect(reader.lines.map(Number.parseFloat)).toEqual([0, 1, 2, 3, 4]);
+  output.writeSoon(line(5, 5));
+  output.flushNow();
+  expect(reader.lines).toHaveLength(6);
+});
+
 test("what a stopped reader does not take is kept in order, also the rest of a line that went in part", async () => {
   const reader = new Reader();
   const output = new LogOutput(reader);

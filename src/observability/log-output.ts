@@ -39,6 +39,7 @@ export class LogOutput {
   #isCut = false;
   #lookMs = SHORTEST_LOOK_MS;
   #timer: Timer | undefined;
+  #soon: ReturnType<typeof setImmediate> | undefined;
 
   constructor(
     private readonly channel: LogChannel,
@@ -53,6 +54,22 @@ export class LogOutput {
 
   /** Takes one line of JSON. Never throws and never waits. */
   write(line: string): void {
+    if (!this.#take(line)) return;
+    // One that looks from time to time hands everything over in its order.
+    if (this.#timer === undefined) this.#handOver();
+  }
+
+  /** The same with what else comes in this turn of the event loop: for lines of every request. Whatever `write` takes meanwhile takes them along. */
+  writeSoon(line: string): void {
+    if (!this.#take(line) || this.#timer !== undefined || this.#soon !== undefined) return;
+    this.#soon = setImmediate(() => {
+      this.#soon = undefined;
+      if (this.#timer === undefined) this.#handOver();
+    });
+  }
+
+  /** @returns false where it was lost. */
+  #take(line: string): boolean {
     const text = this.format(line);
     const isQuiet = performance.now() < this.#quietUntil;
     const fits = this.waitingBytes + Buffer.byteLength(text) <= MAX_BYTES;
@@ -60,12 +77,11 @@ export class LogOutput {
     if (!fits && this.waitingBytes > ENOUGH_ROOM_BYTES) this.#isFull = true;
     if (isQuiet || this.#isFull || !fits) {
       this.#lose(1);
-      return;
+      return false;
     }
     this.#tellLoss();
     this.#keep(text);
-    // One that looks from time to time hands everything over in its order.
-    if (this.#timer === undefined) this.#handOver();
+    return true;
   }
 
   /** Resolves when everything has gone, or when the reader does not take more. */

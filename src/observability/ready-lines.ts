@@ -3,9 +3,13 @@
 // What looks like a token in a text is taken out all the same.
 import pino, { type Logger } from "pino";
 import { isoNow } from "./iso-now.ts";
+import { LogOutput } from "./log-output.ts";
 import { withoutTokens } from "./tokens.ts";
 
 const { streamSym, chindingsSym } = pino.symbols;
+
+/** What went wrong is written at once: it may be the last that is. */
+const SOON: ReadonlySet<ReadyLevel> = new Set(["debug", "info"]);
 
 export type ReadyLevel = "debug" | "info" | "warn" | "error";
 
@@ -35,6 +39,8 @@ export class ReadyLines {
   /** Of a level that is enabled. `facts`: members of a JSON object, each with a comma before it. */
   write(level: ReadyLevel, facts: string, message: string): void {
     const line = `${this.#levels[level]}${isoNow()}"${this.#bindings}${facts},"msg":${JSON.stringify(message)}}\n`;
-    this.#stream.write(withoutTokens(line));
+    const text = withoutTokens(line);
+    if (this.#stream instanceof LogOutput && SOON.has(level)) this.#stream.writeSoon(text);
+    else this.#stream.write(text);
   }
 }
