@@ -27,3 +27,19 @@ test.each([
   const answer = await app.fetch(new Request(`http://roost${path}`, { method }), facts);
   expect([answer.status, facts.route]).toEqual([status, route]);
 });
+
+test("what answers every verb behind it takes no name from the route that answers", async () => {
+  const all = new Hono<{ Bindings: RequestFacts }>();
+  all.use(routeName);
+  all.get("/things/:id", (c) => c.text("here"));
+  all.all("/things/:id", (c) => c.text("not so", 405));
+  all.all("/*", (c) => c.text("not here", 404));
+  const asked = async (method: string, path: string) => {
+    const facts = requestFacts();
+    const { status } = await all.fetch(new Request(`http://roost${path}`, { method }), facts);
+    return [status, facts.route];
+  };
+  expect(await asked("GET", "/things/secret")).toEqual([200, "/things/:id"]);
+  expect(await asked("DELETE", "/things/secret")).toEqual([405, undefined]);
+  expect(await asked("GET", "/secret")).toEqual([404, undefined]);
+});

@@ -3,9 +3,12 @@ import type { MiddlewareHandler } from "hono";
 import { matchedRoutes } from "hono/route";
 import type { RequestFacts } from "../server/request-facts.ts";
 
-/** The last route that matched is the one that answers; what only middleware matched has no name. */
+/**
+ * The last route that matched by its verb is the one that answers, whatever stands behind it for every verb. What only such a one matched
+ * has no name, unless its handler gives it one.
+ */
 export const routeName: MiddlewareHandler<{ Bindings: RequestFacts }> = (c, next) => {
-  const route = matchedRoutes(c).at(-1);
-  if (route !== undefined && route.method !== "ALL") c.env.route = route.path;
+  const route = matchedRoutes(c).findLast(({ method }) => method !== "ALL");
+  if (route !== undefined) c.env.route = route.path;
   return next();
 };

@@ -57,10 +57,14 @@ export function rpcApp(parts: RpcHttpParts) {
         bareCall(c.req.raw, c.env, c.var.body, `rpc.v2/${service}/${handler}`, exchange),
       );
   app.get(METHODS, (c) => listMethods(c.req.raw, c.env, exchange));
-  app.all(METHODS, (c) => wrongVerb(c.req.raw, c.env, exchange, "GET, HEAD"));
+  const refuseVerbs = (path: string, allow: string) =>
+    app.all(path, (c) => {
+      c.env.route = `${basePath}${path}`;
+      return wrongVerb(c.req.raw, c.env, exchange, allow);
+    });
+  refuseVerbs(METHODS, "GET, HEAD");
   const posted = Object.entries(BARE).flatMap(([service, all]) => all.map((one) => `/v2/${service}/${one}`));
-  for (const path of [...UNARY, ...STREAM_PATHS, ...JSON_RPC, ...posted])
-    app.all(path, (c) => wrongVerb(c.req.raw, c.env, exchange, "POST"));
+  for (const path of [...UNARY, ...STREAM_PATHS, ...JSON_RPC, ...posted]) refuseVerbs(path, "POST");
   app.onError((error, c) => unexpected(c.req.raw, c.env, exchange, error));
   app.all("/*", (c) => unknownPath(c.req.raw, c.env, exchange));
   // What is called most is found here: the app's router, its context and its chain of middleware cost as much as a small call.
