@@ -5,6 +5,7 @@ import type { Priority } from "../wire/qos.ts";
 export const COLUMNS = [
   "task_id",
   "tenant_id",
+  "holder",
   "parent_task_id",
   "principal",
   "trace",
@@ -67,6 +68,7 @@ const parsed = (text: string | null) => (text === null ? null : JSON.parse(text)
 export const rowOf = (task: Task): TaskRow => ({
   task_id: task.id,
   tenant_id: task.tenant,
+  holder: task.holder,
   parent_task_id: task.parentId,
   principal: JSON.stringify(task.principal),
   trace: JSON.stringify(task.trace),
@@ -100,6 +102,7 @@ export const rowOf = (task: Task): TaskRow => ({
 export const taskOf = (row: TaskRow): Task => ({
   id: row.task_id,
   tenant: row.tenant_id,
+  holder: row.holder,
   parentId: row.parent_task_id,
   principal: JSON.parse(row.principal),
   trace: JSON.parse(row.trace),
