@@ -226,6 +226,21 @@ test("a call whose deadline passed before its handler began says nothing against
   expect((await room.call("rpc.v2/EchoService/Echo")).status).toBe(200);
 });
 
+test("short deadlines of one caller close no method to the others; those of the server itself do", async () => {
+  const breaker = { circuit_breaker: { failure_threshold: 2 } };
+  const one = await served({ resilience: breaker, qos: { default_timeout_ms: 2_000 } });
+  const sleep = (ms: number, qos: object = {}) => one.call("DemoService/Sleep", { ms }, { qos });
+  for (let short = 0; short < 3; short++)
+    expect(await sleep(60_000, { timeout_ms: 50 })).toMatchObject({
+      status: 504,
+      body: { error: { code: 5003 } },
+    });
+  expect((await sleep(1)).status).toBe(200);
+  for (const qos of [{}, { timeout_ms: 2_000 }])
+    expect(await sleep(60_000, qos)).toMatchObject({ status: 504, body: { error: { code: 5003 } } });
+  expect(await sleep(1)).toMatchObject({ status: 503, body: { error: { code: 5010 } } });
+});
+
 test("a task is kept waiting for a year at most", async () => {
   const one = await served();
   const submit = (scheduled_at_ms: number) =>

@@ -15,6 +15,7 @@ export type CallFacts = Pick<
   | "transport"
   | "negotiated_version"
   | "tenant_id"
+  | "tenant_proved"
   | "principal"
   | "client_id"
   | "client_version"
@@ -77,7 +78,7 @@ export interface CpuMessage {
 
 export function factsOf(context: CallContext): CallFacts {
   const { request_id, method, service, handler, transport, negotiated_version, tenant_id } = context;
-  const { principal, client_id, client_version, headers, trace, deadline_ms } = context;
+  const { tenant_proved, principal, client_id, client_version, headers, trace, deadline_ms } = context;
   const { priority, idempotency_key, attempt, peer } = context;
   return {
     request_id,
@@ -87,6 +88,7 @@ export function factsOf(context: CallContext): CallFacts {
     transport,
     negotiated_version,
     tenant_id,
+    tenant_proved,
     principal,
     client_id,
     client_version,

@@ -6,6 +6,8 @@ export interface NewCall {
   readonly id: string;
   /** Of its data. */
   readonly hash: string;
+  /** Whose room it takes (store/shares.ts). */
+  readonly holder: string;
   /** The method may run twice: a mark that nobody finished is taken over. */
   readonly isIdempotent: boolean;
   /** From now on, for a mark of a call that runs. */
@@ -30,13 +32,15 @@ export interface CallBounds {
 export interface DoneCall {
   readonly id: string;
   readonly hash: string;
+  readonly holder: string;
   /** Undefined: too large to be kept. */
   readonly answer: string | undefined;
   readonly ttlMs: number;
 }
 
 export interface CallStore {
-  /** Puts a mark where nothing is. What was not used for the longest time goes when there is no room; calls that run never go.
+  /** Puts a mark where nothing is. When there is no room, whoever holds the most gives what it has not used for the longest time; calls that
+   * run never go.
    * @throws RpcError 5021 when there is no room, 6002 when the store is away */
   begin(call: NewCall): Promise<Begun>;
   complete(call: DoneCall): Promise<void>;

@@ -12,7 +12,7 @@ import { migrations } from "../store/migrations.ts";
 import { RedisLink } from "../store/redis-link.ts";
 import { openSqliteCalls } from "../store/sqlite-calls.ts";
 import { RpcError } from "../wire/rpc-error.ts";
-import type { CallStore } from "./call-store.ts";
+import { type CallStore, ENTRY_BYTES } from "./call-store.ts";
 import { MemoryCalls } from "./memory-calls.ts";
 import { RedisCalls } from "./redis-calls.ts";
 
@@ -20,10 +20,14 @@ setDefaultTimeout(30_000);
 
 const log = createLog("silent");
 const bounds = { entries: 100, bytes: 1_000_000 };
-const call = (id: string, isIdempotent = false, ttlMs = 60_000) => ({ id, hash: "h", isIdempotent, ttlMs });
+const holder = "tenant/acme";
+const call = (id: string, isIdempotent = false, ttlMs = 60_000) => ({
+  ...{ id, hash: "h", holder, isIdempotent, ttlMs },
+});
 const done = (id: string, answer: string | undefined = "{}", ttlMs = 60_000) => ({
   id,
   hash: "h",
+  holder,
   answer,
   ttlMs,
 });
@@ -113,7 +117,7 @@ for (const kind of kinds) {
   its(`${kind.name}: what was answered and is too large to keep is known to have been answered`, async () => {
     const store = await open();
     await store.begin(call("a"));
-    await store.complete({ id: "a", hash: "h", answer: undefined, ttlMs: 60_000 });
+    await store.complete({ id: "a", hash: "h", holder, answer: undefined, ttlMs: 60_000 });
     expect(await store.begin(call("a"))).toEqual({ kind: "done", hash: "h", answer: undefined });
   });
 
@@ -123,6 +127,9 @@ for (const kind of kinds) {
     await store.complete(done("a", "{}", 150));
     expect(await store.begin(call("a"))).toMatchObject({ kind: "done" });
     await until("the key to end", async () => (await store.begin(call("a"))).kind === "begun");
+    // It failed this time: what was answered before its end is not answered again.
+    await store.release("a");
+    expect(await store.begin(call("a"))).toEqual({ kind: "begun" });
     await store.release("a");
     await store.complete(done("b", "{}", 1));
     await store.complete(done("c"));
@@ -174,6 +181,74 @@ for (const kind of kinds) {
     expect(await store.begin(call("c", true))).toMatchObject({ kind: "done" });
   });
 
+  const as = (tenant: string, id: string) => ({ ...call(id), holder: `tenant/${tenant}` });
+  const answered = async (store: CallStore, tenant: string, id: string, answer = "{}") => {
+    await store.begin(as(tenant, id));
+    await store.complete({ ...done(id, answer), holder: `tenant/${tenant}` });
+  };
+  const kindOf = (store: CallStore, id: string) =>
+    store.begin({ ...call(id, true), holder: "tenant/asks" }).then(({ kind }) => kind);
+
+  its(`${kind.name}: a tenant that answers a lot pushes its own answers out, not another's`, async () => {
+    const store = await open("first", { entries: 8, bytes: 1_000_000 });
+    for (const id of ["v1", "v2"]) await answered(store, "victim", id);
+    for (let n = 0; n < 20; n++) await answered(store, "busy", `b${n}`);
+    for (const id of ["v1", "v2", "b14", "b19"]) expect([id, await kindOf(store, id)]).toEqual([id, "done"]);
+    // Who comes takes from who has the most, until it has as much.
+    for (let n = 0; n < 10; n++) await answered(store, "new", `n${n}`);
+    for (const id of ["v1", "v2", "b18", "n7", "n9"])
+      expect([id, await kindOf(store, id)]).toEqual([id, "done"]);
+  });
+
+  its(`${kind.name}: of bytes the one with the most gives, whatever the numbers are`, async () => {
+    const store = await open("first", { entries: 100, bytes: 20_000 });
+    for (let n = 0; n < 9; n++) await answered(store, "small", `s${n}`);
+    const large = JSON.stringify("x".repeat(4_000));
+    for (let n = 0; n < 6; n++) await answered(store, "large", `l${n}`, large);
+    for (const id of ["s0", "s8", "l5"]) expect([id, await kindOf(store, id)]).toEqual([id, "done"]);
+    expect(await kindOf(store, "l0")).toBe("begun");
+  });
+
+  its(`${kind.name}: among equals the one gives that was not heard of for the longest time`, async () => {
+    const store = await open("first", { entries: 3, bytes: 1_000_000 });
+    for (const tenant of ["x", "y", "z"]) await answered(store, tenant, tenant);
+    expect(await kindOf(store, "x")).toBe("done");
+    await answered(store, "w", "w");
+    for (const id of ["x", "z", "w"]) expect([id, await kindOf(store, id)]).toEqual([id, "done"]);
+    expect(await kindOf(store, "y")).toBe("begun");
+  });
+
+  its(`${kind.name}: calls that run of one tenant leave room for another's`, async () => {
+    const store = await open("first", { entries: 16, bytes: 1_000_000 });
+    const begun = async (tenant: string) => {
+      for (let n = 0; ; n++) {
+        const refused = await store.begin(as(tenant, `${tenant}${n}`)).then(
+          () => undefined,
+          (error: RpcError) => error.code,
+        );
+        if (refused !== undefined) return [n, refused];
+      }
+    };
+    expect(await begun("busy")).toEqual([14, 5021]);
+    expect(await begun("other")).toEqual([2, 5021]);
+    for (let n = 0; n < 8; n++) await store.release(`busy${n}`);
+    expect(await begun("third")).toEqual([7, 5021]);
+  });
+
+  its(`${kind.name}: bytes of calls that run leave room for another's`, async () => {
+    const store = await open("first", { entries: 1_000, bytes: 16 * ENTRY_BYTES });
+    let n = 0;
+    while (
+      await store.begin(as("busy", `b${n}`)).then(
+        () => true,
+        () => false,
+      )
+    )
+      n++;
+    expect(n).toBe(14);
+    expect(await store.begin(as("other", "o"))).toEqual({ kind: "begun" });
+  });
+
   if (!kind.isKept) continue;
 
   its(
@@ -191,6 +266,72 @@ for (const kind of kinds) {
     },
   );
 }
+
+withRedis.test(
+  "all of them: the same goes, whatever comes, and who has nothing left is forgotten",
+  async () => {
+    const own = { entries: 24, bytes: 30_000 };
+    const stores: CallStore[] = [];
+    for (const { open } of kinds) stores.push(await open("first", own));
+    opened.push(...stores);
+    let seed = 7;
+    const next = (below: number) => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+      return Math.floor((seed / 2_147_483_648) * below);
+    };
+    const all = async (work: (store: CallStore) => Promise<unknown>) => {
+      const said: unknown[] = [];
+      for (const store of stores) said.push(await work(store).catch((error: RpcError) => error.code));
+      expect(said).toEqual(stores.map(() => said[0]));
+      return said[0];
+    };
+    const running = new Map<string, string>();
+    for (let step = 0; step < 600; step++) {
+      const tenant = `tenant/${Math.floor(Math.sqrt(next(25)))}`;
+      const id = `${tenant}-${next(20)}`;
+      const begun = await all((store) => store.begin({ ...call(id), holder: tenant }));
+      if ((begun as { kind?: string }).kind === "begun") running.set(id, tenant);
+      if (next(4) === 0) continue;
+      const [settled] = running;
+      if (settled === undefined) continue;
+      running.delete(settled[0]);
+      const answer = JSON.stringify("x".repeat(next(3_000)));
+      if (next(5) === 0) await all((store) => store.release(settled[0]));
+      else await all((store) => store.complete({ ...done(settled[0], answer), holder: settled[1] }));
+    }
+    const client = new RedisClient(redis?.url);
+    const rows = (text: string) => database?.writer.run((db) => db.$client.query(text).values());
+    const counted = "count(*), sum(bytes), sum(1 - is_done), sum(bytes * (1 - is_done))";
+    expect(
+      await rows("SELECT holder, entries, bytes, firm, firm_bytes FROM rpc_call_holders ORDER BY holder"),
+    ).toEqual(await rows(`SELECT holder, ${counted} FROM rpc_calls GROUP BY holder ORDER BY holder`));
+    expect(await rows("SELECT entries, bytes, firm, firm_bytes FROM rpc_call_sums")).toEqual(
+      await rows(`SELECT ${counted} FROM rpc_calls`),
+    );
+    const sums = await rows("SELECT holder, entries FROM rpc_call_holders ORDER BY holder");
+    const hash = (await client.send("HGETALL", ["{roost-rpc}:calls:entries"])) as Record<string, string>;
+    expect(Object.entries(hash).toSorted()).toEqual(
+      (sums as [string, number][]).map(([name, entries]) => [name, String(entries)]),
+    );
+    const ids = (await rows("SELECT id, hash, holder FROM rpc_calls")) as [string, string, string][];
+    for (const [id] of ids) await all((store) => store.release(id));
+    // What is done ends with its time.
+    await rows("UPDATE rpc_calls SET expires_at_ms = 0");
+    for (const [id, , name] of ids) {
+      const [, redisStore] = stores.slice(1);
+      await redisStore?.complete({ ...done(id, "{}", 1), holder: name });
+    }
+    await Bun.sleep(5);
+    for (const store of stores.slice(1)) await store.removeExpired();
+    expect(await rows("SELECT count(*) FROM rpc_call_holders")).toEqual([[0]]);
+    expect(await rows("SELECT entries, bytes, firm, firm_bytes FROM rpc_call_sums")).toEqual([[0, 0, 0, 0]]);
+    const left = (await client.send("KEYS", ["*"])) as string[];
+    const firm = await client.send("HGETALL", ["{roost-rpc}:calls:firm"]);
+    client.close();
+    expect(left.filter((key) => /done:|entries|heard|held|end$/.test(key))).toEqual([]);
+    expect(firm).toEqual({ "*": "0" });
+  },
+);
 
 test("SQLite: a clock that is a day off at the next start ends nothing early and keeps nothing for a day", async () => {
   const day = 86_400_000;

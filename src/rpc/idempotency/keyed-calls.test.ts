@@ -117,3 +117,24 @@ test("a stored value is the same again", () => {
     );
   expect(storedValue(storedText(undefined))).toBeNull();
 });
+
+test("calls of one tenant that wait for their key leave room for another's", async () => {
+  const { keyed } = open();
+  const own = (tenant: string) => {
+    const one = call({ identity: { tenant } });
+    one.tenant = tenant;
+    return one;
+  };
+  const [busy, other] = [own("busy"), own("other")];
+  for (const first of [busy, other]) expect(await keyed.enter(first)).toBeUndefined();
+  const refused = Promise.withResolvers<number>();
+  const waiting = Array.from({ length: 3_600 }, () =>
+    keyed.enter(own("busy")).catch((error: RpcError) => refused.resolve(error.code)),
+  );
+  expect(await refused.promise).toBe(5021);
+  const second = keyed.enter(own("other"));
+  await keyed.completed(other, success("mine"));
+  expect(await second).toEqual(success("mine"));
+  await keyed.completed(busy, success("theirs"));
+  await Promise.all(waiting);
+});

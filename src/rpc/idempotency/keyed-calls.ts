@@ -7,6 +7,7 @@ import type { Logger } from "pino";
 import type { Call } from "../pipeline/call.ts";
 import type { Outcome } from "../pipeline/outcome.ts";
 import type { Idempotency } from "../pipeline/parts.ts";
+import { holderOf, Shares } from "../store/shares.ts";
 import { asRpcError, storeError } from "../store/store-errors.ts";
 import { RpcError, rpcError } from "../wire/rpc-error.ts";
 import { storedText, storedValue } from "../wire/stored-value.ts";
@@ -29,6 +30,7 @@ class Flight {
   constructor(
     readonly id: string,
     readonly hash: string,
+    readonly holder: string,
   ) {}
 
   get settled(): Promise<Settled> {
@@ -40,8 +42,8 @@ class Flight {
   }
 }
 
-/** Calls that wait for another one of their key, in all. */
-const MAX_WAITING = 4_096;
+/** Calls that wait for another one of their key, in all; of one holder its share. */
+const WAITING = { entries: 4_096, bytes: 1 };
 /** While another server runs the call. */
 const POLL_MS = 50;
 /** Of all answers together: one that is larger is not kept. */
@@ -56,7 +58,7 @@ export class KeyedCalls implements Idempotency {
   readonly #flights = new Map<string, Flight>();
   /** Of calls that run. */
   readonly #own = new WeakMap<Call, Flight>();
-  #waiting = 0;
+  readonly #waiting = new Shares();
 
   constructor(private readonly parts: KeyedCallsParts) {}
 
@@ -73,7 +75,7 @@ export class KeyedCalls implements Idempotency {
         if (settled.kind === "done") return replay(call, settled);
         continue;
       }
-      const own = new Flight(id, hash);
+      const own = new Flight(id, hash, holderOfCall(call));
       this.#flights.set(id, own);
       try {
         const known = await this.#begin(call, own);
@@ -104,13 +106,17 @@ export class KeyedCalls implements Idempotency {
   }
 
   /** Undefined: it is ours to run. While another server runs it, asks again. @throws RpcError */
-  async #begin(call: Call, { id, hash }: Flight): Promise<(Settled & { readonly kind: "done" }) | undefined> {
+  async #begin(
+    call: Call,
+    { id, hash, holder }: Flight,
+  ): Promise<(Settled & { readonly kind: "done" }) | undefined> {
     const isIdempotent = call.definition.idempotent === true;
     for (;;) {
       const begun = await asRpcError(
         this.parts.store.begin({
           id,
           hash,
+          holder,
           isIdempotent,
           ttlMs: this.#ttlMs(call) + bounded(call.remainingMs()),
         }),
@@ -129,7 +135,7 @@ export class KeyedCalls implements Idempotency {
   }
 
   async #complete(call: Call, flight: Flight, outcome: Kept): Promise<void> {
-    const { id, hash } = flight;
+    const { id, hash, holder } = flight;
     const headers = { ...call.headers };
     try {
       const answer = storedText({ ...outcome, headers });
@@ -140,6 +146,7 @@ export class KeyedCalls implements Idempotency {
         await this.parts.store.complete({
           id,
           hash,
+          holder,
           answer: isKept ? answer : undefined,
           ttlMs: this.#ttlMs(call),
         });
@@ -194,9 +201,10 @@ export class KeyedCalls implements Idempotency {
 
   /** Within the call's own deadline, and while its client is there. @throws RpcError 5003, 5002, 5021 */
   async #wait<T>(call: Call, work: Promise<T>): Promise<T> {
-    if (this.#waiting >= MAX_WAITING)
+    const holder = holderOfCall(call);
+    if (!this.#waiting.mayHold(holder, WAITING, 0))
       throw rpcError(5021, "idempotency", "too many calls wait for another one of their key");
-    this.#waiting++;
+    this.#waiting.add(holder, 0, true);
     const { promise, reject } = Promise.withResolvers<never>();
     const { disconnected } = call.incoming;
     const left = () => {
@@ -215,7 +223,7 @@ export class KeyedCalls implements Idempotency {
     try {
       return await Promise.race([work, promise]);
     } finally {
-      this.#waiting--;
+      this.#waiting.remove(holder, 0, true);
       clearTimeout(timer);
       disconnected?.removeEventListener("abort", left);
     }
@@ -226,6 +234,9 @@ function replay(call: Call, { outcome, headers }: Settled & { readonly kind: "do
   Object.assign(call.headers, headers);
   return outcome;
 }
+
+const holderOfCall = ({ tenant, identity, isTenantProved }: Call): string =>
+  holderOf(tenant, identity.verified, isTenantProved);
 
 const FIELD = { field: "qos.idempotency_key" };
 const otherData = () => rpcError(4011, "idempotency", "the key was used with other data", FIELD);

@@ -107,6 +107,11 @@ export class Call {
     this.#controller?.abort(this.#reason());
   }
 
+  /** Its tenant is the one that its principal is bound to, and nobody's invention. */
+  get isTenantProved(): boolean {
+    return this.identity.verified && this.identity.tenant === this.tenant;
+  }
+
   /** Until the deadline; infinite without one, and at least 0. */
   remainingMs(): number {
     return this.deadlineAt === undefined

@@ -9,6 +9,7 @@ import type { Handler } from "../registry/definition.ts";
 import { errorCode } from "../wire/error-codes.ts";
 import type { RetryConfig } from "../wire/qos.ts";
 import { RpcError } from "../wire/rpc-error.ts";
+import { isCallersDeadline } from "./blame.ts";
 import type { Call, EndedBy } from "./call.ts";
 import { HandlerContext } from "./handler-context.ts";
 import { errorOutcome, type Outcome, outcomeOf } from "./outcome.ts";
@@ -50,7 +51,7 @@ export function execute(call: Call, parts: ExecuteParts): Outcome | Promise<Outc
 
 /** With a place, which is given back. */
 function inPlace(call: Call, slot: Slot, parts: ExecuteParts): Outcome | Promise<Outcome> {
-  const run: Run = { isOver: true, hasBegun: false };
+  const run: Run = { isOver: true };
   let outcome: Outcome | Promise<Outcome>;
   try {
     const ticket = parts.guards.admit(call);
@@ -88,12 +89,17 @@ function settled(
   call: Call,
   ticket: BreakerTicket,
   outcome: Outcome,
-  { hasBegun }: Run,
+  { beganAt }: Run,
   parts: ExecuteParts,
 ): Outcome | Promise<Outcome> {
   const code = outcome.status === "error" ? outcome.error.code : undefined;
-  // A deadline that passed while its caller sent the call, or while it waited, says nothing of the handler.
-  if (!hasBegun || (call.endedBy !== undefined && call.endedBy !== "deadline")) ticket.ignored();
+  // A deadline that passed while its caller sent the call, or while it waited, says nothing of the handler; nor does one that its caller
+  // chose so short.
+  const isNobodys =
+    beganAt === undefined ||
+    (call.endedBy !== undefined && call.endedBy !== "deadline") ||
+    isCallersDeadline(call, beganAt);
+  if (isNobodys) ticket.ignored();
   else if (code === undefined) ticket.succeeded();
   else ticket.failed(code);
   return outcome.status === "error" ? fallback(call, outcome, parts) : outcome;
@@ -105,7 +111,8 @@ function refused(call: Call, error: unknown, parts: ExecuteParts): Outcome | Pro
 }
 
 interface Run {
-  hasBegun: boolean;
+  /** Of `performance.now()`: the handler's first attempt. */
+  beganAt?: number;
   /** The handler has ended; false while one goes on whose caller was answered. */
   isOver: boolean;
   onOver?: () => void;
@@ -188,7 +195,7 @@ function delayBefore(
 function attempt(call: Call, handler: Handler, parts: ExecuteParts, run: Run): Outcome | Promise<Outcome> {
   let value: unknown;
   if (call.remainingMs() <= 0) return expired(call, "deadline");
-  run.hasBegun = true;
+  run.beganAt ??= performance.now();
   try {
     const context = new HandlerContext(call, parts.log);
     const { cpu } = call.definition;

@@ -59,6 +59,9 @@ export class HandlerContext implements CallContext {
   get tenant_id(): string {
     return this.#call.tenant;
   }
+  get tenant_proved(): boolean {
+    return this.#call.isTenantProved;
+  }
   get principal(): Principal {
     const { id, type, roles, scopes, verified, auth_scheme } = this.#call.identity;
     return { id, type, roles, scopes, verified, auth_scheme };

@@ -51,6 +51,8 @@ export interface CallContext {
   readonly transport: Transport;
   readonly negotiated_version: string;
   readonly tenant_id: string;
+  /** The principal is proved and bound to this tenant; otherwise the caller named it. */
+  readonly tenant_proved: boolean;
   readonly principal: Principal;
   readonly client_id: string | null;
   readonly client_version: string | null;

@@ -16,6 +16,19 @@ function partOf(dimension: GuardKey, call: Call): string {
   return dimension === "method" ? call.methodName : encodeURIComponent(call.identity.id);
 }
 
+export interface Overridable {
+  readonly key: readonly GuardKey[];
+  readonly overrides: Readonly<Record<string, object>>;
+}
+
+/** What has an override of its own is counted apart from the rest: its name where the key does not tell it from others, else nothing. */
+export function scopeOf({ key, overrides }: Overridable, { methodName, definition }: Call): string {
+  const isByMethod = key.includes("method");
+  if (overrides[methodName] !== undefined) return isByMethod ? "" : methodName;
+  if (overrides[definition.service] === undefined) return "";
+  return isByMethod || key.includes("service") ? "" : definition.service;
+}
+
 /** `T`: the settings of a guard, all of them; an override has some. */
 export function settingsFor<T extends object>(
   base: T,

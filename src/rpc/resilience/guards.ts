@@ -7,7 +7,7 @@ import type { BreakerTicket, Guards, Slot } from "../pipeline/parts.ts";
 import { RpcError, rpcError } from "../wire/rpc-error.ts";
 import { Breaker, type BreakerState } from "./breaker.ts";
 import { Bulkhead, type BulkheadSettings, type Refusal } from "./bulkhead.ts";
-import { guardKey, settingsFor } from "./guard-key.ts";
+import { guardKey, scopeOf, settingsFor } from "./guard-key.ts";
 import { Keyed } from "./keyed.ts";
 
 const NO_SLOT: Slot = { release: () => {} };
@@ -40,17 +40,15 @@ export class InboundGuards implements Guards {
   enter(call: Call): Slot | Promise<Slot> {
     const base = call.config.resilience.bulkhead;
     const isStream = call.incoming.kind !== "unary";
+    const overrides = isStream ? {} : base.overrides;
     const settings = settingsFor<BulkheadSettings & { enabled: boolean }>(
       isStream ? { enabled: base.enabled, ...base.streams } : base,
-      isStream ? {} : base.overrides,
+      overrides,
       call,
     );
     if (!settings.enabled) return NO_SLOT;
-    const scope =
-      call.config.resilience.bulkhead.overrides[call.methodName] === undefined || isStream
-        ? ""
-        : call.methodName;
-    const bulkhead = (isStream ? this.#streams : this.#unary).get(`${scope}|${guardKey(base.key, call)}`);
+    const key = `${scopeOf({ key: base.key, overrides }, call)}|${guardKey(base.key, call)}`;
+    const bulkhead = (isStream ? this.#streams : this.#unary).get(key);
     if (bulkhead.tryEnter(settings)) return slotOf(bulkhead, settings);
     return this.#wait(call, bulkhead, settings);
   }
@@ -69,7 +67,7 @@ export class InboundGuards implements Guards {
     const settings = settingsFor(base, base.overrides, call);
     if (!settings.enabled) return NO_TICKET;
     const name = guardKey(base.key, call);
-    const breaker = this.#breakers.get(name);
+    const breaker = this.#breakers.get(`${scopeOf(base, call)}|${name}`);
     const admission = breaker.admit(settings);
     if ("retryAfterMs" in admission)
       throw rpcError(5010, "circuit_open", "too many failures lately", {
@@ -86,16 +84,18 @@ export class InboundGuards implements Guards {
   /** For figures and health: the breakers that are not closed, by name. */
   *breakers(): Iterable<readonly [name: string, state: BreakerState]> {
     const settings = this.config().resilience.circuit_breaker;
-    for (const [name, breaker] of this.#breakers) yield [name, breaker.state(settings)];
+    for (const [key, breaker] of this.#breakers) yield [unscoped(key), breaker.state(settings)];
   }
 
   /** For figures, by key. */
   *bulkheads(): Iterable<{ readonly key: string; readonly active: number; readonly queued: number }> {
     for (const kind of [this.#unary, this.#streams])
-      for (const [key, { active, queued }] of kind)
-        yield { key: key.slice(key.indexOf("|") + 1), active, queued };
+      for (const [key, { active, queued }] of kind) yield { key: unscoped(key), active, queued };
   }
 }
+
+/** Names of services and methods have no separator. */
+const unscoped = (key: string): string => key.slice(key.indexOf("|") + 1);
 
 function slotOf(bulkhead: Bulkhead, settings: BulkheadSettings): Slot {
   let isHeld = true;

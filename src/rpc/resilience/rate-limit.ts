@@ -3,7 +3,7 @@ import type { RpcDocument } from "../document/document.ts";
 import type { Call } from "../pipeline/call.ts";
 import type { RateLimiting } from "../pipeline/parts.ts";
 import { rpcError } from "../wire/rpc-error.ts";
-import { guardKey, settingsFor } from "./guard-key.ts";
+import { guardKey, scopeOf, settingsFor } from "./guard-key.ts";
 import { Keyed } from "./keyed.ts";
 import { type Limiter, limiter } from "./limiters.ts";
 
@@ -49,10 +49,4 @@ export class RateLimit implements RateLimiting {
     this.#settings = settings;
     if (isNew) this.#limiters.clear();
   }
-}
-
-/** What has limits of its own is counted apart from the rest. */
-function scopeOf({ overrides }: Settings, call: Call): string {
-  if (overrides[call.methodName] !== undefined) return call.methodName;
-  return overrides[call.definition.service] === undefined ? "" : call.definition.service;
 }

@@ -18,6 +18,8 @@ import {
   type NewCall,
 } from "../idempotency/call-store.ts";
 import { noRoom } from "../idempotency/memory-calls.ts";
+import { fullOf, type Held, mayHold, NOTHING } from "./shares.ts";
+import { sqliteShares } from "./sqlite-shares.ts";
 import { statement } from "./statement.ts";
 
 interface Row {
@@ -31,22 +33,20 @@ interface Row {
 const find = statement<Row>("SELECT seq, hash, run, is_done, expires_at_ms FROM rpc_calls WHERE id = $id");
 const answerOf = statement<{ answer: string }>("SELECT answer FROM rpc_call_answers WHERE seq = $seq");
 const insert = statement<{ seq: number }>(
-  `INSERT INTO rpc_calls (id, hash, run, is_done, bytes, used, stored_at_ms, expires_at_ms)
-   VALUES ($id, $hash, $run, $isDone, $bytes, (SELECT used + 1 FROM rpc_call_sums), $now, $expiresAt) RETURNING seq`,
+  `INSERT INTO rpc_calls (id, hash, holder, run, is_done, bytes, used, stored_at_ms, expires_at_ms)
+   VALUES ($id, $hash, $holder, $run, $isDone, $bytes, (SELECT used + 1 FROM rpc_call_sums), $now, $expiresAt) RETURNING seq`,
 );
 const insertAnswer = statement("INSERT INTO rpc_call_answers (seq, answer) VALUES ($seq, $answer)");
-const takeOver = statement(
-  "UPDATE rpc_calls SET run = $run, hash = $hash, stored_at_ms = $now, expires_at_ms = $expiresAt WHERE seq = $seq",
-);
 const touch = statement("UPDATE rpc_calls SET used = (SELECT used + 1 FROM rpc_call_sums) WHERE id = $id");
 const remove = statement("DELETE FROM rpc_calls WHERE id = $id");
 const removeOld = statement(
   "DELETE FROM rpc_calls WHERE seq IN (SELECT seq FROM rpc_calls WHERE expires_at_ms <= $now ORDER BY expires_at_ms LIMIT $limit)",
 );
-const sums = statement<{ entries: number; bytes: number }>("SELECT entries, bytes FROM rpc_call_sums");
+const sums = statement<Held>("SELECT entries, bytes, firm, firm_bytes AS firmBytes FROM rpc_call_sums");
 const leastUsed = statement<{ id: string }>(
-  "SELECT id FROM rpc_calls WHERE is_done = 1 ORDER BY used LIMIT 1",
+  "SELECT id FROM rpc_calls WHERE holder = $holder AND is_done = 1 ORDER BY used LIMIT 1",
 );
+const shares = sqliteShares("rpc_call_holders");
 const newest = statement<{ at: number | null }>("SELECT max(stored_at_ms) AS at FROM rpc_calls");
 const move = statement(
   "UPDATE rpc_calls SET stored_at_ms = stored_at_ms + $by, expires_at_ms = expires_at_ms + $by",
@@ -98,15 +98,16 @@ class SqliteCalls implements CallStore {
       .catch((error: unknown) => this.#known(call, error));
   }
 
-  complete({ id, hash, answer, ttlMs }: DoneCall): Promise<void> {
+  complete({ id, hash, holder, answer, ttlMs }: DoneCall): Promise<void> {
     const { database, run, now } = this.parts;
     const bytes = bytesOf(answer);
     return database.writer.run(
       (db) => {
         remove(db).run({ id });
-        this.#makeRoom(db, bytes);
+        removeOld(db).run({ now: now(), limit: STEP });
+        this.#makeRoom(db, holder, bytes);
         const expiresAt = now() + ttlMs;
-        const row = insert(db).get({ id, hash, run, isDone: 1, bytes, now: now(), expiresAt });
+        const row = insert(db).get({ id, hash, holder, run, isDone: 1, bytes, now: now(), expiresAt });
         if (answer !== undefined && row !== null) insertAnswer(db).run({ seq: row.seq, answer });
       },
       undefined,
@@ -158,28 +159,28 @@ class SqliteCalls implements CallStore {
     return { kind: "done", hash, answer: answerOf(db).get({ seq: row.seq })?.answer };
   }
 
-  #mark(db: Db, { id, hash, ttlMs }: NewCall): Begun {
-    const { run, now } = this.parts;
+  #mark(db: Db, { id, hash, holder, ttlMs }: NewCall): Begun {
+    const { run, now, bounds } = this.parts;
+    // One whose time is over goes with its answer.
+    remove(db).run({ id });
+    removeOld(db).run({ now: now(), limit: STEP });
+    const all = sums(db).get({}) ?? NOTHING;
+    if (!mayHold(shares.own(db, holder), all, bounds(), ENTRY_BYTES)) throw noRoom();
+    this.#makeRoom(db, holder, ENTRY_BYTES);
     const expiresAt = now() + ttlMs;
-    const row = find(db).get({ id });
-    if (row !== null) {
-      takeOver(db).run({ seq: row.seq, run, hash, now: now(), expiresAt });
-      return { kind: "begun" };
-    }
-    if (!this.#makeRoom(db, ENTRY_BYTES)) throw noRoom();
-    insert(db).run({ id, hash, run, isDone: 0, bytes: ENTRY_BYTES, now: now(), expiresAt });
+    insert(db).run({ id, hash, holder, run, isDone: 0, bytes: ENTRY_BYTES, now: now(), expiresAt });
     return { kind: "begun" };
   }
 
-  /** False: only calls that run are left. */
-  #makeRoom(db: Db, bytes: number): boolean {
+  /** As far as there is something to give: what has run is kept whatever else goes. */
+  #makeRoom(db: Db, holder: string, bytes: number): void {
     const bounds = this.parts.bounds();
-    removeOld(db).run({ now: this.parts.now(), limit: STEP });
+    const added = { entries: 1, bytes };
     for (;;) {
-      const held = sums(db).get({}) ?? { entries: 0, bytes: 0 };
-      if (held.entries + 1 <= bounds.entries && held.bytes + bytes <= bounds.bytes) return true;
-      const victim = leastUsed(db).get({});
-      if (victim === null) return false;
+      const measure = fullOf(sums(db).get({}) ?? NOTHING, bounds, added);
+      const giver = measure && shares.giver(db, holder, measure, added);
+      const victim = giver === undefined ? null : leastUsed(db).get({ holder: giver });
+      if (victim === null) return;
       remove(db).run({ id: victim.id });
     }
   }

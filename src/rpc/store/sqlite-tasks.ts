@@ -4,8 +4,9 @@ import type { Database } from "../../storage/database.ts";
 import { durably } from "../../storage/durable-store.ts";
 import type { Db } from "../../storage/query.ts";
 import { noRoomForTasks } from "../tasks/no-room.ts";
-import { TASK_STATUSES, type Task, type TaskStatus } from "../tasks/task.ts";
+import { isFinal, TASK_STATUSES, type Task, type TaskStatus } from "../tasks/task.ts";
 import {
+  amountOf,
   type Claimed,
   effectivePriority,
   isLeaseOver,
@@ -22,6 +23,8 @@ import {
   type TaskStore,
   updated,
 } from "../tasks/task-store.ts";
+import { type Amount, fullOf, type Held, mayHold, NOTHING } from "./shares.ts";
+import { sqliteShares } from "./sqlite-shares.ts";
 import { statement } from "./statement.ts";
 import { CHANGING, COLUMNS, changesOf, rowOf, type TaskRow, taskOf } from "./task-rows.ts";
 
@@ -81,12 +84,11 @@ const withStatus = statement<TaskRow>(
 const sums = statement<{ status: TaskStatus; tasks: number; bytes: number }>(
   "SELECT status, tasks, bytes FROM rpc_task_sums",
 );
-const total = statement<{ tasks: number; bytes: number }>(
-  "SELECT sum(tasks) AS tasks, sum(bytes) AS bytes FROM rpc_task_sums",
-);
 const oldestOver = statement<{ task_id: string }>(
-  "SELECT task_id FROM rpc_tasks WHERE completed_at_ms IS NOT NULL ORDER BY completed_at_ms, seq LIMIT 1",
+  `SELECT task_id FROM rpc_tasks WHERE holder = $holder AND completed_at_ms IS NOT NULL
+   ORDER BY completed_at_ms, seq LIMIT 1`,
 );
+const shares = sqliteShares("rpc_task_holders");
 const remove = statement("DELETE FROM rpc_tasks WHERE task_id = $id");
 const old = statement<{ task_id: string; bytes: number }>(
   "SELECT task_id, bytes FROM rpc_tasks WHERE completed_at_ms <= $before AND completed_at_ms + ttl_ms <= $now LIMIT $limit",
@@ -126,8 +128,11 @@ export class SqliteTasks implements TaskStore {
       (db) => {
         const known = task.keyId === null ? null : findByKey(db).get({ key: task.keyId });
         if (known !== null) return { task: taskOf(known), isNew: false };
-        if (!fits(db, bounds, 1, task.bytes)) makeRoom(db, kept(bounds), task.bytes);
-        if (!fits(db, bounds, 1, task.bytes)) throw noRoomForTasks();
+        const { holder, bytes } = task;
+        const added = { entries: 1, bytes };
+        if (!mayHold(shares.own(db, holder), allOf(db), amountOf(bounds), bytes)) throw noRoomForTasks();
+        if (fullOf(allOf(db), amountOf(bounds), added)) makeRoom(db, holder, kept(bounds), added);
+        if (fullOf(allOf(db), amountOf(bounds), added)) throw noRoomForTasks();
         this.#database.quota.admit("thing", task.bytes);
         const row = insert(db).get(rowOf(task));
         if (row !== null) insertParams(db).run({ seq: row.seq, params });
@@ -156,7 +161,7 @@ export class SqliteTasks implements TaskStore {
         if (row === null || row.version !== task.version) return undefined;
         const { seq } = row;
         const grown = result === undefined ? 0 : Buffer.byteLength(result);
-        if (grown > 0 && bounds !== undefined) makeRoom(db, bounds, grown);
+        if (grown > 0 && bounds !== undefined) makeRoom(db, row.holder, bounds, { entries: 0, bytes: grown });
         const changed = { ...updated(task, this.#now()), bytes: task.bytes + grown };
         change(db).run({ seq, ...changesOf(changed) });
         if (result !== undefined) insertResult(db).run({ seq, result });
@@ -302,14 +307,25 @@ function headOf(db: Db, now: number): Head | undefined {
   return best;
 }
 
-function fits(db: Db, bounds: TaskBounds, tasks: number, bytes: number): boolean {
-  const held = total(db).get({}) ?? { tasks: 0, bytes: 0 };
-  return held.tasks + tasks <= bounds.tasks && held.bytes + bytes <= bounds.bytes;
+function allOf(db: Db): Held {
+  const all = { ...NOTHING };
+  for (const { status, tasks, bytes } of sums(db).all({})) {
+    all.entries += tasks;
+    all.bytes += bytes;
+    if (isFinal({ status })) continue;
+    all.firm += tasks;
+    all.firmBytes += bytes;
+  }
+  return all;
 }
 
-function makeRoom(db: Db, bounds: TaskBounds, bytes: number): void {
-  while (!fits(db, bounds, 0, bytes)) {
-    const oldest = oldestOver(db).get({});
+function makeRoom(db: Db, holder: string, bounds: TaskBounds, added: Amount): void {
+  // Down to so many, the new one is not among them (contract 13.3).
+  const room = { entries: 0, bytes: added.bytes };
+  for (;;) {
+    const measure = fullOf(allOf(db), amountOf(bounds), room);
+    const giver = measure && shares.giver(db, holder, measure, added);
+    const oldest = giver === undefined ? null : oldestOver(db).get({ holder: giver });
     if (oldest === null) return;
     remove(db).run({ id: oldest.task_id });
   }

@@ -5,6 +5,7 @@ import type { Priority } from "../wire/qos.ts";
 export const COLUMNS = [
   "task_id",
   "tenant_id",
+  "holder",
   "parent_task_id",
   "principal",
   "trace",
@@ -103,6 +104,7 @@ export const changesOf = (task: Task): Pick<TaskRow, (typeof CHANGING)[number]> 
 export const rowOf = (task: Task): TaskRow => ({
   task_id: task.id,
   tenant_id: task.tenant,
+  holder: task.holder,
   parent_task_id: task.parentId,
   principal: JSON.stringify(task.principal),
   trace: JSON.stringify(task.trace),
@@ -123,6 +125,7 @@ export const rowOf = (task: Task): TaskRow => ({
 export const taskOf = (row: TaskRow): Task => ({
   id: row.task_id,
   tenant: row.tenant_id,
+  holder: row.holder,
   parentId: row.parent_task_id,
   principal: JSON.parse(row.principal),
   trace: JSON.parse(row.trace),

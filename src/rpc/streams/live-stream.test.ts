@@ -13,7 +13,10 @@ import { type FrameSink, LiveStream } from "./live-stream.ts";
 interface Options {
   readonly document?: object;
   readonly sink?: Partial<FrameSink>;
+  /** As its caller asks. */
   readonly timeoutMs?: number;
+  /** As its method has it. */
+  readonly ownTimeoutMs?: number;
 }
 
 function begun(run: Handler, options: Options = {}) {
@@ -21,14 +24,17 @@ function begun(run: Handler, options: Options = {}) {
   return { ...one, running: one.run() };
 }
 
-function made(run: Handler, { document, sink = {}, timeoutMs }: Options = {}) {
+function made(run: Handler, { document, sink = {}, timeoutMs, ownTimeoutMs }: Options = {}) {
   const frames: StreamMessage[] = [];
   const told: string[] = [];
   const config: RpcDocument = rpcDocument.parse(document ?? {});
-  const call = new Call({ config, startedAt: performance.now() } as Incoming);
+  const call = new Call({ config, kind: "stream", startedAt: performance.now() } as Incoming);
   if (timeoutMs !== undefined) call.deadlineAt = performance.now() + timeoutMs;
-  call.request = { data: null, qos: {}, method: {} } as never;
-  call.method = { service: "S", handler: "H", source: "builtin", run };
+  call.request = { data: null, qos: { timeoutMs }, method: {} } as never;
+  call.method = {
+    ...{ service: "S", handler: "H", source: "builtin", run },
+    ...(ownTimeoutMs !== undefined && { timeoutMs: ownTimeoutMs }),
+  };
   const stream = new LiveStream(
     {
       call,
@@ -137,12 +143,24 @@ describe("a stream ends once", () => {
         await new Promise((_, reject) => signal.addEventListener("abort", () => reject(new Error("heard"))));
         yield 1;
       },
-      { timeoutMs: 50 },
+      { timeoutMs: 200, ownTimeoutMs: 200 },
     );
     await running;
     await Bun.sleep(0);
     expect([types(), stream.state, call.endedBy]).toEqual([["error", "end"], "errored", "deadline"]);
     expect(told).toEqual(["failed 5003", "place back", "closed", "errored error"]);
+  });
+
+  test("at a deadline that only its caller wanted: that is not the service's fault", async () => {
+    for (const ownTimeoutMs of [undefined, 60_000]) {
+      const { running, types, told } = begun(
+        forever,
+        ownTimeoutMs === undefined ? { timeoutMs: 50 } : { timeoutMs: 50, ownTimeoutMs },
+      );
+      await running;
+      expect(types()).toEqual(["error", "end"]);
+      expect(told).toEqual(["ignored", "place back", "closed", "errored error"]);
+    }
   });
 
   test("when the server stops: that is not the service's fault", async () => {

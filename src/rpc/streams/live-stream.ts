@@ -5,6 +5,7 @@
 // threw, the deadline, the client's wish, the client's leaving, the server's stop. Whichever comes first counts. The handler hears at once
 // when nobody listens any more, and what it still does is abandoned; its place is given back with the final state.
 import type { Logger } from "pino";
+import { isCallersDeadline } from "../pipeline/blame.ts";
 import type { Call, EndedBy } from "../pipeline/call.ts";
 import { debugInfo, isDebugOn } from "../pipeline/debug.ts";
 import { HandlerContext } from "../pipeline/handler-context.ts";
@@ -60,6 +61,7 @@ export class LiveStream {
   #pings = 0;
   /** Of `performance.now()`. */
   #sentAt = 0;
+  #beganAt = 0;
   #heartbeat: Timer | undefined;
   #deadline: Timer | undefined;
   #sink: FrameSink | undefined;
@@ -96,7 +98,8 @@ export class LiveStream {
     }
     this.#sink = sink;
     this.#state = "active";
-    this.#sentAt = performance.now();
+    this.#beganAt = performance.now();
+    this.#sentAt = this.#beganAt;
     this.#armHeartbeat(this.call.config.stream.heartbeat_interval_ms);
     this.#armDeadline();
     try {
@@ -265,6 +268,7 @@ export class LiveStream {
     if (settleTicket !== undefined) settleTicket();
     else if (outcome.status !== "error") ticket.succeeded();
     else if (state === "cancelled" || this.call.endedBy === "shutdown") ticket.ignored();
+    else if (isCallersDeadline(this.call, this.#beganAt)) ticket.ignored();
     else ticket.failed(outcome.error.code);
     slot.release();
     this.#interrupt?.();

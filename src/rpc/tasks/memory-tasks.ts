@@ -1,7 +1,10 @@
 // Tasks in memory: for a server that keeps nothing. They are gone with the process.
+
+import { type Amount, Shares } from "../store/shares.ts";
 import { noRoomForTasks } from "./no-room.ts";
 import { isFinal, TASK_STATUSES, type Task, type TaskStatus } from "./task.ts";
 import {
+  amountOf,
   type Claimed,
   effectivePriority,
   isLeaseOver,
@@ -28,7 +31,7 @@ export class MemoryTasks implements TaskStore {
   /** In the order in which they were submitted. */
   readonly #entries = new Map<string, Entry>();
   readonly #byKey = new Map<string, string>();
-  #bytes = 0;
+  readonly #shares = new Shares();
 
   constructor(
     private readonly listener: TaskListener,
@@ -39,11 +42,14 @@ export class MemoryTasks implements TaskStore {
     const known = task.keyId === null ? undefined : this.#byKey.get(task.keyId);
     const entry = known === undefined ? undefined : this.#entries.get(known);
     if (entry !== undefined) return { task: entry.task, isNew: false };
-    if (!this.#fits(bounds, 1, task.bytes)) this.#makeRoom(kept(bounds), task.bytes);
-    if (!this.#fits(bounds, 1, task.bytes)) throw noRoomForTasks();
+    const added = { entries: 1, bytes: task.bytes };
+    if (!this.#shares.mayHold(task.holder, amountOf(bounds), task.bytes)) throw noRoomForTasks();
+    if (this.#shares.full(amountOf(bounds), added) !== undefined)
+      this.#makeRoom(task.holder, kept(bounds), added);
+    if (this.#shares.full(amountOf(bounds), added) !== undefined) throw noRoomForTasks();
     this.#entries.set(task.id, { task, params, result: undefined });
     if (task.keyId !== null) this.#byKey.set(task.keyId, task.id);
-    this.#bytes += task.bytes;
+    this.#shares.add(task.holder, task.bytes, !isFinal(task));
     this.listener.changed(task);
     return { task, isNew: true };
   }
@@ -56,7 +62,8 @@ export class MemoryTasks implements TaskStore {
   async update(task: Task, result?: string, bounds?: TaskBounds): Promise<Task | undefined> {
     const entry = this.#entries.get(task.id);
     if (entry === undefined || entry.task.version !== task.version) return undefined;
-    if (result !== undefined && bounds !== undefined) this.#makeRoom(bounds, Buffer.byteLength(result));
+    if (result !== undefined && bounds !== undefined)
+      this.#makeRoom(task.holder, bounds, { entries: 0, bytes: Buffer.byteLength(result) });
     return this.#change(entry, updated(task, this.now()), result);
   }
 
@@ -179,30 +186,40 @@ export class MemoryTasks implements TaskStore {
 
   #change(entry: Entry, task: Task, result?: string): Task {
     const grown = result === undefined ? task : { ...task, bytes: task.bytes + Buffer.byteLength(result) };
-    this.#bytes += grown.bytes - entry.task.bytes;
+    this.#shares.change(
+      task.holder,
+      { bytes: entry.task.bytes, isFirm: !isFinal(entry.task) },
+      { bytes: grown.bytes, isFirm: !isFinal(grown) },
+    );
     entry.task = grown;
     if (result !== undefined) entry.result = result;
     this.listener.changed(grown);
     return grown;
   }
 
-  #fits(bounds: TaskBounds, tasks: number, bytes: number): boolean {
-    return this.#entries.size + tasks <= bounds.tasks && this.#bytes + bytes <= bounds.bytes;
-  }
-
-  #makeRoom(bounds: TaskBounds, bytes: number): void {
-    const over = [...this.#entries.values()]
-      .filter(({ task }) => isFinal(task))
-      .sort((a, b) => (a.task.completedAtMs ?? 0) - (b.task.completedAtMs ?? 0));
-    for (const { task } of over) {
-      if (this.#fits(bounds, 0, bytes)) return;
-      this.#remove(task);
+  #makeRoom(holder: string, bounds: TaskBounds, added: Amount): void {
+    const over = Map.groupBy(
+      [...this.#entries.values()]
+        .map(({ task }) => task)
+        .filter(isFinal)
+        .sort((a, b) => (b.completedAtMs ?? 0) - (a.completedAtMs ?? 0)),
+      (task) => task.holder,
+    );
+    // Down to so many, the new one is not among them (contract 13.3).
+    const room = { entries: 0, bytes: added.bytes };
+    for (;;) {
+      const measure = this.#shares.full(amountOf(bounds), room);
+      const giver = measure && this.#shares.giver(holder, measure, added);
+      const oldest = giver === undefined ? undefined : over.get(giver)?.pop();
+      if (oldest === undefined) return;
+      this.#remove(oldest);
     }
   }
 
-  #remove({ id, keyId, bytes }: Task): void {
+  #remove(task: Task): void {
+    const { id, keyId, holder, bytes } = task;
     this.#entries.delete(id);
     if (keyId !== null) this.#byKey.delete(keyId);
-    this.#bytes -= bytes;
+    this.#shares.remove(holder, bytes, !isFinal(task));
   }
 }

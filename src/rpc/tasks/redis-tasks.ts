@@ -1,6 +1,7 @@
 // Tasks in Redis, for several servers (contract 13.4): every step is one script, so two servers never run one task, and a change is published
 // within the step that makes it, so that all servers hear of all changes in one order. Times of queues and leases are those of Redis.
 import { type RedisLink, RedisScript } from "../store/redis-link.ts";
+import { sharesScript } from "../store/redis-shares.ts";
 import { COLUMNS, rowOf, type TaskRow, taskOf } from "../store/task-rows.ts";
 import { noRoomForTasks } from "./no-room.ts";
 import { TASK_STATUSES, type Task, type TaskStatus } from "./task.ts";
@@ -24,7 +25,7 @@ const STEP = 200;
 const columns = COLUMNS.map((name) => `'${name}'`).join(",");
 
 // Shared by the scripts. A task is a hash of its columns, an empty text for what has no value; sorted sets say what comes next.
-const COMMON = `
+const COMMON = `${sharesScript(`${PREFIX}s:shares`)}
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local columns = {${columns}}
@@ -38,21 +39,29 @@ local function line(status, priority)
   if status == 'pending' or status == 'retrying' then return all .. status .. ':' .. priority end
   return all .. status
 end
+local function overOf(holder) return all .. 'over:' .. holder end
 local function unfile(id)
-  local status = column(id, 'status')
+  local status, holder = column(id, 'status'), column(id, 'holder')
   redis.call('ZREM', line(status, column(id, 'priority')), id)
-  if final[status] then redis.call('ZREM', all .. 'ends', id) end
+  if final[status] then
+    redis.call('ZREM', all .. 'ends', id)
+    redis.call('ZREM', overOf(holder), id)
+  end
+  hold(holder, -1, -column(id, 'bytes'), not final[status])
   redis.call('HINCRBY', all .. 'counts', status, -1)
   redis.call('DECRBY', all .. 'bytes', column(id, 'bytes'))
 end
 local function file(id)
-  local status = column(id, 'status')
+  local status, holder = column(id, 'status'), column(id, 'holder')
   local score = column(id, 'ready_at_ms')
   if status == 'running' then score = column(id, 'lease_until_ms') end
   if final[status] then
     score = column(id, 'completed_at_ms')
     redis.call('ZADD', all .. 'ends', score + column(id, 'ttl_ms'), id)
+    redis.call('ZADD', overOf(holder), score, id)
   end
+  hold(holder, 1, column(id, 'bytes'), not final[status])
+  weigh(holder)
   redis.call('ZADD', line(status, column(id, 'priority')), score, id)
   redis.call('HINCRBY', all .. 'counts', status, 1)
   redis.call('INCRBY', all .. 'bytes', column(id, 'bytes'))
@@ -71,35 +80,45 @@ local function changed(id, values)
 end
 local function drop(id)
   unfile(id)
+  weigh(column(id, 'holder'))
   local key = column(id, 'idempotency_key')
   if key ~= '' then redis.call('HDEL', all .. 'keys', key) end
   redis.call('ZREM', all .. 'order', id)
   redis.call('DEL', keyOf(id))
 end
+local function fullOf(added, bytes, entries, limit)
+  if redis.call('ZCARD', all .. 'order') + added > entries then return 'entries' end
+  if tonumber(redis.call('GET', all .. 'bytes') or '0') + bytes > limit then return 'bytes' end
+  return false
+end
+local function makeRoom(holder, added, bytes, entries, limit)
+  while true do
+    local full = fullOf(0, bytes, entries, limit)
+    if not full then return end
+    local from = giver(holder, full, full == 'entries' and added or bytes)
+    local oldest = from and redis.call('ZRANGE', overOf(from), 0, 0)[1]
+    if not oldest then return end
+    drop(oldest)
+  end
+end
 `;
 
 const SAVE = new RedisScript(`${COMMON}
-local id, key, bytes, params = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local id, key, bytes, params, holder = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[9]
+local entries, limit = tonumber(ARGV[5]), tonumber(ARGV[6])
 if key ~= '' then
   local known = redis.call('HGET', all .. 'keys', key)
   if known then return {'known', row(known)} end
 end
-local function fits(tasks, entries, most)
-  return redis.call('ZCARD', all .. 'order') + tasks <= entries
-    and tonumber(redis.call('GET', all .. 'bytes') or '0') + bytes <= most
-end
-if not fits(1, tonumber(ARGV[5]), tonumber(ARGV[6])) then
-  while not fits(0, tonumber(ARGV[7]), tonumber(ARGV[8])) do
-    local oldest = redis.call('ZRANGE', all .. 'over', 0, 0)[1]
-    if not oldest then break end
-    drop(oldest)
-  end
-end
-if not fits(1, tonumber(ARGV[5]), tonumber(ARGV[6])) then return {'full'} end
-redis.call('HSET', keyOf(id), 'params', params, unpack(ARGV, 9))
+if not mayHold(holder, bytes, entries, limit) then return {'full'} end
+if fullOf(1, bytes, entries, limit) then makeRoom(holder, 1, bytes, tonumber(ARGV[7]), tonumber(ARGV[8])) end
+if fullOf(1, bytes, entries, limit) then return {'full'} end
+redis.call('HSET', keyOf(id), 'params', params, unpack(ARGV, 10))
 if column(id, 'status') == 'pending' then redis.call('HSET', keyOf(id), 'ready_at_ms', now) end
 if key ~= '' then redis.call('HSET', all .. 'keys', key, id) end
-redis.call('ZADD', all .. 'order', redis.call('INCR', all .. 'seq'), id)
+local seq = redis.call('INCR', all .. 'seq')
+redis.call('ZADD', all .. 'order', seq, id)
+redis.call('HSET', heardOf, holder, seq)
 file(id)
 return {'new', told(id)}
 `);
@@ -114,13 +133,9 @@ const UPDATE = new RedisScript(`${COMMON}
 local id = ARGV[1]
 if column(id, 'version') ~= ARGV[2] then return false end
 if ARGV[3] == '1' and ARGV[7] ~= '' then
-  while tonumber(redis.call('GET', all .. 'bytes') or '0') + tonumber(ARGV[6]) > tonumber(ARGV[7]) do
-    local oldest = redis.call('ZRANGE', all .. 'over', 0, 0)[1]
-    if not oldest then break end
-    drop(oldest)
-  end
+  makeRoom(column(id, 'holder'), 0, tonumber(ARGV[6]), tonumber(ARGV[8]), tonumber(ARGV[7]))
 end
-local values = {unpack(ARGV, 8)}
+local values = {unpack(ARGV, 9)}
 local function set(name, value)
   values[#values + 1] = name
   values[#values + 1] = value
@@ -264,7 +279,7 @@ export class RedisTasks implements TaskStore {
     this.#shortestTtlMs = Math.min(this.#shortestTtlMs, task.ttlMs);
     const reply = (await this.#run(SAVE, [
       ...[task.id, task.keyId ?? "", task.bytes, params],
-      ...[bounds.tasks, bounds.bytes, less.tasks, less.bytes],
+      ...[bounds.tasks, bounds.bytes, less.tasks, less.bytes, task.holder],
       ...fieldsOf(task),
     ])) as readonly [string, Row];
     if (reply[0] === "full") throw noRoomForTasks();
@@ -285,7 +300,7 @@ export class RedisTasks implements TaskStore {
         : "";
     const reply = (await this.#run(UPDATE, [
       ...[task.id, task.version, result === undefined ? "0" : "1", result ?? "", pauseMs],
-      ...[grown, bounds?.bytes ?? ""],
+      ...[grown, bounds?.bytes ?? "", bounds?.tasks ?? ""],
       ...fieldsOf({ ...task, bytes }),
     ])) as Row | null;
     return reply === null ? undefined : taskFrom(reply);
@@ -357,7 +372,16 @@ const fieldsOf = (task: Task): string[] => {
 };
 
 const TEXT = new Set<string>([
-  ...["task_id", "tenant_id", "parent_task_id", "principal", "trace", "target_method", "protocol_version"],
+  ...[
+    "task_id",
+    "tenant_id",
+    "holder",
+    "parent_task_id",
+    "principal",
+    "trace",
+    "target_method",
+    "protocol_version",
+  ],
   ...["status", "idempotency_key", "error", "progress", "metadata", "tags", "lease_owner"],
 ]);
 

@@ -1,6 +1,7 @@
 // The call that a task is when it runs (contract 13.3): of whoever submitted it, for its tenant, in its trace, with nothing of a connection.
 import type { RpcDocument } from "../document/document.ts";
 import { Call } from "../pipeline/call.ts";
+import { holderOf } from "../store/shares.ts";
 import { METHOD_PREFIX } from "../wire/method-name.ts";
 import type { Fields } from "../wire/problems.ts";
 import { newSpanId } from "../wire/trace-context.ts";
@@ -50,7 +51,9 @@ export function taskCall({ task, params, config, left }: TaskCallParts): Call {
   };
   call.version = task.protocolVersion;
   call.tenant = task.tenant;
-  call.identity = { ...task.principal, tenant: undefined };
+  // What it submits itself takes the room of the same holder.
+  const isBound = task.holder === holderOf(task.tenant, true, true);
+  call.identity = { ...task.principal, tenant: isBound ? task.tenant : undefined };
   call.attempt = task.attempt;
   const { trace_id: traceId, span_id: parentSpanId, sampled, baggage } = task.trace;
   call.trace = {

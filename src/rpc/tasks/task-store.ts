@@ -1,5 +1,6 @@
 // Where tasks are kept (contract 13.4). Each operation is atomic and resolves when its effect is durable; a change is announced after that,
 // in the order of the changes, in every process that shares the store.
+import type { Amount } from "../store/shares.ts";
 import type { Task, TaskStatus } from "./task.ts";
 
 export interface TaskBounds {
@@ -29,16 +30,16 @@ export type TaskCounts = Readonly<Record<TaskStatus, number>>;
 
 export interface TaskStore {
   /**
-   * A new one; of a key that has one, that. When as many are there as may be, finished ones go, oldest first.
-   * @throws RpcError 5021 where none is finished
+   * A new one; of a key that has one, that. When as many are there as may be, finished ones go: of whoever holds the most, oldest first.
+   * @throws RpcError 5021 where its holder has as many that are not over as it may have (store/shares.ts)
    */
   save(task: Task, params: string, bounds: TaskBounds): Promise<Saved>;
   /** `result` is undefined while there is none. */
   get(id: string): Promise<{ readonly task: Task; readonly result: string | undefined } | undefined>;
   /**
    * Stores `task` where that has still the version that `task` says, under the next one; what it was submitted with stays. Undefined:
-   * somebody else was first. Where a result
-   * is more than `bounds` leave room for, finished tasks go, oldest first; what a task returned is never refused for want of room.
+   * somebody else was first. Where a result is more than `bounds` leave room for, finished tasks go in the same order; what a task returned
+   * is never refused for want of room.
    */
   update(task: Task, result?: string, bounds?: TaskBounds): Promise<Task | undefined>;
   /**
@@ -80,6 +81,9 @@ export const MAX_RETRY_DELAY_MS = 10_000;
 
 /** What a task takes beside params and result. */
 export const TASK_BYTES = 1_024;
+
+/** As shares are counted. */
+export const amountOf = ({ tasks, bytes }: TaskBounds): Amount => ({ entries: tasks, bytes });
 
 /** When there are as many as may be, so many of them stay. */
 export const kept = (bounds: TaskBounds): TaskBounds => ({

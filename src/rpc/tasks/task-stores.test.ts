@@ -83,6 +83,7 @@ interface Shape extends Partial<Task> {
 const task = (id: string, shape: Shape = {}): Task => ({
   id,
   tenant: "acme",
+  holder: "tenant/acme",
   principal: {
     id: "somebody",
     type: "user",
@@ -354,6 +355,76 @@ for (const kind of kinds) {
     },
   );
 
+  const few = { tasks: 80, bytes: 10_000_000 };
+  const of = (tenant: string, id: string, bytes = 1_100) => task(id, { holder: `tenant/${tenant}`, bytes });
+  /** How many more of them there may be. */
+  const filled = async (store: TaskStore, tenant: string, bounds: typeof BOUNDS, bytes?: number) => {
+    for (let n = 0; ; n++) {
+      const refused = await store.save(of(tenant, `${tenant}-${now}-${n}`, bytes), "{}", bounds).then(
+        () => undefined,
+        (error: RpcError) => error.code,
+      );
+      if (refused !== undefined) return [n, refused];
+    }
+  };
+  const ended = async (store: TaskStore, one: Task, result = "1") => {
+    await store.save(one, "{}", few);
+    await store.update(over(one, now++), result, few);
+  };
+  const held = async (store: TaskStore, ids: readonly string[]) => {
+    const found: string[] = [];
+    for (const id of ids) if ((await store.get(id)) !== undefined) found.push(id);
+    return found;
+  };
+
+  its(`${kind.name}: tasks that are not over of one tenant leave room for another's`, async () => {
+    const store = await open();
+    expect(await filled(store, "busy", few)).toEqual([70, 5021]);
+    expect(await filled(store, "other", few)).toEqual([9, 5021]);
+    expect(await filled(store, "third", few)).toEqual([1, 5021]);
+    for (const one of await store.list("pending", 20)) {
+      expect(one.holder).toBe("tenant/busy");
+      await store.update(over(one), "1");
+    }
+    now++;
+    expect(await filled(store, "third", few)).toEqual([18, 5021]);
+  });
+
+  its(`${kind.name}: their bytes leave room too, and one that is too large pushes nothing out`, async () => {
+    const store = await open();
+    const bounds = { tasks: 1_000, bytes: 160_000 };
+    await ended(store, of("victim", "v"));
+    expect(await filled(store, "busy", bounds, 10_000)).toEqual([14, 5021]);
+    expect(await held(store, ["v"])).toEqual(["v"]);
+    expect(await filled(store, "other", bounds, 10_000)).toEqual([2, 5021]);
+  });
+
+  its(`${kind.name}: finished tasks go of whoever holds the most, its oldest first`, async () => {
+    const store = await open();
+    for (const id of ["v0", "v1"]) await ended(store, of("victim", id, 50_000));
+    for (let n = 0; n < 78; n++) await ended(store, of("busy", `b${n}`));
+    await ended(store, of("busy", "more"));
+    expect(await held(store, ["v0", "v1", "b0", "b7", "b8", "more"])).toEqual(["v0", "v1", "b8", "more"]);
+    // A newcomer takes from the same, until it has as much.
+    for (let n = 0; n < 60; n++) await ended(store, of("new", `n${n}`));
+    expect(await held(store, ["v0", "v1", "n59"])).toEqual(["v0", "v1", "n59"]);
+    const those = (name: string) => Array.from({ length: 80 }, (_, n) => `${name}${n}`);
+    const [busy, fresh] = [(await held(store, those("b"))).length, (await held(store, those("n"))).length];
+    expect(Math.abs(busy - fresh)).toBeLessThan(10);
+  });
+
+  its(`${kind.name}: of results the one with the most bytes gives`, async () => {
+    const store = await open();
+    const bounds = { tasks: 1_000, bytes: 400_000 };
+    for (let n = 0; n < 50; n++) await ended(store, of("small", `s${n}`));
+    for (let n = 0; n < 5; n++) {
+      const one = of("large", `l${n}`);
+      await store.save(one, "{}", bounds);
+      await store.update(over(one, now++), JSON.stringify("x".repeat(90_000)), bounds);
+    }
+    expect(await held(store, ["s0", "s49", "l0", "l1", "l2", "l4"])).toEqual(["s0", "s49", "l2", "l4"]);
+  });
+
   its(`${kind.name}: finished tasks go when they were kept for long enough`, async () => {
     const store = await open();
     for (const [id, ttlMs] of [
@@ -383,3 +454,84 @@ for (const kind of kinds) {
     expect(await store.list("failed", 2)).toEqual([]);
   });
 }
+
+withRedis.test(
+  "all of them: the same tasks go, whatever comes, and who has nothing left is forgotten",
+  async () => {
+    heard = [];
+    now = Date.now();
+    const bounds = { tasks: 30, bytes: 60_000 };
+    const stores: TaskStore[] = [];
+    for (const { open } of kinds) stores.push(await open());
+    let seed = 11;
+    const next = (below: number) => {
+      seed = (seed * 1_103_515_245 + 12_345) % 2_147_483_648;
+      return Math.floor((seed / 2_147_483_648) * below);
+    };
+    const all = async <T>(work: (store: TaskStore) => Promise<T>) => {
+      const said: unknown[] = [];
+      for (const store of stores) said.push(await work(store).catch((error: RpcError) => error.code));
+      expect(said).toEqual(stores.map(() => said[0]));
+      return said[0];
+    };
+    const waiting: string[] = [];
+    for (let step = 0; step < 500; step++) {
+      now++;
+      const one = task(`t${step}`, {
+        holder: `tenant/${Math.floor(Math.sqrt(next(25)))}`,
+        bytes: 1_024 + next(1_000),
+      });
+      const saved = await all(async (store) => (await store.save(one, "{}", bounds)).isNew);
+      if (saved === true) waiting.push(one.id);
+      if (next(4) === 0) continue;
+      const id = waiting.splice(next(waiting.length), 1)[0] ?? "none";
+      const result = JSON.stringify("x".repeat(next(5_000)));
+      await all(async (store) => {
+        const found = await store.get(id);
+        if (found === undefined) return "gone";
+        const stored = await store.update(
+          { ...found.task, status: "succeeded", completedAtMs: now },
+          result,
+          bounds,
+        );
+        return stored?.bytes;
+      });
+      if (step % 25 === 0)
+        await all(async (store) => {
+          const there: string[] = [];
+          for (let n = 0; n <= step; n++) if ((await store.get(`t${n}`)) !== undefined) there.push(`t${n}`);
+          return there;
+        });
+    }
+    const client = new RedisClient(redis?.url);
+    const rows = (text: string) =>
+      (database as Database).writer.run((db) => db.$client.query(text).values() as unknown[][]);
+    const sums = await rows(
+      "SELECT holder, entries, bytes, firm, firm_bytes FROM rpc_task_holders ORDER BY holder",
+    );
+    expect(sums).toEqual(
+      await rows(
+        `SELECT holder, count(*), sum(bytes), sum(completed_at_ms IS NULL), sum(bytes * (completed_at_ms IS NULL))
+       FROM rpc_tasks GROUP BY holder ORDER BY holder`,
+      ),
+    );
+    const hash = async (name: string) =>
+      (await client.send("HGETALL", [`{roost-rpc}:tasks:shares:${name}`])) as Record<string, string>;
+    expect(Object.entries(await hash("bytes")).toSorted()).toEqual(
+      sums.map(([holder, , bytes]) => [String(holder), String(bytes)]),
+    );
+    for (const id of waiting) {
+      await all(async (store) => {
+        const found = await store.get(id);
+        if (found !== undefined)
+          await store.update({ ...found.task, status: "canceled", completedAtMs: now });
+      });
+    }
+    for (const store of stores) while ((await store.removeExpired(now + 1_000_000)) > 0);
+    expect(await rows("SELECT count(*) FROM rpc_task_holders")).toEqual([[0]]);
+    const left = (await client.send("KEYS", ["*"])) as string[];
+    expect(left.filter((key) => /over:|entries|heard|shares:bytes|order$/.test(key))).toEqual([]);
+    expect(await hash("firm")).toEqual({ "*": "0" });
+    client.close();
+  },
+);

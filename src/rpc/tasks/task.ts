@@ -26,6 +26,8 @@ export interface TaskTrace {
 export interface Task {
   readonly id: string;
   readonly tenant: string;
+  /** Whose room it takes (store/shares.ts). */
+  readonly holder: string;
   /** Of whoever submitted it: its attempts run as that. */
   readonly principal: Principal;
   readonly trace: TaskTrace;

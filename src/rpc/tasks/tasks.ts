@@ -5,6 +5,7 @@ import { hashed } from "../idempotency/canonical.ts";
 import type { Pipeline } from "../pipeline/pipeline.ts";
 import type { CallContext } from "../registry/call-context.ts";
 import type { Data } from "../registry/definition.ts";
+import { holderOf } from "../store/shares.ts";
 import { asRpcError } from "../store/store-errors.ts";
 import { RpcError } from "../wire/rpc-error.ts";
 import { storedText } from "../wire/stored-value.ts";
@@ -44,7 +45,7 @@ export class Tasks {
   /** @throws RpcError as the target itself would refuse the call; 5021 */
   async add(
     asked: Submission,
-    { principal, tenant_id: tenant, trace, negotiated_version }: Caller,
+    { principal, tenant_id: tenant, tenant_proved, trace, negotiated_version }: Caller,
   ): Promise<Task> {
     const { store, pipeline, document } = this.parts;
     const config = document();
@@ -55,6 +56,7 @@ export class Tasks {
     const draft: Task = {
       id: crypto.randomUUID(),
       tenant,
+      holder: holderOf(tenant, principal.verified, tenant_proved),
       principal,
       trace: { trace_id, span_id, sampled, baggage },
       parentId: null,
@@ -185,7 +187,7 @@ export class Tasks {
 }
 
 type Tenant = Pick<CallContext, "tenant_id">;
-type Caller = Pick<CallContext, "tenant_id" | "principal" | "trace" | "negotiated_version">;
+type Caller = Pick<CallContext, "tenant_id" | "tenant_proved" | "principal" | "trace" | "negotiated_version">;
 
 const event = (task: Task, result: string | undefined): TaskEvent => ({
   event: eventOf(task),
