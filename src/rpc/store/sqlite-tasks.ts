@@ -34,8 +34,8 @@ const findByKey = statement<TaskRow>(`SELECT ${names} FROM rpc_tasks WHERE idemp
 const insert = statement<{ seq: number }>(
   `INSERT INTO rpc_tasks (${names}) VALUES (${COLUMNS.map((name) => `$${name}`).join(", ")}) RETURNING seq`,
 );
-const seen = statement<{ seq: number; version: number }>(
-  "SELECT seq, version FROM rpc_tasks WHERE task_id = $id",
+const seen = statement<{ seq: number; version: number; holder: string }>(
+  "SELECT seq, version, holder FROM rpc_tasks WHERE task_id = $id",
 );
 const bySeq = statement<TaskRow>(`SELECT ${names} FROM rpc_tasks WHERE seq = $seq`);
 const change = statement(
