@@ -35,6 +35,24 @@ export const COLUMNS = [
   "bytes",
 ] as const;
 
+/** What a task was submitted with stays as it is; a change writes none of it, and touches no index of it. */
+export const CHANGING = [
+  "status",
+  "updated_at_ms",
+  "ready_at_ms",
+  "started_at_ms",
+  "completed_at_ms",
+  "attempt",
+  "next_retry_at_ms",
+  "error",
+  "progress",
+  "metadata",
+  "lease_owner",
+  "lease_until_ms",
+  "version",
+  "bytes",
+] as const;
+
 type Column = (typeof COLUMNS)[number];
 type NumberColumn =
   | Extract<Column, `${string}_ms`>
@@ -64,6 +82,24 @@ export type TaskRow = { readonly [C in Column]: C extends Nullable ? Plain<C> | 
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
 const parsed = (text: string | null) => (text === null ? null : JSON.parse(text));
 
+/** The columns that a change writes. */
+export const changesOf = (task: Task): Pick<TaskRow, (typeof CHANGING)[number]> => ({
+  status: task.status,
+  updated_at_ms: task.updatedAtMs,
+  ready_at_ms: task.readyAtMs,
+  started_at_ms: task.startedAtMs,
+  completed_at_ms: task.completedAtMs,
+  attempt: task.attempt,
+  next_retry_at_ms: task.nextRetryAtMs,
+  error: json(task.error),
+  progress: json(task.progress),
+  metadata: JSON.stringify(task.metadata),
+  lease_owner: task.leaseOwner,
+  lease_until_ms: task.leaseUntilMs,
+  version: task.version,
+  bytes: task.bytes,
+});
+
 export const rowOf = (task: Task): TaskRow => ({
   task_id: task.id,
   tenant_id: task.tenant,
@@ -73,28 +109,15 @@ export const rowOf = (task: Task): TaskRow => ({
   target_method: task.method,
   protocol_version: task.protocolVersion,
   is_compat: task.isCompat ? 1 : 0,
-  status: task.status,
   priority: task.priority,
   created_at_ms: task.createdAtMs,
-  updated_at_ms: task.updatedAtMs,
   scheduled_at_ms: task.scheduledAtMs,
-  ready_at_ms: task.readyAtMs,
-  started_at_ms: task.startedAtMs,
-  completed_at_ms: task.completedAtMs,
-  attempt: task.attempt,
   max_attempts: task.maxAttempts,
-  next_retry_at_ms: task.nextRetryAtMs,
   timeout_ms: task.timeoutMs,
   idempotency_key: task.keyId,
   ttl_ms: task.ttlMs,
-  error: json(task.error),
-  progress: json(task.progress),
-  metadata: JSON.stringify(task.metadata),
   tags: JSON.stringify(task.tags),
-  lease_owner: task.leaseOwner,
-  lease_until_ms: task.leaseUntilMs,
-  version: task.version,
-  bytes: task.bytes,
+  ...changesOf(task),
 });
 
 export const taskOf = (row: TaskRow): Task => ({

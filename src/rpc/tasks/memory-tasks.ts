@@ -60,7 +60,17 @@ export class MemoryTasks implements TaskStore {
     return this.#change(entry, updated(task, this.now()), result);
   }
 
-  async claim(owner: string): Promise<Claimed | undefined> {
+  async claim(owner: string, limit: number): Promise<readonly Claimed[]> {
+    const claimed: Claimed[] = [];
+    while (claimed.length < limit) {
+      const one = this.#next(owner);
+      if (one === undefined) break;
+      claimed.push(one);
+    }
+    return claimed;
+  }
+
+  #next(owner: string): Claimed | undefined {
     const now = this.now();
     let best: Entry | undefined;
     let level = -1;

@@ -145,17 +145,22 @@ local function look(id)
   if best and (own < level or (own == level and since <= ready)) then return end
   best, level, since = id, own, ready
 end
-for priority = 3, 0, -1 do
-  look(redis.call('ZRANGE', all .. 'pending:' .. priority, 0, 0)[1])
-  look(redis.call('ZRANGE', all .. 'retrying:' .. priority, 0, 0)[1])
-  look(redis.call('ZRANGE', all .. 'retrying:' .. priority, -1, -1)[1])
+local claimed = {}
+while #claimed < tonumber(ARGV[2]) do
+  best = nil
+  for priority = 3, 0, -1 do
+    look(redis.call('ZRANGE', all .. 'pending:' .. priority, 0, 0)[1])
+    look(redis.call('ZRANGE', all .. 'retrying:' .. priority, 0, 0)[1])
+    look(redis.call('ZRANGE', all .. 'retrying:' .. priority, -1, -1)[1])
+  end
+  if not best then break end
+  local attempt = tonumber(column(best, 'attempt'))
+  if column(best, 'status') == 'retrying' then attempt = attempt + 1 end
+  local own = changed(best, {'status', 'running', 'attempt', attempt, 'started_at_ms', now, 'updated_at_ms', now,
+    'next_retry_at_ms', '', 'progress', '', 'error', '', 'lease_owner', ARGV[1], 'lease_until_ms', now + ${LEASE_MS}})
+  claimed[#claimed + 1] = {own, redis.call('HGET', keyOf(best), 'params')}
 end
-if not best then return false end
-local attempt = tonumber(column(best, 'attempt'))
-if column(best, 'status') == 'retrying' then attempt = attempt + 1 end
-local own = changed(best, {'status', 'running', 'attempt', attempt, 'started_at_ms', now, 'updated_at_ms', now,
-  'next_retry_at_ms', '', 'progress', '', 'error', '', 'lease_owner', ARGV[1], 'lease_until_ms', now + ${LEASE_MS}})
-return {own, redis.call('HGET', keyOf(best), 'params')}
+return claimed
 `);
 
 const WAKE = new RedisScript(`${COMMON}
@@ -286,9 +291,9 @@ export class RedisTasks implements TaskStore {
     return reply === null ? undefined : taskFrom(reply);
   }
 
-  async claim(owner: string): Promise<Claimed | undefined> {
-    const reply = (await this.#run(CLAIM, [owner])) as readonly [Row, string] | null;
-    return reply === null ? undefined : { task: taskFrom(reply[0]), params: reply[1] };
+  async claim(owner: string, limit: number): Promise<readonly Claimed[]> {
+    const replies = (await this.#run(CLAIM, [owner, limit])) as readonly (readonly [Row, string])[];
+    return replies.map(([row, params]) => ({ task: taskFrom(row), params }));
   }
 
   async wake(): Promise<number> {

@@ -36,12 +36,16 @@ export interface TaskStore {
   /** `result` is undefined while there is none. */
   get(id: string): Promise<{ readonly task: Task; readonly result: string | undefined } | undefined>;
   /**
-   * Stores `task` where that has still the version that `task` says, under the next one. Undefined: somebody else was first. Where a result
+   * Stores `task` where that has still the version that `task` says, under the next one; what it was submitted with stays. Undefined:
+   * somebody else was first. Where a result
    * is more than `bounds` leave room for, finished tasks go, oldest first; what a task returned is never refused for want of room.
    */
   update(task: Task, result?: string, bounds?: TaskBounds): Promise<Task | undefined>;
-  /** The next that may run, by effective priority and then by age; it runs from now on, under a lease of `owner`. */
-  claim(owner: string): Promise<Claimed | undefined>;
+  /**
+   * The next that may run, at most `limit`, by effective priority and then by age; they run from now on, under a lease of `owner`, and one
+   * commit makes that durable for all of them.
+   */
+  claim(owner: string, limit: number): Promise<readonly Claimed[]>;
   /** Those whose time has come may run. @returns how many; there may be more. */
   wake(): Promise<number>;
   /** In how many ms a scheduled or retrying task may run; undefined without one. */

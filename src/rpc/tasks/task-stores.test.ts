@@ -121,6 +121,8 @@ const task = (id: string, shape: Shape = {}): Task => ({
   ...shape,
 });
 
+const claimOne = async (store: TaskStore, owner: string) => (await store.claim(owner, 1))[0];
+
 for (const kind of kinds) {
   const isRedis = kind.name === "Redis";
   const its = isRedis ? withRedis.test : test;
@@ -157,7 +159,7 @@ for (const kind of kinds) {
   its(`${kind.name}: only the next version is stored, and each change is announced in order`, async () => {
     const store = await open();
     const { task: first } = await store.save(task("a"), "{}", BOUNDS);
-    const claimed = await store.claim("me");
+    const claimed = await claimOne(store, "me");
     expect(claimed?.params).toBe("{}");
     expect(claimed?.task).toMatchObject({ status: "running", attempt: 1, leaseOwner: "me", version: 2 });
     expect(await store.update({ ...first, status: "canceled" })).toBeUndefined();
@@ -194,7 +196,7 @@ for (const kind of kinds) {
     const claimed: string[] = [];
     const worker = async () => {
       for (;;) {
-        const next = await store.claim("me");
+        const next = await claimOne(store, "me");
         if (next === undefined) return;
         claimed.push(next.task.id);
       }
@@ -208,14 +210,42 @@ for (const kind of kinds) {
     expect(claimed).toHaveLength(20);
   });
 
+  its(
+    `${kind.name}: as many as are asked for are claimed at once, in the same order, and each is announced`,
+    async () => {
+      const store = await open();
+      for (const [id, priority] of [
+        ["low", 0],
+        ["normal", 1],
+        ["critical", 3],
+      ] as const)
+        await store.save(task(id, { priority }), `"of ${id}"`, BOUNDS);
+      const both = await store.claim("me", 2);
+      expect(both.map(({ task: { id, status, version }, params }) => [id, status, version, params])).toEqual([
+        ["critical", "running", 2, '"of critical"'],
+        ["normal", "running", 2, '"of normal"'],
+      ]);
+      expect((await store.claim("other", 5)).map(({ task: { id, leaseOwner } }) => [id, leaseOwner])).toEqual(
+        [["low", "other"]],
+      );
+      expect(await store.claim("me", 5)).toEqual([]);
+      expect((await told(6)).slice(3).map(({ id, status }) => [id, status])).toEqual([
+        ["critical", "running"],
+        ["normal", "running"],
+        ["low", "running"],
+      ]);
+      expect(await store.counts()).toMatchObject({ pending: 0, running: 3 });
+    },
+  );
+
   its(`${kind.name}: whoever waits rises a level each second, up to the highest`, async () => {
     const store = await open();
     await store.save(task("old", { priority: 0 }), "{}", BOUNDS);
     now += 3_100;
     if (isRedis) await Bun.sleep(3_100);
     await store.save(task("young", { priority: 3 }), "{}", BOUNDS);
-    expect((await store.claim("me"))?.task.id).toBe("old");
-    expect((await store.claim("me"))?.task.id).toBe("young");
+    expect((await claimOne(store, "me"))?.task.id).toBe("old");
+    expect((await claimOne(store, "me"))?.task.id).toBe("young");
   });
 
   its(`${kind.name}: a scheduled task waits for its time, a retrying one for its pause`, async () => {
@@ -226,7 +256,7 @@ for (const kind of kinds) {
       BOUNDS,
     );
     await store.save(task("again"), "{}", BOUNDS);
-    const { task: first } = (await store.claim("me")) ?? { task: task("none") };
+    const { task: first } = (await claimOne(store, "me")) ?? { task: task("none") };
     await store.update({
       ...first,
       status: "retrying",
@@ -237,13 +267,13 @@ for (const kind of kinds) {
       leaseUntilMs: null,
     });
     expect(await store.wake()).toBe(0);
-    expect(await store.claim("me")).toBeUndefined();
+    expect(await claimOne(store, "me")).toBeUndefined();
     const inMs = (await store.nextInMs()) ?? Number.NaN;
     expect(inMs).toBeGreaterThan(0);
     expect(inMs).toBeLessThanOrEqual(200);
     const second = await until("the pause to be over", async () => {
       if (!isRedis) now += 50;
-      return store.claim("me");
+      return claimOne(store, "me");
     });
     expect(second.task).toMatchObject({ id: "again", status: "running", attempt: 2, nextRetryAtMs: null });
     const woken = await until("the time to come", async () => {
@@ -251,15 +281,15 @@ for (const kind of kinds) {
       return (await store.wake()) === 1;
     });
     expect(woken).toBe(true);
-    expect((await store.claim("me"))?.task).toMatchObject({ id: "later", attempt: 1 });
+    expect((await claimOne(store, "me"))?.task).toMatchObject({ id: "later", attempt: 1 });
     expect(await store.nextInMs()).toBeUndefined();
   });
 
   its(`${kind.name}: a lease of an earlier process is over at once, another's when its time is`, async () => {
     const store = await open();
     for (const id of ["a", "b"]) await store.save(task(id), "{}", BOUNDS);
-    await store.claim("me");
-    await store.claim("other");
+    await claimOne(store, "me");
+    await claimOne(store, "other");
     const ids = async (owner: string, known: string[]) =>
       (await store.lapsed(owner, known)).map(({ id }) => id).sort();
     expect(await ids("me", [])).toEqual(["a"]);
@@ -280,7 +310,7 @@ for (const kind of kinds) {
     for (let n = 0; n < 10; n++) {
       await store.save(task(`t${n}`), "{}", few);
       if (n > 3) continue;
-      const { task: claimed } = (await store.claim("me")) ?? { task: task("none") };
+      const { task: claimed } = (await claimOne(store, "me")) ?? { task: task("none") };
       await store.update(over(claimed, now + n), "1");
     }
     expect((await store.save(task("new"), "{}", few)).isNew).toBe(true);
@@ -302,7 +332,7 @@ for (const kind of kinds) {
       const result = JSON.stringify("x".repeat(90_000));
       for (let n = 0; n < 8; n++) {
         await store.save(task(`t${n}`, { bytes: 1_000, keyId: `k${n}` }), "{}", held);
-        const { task: claimed } = (await store.claim("me")) ?? { task: task("none") };
+        const { task: claimed } = (await claimOne(store, "me")) ?? { task: task("none") };
         await store.update(over(claimed, now + n), result, held);
       }
       const there = async () => {
@@ -314,7 +344,7 @@ for (const kind of kinds) {
       expect((await store.get("t7"))?.result).toBe(result);
       // What waits is nobody's to remove, and what a task returned is kept all the same.
       await store.save(task("t8", { bytes: 1_000 }), "{}", held);
-      const { task: last } = (await store.claim("me")) ?? { task: task("none") };
+      const { task: last } = (await claimOne(store, "me")) ?? { task: task("none") };
       await store.save(task("t9", { bytes: 200_000 }), "{}", held);
       expect(await there()).toEqual(["t8", "t9"]);
       const large = JSON.stringify("x".repeat(200_000));
@@ -331,7 +361,7 @@ for (const kind of kinds) {
       ["long", 100_000],
     ] as const) {
       await store.save(task(id, { ttlMs, keyId: id }), "{}", BOUNDS);
-      const { task: claimed } = (await store.claim("me")) ?? { task: task("none") };
+      const { task: claimed } = (await claimOne(store, "me")) ?? { task: task("none") };
       await store.update(over(claimed), "1");
     }
     expect(await store.newestCompleted(now)).toBe(now);

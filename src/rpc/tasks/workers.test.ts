@@ -16,7 +16,7 @@ import { RpcError } from "../wire/rpc-error.ts";
 import { MemoryTasks } from "./memory-tasks.ts";
 import { type OpenTasks, openTasks } from "./open-tasks.ts";
 import type { Task } from "./task.ts";
-import type { TaskListener } from "./task-store.ts";
+import { RENEW_MS, type TaskListener } from "./task-store.ts";
 import type { TaskEvent } from "./tasks.ts";
 
 setDefaultTimeout(30_000);
@@ -44,9 +44,14 @@ const context = (tenant_id = "acme", signal = new AbortController().signal) =>
     negotiated_version: "2.0",
   }) as unknown as CallContext;
 
-/** A store that can be away. */
+/** A store that can be away, and that may give one task in no form in which it can begin. */
 class Away extends MemoryTasks {
   isAway = false;
+  damaged = "";
+  override async claim(...given: Parameters<MemoryTasks["claim"]>) {
+    const claimed = await super.claim(...given);
+    return claimed.map((one) => (one.task.id === this.damaged ? { ...one, params: "{" } : one));
+  }
   override update(...given: Parameters<MemoryTasks["update"]>) {
     return this.isAway ? Promise.reject(new RpcError(6002)) : super.update(...given);
   }
@@ -235,6 +240,17 @@ test("while the store is away a task goes on, and its end is stored when it is b
   expect((await task(id)).status).toBe("running");
   store.isAway = false;
   await reaches(id, "succeeded");
+});
+
+test("one that cannot begin keeps none back that is claimed with it", async () => {
+  const { store, submit, reaches } = await open({ Quick: () => "quick" });
+  const at = soon();
+  store.damaged = await submit("Quick", { ...at, priority: 3 });
+  const others = [await submit("Quick", at), await submit("Quick", at)];
+  const before = performance.now();
+  for (const id of others) await reaches(id, "succeeded");
+  // What is found again later is found by the next renewal of leases.
+  expect(performance.now() - before).toBeLessThan(RENEW_MS / 2);
 });
 
 test("a result that is too large fails the task, and says so", async () => {

@@ -25,6 +25,8 @@ const LOOK_MS = 1_000;
 const AGAIN = { firstMs: 100, mostMs: 5_000 };
 /** For tasks to end by themselves when the server stops. */
 const STOP_MS = 2_000;
+/** At once: what they are called with is held until they begin. */
+const MAX_CLAIMED = 16;
 /** Of all tasks together: a result that is larger is not kept. */
 const SHARE_OF_ONE = 4;
 
@@ -132,10 +134,14 @@ export class TaskWorkers {
     const { store, owner, document } = this.parts;
     if (this.#mustRecover) await this.#recover();
     while ((await store.wake()) > 0);
-    while (this.#busy < document().tasks.workers && !this.#isStopping) {
-      const claimed = await store.claim(owner);
-      if (claimed === undefined) break;
-      this.#begin(claimed);
+    for (;;) {
+      // All that are free ask at once: one commit is for all of them, and for what ends in the same turn.
+      const free = Math.min(document().tasks.workers - this.#busy, MAX_CLAIMED);
+      if (free <= 0 || this.#isStopping) break;
+      const claimed = await store.claim(owner, free);
+      const problems = claimed.flatMap((one) => this.#mayBegin(one) ?? []);
+      if (problems.length > 0) throw problems[0];
+      if (claimed.length < free) break;
     }
     const nextMs = await store.nextInMs();
     if (nextMs !== undefined) this.#look(Math.min(nextMs, LOOK_MS));
@@ -145,6 +151,16 @@ export class TaskWorkers {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#pump(), Math.max(1, inMs));
     this.#timer.unref();
+  }
+
+  /** What is wrong with one keeps none of the others back. */
+  #mayBegin(claimed: Claimed): Error | undefined {
+    try {
+      this.#begin(claimed);
+      return undefined;
+    } catch (error) {
+      return new Error(`task ${claimed.task.id} cannot begin`, { cause: error });
+    }
   }
 
   #begin({ task, params }: Claimed): void {
