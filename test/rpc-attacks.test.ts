@@ -7,7 +7,7 @@ import { messageType } from "../src/rpc/formats/aduib-proto.ts";
 import type { MethodDefinition } from "../src/rpc/registry/definition.ts";
 import { RpcError } from "../src/rpc/wire/rpc-error.ts";
 import { type RpcRoom, rpcRoom, stream } from "./support/rpc-room.ts";
-import { type Json, type Served, served, stopServers } from "./support/rpc-server.ts";
+import { type Json, KEY, type Served, served, sha256, stopServers } from "./support/rpc-server.ts";
 import { RpcStreamClient } from "./support/rpc-stream-client.ts";
 import { until } from "./support/until.ts";
 
@@ -252,6 +252,38 @@ test("a task is kept waiting for a year at most", async () => {
     body: { error: { code: 2003, details: [{ field: "scheduled_at_ms" }] } },
   });
 });
+
+test.each(["sqlite", "memory"])(
+  "who proved nothing crowds no tenant out, under whatever names: %s",
+  async (store) => {
+    const one = await served({
+      security: { api_keys: [{ sha256: sha256(KEY), principal: "robot", tenant: "acme" }] },
+      qos: { idempotency_max_entries: 16 },
+      tasks: { max: 16, store },
+      idempotency: { store },
+    });
+    const proved = { "x-api-key": KEY };
+    const invented = () => ({ "x-tenant-id": Math.random() < 0.5 ? "acme" : crypto.randomUUID() });
+    const counted = (key: string, headers: Record<string, string>) =>
+      one.call("CounterService/Increment", { key }, { qos: { idempotency_key: key } }, headers);
+    expect((await counted("of acme", proved)).body.result).toEqual({ count: 1 });
+    const later = { target_method: "rpc.v2/EchoService/Echo", scheduled_at_ms: Date.now() + 3_600_000 };
+    const submit = (headers: Record<string, string>) => one.call("TaskService/Submit", later, {}, headers);
+    const codes: (number | undefined)[] = [];
+    for (let n = 0; n < 20; n++) {
+      await counted(crypto.randomUUID(), invented());
+      codes.push((await submit(invented())).body.error?.code);
+    }
+    expect(codes.indexOf(5021)).toBe(14);
+    // A retry is no second run, and a task finds room.
+    const again = await counted("of acme", proved);
+    expect(again.body).toMatchObject({
+      result: { count: 1 },
+      metadata: { headers: { "idempotent-replay": "true" } },
+    });
+    expect((await submit(proved)).status).toBe(200);
+  },
+);
 
 describe("tenants", () => {
   let one: Served;
