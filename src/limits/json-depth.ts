@@ -15,7 +15,7 @@ const CLOSES = 93 | CURLY;
  * Text with few brackets, such as one with large strings, is only searched for them.
  */
 export function isTooDeep(text: string, limit: number = MAX_JSON_DEPTH): boolean {
-  if (!hasMore(text, limit)) return false;
+  if (!hasMoreBrackets(text, limit)) return false;
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
@@ -35,11 +35,11 @@ export function isTooDeep(text: string, limit: number = MAX_JSON_DEPTH): boolean
 /** As `isTooDeep`, for UTF-8: no byte of a longer character looks like a bracket or a quote. */
 export function isTooDeepBytes(bytes: Uint8Array, limit: number = MAX_JSON_DEPTH): boolean {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return hasMore(text, limit) && isTooDeep(text.toString("latin1"), limit);
+  return hasMoreBrackets(text, limit) && isTooDeep(text.toString("latin1"), limit);
 }
 
 /** More opening brackets than the limit, strings included: fewer cannot be nested deeper. */
-function hasMore(text: string | Buffer, limit: number): boolean {
+export function hasMoreBrackets(text: string | Buffer, limit: number): boolean {
   let count = 0;
   for (const bracket of ["[", "{"])
     for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1))
@@ -48,7 +48,7 @@ function hasMore(text: string | Buffer, limit: number): boolean {
 }
 
 /** Where the string that begins at `start` ends; -1 when it does not. */
-function endOfString(text: string, start: number): number {
+export function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let escapes = end - 1;
     while (text.charCodeAt(escapes) === BACKSLASH) escapes--;

@@ -1,5 +1,6 @@
 // How many values one message may hold, in every format, and what they take in memory: a body of a few KB expands to sixteen MiB of empty
 // lists, and each of them becomes an object that is twenty times as large as its bytes. Counted before a decoder makes any of them.
+import { endOfString, hasMoreBrackets } from "../../limits/json-depth.ts";
 import { RpcError } from "../wire/rpc-error.ts";
 import type { Claim } from "./format.ts";
 
@@ -44,7 +45,6 @@ export class ValueCount {
 const QUOTE = 34;
 const COMMA = 44;
 const COLON = 58;
-const BACKSLASH = 92;
 /** `[` and `{`, `]` and `}` differ in this bit only. */
 const CURLY = 0x20;
 const OPENS = 91 | CURLY;
@@ -57,7 +57,7 @@ const SHORT = 64 * 1024;
  * @returns whether it is nested deeper than the limit. @throws RpcError 2004, and what `claim` throws
  */
 export function weighJson(text: string, maxDepth: number, claim: Claim): boolean {
-  if (text.length <= SHORT && !hasMore(text, maxDepth)) return false;
+  if (text.length <= SHORT && !hasMoreBrackets(text, maxDepth)) return false;
   let values = 0;
   let containers = 0;
   let depth = 0;
@@ -75,22 +75,4 @@ export function weighJson(text: string, maxDepth: number, claim: Claim): boolean
   if (values + containers * OF_CONTAINER > MAX_WEIGHT) throw tooMany();
   claim(containers * CONTAINER_BYTES + values * VALUE_BYTES);
   return false;
-}
-
-/** More opening brackets than the limit, strings included: fewer cannot be nested deeper. */
-function hasMore(text: string, limit: number): boolean {
-  let count = 0;
-  for (const bracket of ["[", "{"])
-    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1))
-      if (++count > limit) return true;
-  return false;
-}
-
-function endOfString(text: string, start: number): number {
-  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
-    let escapes = end - 1;
-    while (text.charCodeAt(escapes) === BACKSLASH) escapes--;
-    if ((end - escapes) % 2 === 1) return end;
-  }
-  return -1;
 }

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RedisClient } from "bun";
 import { type Redis, startRedis, withRedis } from "../../../test/support/redis.ts";
+import { type TaskShape, taskAt } from "../../../test/support/task.ts";
 import { until } from "../../../test/support/until.ts";
 import { createLog } from "../../observability/log.ts";
 import { type Database, openDatabase } from "../../storage/database.ts";
@@ -76,51 +77,7 @@ const kinds: readonly { readonly name: string; open(): Promise<TaskStore> }[] = 
   },
 ];
 
-interface Shape extends Partial<Task> {
-  readonly priority?: Priority;
-}
-
-const task = (id: string, shape: Shape = {}): Task => ({
-  id,
-  tenant: "acme",
-  holder: "tenant/acme",
-  principal: {
-    id: "somebody",
-    type: "user",
-    roles: ["a"],
-    scopes: [],
-    verified: true,
-    auth_scheme: "bearer",
-  },
-  trace: { trace_id: "1".repeat(32), span_id: "2".repeat(16), sampled: true, baggage: {} },
-  parentId: null,
-  method: "rpc.v2/EchoService/Echo",
-  protocolVersion: "2.0",
-  isCompat: false,
-  status: "pending",
-  priority: 1,
-  createdAtMs: now,
-  updatedAtMs: now,
-  scheduledAtMs: null,
-  readyAtMs: now,
-  startedAtMs: null,
-  completedAtMs: null,
-  attempt: 1,
-  maxAttempts: 3,
-  nextRetryAtMs: null,
-  timeoutMs: null,
-  keyId: null,
-  ttlMs: 60_000,
-  error: null,
-  progress: null,
-  metadata: { note: "ä" },
-  tags: [],
-  leaseOwner: null,
-  leaseUntilMs: null,
-  version: 1,
-  bytes: 1_100,
-  ...shape,
-});
+const task = (id: string, shape: TaskShape = {}): Task => taskAt(now, id, shape);
 
 const claimOne = async (store: TaskStore, owner: string) => (await store.claim(owner, 1))[0];
 
