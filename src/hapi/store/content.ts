@@ -44,7 +44,9 @@ export class StoredContent implements StoredJson {
 
   /** Another hub's text may be no JSON, or stand on several lines. */
   #checked(): string {
-    if (this.isJson && typeof this.cell === "string" && !this.cell.includes("\n")) return this.cell;
+    const { cell } = this;
+    // SQLite looks at a text up to its first zero only.
+    if (this.isJson && typeof cell === "string" && !cell.includes("\n") && !cell.includes("\0")) return cell;
     const text = cellText(this.cell);
     const { value } = this;
     return text === undefined || value === UNREADABLE || text.includes("\n") ? JSON.stringify(value) : text;

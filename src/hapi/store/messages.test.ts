@@ -52,6 +52,31 @@ test("without localId it counts as taken at once", async () => {
   expect(message.invokedAt).toBe(message.createdAt);
 });
 
+test("a page reads the same whether its contents are small enough to be read at once or not", async () => {
+  const deep = "[".repeat(1_500) + "]".repeat(1_500);
+  const large = JSON.stringify("x".repeat(8_190));
+  const cells = ['{"n":1}', '{\n"n":2}', "no JSON", large, deep, "nul\0", "{}\0"];
+  for (const _ of cells) await append();
+  for (const [index, cell] of cells.entries())
+    await all.write("UPDATE messages SET content = ? WHERE seq = ?", cell, index + 1);
+  const texts = async () => {
+    const { messages } = granted(await store.pageMessages(key, { direction: "latest", limit: 50 }));
+    const rows = await Array.fromAsync<MessageRow>(messages.rows);
+    const read = rows.slice(0, cells.length).map(({ content }) => content.text);
+    return { isHeavy: messages.isHeavy, read };
+  };
+  const { isHeavy, read } = await texts();
+  expect({ isHeavy, read }).toEqual({
+    isHeavy: false,
+    read: ['{"n":1}', '{"n":2}', "null", large, deep, "null", "null"],
+  });
+  // One that is larger makes the page one that is weighed; so much that it is heavy is read row by row.
+  await append({ content: "x".repeat(9_000) });
+  expect(await texts()).toEqual({ isHeavy: false, read });
+  await append({ content: Array.from({ length: 300_000 }, (_, n) => n) });
+  expect(await texts()).toEqual({ isHeavy: true, read });
+});
+
 test("nobody stores into a session that is not theirs", async () => {
   const to = (namespace: string, session: string) =>
     store.appendMessage({ session: { namespace, id: session }, content: 1, localId: null });

@@ -1,6 +1,5 @@
-// Answers of /api in gzip, where the client takes it (HTTP contract, E4): JSON of any length, refusals too, also those that
-// are text. Streams of events are
-// encoded where they are made, and lists that are written piece by piece stay streams.
+// Answers of /api in gzip, where the client takes it (HTTP contract, E4): JSON of any length, and refusals, also those that are text. Streams
+// of events are encoded where they are made, and lists that are written piece by piece stay streams.
 import { promisify } from "node:util";
 import { gzip as gzipInThread } from "node:zlib";
 import type { MiddlewareHandler } from "hono";
